@@ -1,0 +1,19 @@
+/** What a statement is for: the label of `carelink_db_statements_total`, and what KPI `db_queries` counts by. */
+export type Purpose = 'claim' | 'lookup' | 'revoke' | 'connect' | 'health' | 'migrate' | 'cleanup';
+
+export interface Statement {
+  /** Named statements are prepared once a connection. */
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+}
+
+/**
+ * The seam under all SQL: one method. Embedded and real PostgreSQL are both reached through it with `pg`.
+ *
+ * A rejected promise carries the error of `pg` unchanged: whether it has a SQLSTATE tells "the server refused"
+ * from "the connection was lost and the statement's fate is unknown".
+ */
+export interface Database {
+  query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]>;
+}
