@@ -1,0 +1,23 @@
+/** What the rotation room reports while it works; metrics and the log listen. No event holds a token. */
+export type RotationEvent =
+  /** Where a verified refresh found the state of its token. */
+  | { readonly kind: 'cache_lookup'; readonly result: 'active' | 'spent' | 'unknown' | 'busy' }
+  /** A spent token came back later than the grace (or its successor had moved on). */
+  | { readonly kind: 'reuse'; readonly reuse: ReuseKind; readonly userKey: string | undefined }
+  /** The end of a revocation: how it went, and how many rows it blacklisted. */
+  | {
+      readonly kind: 'revocation';
+      readonly cause: 'logout' | 'reuse';
+      readonly end: 'tip' | 'foreign_rotation' | 'escalated';
+      readonly rows: number;
+    }
+  /** A claim whose answer from the database never came, and what became of it. */
+  | { readonly kind: 'claim_in_doubt'; readonly resolved: boolean };
+
+/**
+ * `late`: a marked rotation's old token after the grace. `second_claim`: the successor stands but was made by
+ * another claim than the one that blacklisted this token.
+ */
+export type ReuseKind = 'late' | 'second_claim';
+
+export type EventSink = (event: RotationEvent) => void;

@@ -1,0 +1,44 @@
+/**
+ * What can come of a request, as values. Nothing here is an exception: an exception out of the rotation room
+ * means broken code, and becomes a 500.
+ */
+
+/** Why a token is refused before anybody asks whether it was spent. simplejwt's wording is http's business. */
+export type Refusal =
+  | { readonly kind: 'invalid'; readonly reason: 'invalid' | 'expired' }
+  | { readonly kind: 'malformed'; readonly reason: 'wrong_type' | 'no_type' | 'no_id' }
+  | { readonly kind: 'inactive' }
+  | { readonly kind: 'blacklisted' }
+  | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number };
+
+export type RefreshOutcome =
+  | {
+      readonly kind: 'rotated';
+      readonly access: string;
+      readonly refresh: string;
+      /** The claim's time: what iat and exp of the pair were derived from. */
+      readonly claimedAtUs: number;
+      /** True where the pair was handed out before and this is a repeat inside the grace, or a resumed claim. */
+      readonly replayed: boolean;
+    }
+  /** Another refresh of the same token was in flight; this request did not spend it. */
+  | { readonly kind: 'in_progress'; readonly retryAfterSeconds: number }
+  | Refusal;
+
+export type VerifyOutcome = { readonly kind: 'valid' } | Refusal;
+
+export type LogoutOutcome = { readonly kind: 'logged_out' } | Refusal;
+
+export type SlideOutcome =
+  | { readonly kind: 'slid'; readonly token: string }
+  | { readonly kind: 'refresh_expired' }
+  | { readonly kind: 'no_refresh_exp' }
+  | Refusal;
+
+/** The four things the public port offers. One is built a process; http is handed it and nothing else. */
+export interface TokenService {
+  refresh(token: string): Promise<RefreshOutcome>;
+  verify(token: string): Promise<VerifyOutcome>;
+  logout(token: string): Promise<LogoutOutcome>;
+  slide(token: string): Promise<SlideOutcome>;
+}
