@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { type Cluster, findPostgresBin, startCluster } from './postgres.js';
+import { HOW_TO_GET, REQUIRED_SERVICES, type Services, SERVICES_VARIABLE } from './services.js';
+
+/** A service on this machine answers within milliseconds; this only bounds waiting for one that never does. */
+const PROBE_TIMEOUT_MS = 5_000;
+const DEFAULT_POSTGRES = 'postgres://postgres@127.0.0.1:5432/postgres';
+const DEFAULT_REDIS = 'redis://127.0.0.1:6379';
+const SERVICES = Object.keys(HOW_TO_GET) as (keyof Services)[];
+
+/** Vitest's global setup: looks once for what the tests need, says what is missing, and tells the test files. */
+export default async function setup(): Promise<() => Promise<void>> {
+  const postgresBin = findPostgresBin();
+  const [shared, redis, django] = await Promise.all([
+    probePostgres(process.env['TEST_DATABASE_URL']),
+    probeRedis(process.env['TEST_REDIS_URL']),
+    probeDjango(),
+  ]);
+  let own: Cluster | undefined;
+  if (shared === undefined && postgresBin !== undefined) own = await startOwn(postgresBin);
+  const found: Services = {
+    postgres: shared ?? own?.url,
+    django,
+    redis,
+    chromium: ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path)),
+    postgresBin,
+  };
+  const missing = SERVICES.filter((name) => found[name] === undefined || found[name] === false);
+  tell(missing);
+  const lacking = missing.filter((name) => REQUIRED_SERVICES.includes(name));
+  if (process.env['REQUIRE_ALL'] === '1' && lacking.length > 0) {
+    await own?.stop();
+    throw new Error(`REQUIRE_ALL=1, but there is no\n${list(lacking)}`);
+  }
+  process.env[SERVICES_VARIABLE] = JSON.stringify(found);
+  return async () => {
+    await own?.stop();
+    // Again at the end: in a long run nobody sees what stood at its top.
+    tell(missing);
+  };
+}
+
+function tell(missing: readonly (keyof Services)[]): void {
+  // On stderr, so that a reporter that prints JSON stays readable.
+  if (missing.length > 0)
+    console.error(`\nNot found, so the tests that need it are SKIPPED:\n${list(missing)}\n`);
+}
+
+function list(missing: readonly (keyof Services)[]): string {
+  return missing.map((name) => `  - ${HOW_TO_GET[name]}`).join('\n');
+}
+
+async function probePostgres(asked: string | undefined): Promise<string | undefined> {
+  const url = asked ?? DEFAULT_POSTGRES;
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: PROBE_TIMEOUT_MS });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ able: boolean }>(
+      'SELECT rolsuper OR rolcreatedb AS able FROM pg_roles WHERE rolname = current_user',
+    );
+    if (rows[0]?.able !== true) throw new Error('its role may not create databases');
+    return url;
+  } catch (error) {
+    // One that was asked for by name is never quietly replaced by another.
+    if (asked !== undefined) throw new Error('TEST_DATABASE_URL cannot be used', { cause: error });
+    return undefined;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function startOwn(bin: string): Promise<Cluster | undefined> {
+  try {
+    return await startCluster({ bin, settings: { max_connections: '300' } });
+  } catch (error) {
+    console.error('A PostgreSQL of our own could not be started:', error);
+    return undefined;
+  }
+}
+
+async function probeRedis(asked: string | undefined): Promise<string | undefined> {
+  const url = asked ?? DEFAULT_REDIS;
+  const answered = await ping(new URL(url));
+  if (!answered && asked !== undefined)
+    throw new Error(`TEST_REDIS_URL: nothing at ${new URL(url).host} answers`);
+  return answered ? url : undefined;
+}
+
+function ping({ hostname, port }: URL): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: hostname, port: Number(port || 6379), timeout: PROBE_TIMEOUT_MS });
+    const end = (answered: boolean) => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.on('connect', () => socket.write('PING\r\n'));
+    // A Redis that wants a password answers -NOAUTH: it is one, and whoever uses the URL brings the password.
+    socket.on('data', (data) => end(/^(\+PONG|-NOAUTH)/.test(data.toString())));
+    socket.on('error', () => end(false));
+    socket.on('timeout', () => end(false));
+  });
+}
+
+async function probeDjango(): Promise<boolean> {
+  const imports = 'import django, rest_framework_simplejwt, psycopg2, gunicorn';
+  return promisify(execFile)('/usr/bin/python3', ['-c', imports]).then(
+    () => true,
+    () => false,
+  );
+}

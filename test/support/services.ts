@@ -1,0 +1,47 @@
+/**
+ * Which services this machine has. They are probed once, in global-setup.ts; test files ask here, synchronously,
+ * so that `describe.skipIf(services().redis === undefined)` can be written at the top of a file.
+ */
+export interface Services {
+  /** URL of a PostgreSQL whose role may create databases; see `freshDatabase()`. */
+  readonly postgres: string | undefined;
+  /** True where Debian's Python can import Django, simplejwt, psycopg2 and gunicorn. */
+  readonly django: boolean;
+  readonly redis: string | undefined;
+  /** Path of the browser's binary. */
+  readonly chromium: string | undefined;
+  /** Directory of `initdb` and `postgres`, where they can be run as a user that is not root; see `startCluster()`. */
+  readonly postgresBin: string | undefined;
+}
+
+/** What a run with `REQUIRE_ALL=1` may not lack. Chromium joins the list with the first test that needs it. */
+export const REQUIRED_SERVICES: readonly (keyof Services)[] = ['postgres', 'django', 'redis', 'postgresBin'];
+
+/** What a skip tells the reader to do about it. */
+export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
+  postgres:
+    'PostgreSQL: apt-get install postgresql, or set TEST_DATABASE_URL to one whose role may create databases',
+  django:
+    'Django with simplejwt: apt-get install python3-djangorestframework-simplejwt python3-psycopg2 gunicorn',
+  redis: 'Redis: apt-get install redis-server and start it, or set TEST_REDIS_URL',
+  chromium: 'Chromium: apt-get install chromium',
+  postgresBin:
+    'PostgreSQL server binaries that can be run as another user than root: apt-get install postgresql',
+};
+
+/** Handed from the setup to the forks that run the tests, which inherit its environment. */
+export const SERVICES_VARIABLE = 'TEST_SERVICES';
+
+export function services(): Services {
+  const probed = process.env[SERVICES_VARIABLE];
+  if (probed === undefined)
+    throw new Error('services() is known only after test/support/global-setup.ts ran.');
+  const found = JSON.parse(probed) as Partial<Services>;
+  return {
+    postgres: found.postgres,
+    django: found.django ?? false,
+    redis: found.redis,
+    chromium: found.chromium,
+    postgresBin: found.postgresBin,
+  };
+}
