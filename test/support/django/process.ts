@@ -1,0 +1,71 @@
+import { execFile, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** Debian's interpreter, which Debian's Django belongs to; another `python3` earlier in PATH knows nothing of it. */
+const PYTHON = '/usr/bin/python3';
+const PROJECT = fileURLToPath(new URL('.', import.meta.url));
+const STOP_MS = 5_000;
+
+export type Env = Readonly<Record<string, string>>;
+
+/** Runs `manage.py` and returns what it printed. */
+export async function manage(env: Env, args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(PYTHON, ['manage.py', ...args], {
+    cwd: PROJECT,
+    env: { ...process.env, ...env },
+    maxBuffer: 1 << 30,
+  });
+  return stdout;
+}
+
+export interface Gunicorn {
+  readonly url: string;
+  readonly pid: number;
+  /** All that it has written so far: tracebacks of 500s are in here. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+/** Starts gunicorn on a port of the system's choice; resolves once it listens. */
+export async function startGunicorn(env: Env, workers: number, threads: number): Promise<Gunicorn> {
+  const args = [
+    ...['-m', 'gunicorn', '--bind', '127.0.0.1:0', '--worker-class', 'gthread'],
+    ...['--workers', String(workers), '--threads', String(threads)],
+    // Longer than a client keeps an idle connection, so that it never writes into one that is being closed.
+    ...['--keep-alive', '75', '--graceful-timeout', '1', '--worker-tmp-dir', '/dev/shm'],
+    'site_under_test.wsgi',
+  ];
+  const child = spawn(PYTHON, args, {
+    cwd: PROJECT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  let output = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const url = await new Promise<string>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', () => reject(new Error(`gunicorn ended: ${output}`)));
+    child.stderr.on('data', () => {
+      const listening = /Listening at: (http:\S+)/.exec(output)?.[1];
+      if (listening !== undefined) resolve(listening);
+    });
+  });
+
+  return {
+    url,
+    pid: child.pid!,
+    output: () => output,
+    async stop() {
+      process.off('exit', kill);
+      child.kill('SIGTERM');
+      const patience = setTimeout(kill, STOP_MS);
+      await exited;
+      clearTimeout(patience);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+"""A stock Django + simplejwt project, as the tests of carelink-tokens need it.
+
+Everything that a test varies comes from DJANGO_* environment variables, so
+that one project stands for many: see test/support/django.ts.
+"""
+
+import os
+from datetime import timedelta
+
+
+def flag(name, default):
+    return os.environ.get(name, default) == "1"
+
+
+def seconds(name, default):
+    return timedelta(seconds=int(os.environ.get(name, default)))
+
+
+# Tables of the user models: integer auth_user; bigint; uuid; and one where
+# table, key column and active column all have names of their own.
+USER_MODELS = {
+    "auth": "auth.User",
+    "bigint": "people.BigintUser",
+    "uuid": "people.UuidUser",
+    "staff": "people.StaffMember",
+}
+
+# "single-use" is docs/django/serializers.py as it ships: docs/django is on
+# PYTHONPATH.
+REFRESH_SERIALIZERS = {
+    "stock": "rest_framework_simplejwt.serializers.TokenRefreshSerializer",
+    "single-use": "serializers.TokenRefreshSerializer",
+}
+
+SECRET_KEY = os.environ["DJANGO_SIGNING_KEY"]
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1"]
+USE_TZ = True
+ROOT_URLCONF = "site_under_test.urls"
+WSGI_APPLICATION = "site_under_test.wsgi.application"
+AUTH_USER_MODEL = USER_MODELS[os.environ.get("DJANGO_USER_MODEL", "auth")]
+# Fast, since no test is about passwords.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIDDLEWARE = []
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "people",
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": os.environ["DJANGO_DB_HOST"],
+        "PORT": os.environ["DJANGO_DB_PORT"],
+        "NAME": os.environ["DJANGO_DB_NAME"],
+        "USER": os.environ["DJANGO_DB_USER"],
+        "PASSWORD": os.environ["DJANGO_DB_PASSWORD"],
+        "CONN_MAX_AGE": 600,
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+
+SIMPLE_JWT = {
+    "ALGORITHM": os.environ.get("DJANGO_ALGORITHM", "HS256"),
+    "SIGNING_KEY": os.environ["DJANGO_SIGNING_KEY"],
+    "VERIFYING_KEY": os.environ.get("DJANGO_VERIFYING_KEY", ""),
+    "AUDIENCE": os.environ.get("DJANGO_AUDIENCE"),
+    "ISSUER": os.environ.get("DJANGO_ISSUER"),
+    "ROTATE_REFRESH_TOKENS": flag("DJANGO_ROTATE", "1"),
+    "BLACKLIST_AFTER_ROTATION": flag("DJANGO_BLACKLIST", "1"),
+    "ACCESS_TOKEN_LIFETIME": seconds("DJANGO_ACCESS_SECONDS", "900"),
+    "REFRESH_TOKEN_LIFETIME": seconds("DJANGO_REFRESH_SECONDS", "43200"),
+    "SLIDING_TOKEN_LIFETIME": seconds("DJANGO_SLIDING_SECONDS", "900"),
+    "SLIDING_TOKEN_REFRESH_LIFETIME": seconds(
+        "DJANGO_SLIDING_REFRESH_SECONDS", "43200"
+    ),
+    "TOKEN_REFRESH_SERIALIZER": REFRESH_SERIALIZERS[
+        os.environ.get("DJANGO_SERIALIZER", "stock")
+    ],
+}
