@@ -1,0 +1,68 @@
+import { parseClaims, stringifyClaims } from './claims-json.js';
+import type { CodecOptions, TokenCodec, Verdict } from './codec.js';
+import type { Jws } from './compact.js';
+import { hmacJws, isHmac } from './hmac.js';
+import { joseJws } from './jose-jws.js';
+import { KeyError } from './key-error.js';
+import { importKeyring } from './keyring.js';
+import { checkRegisteredClaims, withRegisteredClaims, type ClaimRules } from './registered-claims.js';
+import { importSecrets } from './secrets.js';
+
+export interface CreatedCodec {
+  readonly codec: TokenCodec;
+  /** Sentences for whoever runs the server, of weak keys and likely mistakes. They hold no key material. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Builds the codec that the options ask for. Its `verify` never throws for anything a token may hold.
+ *
+ * @throws {KeyError} where a key is missing, unreadable, or doesn't fit the algorithm
+ */
+export async function createCodec(options: CodecOptions): Promise<CreatedCodec> {
+  const { leewaySeconds } = options;
+  // A leeway of NaN or Infinity would keep every token from expiring.
+  if (!Number.isFinite(leewaySeconds) || leewaySeconds < 0) {
+    throw new RangeError(`The leeway must be a number of seconds, 0 or more, not ${leewaySeconds}.`);
+  }
+  const { jws, warnings } = await importKeys(options);
+  return { codec: codecOver(jws, options), warnings };
+}
+
+async function importKeys(options: CodecOptions): Promise<{ jws: Jws; warnings: readonly string[] }> {
+  const { algorithm, signingKey, verifyingKeys } = options;
+  if (isHmac(algorithm)) {
+    const { secrets, warnings } = importSecrets(algorithm, signingKey, verifyingKeys);
+    return { jws: hmacJws(algorithm, secrets), warnings };
+  }
+  const keyring = await importKeyring(algorithm, signingKey, verifyingKeys);
+  const jws = joseJws(algorithm, keyring);
+  // A JWK can hold a public half that isn't the private half's; OpenSSL doesn't mind until nothing verifies.
+  if ((await jws.open(await jws.seal('{}'))) === undefined) {
+    throw new KeyError(
+      'KEY_UNREADABLE',
+      "The signing key's halves don't belong together. Copy it again, whole.",
+    );
+  }
+  return { jws, warnings: keyring.warnings };
+}
+
+function codecOver(jws: Jws, rules: ClaimRules): TokenCodec {
+  const judge = (payload: string | undefined, nowUs: number): Verdict => {
+    const claims = payload === undefined ? undefined : parseClaims(payload);
+    return claims === undefined
+      ? { ok: false, reason: 'invalid' }
+      : checkRegisteredClaims(claims, rules, nowUs);
+  };
+  return {
+    verify(token, nowUs) {
+      const opened = jws.open(token);
+      return opened instanceof Promise
+        ? opened.then((payload) => judge(payload, nowUs))
+        : judge(opened, nowUs);
+    },
+    sign(claims) {
+      return jws.seal(stringifyClaims(withRegisteredClaims(claims, rules)));
+    },
+  };
+}
