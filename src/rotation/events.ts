@@ -8,7 +8,9 @@ export type RotationEvent =
   | {
       readonly kind: 'revocation';
       readonly cause: 'logout' | 'reuse';
-      readonly end: 'tip' | 'foreign_rotation' | 'escalated';
+      // `closed_elsewhere`: the last row found was blacklisted by somebody else and nothing derived follows it: it was
+      /// logged out, or Django rotated it and its random successor can't be found this way.
+      readonly end: 'tip' | 'closed_elsewhere' | 'escalated';
       readonly rows: number;
     }
   /** A claim whose answer from the database never came, and what became of it. */

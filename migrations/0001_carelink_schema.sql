@@ -1,0 +1,13 @@
+-- name:   carelink_schema
+-- what:   our own objects, apart from Django's: users whose tokens up to a time are revoked
+-- online: no (one short transaction; takes no lock on any table of Django's)
+-- down:   DROP TABLE carelink.revoked_before;
+
+CREATE SCHEMA IF NOT EXISTS carelink;
+
+-- Revokes tokens that have no row to blacklist (simplejwt 5.2 records no successor of a rotation): a claim
+-- compares the token's iat with `at`. user_key is the user id as the token names it.
+CREATE TABLE carelink.revoked_before (
+  user_key text PRIMARY KEY,
+  at timestamptz NOT NULL
+);

@@ -1,0 +1,109 @@
+import type { Refusal } from './outcomes.js';
+import type { Claims } from './ports.js';
+
+/** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`). */
+export interface ClaimNames {
+  readonly jti: string;
+  readonly tokenType: string;
+  readonly userId: string;
+}
+
+/** What the rotation needs to know of a verified token. */
+export interface Subject {
+  readonly jti: string;
+  /** The user id claim as text; undefined where the token names no user. */
+  readonly userKey: string | undefined;
+  readonly issuedAtSeconds: number | undefined;
+  readonly expiresAtSeconds: number;
+  readonly claims: Claims;
+}
+
+/** The width of simplejwt's `jti` column. Django answers 500 to a longer one. */
+const JTI_MAX_LENGTH = 255;
+
+/** Reads the id, user and times of a verified token of the wanted type, in the order simplejwt checks them. */
+export function readSubject(
+  claims: Claims,
+  names: ClaimNames,
+  wantedType: 'refresh' | 'sliding' | 'any',
+): Subject | Refusal {
+  const jti = claims[names.jti];
+  if (jti === undefined) return { kind: 'malformed', reason: 'no_id' };
+  if (typeof jti !== 'string' || !storable(jti) || jti.length > JTI_MAX_LENGTH) {
+    return { kind: 'invalid', reason: 'invalid' };
+  }
+  if (wantedType !== 'any') {
+    const type = claims[names.tokenType];
+    if (type === undefined) return { kind: 'malformed', reason: 'no_type' };
+    if (type !== wantedType) return { kind: 'malformed', reason: 'wrong_type' };
+  }
+  const userKey = userKeyText(claims[names.userId]);
+  if (userKey === null) return { kind: 'invalid', reason: 'invalid' };
+  return {
+    jti,
+    userKey,
+    issuedAtSeconds: seconds(claims['iat']),
+    // The codec has refused a token whose exp is no sensible number.
+    expiresAtSeconds: seconds(claims['exp']) ?? 0,
+    claims,
+  };
+}
+
+export function isRefusal(read: Subject | Refusal): read is Refusal {
+  return 'kind' in read;
+}
+
+/** The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat. */
+export function successorClaims(
+  claims: Claims,
+  names: ClaimNames,
+  next: { readonly jti: string; readonly issuedAtSeconds: number; readonly lifetimeSeconds: number },
+): Claims {
+  return {
+    ...claims,
+    exp: next.issuedAtSeconds + next.lifetimeSeconds,
+    iat: next.issuedAtSeconds,
+    [names.jti]: next.jti,
+  };
+}
+
+/** The claims of the access token that goes with a refresh token: its own four first, as simplejwt orders them. */
+export function accessClaims(
+  refreshClaims: Claims,
+  names: ClaimNames,
+  access: { readonly jti: string; readonly issuedAtSeconds: number; readonly lifetimeSeconds: number },
+): Claims {
+  const own: Record<string, unknown> = {
+    [names.tokenType]: 'access',
+    exp: access.issuedAtSeconds + access.lifetimeSeconds,
+    iat: access.issuedAtSeconds,
+    [names.jti]: access.jti,
+  };
+  for (const name in refreshClaims) {
+    // simplejwt leaves out "jti" even where the project's own id claim has another name.
+    if (!(name in own) && name !== 'jti') own[name] = refreshClaims[name];
+  }
+  return own;
+}
+
+/** Text that PostgreSQL stores unchanged: no NUL, no lone surrogate (it would become U+FFFD and collide). */
+function storable(text: string): boolean {
+  return text !== '' && !text.includes('\0') && text.isWellFormed();
+}
+
+/** The user id as text, undefined where there is none (simplejwt then checks no user), null where it can't be one. */
+function userKeyText(user: unknown): string | undefined | null {
+  if (user === undefined || user === null || user === '') return undefined;
+  if (typeof user === 'string') return storable(user) ? user : null;
+  if (typeof user === 'number') return String(user);
+  // A number that JavaScript can't hold exactly comes as a LosslessNumber, with its digits (a bigint user id).
+  if (typeof user === 'object' && 'isLosslessNumber' in user && 'value' in user) {
+    return typeof user.value === 'string' ? user.value : null;
+  }
+  return null;
+}
+
+function seconds(value: unknown): number | undefined {
+  const number = Number(value);
+  return value === undefined || !Number.isFinite(number) ? undefined : Math.floor(number);
+}

@@ -1,0 +1,55 @@
+import type { Chain } from './chain.js';
+import type { ClaimNames, Subject } from './claims.js';
+import type { DoubtfulClaims } from './doubtful-claims.js';
+import type { EventSink } from './events.js';
+import type { Refusal } from './outcomes.js';
+import type { Codec, DatabaseClock, TokenCache, TokenStore } from './ports.js';
+import { isRefusal, readSubject } from './claims.js';
+
+export interface RotationSettings {
+  readonly names: ClaimNames;
+  readonly accessLifetimeSeconds: number;
+  readonly refreshLifetimeSeconds: number;
+  readonly slidingLifetimeSeconds: number;
+  /** 0: a repeat of a rotated token is refused. */
+  readonly graceUs: number;
+  readonly onReuse: 'reject' | 'revoke-family' | 'revoke-user';
+  readonly leewaySeconds: number;
+  readonly requestTimeoutMs: number;
+}
+
+/** All that the four operations work with. */
+export interface RotationContext {
+  readonly settings: RotationSettings;
+  readonly codec: Codec;
+  readonly chain: Chain;
+  readonly store: TokenStore;
+  readonly cache: TokenCache;
+  readonly doubtful: DoubtfulClaims;
+  readonly clock: DatabaseClock;
+  readonly emit: EventSink;
+  /** `performance.now()`: a clock that no one sets back. */
+  readonly monotonicMs: () => number;
+}
+
+/** What is told to a client that came while a store was down: a second is about what a reconnect takes. */
+export const RETRY_AFTER_SECONDS = 1;
+
+export const UNAVAILABLE: Refusal = { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS };
+
+/** Verifies a token of the given type and reads who and what it is, or says why it is refused. */
+export async function identify(
+  context: RotationContext,
+  token: string,
+  type: 'refresh' | 'sliding' | 'any',
+  nowUs: number,
+): Promise<Subject | Refusal> {
+  const verdict = await context.codec.verify(token, nowUs);
+  if (!verdict.ok) return { kind: 'invalid', reason: verdict.reason };
+  const subject = readSubject(verdict.claims, context.settings.names, type);
+  if (isRefusal(subject) || subject.userKey === undefined) return subject;
+  const userKey = context.store.canonicalUserKey(subject.userKey);
+  // Django answers 500 where the user id doesn't fit the column; such a token is of no user of ours.
+  if (userKey === undefined) return { kind: 'invalid', reason: 'invalid' };
+  return userKey === subject.userKey ? subject : { ...subject, userKey };
+}

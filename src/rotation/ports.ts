@@ -1,0 +1,130 @@
+/** What the rotation room needs from outside, as small interfaces; store, cache and jwt implement them. */
+
+export type Claims = Readonly<Record<string, unknown>>;
+
+export interface Codec {
+  verify(token: string, nowUs: number): CodecVerdict | Promise<CodecVerdict>;
+  sign(claims: Claims): string | Promise<string>;
+}
+
+export type CodecVerdict =
+  | { readonly ok: true; readonly claims: Claims }
+  | { readonly ok: false; readonly reason: 'invalid' | 'expired' };
+
+/** The database's clock as far as this process knows it; never ahead of it (rule 5). */
+export interface DatabaseClock {
+  /** Microseconds since the epoch. */
+  nowUs(): number;
+}
+
+/** One refresh that wants to spend a token: what is to be written, all of it decided beforehand. */
+export interface Claim {
+  readonly jti: string;
+  /** The old token's row, where the cache knows it. */
+  readonly rowId: string | undefined;
+  /** The old token itself: written only where it has no row yet. */
+  readonly token: string;
+  readonly userKey: string | undefined;
+  readonly issuedAtSeconds: number | undefined;
+  readonly expiresAtSeconds: number;
+  /** Becomes `blacklisted_at` of the old row and `created_at` of the successor: the marker of a rotation. */
+  readonly claimedAtUs: number;
+  readonly successor: { readonly jti: string; readonly token: string; readonly expiresAtSeconds: number };
+}
+
+export type ClaimResult =
+  | { readonly kind: 'won'; readonly successorRowId: string }
+  /** Won, but the successor's row stood already: a second claim of this token, to be judged by its rows. */
+  | { readonly kind: 'successor_stands' }
+  /** Another claim, a log-out or Django was first. `overlapped`: it committed while ours was running. */
+  | { readonly kind: 'spent'; readonly overlapped: boolean }
+  | { readonly kind: 'inactive' }
+  /** The user's tokens of this age are revoked. */
+  | { readonly kind: 'revoked' }
+  /** The claim's time was ahead of the database's clock; nothing was written. */
+  | { readonly kind: 'ahead' }
+  /** `sent` false: nothing was written. True: the answer never came, and nobody knows. */
+  | { readonly kind: 'unavailable'; readonly sent: boolean };
+
+/** The rows of one token and of what was derived from it, read together at one moment. */
+export interface TokenState {
+  readonly row: { readonly id: string; readonly blacklistedAtUs: number | undefined } | undefined;
+  readonly successor:
+    | {
+        readonly id: string;
+        readonly jti: string;
+        readonly token: string;
+        readonly createdAtUs: number | undefined;
+        readonly blacklisted: boolean;
+      }
+    | undefined;
+  readonly userActive: boolean;
+  readonly revoked: boolean;
+  /** The database's clock when the rows were read. */
+  readonly readAtUs: number;
+}
+
+export interface StateQuery {
+  readonly jti: string;
+  readonly candidates: readonly string[];
+  readonly userKey: string | undefined;
+  readonly issuedAtSeconds: number | undefined;
+}
+
+export interface FoundToken {
+  readonly jti: string;
+  readonly id: string;
+  readonly blacklisted: boolean;
+}
+
+/** A store that didn't answer in time, is down, or whose queue is full. Anything else it throws is a bug. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+  readonly code = 'STORE_UNAVAILABLE';
+}
+
+export interface TokenStore {
+  /** The user id in the form the database compares, or undefined where it doesn't fit the column. */
+  canonicalUserKey(userKey: string): string | undefined;
+  /** Spends the token and records its successor, or tells why not. `deadlineMs` is on `performance.now()`'s scale. */
+  claim(claim: Claim, deadlineMs: number): Promise<ClaimResult>;
+  /** @throws StoreUnavailableError */
+  readState(query: StateQuery, deadlineMs: number): Promise<TokenState>;
+  /** Finds or makes the token's row and blacklists it; false where it was blacklisted already. @throws StoreUnavailableError */
+  blacklist(token: TokenToBlacklist): Promise<boolean>;
+  /** @throws StoreUnavailableError */
+  find(jtis: readonly string[]): Promise<FoundToken[]>;
+  /** Blacklists rows; returns the ids of those that this call was first to blacklist. @throws StoreUnavailableError */
+  blacklistRows(ids: readonly string[]): Promise<Set<string>>;
+  /** Revokes all that a user holds, tokens without a row included; returns the rows blacklisted. @throws StoreUnavailableError */
+  revokeUser(userKey: string): Promise<number>;
+}
+
+export interface TokenToBlacklist {
+  readonly jti: string;
+  readonly token: string;
+  readonly userKey: string | undefined;
+  readonly issuedAtSeconds: number | undefined;
+  readonly expiresAtSeconds: number;
+}
+
+/** What a cache remembers of a token: a hint that saves work, never a proof. */
+export type Hint = { readonly state: 'active'; readonly rowId: string } | { readonly state: 'spent' };
+
+export type Begun =
+  | { readonly kind: 'begun'; readonly hint: Hint | undefined }
+  /** Another refresh of this token holds the lock; `settled` resolves when it's over. */
+  | { readonly kind: 'busy'; readonly settled: Promise<void> };
+
+/** The cache and the in-flight lock. */
+export interface TokenCache {
+  /** Takes the in-flight lock of a token, atomically. Whoever gets `begun` must call `finish`. */
+  begin(jti: string): Begun;
+  /** Gives the lock back and remembers what came of it. */
+  finish(jti: string, learned: Learned | undefined): void;
+}
+
+export type Learned = {
+  readonly spent: string;
+  readonly successor: { readonly jti: string; readonly rowId: string } | undefined;
+};

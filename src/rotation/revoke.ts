@@ -1,0 +1,102 @@
+import type { Subject } from './claims.js';
+import { UNAVAILABLE, type RotationContext } from './context.js';
+import type { ReuseKind } from './events.js';
+import type { Refusal } from './outcomes.js';
+import { StoreUnavailableError, type FoundToken } from './ports.js';
+
+/** Descendants computed and looked up at once: a shift's worth of 15-minute refreshes fits in one look-up. */
+const WINDOW = 64;
+
+/** 16,384 generations: hours of a client that refreshes every second. Beyond it the user is revoked instead. */
+const MAX_WINDOWS = 256;
+
+/** Somebody presented a token long after it was rotated: counts it, and does what `--on-reuse` says, before answering. */
+export async function answerReuse(
+  context: RotationContext,
+  subject: Subject,
+  reuse: ReuseKind,
+): Promise<Refusal> {
+  context.emit({ kind: 'reuse', reuse, userKey: subject.userKey });
+  try {
+    switch (context.settings.onReuse) {
+      case 'reject':
+        break;
+      case 'revoke-family':
+        await revokeDescendants(context, subject, 'reuse');
+        break;
+      case 'revoke-user':
+        await revokeUserOf(context, subject, 'reuse', 0);
+        break;
+    }
+  } catch (error) {
+    // Refused, but not yet revoked: 503 makes an honest client repeat, and the repeat revokes.
+    if (error instanceof StoreUnavailableError) return UNAVAILABLE;
+    throw error;
+  }
+  return { kind: 'blacklisted' };
+}
+
+/**
+ * Blacklists what was derived from a token, to the tip of its family, beside rotations that go on meanwhile.
+ * Returns how many rows it blacklisted.
+ *
+ * A rotation in flight either loses its row to us, or wins it and leaves a successor that the next look-up
+ * sees, for claim and successor are written in one statement (rule 8).
+ *
+ * @throws StoreUnavailableError
+ */
+export async function revokeDescendants(
+  context: RotationContext,
+  subject: Subject,
+  cause: 'logout' | 'reuse',
+): Promise<number> {
+  const { chain, store, emit } = context;
+  let rows = 0;
+  let at = subject.jti;
+  for (let window = 0; window < MAX_WINDOWS; window++) {
+    const line = await longestLine(context, chain.descendantsOf(at, WINDOW));
+    const last = line.at(-1);
+    if (last === undefined) {
+      emit({ kind: 'revocation', cause, end: 'closed_elsewhere', rows });
+      return rows;
+    }
+    const open = line.filter((token) => !token.blacklisted).map((token) => token.id);
+    const won = open.length === 0 ? new Set<string>() : await store.blacklistRows(open);
+    rows += won.size;
+    if (won.has(last.id)) {
+      // It was unspent until now and can't be claimed any more: nothing follows it.
+      emit({ kind: 'revocation', cause, end: 'tip', rows });
+      return rows;
+    }
+    at = last.jti;
+  }
+  return revokeUserOf(context, subject, cause, rows);
+}
+
+async function revokeUserOf(
+  context: RotationContext,
+  subject: Subject,
+  cause: 'logout' | 'reuse',
+  rowsBefore: number,
+): Promise<number> {
+  const rows =
+    rowsBefore + (subject.userKey === undefined ? 0 : await context.store.revokeUser(subject.userKey));
+  context.emit({ kind: 'revocation', cause, end: 'escalated', rows });
+  return rows;
+}
+
+/** The tokens that stand without a gap from the first on, under the chain key that reaches furthest. */
+async function longestLine(context: RotationContext, lines: string[][]): Promise<FoundToken[]> {
+  const found = new Map((await context.store.find(lines.flat())).map((token) => [token.jti, token]));
+  let longest: FoundToken[] = [];
+  for (const line of lines) {
+    const standing: FoundToken[] = [];
+    for (const jti of line) {
+      const token = found.get(jti);
+      if (token === undefined) break;
+      standing.push(token);
+    }
+    if (standing.length > longest.length) longest = standing;
+  }
+  return longest;
+}

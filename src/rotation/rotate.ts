@@ -1,0 +1,241 @@
+import { accessClaims, isRefusal, successorClaims, type Subject } from './claims.js';
+import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from './context.js';
+import { judge } from './judge.js';
+import type { RefreshOutcome } from './outcomes.js';
+import { StoreUnavailableError, type Claim, type Claims, type Learned, type TokenState } from './ports.js';
+import { answerReuse } from './revoke.js';
+
+/**
+ * A claim is tried again where its time was ahead of the database's clock, or where the rows changed between a
+ * lost claim and the look at them. Each of these needs a rare event; three in a row mean something is wrong.
+ */
+const MAX_ATTEMPTS = 3;
+
+const IN_PROGRESS: RefreshOutcome = { kind: 'in_progress', retryAfterSeconds: RETRY_AFTER_SECONDS };
+
+/** One refresh: verify, take the lock, claim, hand out the pair. Expected outcomes are values. */
+export async function refresh(context: RotationContext, token: string): Promise<RefreshOutcome> {
+  const arrivedAtUs = context.clock.nowUs();
+  const subject = await identify(context, token, 'refresh', arrivedAtUs);
+  if (isRefusal(subject)) return subject;
+  const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
+  const request: Request = { token, subject, arrivedAtUs, deadlineMs };
+
+  const begun = context.cache.begin(subject.jti);
+  if (begun.kind === 'busy') {
+    context.emit({ kind: 'cache_lookup', result: 'busy' });
+    if (context.settings.graceUs === 0) return IN_PROGRESS;
+    await begun.settled;
+    return orUnavailable(() => followInFlight(context, request));
+  }
+
+  let learned: Learned | undefined;
+  try {
+    context.emit({ kind: 'cache_lookup', result: begun.hint?.state ?? 'unknown' });
+    return await orUnavailable(async () => {
+      const settled = await settle(context, request, begun.hint);
+      learned = settled.learned;
+      return settled.outcome;
+    });
+  } finally {
+    context.cache.finish(subject.jti, learned);
+  }
+}
+
+interface Request {
+  readonly token: string;
+  readonly subject: Subject;
+  readonly arrivedAtUs: number;
+  readonly deadlineMs: number;
+}
+
+type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
+
+/** A new pair is made under the newest chain key; a replay under the one that made its successor. */
+const NEWEST_KEY = 0;
+
+interface Settled {
+  readonly outcome: RefreshOutcome;
+  readonly learned: Learned | undefined;
+}
+
+type Hint = Extract<ReturnType<RotationContext['cache']['begin']>, { kind: 'begun' }>['hint'];
+
+/** Claims the token unless it is known to be spent; whatever else it turns out to be, its rows decide. */
+async function settle(context: RotationContext, request: Request, hint: Hint): Promise<Settled> {
+  const { subject } = request;
+  let rowId = hint?.state === 'active' ? hint.rowId : undefined;
+  if (hint?.state === 'spent') {
+    const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
+    if (judged !== 'unspent') return judged;
+  }
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const pending = await prepare(context, request, rowId);
+    const result = await context.store.claim(pending.claim, request.deadlineMs);
+    switch (result.kind) {
+      case 'won': {
+        settleDoubt(context, subject.jti);
+        const { claimedAtUs, successor } = pending.claim;
+        const outcome = await pair(context, pending.claims, successor, claimedAtUs, NEWEST_KEY);
+        const learned = {
+          spent: subject.jti,
+          successor: { jti: successor.jti, rowId: result.successorRowId },
+        };
+        return { outcome, learned };
+      }
+      case 'inactive':
+        return { outcome: { kind: 'inactive' }, learned: undefined };
+      case 'revoked':
+        return { outcome: { kind: 'blacklisted' }, learned: undefined };
+      case 'unavailable':
+        if (result.sent) {
+          context.doubtful.remember(subject.jti, pending.claim.claimedAtUs);
+          context.emit({ kind: 'claim_in_doubt', resolved: false });
+        }
+        return { outcome: UNAVAILABLE, learned: undefined };
+      case 'ahead':
+        break;
+      case 'spent':
+      case 'successor_stands': {
+        const overlapped = result.kind === 'spent' && result.overlapped;
+        const ownClaimAtUs = pending.claim.claimedAtUs;
+        const judged = await judgeByRows(context, request, { overlapped, ownClaimAtUs });
+        if (judged !== 'unspent') return judged;
+        break;
+      }
+    }
+    rowId = undefined;
+  }
+  return { outcome: UNAVAILABLE, learned: undefined };
+}
+
+interface PendingClaim {
+  readonly claim: Claim;
+  readonly claims: Claims;
+}
+
+/** Decides all that the claim will write. A claim that is in doubt is repeated with the time it carried. */
+async function prepare(
+  context: RotationContext,
+  request: Request,
+  rowId: string | undefined,
+): Promise<PendingClaim> {
+  const { settings, chain, codec } = context;
+  const { subject } = request;
+  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
+  const jti = chain.successorOf(subject.jti);
+  const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
+  const lifetimeSeconds = settings.refreshLifetimeSeconds;
+  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, lifetimeSeconds });
+  const successor = {
+    jti,
+    token: await codec.sign(claims),
+    expiresAtSeconds: issuedAtSeconds + lifetimeSeconds,
+  };
+  const claim = {
+    jti: subject.jti,
+    rowId,
+    token: request.token,
+    userKey: subject.userKey,
+    issuedAtSeconds: subject.issuedAtSeconds,
+    expiresAtSeconds: subject.expiresAtSeconds,
+    claimedAtUs,
+    successor,
+  };
+  return { claim, claims };
+}
+
+/** The token isn't ours to claim, or not simply: its rows say what it is. */
+async function judgeByRows(
+  context: RotationContext,
+  request: Request,
+  attempt: { readonly overlapped: boolean; readonly ownClaimAtUs: number | undefined },
+): Promise<Settled | 'unspent'> {
+  const { subject } = request;
+  const state = await readState(context, request);
+  const judgement = judge(state, {
+    arrivedAtUs: request.arrivedAtUs,
+    ownClaimAtUs: context.doubtful.claimedAtUs(subject.jti) ?? attempt.ownClaimAtUs,
+    overlapped: attempt.overlapped,
+    graceUs: context.settings.graceUs,
+  });
+  const learned: Learned = { spent: subject.jti, successor: undefined };
+  switch (judgement.kind) {
+    case 'unspent':
+      return 'unspent';
+    case 'replay': {
+      const claims = replayedClaims(context, request, judgement.successor, judgement.claimedAtUs);
+      settleDoubt(context, subject.jti);
+      const keyIndex = context.chain.candidatesAfter(subject.jti).indexOf(judgement.successor.jti);
+      const outcome = await pair(context, claims, judgement.successor, judgement.claimedAtUs, keyIndex);
+      return { outcome: { ...outcome, replayed: true }, learned };
+    }
+    case 'in_progress':
+      return { outcome: IN_PROGRESS, learned };
+    case 'reuse':
+      return { outcome: await answerReuse(context, subject, judgement.reuse), learned };
+    case 'inactive':
+    case 'blacklisted':
+      return { outcome: judgement, learned };
+  }
+}
+
+/** A duplicate that waited for the one in flight: it gets what the rows give it, and never claims by itself. */
+async function followInFlight(context: RotationContext, request: Request): Promise<RefreshOutcome> {
+  const judged = await judgeByRows(context, request, { overlapped: true, ownClaimAtUs: undefined });
+  return judged === 'unspent' ? IN_PROGRESS : judged.outcome;
+}
+
+function readState(context: RotationContext, { subject, deadlineMs }: Request): Promise<TokenState> {
+  const { jti, userKey, issuedAtSeconds } = subject;
+  const candidates = context.chain.candidatesAfter(jti);
+  return context.store.readState({ jti, candidates, userKey, issuedAtSeconds }, deadlineMs);
+}
+
+/** The successor's claims, computed again from the claim's time as stored. */
+function replayedClaims(
+  context: RotationContext,
+  { subject }: Request,
+  successor: { readonly jti: string },
+  claimedAtUs: number,
+): Claims {
+  return successorClaims(subject.claims, context.settings.names, {
+    jti: successor.jti,
+    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
+    lifetimeSeconds: context.settings.refreshLifetimeSeconds,
+  });
+}
+
+async function pair(
+  { settings, chain, codec }: RotationContext,
+  refreshClaims: Claims,
+  successor: { readonly jti: string; readonly token: string },
+  claimedAtUs: number,
+  keyIndex: number,
+): Promise<Rotated> {
+  const access = accessClaims(refreshClaims, settings.names, {
+    jti: chain.accessOf(successor.jti, keyIndex),
+    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
+    lifetimeSeconds: settings.accessLifetimeSeconds,
+  });
+  return {
+    kind: 'rotated',
+    access: await codec.sign(access),
+    refresh: successor.token,
+    claimedAtUs,
+    replayed: false,
+  };
+}
+
+function settleDoubt(context: RotationContext, jti: string): void {
+  if (context.doubtful.settle(jti)) context.emit({ kind: 'claim_in_doubt', resolved: true });
+}
+
+async function orUnavailable(work: () => Promise<RefreshOutcome>): Promise<RefreshOutcome> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return UNAVAILABLE;
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+import { isRefusal } from './claims.js';
+import { identify, UNAVAILABLE, type RotationContext } from './context.js';
+import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
+import { StoreUnavailableError, type TokenState } from './ports.js';
+import { revokeDescendants } from './revoke.js';
+import { refresh } from './rotate.js';
+import type { Subject } from './claims.js';
+
+/** The four operations, bound to what they work with. */
+export function createTokenService(context: RotationContext): TokenService {
+  return {
+    refresh: (token) => refresh(context, token),
+    verify: (token) => orUnavailable(() => verify(context, token)),
+    logout: (token) => orUnavailable(() => logout(context, token)),
+    slide: (token) => orUnavailable(() => slide(context, token)),
+  };
+}
+
+/** Any token, of whatever type: is it valid, and not blacklisted or revoked? */
+async function verify(context: RotationContext, token: string): Promise<VerifyOutcome> {
+  const subject = await identify(context, token, 'any', context.clock.nowUs());
+  if (isRefusal(subject)) return subject;
+  return isBlacklisted(await stateOf(context, subject)) ? { kind: 'blacklisted' } : { kind: 'valid' };
+}
+
+/** Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). */
+async function logout(context: RotationContext, token: string): Promise<LogoutOutcome> {
+  const subject = await identify(context, token, 'refresh', context.clock.nowUs());
+  if (isRefusal(subject)) return subject;
+  if (await context.store.blacklist({ ...subject, token })) {
+    context.emit({ kind: 'revocation', cause: 'logout', end: 'tip', rows: 1 });
+    return { kind: 'logged_out' };
+  }
+  const rows = await revokeDescendants(context, subject, 'logout');
+  // Nothing was left to log out: simplejwt's answer to a token that is blacklisted already.
+  return rows > 0 ? { kind: 'logged_out' } : { kind: 'blacklisted' };
+}
+
+/** Extends a sliding token's life; its id and the end of its refreshing stay. Nothing is written. */
+async function slide(context: RotationContext, token: string): Promise<SlideOutcome> {
+  const nowUs = context.clock.nowUs();
+  const subject = await identify(context, token, 'sliding', nowUs);
+  if (isRefusal(subject)) return subject;
+  const state = await stateOf(context, subject);
+  if (isBlacklisted(state)) return { kind: 'blacklisted' };
+  if (!state.userActive) return { kind: 'inactive' };
+  const refreshExp = subject.claims['refresh_exp'];
+  if (refreshExp === undefined) return { kind: 'no_refresh_exp' };
+  const nowSeconds = nowUs / 1_000_000;
+  if (!(Number(refreshExp) > nowSeconds - context.settings.leewaySeconds)) return { kind: 'refresh_expired' };
+  const issuedAtSeconds = Math.floor(nowSeconds);
+  const claims = {
+    ...subject.claims,
+    exp: issuedAtSeconds + context.settings.slidingLifetimeSeconds,
+    iat: issuedAtSeconds,
+  };
+  return { kind: 'slid', token: await context.codec.sign(claims) };
+}
+
+function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
+  const { jti, userKey, issuedAtSeconds } = subject;
+  const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
+  return context.store.readState({ jti, candidates: [], userKey, issuedAtSeconds }, deadlineMs);
+}
+
+function isBlacklisted(state: TokenState): boolean {
+  return state.row?.blacklistedAtUs !== undefined || state.revoked;
+}
+
+async function orUnavailable<Outcome>(work: () => Promise<Outcome | Refusal>): Promise<Outcome | Refusal> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return UNAVAILABLE;
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+/** The connection could not be had: nothing was sent, so nothing is in doubt. */
+export class NotConnectedError extends Error {
+  override readonly name = 'NotConnectedError';
+  readonly code = 'NOT_CONNECTED';
+}
+
+/** The database is reachable but is not what this program needs; the message says what to run. */
+export class SchemaError extends Error {
+  override readonly name = 'SchemaError';
+  readonly code: 'TABLES_MISSING' | 'CARELINK_SCHEMA_MISSING' | 'COLUMNS_MISSING' | 'USER_TABLE_MISSING';
+
+  constructor(code: SchemaError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What a failed statement means for those whose work it carried. */
+export type Failure =
+  /** Nothing was sent. */
+  | { readonly kind: 'not_sent' }
+  /** Sent, and the answer never came: it may stand or not. */
+  | { readonly kind: 'in_doubt' }
+  /** The server is going away or not ready: rolled back; another connection later may do. */
+  | { readonly kind: 'server_down' }
+  /** Rolled back because of somebody else's locks. */
+  | { readonly kind: 'contended' }
+  /** Rolled back: a row that was referred to is gone. */
+  | { readonly kind: 'reference_gone'; readonly column: string; readonly value: string }
+  /** Rolled back: one of the rows can't be written, or a bug. */
+  | { readonly kind: 'refused'; readonly error: unknown };
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const CONTENDED = new Set([
+  '55P03', // lock_not_available: lock_timeout
+  '40P01', // deadlock_detected
+  '40001', // serialization_failure
+]);
+
+const SERVER_DOWN_CLASSES = new Set([
+  '08', // connection exceptions
+  '53', // insufficient resources: disk full, out of memory, too many connections
+  '57', // operator intervention: shutdown, crash, cannot connect now, statement_timeout
+  '58', // system errors: I/O
+]);
+
+const FOREIGN_KEY_VIOLATION = '23503';
+const READ_ONLY_TRANSACTION = '25006'; // a standby, or a primary that was demoted under us
+
+/** Reads SQLSTATE and fields of an error of `pg`. */
+export function classify(error: unknown): Failure {
+  if (error instanceof NotConnectedError) return { kind: 'not_sent' };
+  const sqlState = sqlStateOf(error);
+  if (sqlState === undefined) return { kind: 'in_doubt' };
+  if (CONTENDED.has(sqlState)) return { kind: 'contended' };
+  if (SERVER_DOWN_CLASSES.has(sqlState.slice(0, 2)) || sqlState === READ_ONLY_TRANSACTION) {
+    return { kind: 'server_down' };
+  }
+  if (sqlState === FOREIGN_KEY_VIOLATION) {
+    const key = /\((\w+)\)=\((.*)\)/.exec(detailOf(error));
+    if (key?.[1] !== undefined && key[2] !== undefined) {
+      return { kind: 'reference_gone', column: key[1], value: key[2] };
+    }
+  }
+  return { kind: 'refused', error };
+}
+
+/** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are longer or have an E first. */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return undefined;
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+}
+
+function detailOf(error: unknown): string {
+  return error instanceof Error && 'detail' in error && typeof error.detail === 'string' ? error.detail : '';
+}

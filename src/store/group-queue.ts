@@ -1,0 +1,240 @@
+import { classify, type Failure } from './errors.js';
+
+/**
+ * Group commit: work that arrives together shares one statement.
+ *
+ * Items wait in one queue. A free lane takes what waits, up to a batch, and sends it as one statement; while it
+ * is out the next batch gathers. A lone item goes at once; under load the batch size finds itself.
+ *
+ * When a statement fails, what that means for each of its items decides (rule 3):
+ * - not sent, server down, in doubt: back to the head of the queue, and the lane rests a moment. Items are
+ *   repeatable: a claim that stands already is recognised by its marker.
+ * - contended (somebody holds a lock on one of the rows) or refused: the batch is split and its pieces go over
+ *   the spare lanes, so that one locked row holds up nobody but itself.
+ * - reference gone: the error names the row; its items are told, the rest goes again.
+ *
+ * An item whose deadline passes leaves, wherever it is, but never while it is being sent.
+ */
+export interface GroupQueueOptions<Item, Result> {
+  /** Runs one statement for all; one result an item, in order. Rejects with `pg`'s error. */
+  readonly execute: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** Two items of one key never share a statement. */
+  readonly keyOf: (item: Item) => string;
+  /** The result of an item if the failed statement's missing reference is its own. */
+  readonly whenReferenceGone: (item: Item, gone: ReferenceGone) => Result | undefined;
+  /** Statements at the same time; spare ones, for pieces of failed batches, come on top. */
+  readonly lanes: number;
+  readonly spareLanes: number;
+  readonly maxBatch: number;
+  /** Items that may wait; beyond it `submit` answers unavailable at once. */
+  readonly maxQueued: number;
+  readonly monotonicMs: () => number;
+  readonly random: () => number;
+  readonly onBatch: (size: number) => void;
+}
+
+export type ReferenceGone = Extract<Failure, { kind: 'reference_gone' }>;
+
+export type Settlement<Result> =
+  | { readonly kind: 'done'; readonly result: Result }
+  /** `sent`: it was, and its answer never came. */
+  | { readonly kind: 'unavailable'; readonly sent: boolean };
+
+interface Entry<Item, Result> {
+  readonly item: Item;
+  readonly deadlineMs: number;
+  readonly resolve: (settlement: Settlement<Result>) => void;
+  readonly reject: (error: unknown) => void;
+  inDoubt: boolean;
+}
+
+/** How often waiting items are looked through for passed deadlines. */
+const SWEEP_MS = 50;
+
+/** A lane that met a dead server rests this long, jittered, doubling up to the bound, so that a restart isn't met by a stampede. */
+const REST_FIRST_MS = 20;
+const REST_MAX_MS = 500;
+
+export class GroupQueue<Item, Result> {
+  readonly #options: GroupQueueOptions<Item, Result>;
+  #waiting: Entry<Item, Result>[] = [];
+  #pieces: Entry<Item, Result>[][] = [];
+  #busyLanes = 0;
+  #busySpareLanes = 0;
+  #flushScheduled = false;
+  #failuresInARow = 0;
+  #restUntilMs = 0;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(options: GroupQueueOptions<Item, Result>) {
+    this.#options = options;
+  }
+
+  submit(item: Item, deadlineMs: number): Promise<Settlement<Result>> {
+    if (this.#waiting.length >= this.#options.maxQueued) {
+      return Promise.resolve({ kind: 'unavailable', sent: false });
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, deadlineMs, resolve, reject, inDoubt: false });
+      this.#schedule();
+    });
+  }
+
+  /** Items that wait or are out. */
+  get depth(): number {
+    return this.#waiting.length + this.#pieces.reduce((sum, piece) => sum + piece.length, 0);
+  }
+
+  /** Requests read in one turn of the event loop are gathered before the first of them is sent. */
+  #schedule(): void {
+    this.#sweep ??= setInterval(() => this.#dropExpired(), SWEEP_MS).unref();
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    setImmediate(() => {
+      this.#flushScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const { lanes, spareLanes } = this.#options;
+    while (this.#pieces.length > 0 && this.#busySpareLanes < spareLanes) {
+      const piece = this.#pieces.shift() ?? [];
+      this.#busySpareLanes++;
+      void this.#send(piece).finally(() => {
+        this.#busySpareLanes--;
+        this.#schedule();
+      });
+    }
+    if (this.#options.monotonicMs() < this.#restUntilMs) return;
+    while (this.#waiting.length > 0 && this.#busyLanes < lanes) {
+      const batch = this.#takeBatch();
+      if (batch.length === 0) break;
+      this.#busyLanes++;
+      void this.#send(batch).finally(() => {
+        this.#busyLanes--;
+        this.#schedule();
+      });
+    }
+  }
+
+  #takeBatch(): Entry<Item, Result>[] {
+    const { keyOf, maxBatch } = this.#options;
+    const alive = this.#alive(this.#waiting);
+    const batch: Entry<Item, Result>[] = [];
+    const later: Entry<Item, Result>[] = [];
+    const keys = new Set<string>();
+    for (const entry of alive) {
+      const key = keyOf(entry.item);
+      if (batch.length < maxBatch && !keys.has(key)) {
+        keys.add(key);
+        batch.push(entry);
+      } else {
+        later.push(entry);
+      }
+    }
+    this.#waiting = later;
+    return batch;
+  }
+
+  /** Never rejects: whatever happens is settled with the entries. */
+  async #send(batch: Entry<Item, Result>[]): Promise<void> {
+    this.#options.onBatch(batch.length);
+    try {
+      const results = await this.#options.execute(batch.map((entry) => entry.item));
+      this.#failuresInARow = 0;
+      for (const [index, entry] of batch.entries()) {
+        const result = results[index];
+        if (result === undefined)
+          entry.reject(new Error('a statement returned no result for one of its items'));
+        else entry.resolve({ kind: 'done', result });
+      }
+    } catch (error) {
+      this.#recover(batch, classify(error));
+    }
+  }
+
+  #recover(batch: Entry<Item, Result>[], failure: Failure): void {
+    switch (failure.kind) {
+      case 'in_doubt':
+        for (const entry of batch) entry.inDoubt = true;
+        this.#rest(batch);
+        return;
+      case 'not_sent':
+      case 'server_down':
+        this.#rest(batch);
+        return;
+      case 'contended':
+        if (batch.length === 1) this.#rest(batch, 'piece');
+        else this.#split(batch);
+        return;
+      case 'reference_gone': {
+        const rest = batch.filter((entry) => {
+          const result = this.#options.whenReferenceGone(entry.item, failure);
+          if (result !== undefined) entry.resolve({ kind: 'done', result });
+          return result === undefined;
+        });
+        if (rest.length < batch.length) this.#requeue(rest);
+        else if (batch.length > 1) this.#split(batch);
+        else batch[0]?.reject(new Error(`a reference through ${failure.column} is missing`));
+        return;
+      }
+      case 'refused':
+        if (batch.length > 1) this.#split(batch);
+        else batch[0]?.reject(failure.error);
+        return;
+    }
+  }
+
+  /** About √n pieces of √n: the culprit is alone after two or three rounds, the others are through after one. */
+  #split(batch: Entry<Item, Result>[]): void {
+    const size = Math.ceil(Math.sqrt(batch.length) / 2);
+    for (let start = 0; start < batch.length; start += size) {
+      this.#pieces.push(batch.slice(start, start + size));
+    }
+    this.#schedule();
+  }
+
+  #rest(batch: Entry<Item, Result>[], as: 'batch' | 'piece' = 'batch'): void {
+    const bound = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** Math.min(this.#failuresInARow, 10));
+    const restMs = bound * (0.5 + this.#options.random() / 2);
+    if (as === 'piece') {
+      setTimeout(
+        () => {
+          this.#pieces.push(batch);
+          this.#schedule();
+        },
+        REST_FIRST_MS * (0.5 + this.#options.random()),
+      );
+      return;
+    }
+    this.#failuresInARow++;
+    this.#restUntilMs = this.#options.monotonicMs() + restMs;
+    setTimeout(() => this.#schedule(), restMs + 1);
+    this.#requeue(batch);
+  }
+
+  #requeue(batch: Entry<Item, Result>[]): void {
+    this.#waiting = batch.concat(this.#waiting);
+    this.#schedule();
+  }
+
+  #dropExpired(): void {
+    this.#waiting = this.#alive(this.#waiting);
+    this.#pieces = this.#pieces.map((piece) => this.#alive(piece)).filter((piece) => piece.length > 0);
+    if (this.#waiting.length === 0 && this.#busyLanes === 0 && this.#pieces.length === 0) {
+      clearInterval(this.#sweep);
+      this.#sweep = undefined;
+    }
+  }
+
+  #alive(entries: Entry<Item, Result>[]): Entry<Item, Result>[] {
+    const nowMs = this.#options.monotonicMs();
+    if (entries.every((entry) => entry.deadlineMs > nowMs)) return entries;
+    return entries.filter((entry) => {
+      if (entry.deadlineMs > nowMs) return true;
+      entry.resolve({ kind: 'unavailable', sent: entry.inDoubt });
+      return false;
+    });
+  }
+}

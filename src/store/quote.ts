@@ -1,0 +1,29 @@
+/** Quotes one SQL identifier. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes `table` or `schema.table`; what is quoted already stays as it is. */
+export function quoteQualified(name: string): string {
+  return name.includes('"') ? name : name.split('.').map(quoteIdentifier).join('.');
+}
+
+/**
+ * PostgreSQL's text form of an array. `pg` would write it too, but walks every element through generic
+ * conversions: here it's strings, numbers and NULLs, thousands a second.
+ */
+export function arrayLiteral(values: readonly (string | number | undefined)[]): string {
+  let literal = '{';
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (index > 0) literal += ',';
+    if (value === undefined) literal += 'NULL';
+    else if (typeof value === 'number') literal += value.toString();
+    else literal += quoteElement(value);
+  }
+  return literal + '}';
+}
+
+function quoteElement(value: string): string {
+  return value.includes('"') || value.includes('\\') ? `"${value.replace(/["\\]/g, '\\$&')}"` : `"${value}"`;
+}

@@ -1,0 +1,124 @@
+import { isActive, isRevoked, userIdOf } from './claim-sql.js';
+import type { TokenSchema } from './schema.js';
+
+export interface StateRow {
+  readonly n: number;
+  readonly id: string | null;
+  readonly blacklisted_us: string | null;
+  readonly next_id: string | null;
+  readonly next_jti: string | null;
+  readonly next_token: string | null;
+  readonly next_created_us: string | null;
+  readonly next_blacklisted: boolean | null;
+  readonly active: boolean;
+  readonly revoked: boolean;
+  readonly now_us: string;
+}
+
+const microseconds = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
+
+/**
+ * The rows of tokens, of their successors and of their users, at one moment (rule 6).
+ * $1 jti, $2 user key, $3 iat (s), one element a token; $4, $5: number of the token and possible successor's jti.
+ */
+export function readStateSql(schema: TokenSchema): string {
+  return `
+    SELECT i.n::int AS n, o.id, ${microseconds('b.blacklisted_at')} AS blacklisted_us,
+           s.id AS next_id, s.jti AS next_jti, s.token AS next_token,
+           ${microseconds('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
+           ${isActive(schema, 'i')} AS active,
+           ${isRevoked('i')} AS revoked,
+           ${microseconds('clock_timestamp()')} AS now_us
+      FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS i (jti, user_key, iat, n)
+      LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
+      LEFT JOIN ${schema.blacklisted} b ON b.token_id = o.id
+      LEFT JOIN LATERAL (
+        SELECT s.id, s.jti, s.token, s.created_at,
+               EXISTS (SELECT 1 FROM ${schema.blacklisted} x WHERE x.token_id = s.id) AS blacklisted
+          FROM unnest($4::int[], $5::text[]) AS c (n, jti)
+          JOIN ${schema.outstanding} s ON s.jti = c.jti
+         WHERE c.n = i.n
+         LIMIT 1
+      ) s ON true`;
+}
+
+/** $1 jtis */
+export function findSql(schema: TokenSchema): string {
+  return `
+    SELECT o.jti, o.id, EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id) AS blacklisted
+      FROM ${schema.outstanding} o
+     WHERE o.jti = ANY ($1::text[])`;
+}
+
+/** $1 row ids; returns those that were not blacklisted before. */
+export function blacklistRowsSql(schema: TokenSchema): string {
+  return `
+    INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
+    SELECT clock_timestamp(), o.id
+      FROM ${schema.outstanding} o
+     WHERE o.id = ANY ($1::bigint[])
+     ORDER BY o.id
+    ON CONFLICT (token_id) DO NOTHING
+    RETURNING token_id`;
+}
+
+/** $1 jti, $2 token, $3 iat (s), $4 exp (s), $5 user key; no row: a row came to be while it ran, try again. */
+export function blacklistByJtiSql(schema: TokenSchema): string {
+  const { users } = schema;
+  // Django blacklists the token of a user that is gone as well, and leaves user_id NULL.
+  const userId =
+    users === undefined
+      ? userIdOf(schema, 'i')
+      : `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = i.user_key::${users.keyType})`;
+  return `
+    WITH i AS (
+      SELECT $1::text AS jti, $2::text AS token, $3::bigint AS iat, $4::bigint AS exp, $5::text AS user_key
+    ),
+    found AS (
+      SELECT o.id FROM ${schema.outstanding} o JOIN i ON o.jti = i.jti
+    ),
+    made AS (
+      INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
+      SELECT i.token, to_timestamp(i.iat), to_timestamp(i.exp), ${userId}, i.jti
+        FROM i
+       WHERE NOT EXISTS (SELECT 1 FROM found)
+      ON CONFLICT (jti) DO NOTHING
+      RETURNING id
+    ),
+    target AS (SELECT id FROM found UNION ALL SELECT id FROM made),
+    blacklisted AS (
+      INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
+      SELECT clock_timestamp(), id FROM target
+      ON CONFLICT (token_id) DO NOTHING
+      RETURNING token_id
+    )
+    SELECT t.id, EXISTS (SELECT 1 FROM blacklisted) AS won FROM target t`;
+}
+
+/** $1 user key. Its end is put at the database's clock, never back. */
+export const REVOKE_BEFORE_SQL = `
+  INSERT INTO carelink.revoked_before AS r (user_key, at)
+  VALUES ($1, clock_timestamp())
+  ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)`;
+
+/** $1 user key, $2 rows at most; how many live rows were seen, and how many of them this statement blacklisted. */
+export function blacklistUserSql(schema: TokenSchema): string {
+  return `
+    WITH i AS (SELECT $1::text AS user_key),
+    live AS (
+      SELECT o.id
+        FROM i
+        JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
+       WHERE o.expires_at > now()
+         AND NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
+       ORDER BY o.id
+       LIMIT $2
+    ),
+    won AS (
+      INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
+      SELECT clock_timestamp(), id FROM live
+      ON CONFLICT (token_id) DO NOTHING
+      RETURNING token_id
+    )
+    SELECT (SELECT count(*) FROM live)::int AS live, (SELECT count(*) FROM won)::int AS won`;
+}

@@ -1,0 +1,292 @@
+import { LRUCache } from 'lru-cache';
+import {
+  StoreUnavailableError,
+  type Claim,
+  type ClaimResult,
+  type FoundToken,
+  type StateQuery,
+  type TokenState,
+  type TokenStore,
+  type TokenToBlacklist,
+} from '../rotation/ports.js';
+import { claimByJtiSql, claimKnownSql, type ClaimRow } from './claim-sql.js';
+import type { Database, Purpose, Statement } from './database.js';
+import type { ObservedDatabaseClock } from './database-clock.js';
+import { classify } from './errors.js';
+import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
+import { arrayLiteral } from './quote.js';
+import type { TokenSchema } from './schema.js';
+import {
+  blacklistByJtiSql,
+  blacklistRowsSql,
+  blacklistUserSql,
+  findSql,
+  readStateSql,
+  REVOKE_BEFORE_SQL,
+  type StateRow,
+} from './state-sql.js';
+import { canonicalUserKey } from './user-key.js';
+
+export interface TokenStoreOptions {
+  readonly database: Database;
+  readonly schema: TokenSchema;
+  readonly clock: ObservedDatabaseClock;
+  /** Claim statements at the same time; a third as many connections again serve look-ups and split batches. */
+  readonly lanes: number;
+  readonly monotonicMs: () => number;
+  readonly random: () => number;
+  readonly onBatch: (size: number) => void;
+}
+
+/** 200 refreshes a statement: beyond it a statement takes longer than it saves (measured: 100 are 5 ms). */
+const MAX_BATCH = 200;
+
+/** Waiting refreshes at most: a second's worth at full speed. More would only wait for their deadline. */
+const MAX_QUEUED = 10_000;
+
+/** Rows a statement of revoke-user; more would hold their locks longer than a refresh may wait. */
+const REVOKE_BATCH = 1_000;
+
+/** Retries of a look-up or a revocation that met a lost connection or a lock; the request's deadline is near then. */
+const MAX_TRIES = 5;
+
+/** A user's key that a foreign key didn't find: not tried again for a while, so that it fails no batch twice. */
+const GONE_USER_TTL_MS = 60_000;
+
+type RawClaim = ClaimRow | 'user_gone' | 'row_gone';
+
+/** The tables of simplejwt, through any `Database`. */
+export class PgTokenStore implements TokenStore {
+  readonly #options: TokenStoreOptions;
+  readonly #known: GroupQueue<Claim, RawClaim>;
+  readonly #byJti: GroupQueue<Claim, RawClaim>;
+  readonly #states: GroupQueue<StateQuery, StateRow>;
+  readonly #goneUsers = new LRUCache<string, true>({ max: 10_000, ttl: GONE_USER_TTL_MS });
+
+  constructor(options: TokenStoreOptions) {
+    this.#options = options;
+    const { schema, lanes, monotonicMs, random, onBatch } = options;
+    const shared = { maxBatch: MAX_BATCH, maxQueued: MAX_QUEUED, monotonicMs, random };
+    const claims: Omit<GroupQueueOptions<Claim, RawClaim>, 'execute'> = {
+      ...shared,
+      lanes,
+      spareLanes: lanes,
+      onBatch,
+      keyOf: (claim) => claim.jti,
+      whenReferenceGone: (claim, gone) => this.#whenReferenceGone(claim, gone),
+    };
+    const known = claimKnownSql(schema);
+    const byJti = claimByJtiSql(schema);
+    this.#known = new GroupQueue({
+      ...claims,
+      execute: (items) => this.#claimAll('claim_known', known, items),
+    });
+    this.#byJti = new GroupQueue({
+      ...claims,
+      execute: (items) => this.#claimAll('claim_by_jti', byJti, items),
+    });
+    const state = readStateSql(schema);
+    this.#states = new GroupQueue({
+      ...shared,
+      lanes,
+      spareLanes: 1,
+      onBatch: () => undefined,
+      keyOf: (query) => query.jti,
+      whenReferenceGone: () => undefined,
+      execute: (items) => this.#readStates(state, items),
+    });
+  }
+
+  canonicalUserKey(userKey: string): string | undefined {
+    return canonicalUserKey(this.#options.schema.userKeyType, userKey);
+  }
+
+  async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
+    if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
+    let queue = claim.rowId === undefined ? this.#byJti : this.#known;
+    for (;;) {
+      const settled = await queue.submit(claim, deadlineMs);
+      if (settled.kind === 'unavailable') return settled;
+      const result = readClaim(settled.result);
+      if (result !== 'again') return result;
+      // The row isn't where the cache said, or was made by another session while ours looked for it.
+      queue = this.#byJti;
+      if (this.#options.monotonicMs() >= deadlineMs) return { kind: 'unavailable', sent: false };
+    }
+  }
+
+  async readState(query: StateQuery, deadlineMs: number): Promise<TokenState> {
+    const settled = await this.#states.submit(query, deadlineMs);
+    if (settled.kind === 'unavailable')
+      throw new StoreUnavailableError('the token could not be looked up in time');
+    return toState(settled.result);
+  }
+
+  async blacklist(token: TokenToBlacklist): Promise<boolean> {
+    const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = token;
+    const values = [jti, token.token, issuedAtSeconds, expiresAtSeconds, userKey];
+    const text = blacklistByJtiSql(this.#options.schema);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const [row] = await this.#run<{ won: boolean }>('revoke', { name: 'blacklist_by_jti', text, values });
+      if (row !== undefined) return row.won;
+    }
+    throw new StoreUnavailableError('the token could not be blacklisted');
+  }
+
+  find(jtis: readonly string[]): Promise<FoundToken[]> {
+    const text = findSql(this.#options.schema);
+    return this.#run('lookup', { name: 'find', text, values: [arrayLiteral(jtis)] });
+  }
+
+  async blacklistRows(ids: readonly string[]): Promise<Set<string>> {
+    const text = blacklistRowsSql(this.#options.schema);
+    const rows = await this.#run<{ token_id: string }>('revoke', {
+      name: 'blacklist_rows',
+      text,
+      values: [arrayLiteral(ids)],
+    });
+    return new Set(rows.map((row) => row.token_id));
+  }
+
+  /**
+   * The mark is set twice. From the first on no new claim of an old token succeeds; claims that were under way
+   * then and didn't see it are over when the rows are through, and what they made is older than the second.
+   */
+  async revokeUser(userKey: string): Promise<number> {
+    const mark = { name: 'revoke_before', text: REVOKE_BEFORE_SQL, values: [userKey] };
+    await this.#run('revoke', mark);
+    const text = blacklistUserSql(this.#options.schema);
+    let rows = 0;
+    for (;;) {
+      const [counts] = await this.#run<{ live: number; won: number }>('revoke', {
+        name: 'blacklist_user',
+        text,
+        values: [userKey, REVOKE_BATCH],
+      });
+      rows += counts?.won ?? 0;
+      if ((counts?.live ?? 0) === 0) break;
+    }
+    await this.#run('revoke', mark);
+    return rows;
+  }
+
+  async #claimAll(name: string, text: string, claims: readonly Claim[]): Promise<RawClaim[]> {
+    const values: unknown[] = [
+      arrayLiteral(claims.map((c) => c.rowId)),
+      arrayLiteral(claims.map((c) => c.jti)),
+      arrayLiteral(claims.map((c) => c.userKey)),
+      arrayLiteral(claims.map((c) => c.issuedAtSeconds)),
+      arrayLiteral(claims.map((c) => c.claimedAtUs)),
+      arrayLiteral(claims.map((c) => c.successor.jti)),
+      arrayLiteral(claims.map((c) => c.successor.token)),
+      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds)),
+    ];
+    if (name === 'claim_by_jti') {
+      values.push(
+        arrayLiteral(claims.map((c) => c.token)),
+        arrayLiteral(claims.map((c) => c.expiresAtSeconds)),
+      );
+    }
+    const rows = await this.#options.database.query<ClaimRow>('claim', { name, text, values });
+    return this.#inOrder(rows);
+  }
+
+  async #readStates(text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
+    const numbers: number[] = [];
+    const candidates: string[] = [];
+    for (const [index, query] of queries.entries()) {
+      for (const candidate of query.candidates) {
+        numbers.push(index + 1);
+        candidates.push(candidate);
+      }
+    }
+    const values = [
+      arrayLiteral(queries.map((q) => q.jti)),
+      arrayLiteral(queries.map((q) => q.userKey)),
+      arrayLiteral(queries.map((q) => q.issuedAtSeconds)),
+      arrayLiteral(numbers),
+      arrayLiteral(candidates),
+    ];
+    return this.#inOrder(
+      await this.#options.database.query<StateRow>('lookup', { name: 'read_state', text, values }),
+    );
+  }
+
+  /** Rows come back in any order; each tells its number. Every answer is also a reading of the database's clock. */
+  #inOrder<Row extends { readonly n: number; readonly now_us: string }>(rows: readonly Row[]): Row[] {
+    const ordered: Row[] = [];
+    let latestUs = 0;
+    for (const row of rows) {
+      ordered[row.n - 1] = row;
+      latestUs = Math.max(latestUs, Number(row.now_us));
+    }
+    if (latestUs > 0) this.#options.clock.observe(latestUs);
+    return ordered;
+  }
+
+  #whenReferenceGone(claim: Claim, gone: ReferenceGone): RawClaim | undefined {
+    if (gone.column === 'user_id' && claim.userKey === gone.value) {
+      this.#goneUsers.set(claim.userKey, true);
+      return 'user_gone';
+    }
+    // Cleanup or Django deleted the old token's row at this moment.
+    return gone.column === 'token_id' && claim.rowId === gone.value ? 'row_gone' : undefined;
+  }
+
+  /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
+  async #run<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#options.database.query<Row>(purpose, statement);
+      } catch (error) {
+        const failure = classify(error);
+        if (failure.kind === 'refused' || failure.kind === 'reference_gone') throw error;
+        if (tries === MAX_TRIES)
+          throw new StoreUnavailableError('the database did not answer', { cause: error });
+        await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
+      }
+    }
+  }
+}
+
+function readClaim(raw: RawClaim): ClaimResult | 'again' {
+  if (raw === 'user_gone') return { kind: 'inactive' };
+  if (raw === 'row_gone') return 'again';
+  if (raw.won) {
+    return raw.next_id === null ? { kind: 'successor_stands' } : { kind: 'won', successorRowId: raw.next_id };
+  }
+  if (raw.spent === true) return { kind: 'spent', overlapped: false };
+  if (raw.active === false) return { kind: 'inactive' };
+  if (raw.revoked === true) return { kind: 'revoked' };
+  if (raw.id === null) return 'again';
+  if (raw.ahead === true) return { kind: 'ahead' };
+  // Nobody's row stood when the statement began, and ours wasn't the first: another committed meanwhile.
+  return { kind: 'spent', overlapped: true };
+}
+
+function toState(row: StateRow): TokenState {
+  return {
+    row: row.id === null ? undefined : { id: row.id, blacklistedAtUs: toUs(row.blacklisted_us) },
+    successor:
+      row.next_id === null || row.next_jti === null || row.next_token === null
+        ? undefined
+        : {
+            id: row.next_id,
+            jti: row.next_jti,
+            token: row.next_token,
+            createdAtUs: toUs(row.next_created_us),
+            blacklisted: row.next_blacklisted === true,
+          },
+    userActive: row.active,
+    revoked: row.revoked,
+    readAtUs: Number(row.now_us),
+  };
+}
+
+function toUs(text: string | null): number | undefined {
+  return text === null ? undefined : Number(text);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
