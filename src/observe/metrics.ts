@@ -1,0 +1,128 @@
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
+import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
+
+/** The labels of `carelink_db_statements_total`; the store's purposes are these. */
+export type StatementPurpose =
+  'claim' | 'lookup' | 'revoke' | 'connect' | 'health' | 'migrate' | 'cleanup' | 'write_behind';
+
+export interface MetricsSink extends RequestObserver {
+  readonly onRotationEvent: EventSink;
+  onStatement(purpose: StatementPurpose): void;
+  /** How many claims shared one statement. */
+  onBatch(size: number): void;
+  readonly contentType: string;
+  /** The Prometheus text format. */
+  render(): Promise<string>;
+}
+
+/** Around the target of 30 ms, and far enough on both sides to see a good day and a bad one. */
+const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+
+const REUSE_KINDS: readonly ReuseKind[] = ['late', 'second_claim'];
+const REVOCATION_ENDS: readonly Extract<RotationEvent, { kind: 'revocation' }>['end'][] = [
+  'tip',
+  'closed_elsewhere',
+  'escalated',
+];
+
+/** One registry, what feeds it, and how it is read. Label values come from closed unions only. */
+export function metricsSink(): MetricsSink {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+
+  const duration = new Histogram({
+    name: 'carelink_token_refresh_duration_seconds',
+    help: 'From a refresh request read to its response written, queueing included.',
+    labelNames: ['outcome'],
+    buckets: DURATION_BUCKETS,
+    registers,
+  });
+  const refreshes = new Counter({
+    name: 'carelink_token_refresh_total',
+    help: 'Refresh requests answered, by outcome.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const requests = new Counter({
+    name: 'carelink_http_requests_total',
+    help: 'Requests answered on the public port, by route and outcome.',
+    labelNames: ['route', 'outcome'],
+    registers,
+  });
+  const statements = new Counter({
+    name: 'carelink_db_statements_total',
+    help: 'Statements sent to the database, by purpose.',
+    labelNames: ['purpose'],
+    registers,
+  });
+  const lookups = new Counter({
+    name: 'carelink_cache_lookups_total',
+    help: 'Where verified refreshes found the state of their token.',
+    labelNames: ['result'],
+    registers,
+  });
+  const reuse = new Counter({
+    name: 'carelink_token_reuse_total',
+    help: 'Spent tokens that came back later than the grace allows.',
+    labelNames: ['kind'],
+    registers,
+  });
+  const revocations = new Counter({
+    name: 'carelink_token_revocations_total',
+    help: 'Revocations of token families, by how they ended.',
+    labelNames: ['end'],
+    registers,
+  });
+  const inDoubt = new Counter({
+    name: 'carelink_claims_in_doubt_total',
+    help: 'Claims whose answer from the database never came, by whether their fate was found out.',
+    labelNames: ['resolved'],
+    registers,
+  });
+  const batches = new Histogram({
+    name: 'carelink_group_commit_batch_size',
+    help: 'Claims that shared one statement.',
+    buckets: BATCH_BUCKETS,
+    registers,
+  });
+
+  // A series that starts at its first event hides that event from rate(); so all start at 0.
+  for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
+  for (const end of REVOCATION_ENDS) revocations.inc({ end }, 0);
+  for (const kind of REUSE_KINDS) reuse.inc({ kind }, 0);
+  for (const resolved of ['true', 'false']) inDoubt.inc({ resolved }, 0);
+
+  const onRotationEvent = (event: RotationEvent): void => {
+    switch (event.kind) {
+      case 'cache_lookup':
+        lookups.inc({ result: event.result });
+        break;
+      case 'reuse':
+        reuse.inc({ kind: event.reuse });
+        break;
+      case 'revocation':
+        revocations.inc({ end: event.end });
+        break;
+      case 'claim_in_doubt':
+        inDoubt.inc({ resolved: String(event.resolved) });
+        break;
+    }
+  };
+
+  return {
+    onRotationEvent,
+    onStatement: (purpose) => statements.inc({ purpose }),
+    onBatch: (size) => batches.observe(size),
+    onRequest(route, outcome, durationUs) {
+      requests.inc({ route, outcome });
+      if (route !== 'refresh') return;
+      refreshes.inc({ outcome });
+      duration.observe({ outcome }, durationUs / 1e6);
+    },
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * How requests are counted. Both unions are closed: they become label values, and a label a client can write
+ * into is an unbounded set of time series.
+ */
+export const ROUTES = ['refresh', 'verify', 'blacklist', 'sliding_refresh'] as const;
+export type RouteName = (typeof ROUTES)[number];
+
+export const REQUEST_OUTCOMES = [
+  'rotated',
+  'replayed',
+  'in_progress',
+  'valid',
+  'logged_out',
+  'slid',
+  'invalid',
+  'expired',
+  'malformed',
+  'blacklisted',
+  'inactive',
+  'bad_request',
+  'unavailable',
+  'error',
+] as const;
+export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number];
+
+export interface RequestObserver {
+  /**
+   * Called once a request that reached a route, after its response was handed to the socket.
+   *
+   * `durationUs` runs from the last byte of the request read to the response written: waiting for a group
+   * commit is in it, a client that sends slowly is not. Positional, because it is called on every request.
+   */
+  onRequest(route: RouteName, outcome: RequestOutcome, durationUs: number): void;
+}
