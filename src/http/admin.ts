@@ -1,0 +1,112 @@
+import { isIP } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import { describeError } from '../observe/errors.js';
+import type { Log } from '../observe/log.js';
+import type { TokenRequest } from './exchange.js';
+import { DEFAULT_LIMITS } from './limits.js';
+import { createListener, type HttpServer } from './listener.js';
+import { HOST_REFUSED, json, methodNotAllowed, NOT_FOUND, Reply, send, UNANSWERABLE } from './respond.js';
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** One entry a store or condition: `ok`, or what is wrong. */
+  readonly checks: Record<string, string>;
+}
+
+export interface AdminServerOptions {
+  readiness(): Promise<Readiness>;
+  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  /** The host the port was configured with: a name of its own that requests may carry. */
+  readonly host: string;
+  readonly log: Log;
+}
+
+export interface AdminServer extends HttpServer {
+  /** From now on /readyz says no, so that balancers look elsewhere while the public port drains. */
+  startDraining(): void;
+}
+
+/** The port for operators: health, readiness, metrics. */
+export function createAdminServer(options: AdminServerOptions): AdminServer {
+  const { metrics, log } = options;
+  let draining = false;
+
+  const readyz = async (): Promise<Reply> => {
+    const { ready, checks } = await options.readiness();
+    const body = { ready: ready && !draining, draining, checks };
+    return json(body.ready ? 200 : 503, body, 'valid');
+  };
+  const scrape = async (): Promise<Reply> => {
+    const body = await metrics.render();
+    const length = String(Buffer.byteLength(body));
+    const headers = [
+      'Content-Type',
+      metrics.contentType,
+      'Content-Length',
+      length,
+      'Cache-Control',
+      'no-store',
+    ];
+    return new Reply(200, headers, body, 'valid');
+  };
+  const pages = new Map<string, () => Reply | Promise<Reply>>([
+    ['/healthz', () => HEALTHY],
+    ['/readyz', readyz],
+    ['/metrics', scrape],
+  ]);
+
+  const answer = async (page: () => Reply | Promise<Reply>, response: ServerResponse): Promise<void> => {
+    let reply: Reply;
+    try {
+      reply = await page();
+    } catch (error) {
+      log.error('admin_request_failed', describeError(error));
+      reply = UNANSWERABLE;
+    }
+    finish(response, reply);
+  };
+  const finish = (response: ServerResponse, reply: Reply): void => {
+    if (draining) response.shouldKeepAlive = false;
+    if (!response.destroyed) send(response, reply);
+  };
+
+  const listener = createListener({
+    limits: { ...DEFAULT_LIMITS, maxConnections: 100 },
+    log,
+    onDrain: () => (draining = true),
+    onRequest(request: TokenRequest, response) {
+      const { method = '', url = '' } = request;
+      const page = pages.get(url.split('?', 1)[0] ?? '');
+      // Nothing here takes a body; one that comes closes the connection instead of being read.
+      if (request.headers['content-length'] !== undefined) response.shouldKeepAlive = false;
+      if (request.headers['transfer-encoding'] !== undefined) response.shouldKeepAlive = false;
+      if (!knownHost(request.headers.host, options.host)) finish(response, HOST_REFUSED);
+      else if (page === undefined) finish(response, NOT_FOUND);
+      else if (method !== 'GET' && method !== 'HEAD') {
+        finish(response, methodNotAllowed(method, ['Allow', 'GET, HEAD']));
+      } else void answer(page, response);
+    },
+  });
+  return { ...listener, startDraining: () => void (draining = true) };
+}
+
+const HEALTHY = json(200, { status: 'ok' }, 'valid');
+
+/**
+ * Whether a request was meant for this port. A page in an operator's browser can have its own name resolve to
+ * 127.0.0.1 and read the answers (DNS rebinding), but it can't change the Host header: so a name must be one of
+ * ours. An address is no name, and can't be rebound.
+ */
+export function knownHost(header: string | undefined, configured: string): boolean {
+  if (header === undefined) return false;
+  const host = hostOf(header);
+  if (isIP(host) !== 0) return true;
+  return host === 'localhost' || host.endsWith('.localhost') || host === configured.toLowerCase();
+}
+
+/** The host without its port; an IPv6 address without its brackets. */
+function hostOf(header: string): string {
+  const bracketed = /^\[([^\]]*)\](?::\d*)?$/.exec(header);
+  if (bracketed !== null) return bracketed[1] ?? '';
+  return header.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
+}

@@ -1,0 +1,121 @@
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import { describeError } from '../observe/errors.js';
+import type { Log } from '../observe/log.js';
+import type { RequestObserver } from '../observe/requests.js';
+import { tokenInBody } from './body.js';
+import { BODY_TOO_LARGE, Reply, send, serverError } from './respond.js';
+import { closeLingering } from './linger.js';
+import type { TokenRoute } from './routes.js';
+
+/** What all exchanges of a server share. */
+export interface Exchanges {
+  readonly bodyBytes: number;
+  readonly observe: RequestObserver;
+  readonly log: Log;
+  /** Set once the server stops: every answer from then on closes its connection. */
+  draining: boolean;
+}
+
+/** Node's request with its exchange on it, so that listeners are shared functions and not closures a request. */
+export class TokenRequest extends IncomingMessage {
+  exchange: Exchange | undefined;
+}
+
+/**
+ * One request to one route, from its first body byte to its answer. Nothing keeps it but the request: of one
+ * that was aborted, nothing stays behind.
+ */
+export class Exchange {
+  readonly #shared: Exchanges;
+  readonly #route: TokenRoute;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  // Nearly every body is one chunk, and isn't copied.
+  #body: Buffer | undefined;
+  #more: Buffer[] | undefined;
+  #size = 0;
+  #readAt = 0;
+
+  private constructor(
+    shared: Exchanges,
+    route: TokenRoute,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ) {
+    this.#shared = shared;
+    this.#route = route;
+    this.#request = request;
+    this.#response = response;
+  }
+
+  static start(shared: Exchanges, route: TokenRoute, request: TokenRequest, response: ServerResponse): void {
+    request.exchange = new Exchange(shared, route, request, response);
+    request.on('data', onData);
+    request.on('end', onEnd);
+  }
+
+  take(chunk: Buffer): void {
+    this.#size += chunk.length;
+    if (this.#size > this.#shared.bodyBytes) {
+      this.#request.off('data', onData).off('end', onEnd);
+      closeLingering(this.#request, this.#response, BODY_TOO_LARGE);
+    } else if (this.#body === undefined) {
+      this.#body = chunk;
+    } else {
+      this.#more ??= [this.#body];
+      this.#more.push(chunk);
+    }
+  }
+
+  end(): void {
+    this.#readAt = performance.now();
+    const body = this.#more === undefined ? (this.#body ?? EMPTY) : Buffer.concat(this.#more);
+    void this.#answer(body);
+  }
+
+  async #answer(body: Buffer): Promise<void> {
+    let reply: Reply;
+    try {
+      let token = tokenInBody(this.#request.headers['content-type'], body, this.#route.field);
+      if (token instanceof Promise) token = await token;
+      reply = typeof token === 'string' ? await this.#route.handle(token) : token;
+    } catch (error) {
+      reply = this.#failed(error);
+    }
+    this.#send(reply);
+  }
+
+  #failed(error: unknown): Reply {
+    const id = randomUUID();
+    this.#shared.log.error('request_failed', {
+      request_id: id,
+      route: this.#route.name,
+      ...describeError(error),
+    });
+    return serverError(id);
+  }
+
+  #send(reply: Reply): void {
+    const { draining, observe, log } = this.#shared;
+    if (draining) this.#response.shouldKeepAlive = false;
+    // The client may have gone meanwhile; what it asked for happened nevertheless, and is counted.
+    if (!this.#response.destroyed) send(this.#response, reply);
+    const durationMs = performance.now() - this.#readAt;
+    observe.onRequest(this.#route.name, reply.outcome, Math.round(durationMs * 1000));
+    if (log.debugEnabled) {
+      const { status, outcome } = reply;
+      log.debug('request', { route: this.#route.name, status, outcome, duration_ms: durationMs });
+    }
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function onData(this: TokenRequest, chunk: Buffer): void {
+  this.exchange?.take(chunk);
+}
+
+function onEnd(this: TokenRequest): void {
+  this.exchange?.end();
+}

@@ -1,0 +1,107 @@
+import { createServer, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Log } from '../observe/log.js';
+import { ClientErrors } from './client-errors.js';
+import { TokenRequest } from './exchange.js';
+import type { Limits } from './limits.js';
+import { EXPECTATION_FAILED, methodNotAllowed, raw, send } from './respond.js';
+
+export interface HttpServer {
+  /** Rejects with the system's error where the address can't be had. Port 0 takes a free one. */
+  listen(host: string, port: number): Promise<{ url: string; port: number }>;
+  /**
+   * Stops accepting, lets requests in flight end, and closes. What is still open after `timeoutMs` is destroyed:
+   * it never takes longer.
+   */
+  close(timeoutMs: number): Promise<void>;
+}
+
+export interface Tls {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+export interface ListenerOptions {
+  readonly limits: Limits;
+  readonly log: Log;
+  readonly tls?: Tls | undefined;
+  onRequest(request: TokenRequest, response: ServerResponse, expectsContinue: boolean): void;
+  /** Called first thing on close, before connections end. */
+  onDrain(): void;
+}
+
+/** A node:http server with its limits, its manners towards broken clients, and its way to stop. */
+export function createListener(options: ListenerOptions): HttpServer {
+  const { limits, log, tls } = options;
+  const settings = {
+    IncomingMessage: TokenRequest,
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // Time-outs are looked for this often: Node's default of 30 s would let a slow sender stay that much longer.
+    connectionsCheckingInterval: Math.min(1_000, Math.ceil(limits.headersTimeoutMs / 4)),
+    // Node refuses with an empty body; here a refusal is JSON.
+    requireHostHeader: false,
+    keepAlive: true,
+  };
+  const server =
+    tls === undefined
+      ? createServer<typeof TokenRequest>(settings)
+      : createTlsServer<typeof TokenRequest>({ ...settings, ...tls });
+  server.maxConnections = limits.maxConnections;
+  server.timeout = limits.idleTimeoutMs;
+  // A client that sent its request and closed its sending side still waits for the answer. Node has had this
+  // property since 0.8, without a line in its manual; a test holds it.
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+
+  const clientErrors = new ClientErrors(log);
+  const begin = (request: TokenRequest, response: ServerResponse, expectsContinue: boolean): void => {
+    clientErrors.began(response);
+    options.onRequest(request, response, expectsContinue);
+  };
+  server.on('request', (request, response) => begin(request, response, false));
+  server.on('checkContinue', (request, response) => begin(request, response, true));
+  server.on('checkExpectation', (_request, response) => {
+    response.shouldKeepAlive = false;
+    send(response, EXPECTATION_FAILED);
+  });
+  server.on('connect', (_request, socket) => socket.end(raw(methodNotAllowed('CONNECT'))));
+  server.on('clientError', clientErrors.onClientError);
+  server.on('drop', () => log.warn('connection_refused', { count: limits.maxConnections }));
+
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+
+  return {
+    listen: (host, port) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, () => {
+          server.off('error', reject);
+          server.on('error', () => log.error('server_error'));
+          const bound = (server.address() as AddressInfo).port;
+          const name = host.includes(':') ? `[${host}]` : host;
+          resolve({ url: `${tls === undefined ? 'http' : 'https'}://${name}:${bound}`, port: bound });
+        });
+      }),
+    close: (timeoutMs) =>
+      new Promise((resolve) => {
+        options.onDrain();
+        const timer = setTimeout(() => {
+          log.warn('drain_timed_out', { count: sockets.size });
+          for (const socket of sockets) socket.destroy();
+        }, timeoutMs);
+        // Closes idle connections too; one that never sent a byte doesn't count as idle to Node.
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      }),
+  };
+}

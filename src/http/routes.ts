@@ -1,0 +1,56 @@
+import type { TokenService } from '../rotation/outcomes.js';
+import type { RouteName } from '../observe/requests.js';
+import type { TokenField } from './fields.js';
+import { blacklistRoute } from './handlers/blacklist.js';
+import { refreshRoute } from './handlers/refresh.js';
+import { slidingRefreshRoute } from './handlers/sliding-refresh.js';
+import { verifyRoute } from './handlers/verify.js';
+import { json, refusals, type Reply } from './respond.js';
+import type { SimplejwtCompat } from './simplejwt-texts.js';
+
+export interface TokenRoute {
+  readonly name: RouteName;
+  /** DRF's name of the view, told to OPTIONS. */
+  readonly title: string;
+  readonly field: TokenField;
+  /** Rejects only where code or infrastructure is broken: that becomes a 500. */
+  handle(token: string): Promise<Reply>;
+}
+
+/** Every path that is answered, with and without its last slash. One look-up finds a request's route. */
+export function tokenRoutes(
+  service: TokenService,
+  basePath: string,
+  compat: SimplejwtCompat,
+): ReadonlyMap<string, TokenRoute> {
+  const base = `/${basePath}/`.replace(/\/{2,}/g, '/');
+  const refused = refusals(compat);
+  const routes = new Map<string, TokenRoute>();
+  const add = (path: string, route: TokenRoute): void => {
+    routes.set(`${base}${path}`, route);
+    routes.set(`${base}${path}/`, route);
+  };
+  add('refresh', refreshRoute(service, refused));
+  add('verify', verifyRoute(service, refused));
+  add('blacklist', blacklistRoute(service, refused));
+  add('sliding/refresh', slidingRefreshRoute(service, refused));
+  return routes;
+}
+
+/** The path of a request's target: origin-form as a rule, absolute-form as RFC 9112 (3.2.2) asks to be taken. */
+export function pathOf(target: string): string {
+  if (!target.startsWith('/')) return URL.canParse(target) ? new URL(target).pathname : target;
+  const query = target.indexOf('?');
+  return query < 0 ? target : target.slice(0, query);
+}
+
+/** What DRF tells of a view, short of its prose. */
+export function optionsOf(route: TokenRoute): Reply {
+  const body = {
+    name: route.title,
+    renders: ['application/json'],
+    parses: ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'],
+    actions: { POST: { [route.field]: { type: 'string', required: true, read_only: false } } },
+  };
+  return json(200, body, 'valid', 'Allow', 'POST, OPTIONS');
+}

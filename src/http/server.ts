@@ -1,0 +1,61 @@
+import type { ServerResponse } from 'node:http';
+import type { Log } from '../observe/log.js';
+import type { RequestObserver } from '../observe/requests.js';
+import type { TokenService } from '../rotation/outcomes.js';
+import { Exchange, type Exchanges, type TokenRequest } from './exchange.js';
+import type { Limits } from './limits.js';
+import { bringsTooMuch, closeLingering } from './linger.js';
+import { createListener, type HttpServer, type Tls } from './listener.js';
+import { BODY_TOO_LARGE, methodNotAllowed, NO_HOST, NOT_FOUND, send, type Reply } from './respond.js';
+import { optionsOf, pathOf, tokenRoutes } from './routes.js';
+import type { SimplejwtCompat } from './simplejwt-texts.js';
+
+export interface PublicServerOptions {
+  readonly service: TokenService;
+  /** Where the four paths are mounted: `/account/token`. */
+  readonly basePath: string;
+  readonly compat: SimplejwtCompat;
+  readonly tls?: Tls | undefined;
+  readonly limits: Limits;
+  readonly observe: RequestObserver;
+  readonly log: Log;
+}
+
+/** The port that takes over Django's token endpoint. */
+export function createPublicServer(options: PublicServerOptions): HttpServer {
+  const routes = tokenRoutes(options.service, options.basePath, options.compat);
+  const { bodyBytes } = options.limits;
+  const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, draining: false };
+
+  /** Answers without reading the body. */
+  const refuse = (request: TokenRequest, response: ServerResponse, reply: Reply): void => {
+    if (shared.draining) response.shouldKeepAlive = false;
+    if (bringsTooMuch(request, bodyBytes)) closeLingering(request, response, reply);
+    else send(response, reply);
+  };
+
+  return createListener({
+    limits: options.limits,
+    log: options.log,
+    tls: options.tls,
+    onDrain: () => (shared.draining = true),
+    onRequest(request, response, expectsContinue) {
+      const { headers, method = '' } = request;
+      const route = routes.get(pathOf(request.url ?? ''));
+      if (headers.host === undefined && request.httpVersion === '1.1') {
+        refuse(request, response, NO_HOST);
+      } else if (route === undefined) {
+        refuse(request, response, NOT_FOUND);
+      } else if (method === 'OPTIONS') {
+        refuse(request, response, optionsOf(route));
+      } else if (method !== 'POST') {
+        refuse(request, response, methodNotAllowed(method));
+      } else if (Number(headers['content-length'] ?? 0) > bodyBytes) {
+        closeLingering(request, response, BODY_TOO_LARGE);
+      } else {
+        if (expectsContinue) response.writeContinue();
+        Exchange.start(shared, route, request, response);
+      }
+    },
+  });
+}

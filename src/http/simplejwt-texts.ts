@@ -1,0 +1,34 @@
+/** The release of djangorestframework-simplejwt whose texts are kept. */
+export type SimplejwtCompat = '5.2' | '5.5';
+
+/**
+ * The `detail` of a refusal, word for word, from rest_framework_simplejwt/tokens.py and serializers.py.
+ * Clients compare these.
+ */
+export interface SimplejwtTexts {
+  readonly invalid: string;
+  readonly expired: string;
+  readonly blacklisted: string;
+  readonly wrongType: string;
+  readonly noType: string;
+  readonly noId: string;
+  readonly noRefreshExp: string;
+  readonly refreshExpired: string;
+  /** Checked and answered from 5.4 on. 5.2 lets such users refresh; where we don't, it is told the same way. */
+  readonly inactive: string;
+}
+
+const COMMON = {
+  blacklisted: 'Token is blacklisted',
+  wrongType: 'Token has wrong type',
+  noType: 'Token has no type',
+  noId: 'Token has no id',
+  noRefreshExp: "Token has no 'refresh_exp' claim",
+  refreshExpired: "Token 'refresh_exp' claim has expired",
+  inactive: 'No active account found for the given token.',
+} as const;
+
+export const SIMPLEJWT_TEXTS: Readonly<Record<SimplejwtCompat, SimplejwtTexts>> = {
+  '5.2': { ...COMMON, invalid: 'Token is invalid or expired', expired: 'Token is invalid or expired' },
+  '5.5': { ...COMMON, invalid: 'Token is invalid', expired: 'Token is expired' },
+};
