@@ -6,8 +6,8 @@ import type { TokenSchema } from './schema.js';
  * the token; everybody else hasn't.
  *
  * Parameters, each an array with one element a refresh:
- *   $1 row id, $2 jti, $3 user key, $4 iat (s), $5 claimed at (us),
- *   $6 successor's jti, $7 successor's token, $8 successor's exp (s); for find-or-insert also $9 token, $10 exp (s)
+ *   $1 jti, $2 user key, $3 iat (s), $4 claimed at (us), $5 successor's jti, $6 successor's token,
+ *   $7 successor's exp (s); for known rows $8 row id; for find-or-insert $8 token, $9 exp (s)
  */
 export interface ClaimRow {
   readonly n: number;
@@ -24,61 +24,34 @@ export interface ClaimRow {
   readonly now_us: string;
 }
 
-const INPUT = `
-  input AS (
+const INPUT = {
+  known: `
     SELECT n, row_id, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
            next_jti, next_token, to_timestamp(next_exp) AS next_expires_at
-      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[])
-           WITH ORDINALITY AS i (row_id, jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, n)
-  )`;
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[])
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, row_id, n)`,
+  byJti: `
+    SELECT n, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
+           next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, token, to_timestamp(exp) AS expires_at
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
+                  $8::text[], $9::bigint[])
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, token, exp, n)`,
+};
 
-/** Joins on id *and* jti: after a restore the ids of rows are used again (rule 1). */
-const KNOWN_ROWS = (schema: TokenSchema): string => `
-  target AS (
-    SELECT i.*, o.id, o.user_id
-      FROM input i
-      JOIN ${schema.outstanding} o ON o.id = i.row_id AND o.jti = i.jti
-  )`;
-
-/**
- * Finds rows by jti, and makes those that are missing: simplejwt 5.2 records no successor, and accepts a signed
- * token without a row. A row that another session makes at this moment is in neither set: its id comes back
- * NULL, and the claim is repeated in a new statement.
- */
-const FOUND_OR_MADE_ROWS = (schema: TokenSchema): string => `
-  found AS (
-    SELECT i.n, o.id, o.user_id
-      FROM input i
-      JOIN ${schema.outstanding} o ON o.jti = i.jti
-  ),
-  made AS (
-    INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
-    SELECT t.token, to_timestamp(i.iat), to_timestamp(t.exp), ${userIdOf(schema, 'i')}, i.jti
-      FROM input i
-      JOIN unnest($9::text[], $10::bigint[]) WITH ORDINALITY AS t (token, exp, n) USING (n)
-     WHERE NOT EXISTS (SELECT 1 FROM found WHERE found.n = i.n)
-       AND ${isActive(schema, 'i')} AND NOT ${isRevoked('i')}
-     ORDER BY i.jti
-    ON CONFLICT (jti) DO NOTHING
-    RETURNING id, user_id, jti
-  ),
-  target AS (
-    SELECT i.*, f.id, f.user_id FROM input i JOIN found f USING (n)
-    UNION ALL
-    SELECT i.*, m.id, m.user_id FROM input i JOIN made m ON m.jti = i.jti
-  )`;
-
-/** The rows are locked in the order of their ids, so that two instances' batches don't deadlock. */
-const CLAIM = (schema: TokenSchema): string => `
-  judged AS (
-    SELECT i.n, t.id, i.claimed_at, i.next_jti, i.next_token, i.next_expires_at,
-           coalesce(t.user_id, ${userIdOf(schema, 'i')}) AS user_id,
+/** Each refresh with its row and its user. `join`: how the row is found. */
+function checked(schema: TokenSchema, input: string, join: string): string {
+  return `
+    SELECT i.*, o.id, coalesce(o.user_id, ${userIdOf(schema, 'i')}) AS user_id,
            ${isActive(schema, 'i')} AS active,
            ${isRevoked('i')} AS revoked,
            i.claimed_at > clock_timestamp() AS ahead
-      FROM input i
-      LEFT JOIN target t USING (n)
-  ),
+      FROM (${input}) i
+      LEFT JOIN ${schema.outstanding} o ON ${join}`;
+}
+
+/** The row ids are locked in order, so that two instances' batches don't deadlock. */
+function claim(schema: TokenSchema): string {
+  return `
   claimed AS (
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT claimed_at, id
@@ -106,13 +79,39 @@ const CLAIM = (schema: TokenSchema): string => `
     FROM judged j
     LEFT JOIN claimed c ON c.token_id = j.id
     LEFT JOIN successor s ON s.jti = j.next_jti`;
-
-export function claimKnownSql(schema: TokenSchema): string {
-  return `WITH ${INPUT}, ${KNOWN_ROWS(schema)}, ${CLAIM(schema)}`;
 }
 
+/** Claims tokens whose row ids are known. Joins on id *and* jti: after a restore the ids are used again (rule 1). */
+export function claimKnownSql(schema: TokenSchema): string {
+  return `
+  WITH judged AS (${checked(schema, INPUT.known, 'o.id = i.row_id AND o.jti = i.jti')}
+  ),${claim(schema)}`;
+}
+
+/**
+ * Finds rows by jti, and makes those that are missing: simplejwt 5.2 records no successor, and accepts a signed
+ * token without a row. A row that another session makes at this moment is neither found nor made: its id comes
+ * back NULL, and the claim is repeated in a new statement.
+ */
 export function claimByJtiSql(schema: TokenSchema): string {
-  return `WITH ${INPUT}, ${FOUND_OR_MADE_ROWS(schema)}, ${CLAIM(schema)}`;
+  return `
+  WITH checked AS (${checked(schema, INPUT.byJti, 'o.jti = i.jti')}
+  ),
+  made AS (
+    INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
+    SELECT token, to_timestamp(iat), expires_at, user_id, jti
+      FROM checked
+     WHERE id IS NULL AND active AND NOT revoked
+     ORDER BY jti
+    ON CONFLICT (jti) DO NOTHING
+    RETURNING id, jti
+  ),
+  judged AS (
+    SELECT i.n, coalesce(i.id, m.id) AS id, i.claimed_at, i.next_jti, i.next_token, i.next_expires_at, i.user_id,
+           i.active, i.revoked, i.ahead
+      FROM checked i
+      LEFT JOIN made m ON m.jti = i.jti
+  ),${claim(schema)}`;
 }
 
 /** True for a token that names no user: simplejwt checks none then. */

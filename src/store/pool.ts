@@ -56,7 +56,8 @@ export class PgDatabase implements Database {
     const setUp = `SELECT ${settings.map(([name, value]) => `set_config('${name}', '${value}', false)`).join(', ')}`;
     const { connection } = options;
     this.#onStatement = options.onStatement;
-    const setUpSession = async (client: pg.ClientBase): Promise<void> => {
+    // The pool waits for the promise, but @types/pg says void.
+    const onConnect: (client: pg.ClientBase) => unknown = async (client) => {
       options.onStatement('connect');
       await client.query(setUp);
     };
@@ -69,8 +70,7 @@ export class PgDatabase implements Database {
       // Idle connections stay: a burst at shift change must not begin with eight connects.
       idleTimeoutMillis: 0,
       keepAlive: true,
-      // The pool waits for the promise; its types don't know yet.
-      onConnect: setUpSession,
+      onConnect,
     });
     this.#pool.on('error', options.onIdleError);
   }

@@ -170,9 +170,12 @@ export class PgTokenStore implements TokenStore {
     return rows;
   }
 
-  async #claimAll(name: string, text: string, claims: readonly Claim[]): Promise<RawClaim[]> {
-    const values: unknown[] = [
-      arrayLiteral(claims.map((c) => c.rowId)),
+  async #claimAll(
+    name: 'claim_known' | 'claim_by_jti',
+    text: string,
+    claims: readonly Claim[],
+  ): Promise<RawClaim[]> {
+    const values = [
       arrayLiteral(claims.map((c) => c.jti)),
       arrayLiteral(claims.map((c) => c.userKey)),
       arrayLiteral(claims.map((c) => c.issuedAtSeconds)),
@@ -181,12 +184,12 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(claims.map((c) => c.successor.token)),
       arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds)),
     ];
-    if (name === 'claim_by_jti') {
+    if (name === 'claim_known') values.push(arrayLiteral(claims.map((c) => c.rowId)));
+    else
       values.push(
         arrayLiteral(claims.map((c) => c.token)),
         arrayLiteral(claims.map((c) => c.expiresAtSeconds)),
       );
-    }
     const rows = await this.#options.database.query<ClaimRow>('claim', { name, text, values });
     return this.#inOrder(rows);
   }
