@@ -1,0 +1,36 @@
+import type { Database } from './database.js';
+import type { ObservedDatabaseClock } from './database-clock.js';
+import { classify } from './errors.js';
+import type { TokenSchema } from './schema.js';
+
+export type Health = 'ok' | 'unreachable' | 'tables missing' | 'read only';
+
+/** Names all that a claim touches, so that a dropped table is noticed by a probe and not by a nurse. */
+function healthSql(schema: TokenSchema): string {
+  return `
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us, pg_is_in_recovery() AS read_only
+      FROM (SELECT) AS one
+      LEFT JOIN (SELECT id FROM ${schema.outstanding} LIMIT 0) o ON true
+      LEFT JOIN (SELECT id FROM ${schema.blacklisted} LIMIT 0) b ON true
+      LEFT JOIN (SELECT user_key FROM carelink.revoked_before LIMIT 0) r ON true`;
+}
+
+/** Asks the database whether it can do this program's work; the answer is a reading of its clock as well. */
+export async function checkHealth(
+  database: Database,
+  schema: TokenSchema,
+  clock: ObservedDatabaseClock,
+): Promise<Health> {
+  try {
+    const text = healthSql(schema);
+    const [row] = await database.query<{ now_us: string; read_only: boolean }>('health', {
+      name: 'health',
+      text,
+    });
+    if (row === undefined) return 'tables missing';
+    clock.observe(Number(row.now_us));
+    return row.read_only ? 'read only' : 'ok';
+  } catch (error) {
+    return classify(error).kind === 'refused' ? 'tables missing' : 'unreachable';
+  }
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { MemoryCache } from '../../src/cache/memory.js';
+import { createCodec } from '../../src/jwt/create-codec.js';
+import { createChain } from '../../src/rotation/chain.js';
+import type { RotationSettings } from '../../src/rotation/context.js';
+import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
+import type { RotationEvent } from '../../src/rotation/events.js';
+import type { TokenService } from '../../src/rotation/outcomes.js';
+import { createTokenService } from '../../src/rotation/service.js';
+import type { Database, Purpose, Statement } from '../../src/store/database.js';
+import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
+import { NotConnectedError } from '../../src/store/errors.js';
+import { PgDatabase } from '../../src/store/pool.js';
+import { readSchema } from '../../src/store/schema.js';
+import { PgTokenStore } from '../../src/store/token-store.js';
+import { TEST_SIGNING_KEY } from './tokens.js';
+
+export interface Instance {
+  readonly service: TokenService;
+  readonly store: PgTokenStore;
+  readonly events: RotationEvent[];
+  /** Statements sent, by purpose. */
+  readonly statements: Map<Purpose, number>;
+  /** What happens to the next statements of a purpose; see `Fault`. */
+  readonly faults: Fault[];
+  readonly batches: number[];
+  close(): Promise<void>;
+}
+
+/** A fault of the network or the server, at the seam under all SQL: the statement itself is run for real, or not. */
+export interface Fault {
+  readonly purpose: Purpose;
+  /** `answer_lost`: it is run and its answer never comes. `not_sent`: it isn't run. A function: called before it runs. */
+  readonly what: 'answer_lost' | 'not_sent' | (() => Promise<void>);
+}
+
+export interface InstanceOptions extends Partial<RotationSettings> {
+  readonly chainKeys?: readonly Buffer[];
+  readonly userCheck?: 'auto' | 'on' | 'off';
+}
+
+export const CHAIN_KEY = randomBytes(32);
+
+/** One instance as `serve` composes it, without its HTTP port: several of them on one database make a fleet. */
+export async function startInstance(databaseUrl: string, options: InstanceOptions = {}): Promise<Instance> {
+  const { chainKeys = [CHAIN_KEY], userCheck = 'auto', ...settings } = options;
+  const monotonicMs = () => performance.now();
+  const events: RotationEvent[] = [];
+  const statements = new Map<Purpose, number>();
+  const faults: Fault[] = [];
+  const batches: number[] = [];
+  const pool = new PgDatabase({
+    connection: databaseUrl,
+    size: 8,
+    statementTimeoutMs: 5_000,
+    connectTimeoutMs: 3_000,
+    applicationName: 'carelink-tokens test',
+    onStatement: (purpose) => statements.set(purpose, (statements.get(purpose) ?? 0) + 1),
+    onIdleError: () => undefined,
+  });
+  const database = withFaults(pool, faults);
+  const schema = await readSchema(pool, {
+    userCheck,
+    userTable: undefined,
+    userIdColumn: 'id',
+    userActiveColumn: 'is_active',
+  });
+  const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
+  const store = new PgTokenStore({
+    database,
+    schema,
+    clock,
+    lanes: 2,
+    monotonicMs,
+    random: Math.random,
+    onBatch: (size) => batches.push(size),
+  });
+  const { codec } = await createCodec({
+    algorithm: 'HS256',
+    signingKey: TEST_SIGNING_KEY,
+    verifyingKeys: [],
+    audience: [],
+    issuer: undefined,
+    leewaySeconds: 0,
+  });
+  const service = createTokenService({
+    settings: {
+      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id' },
+      accessLifetimeSeconds: 900,
+      refreshLifetimeSeconds: 12 * 3600,
+      slidingLifetimeSeconds: 900,
+      graceUs: 0,
+      onReuse: 'reject',
+      leewaySeconds: 0,
+      requestTimeoutMs: 5_000,
+      ...settings,
+    },
+    codec,
+    chain: createChain(chainKeys),
+    store,
+    cache: new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
+    doubtful: new DoubtfulClaims(1_000),
+    clock,
+    emit: (event) => events.push(event),
+    monotonicMs,
+  });
+  return { service, store, events, statements, faults, batches, close: () => pool.end() };
+}
+
+function withFaults(database: Database, faults: Fault[]): Database {
+  return {
+    async query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
+      const at = faults.findIndex((fault) => fault.purpose === purpose);
+      const what = at < 0 ? undefined : faults.splice(at, 1)[0]?.what;
+      if (what === 'not_sent') throw new NotConnectedError('no connection');
+      if (typeof what === 'function') await what();
+      const rows = await database.query<Row>(purpose, statement);
+      if (what === 'answer_lost') throw new Error('Connection terminated unexpectedly');
+      return rows;
+    },
+  };
+}

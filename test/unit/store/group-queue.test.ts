@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest';
+import { NotConnectedError } from '../../../src/store/errors.js';
+import { GroupQueue, type GroupQueueOptions } from '../../../src/store/group-queue.js';
+
+interface Item {
+  readonly key: string;
+  readonly n: number;
+}
+
+const item = (n: number, key = String(n)): Item => ({ key, n });
+const never = () => performance.now() + 60_000;
+const sqlError = (code: string, detail = '') =>
+  Object.assign(new Error('a statement failed'), { code, detail, severity: 'ERROR' });
+
+const queue = (
+  execute: GroupQueueOptions<Item, number>['execute'],
+  over: Partial<GroupQueueOptions<Item, number>> = {},
+) =>
+  new GroupQueue<Item, number>({
+    execute,
+    keyOf: ({ key }) => key,
+    whenReferenceGone: ({ key }, gone) => (gone.value === key ? -1 : undefined),
+    lanes: 1,
+    spareLanes: 1,
+    maxBatch: 100,
+    maxQueued: 1_000,
+    monotonicMs: () => performance.now(),
+    random: () => 0.5,
+    onBatch: () => undefined,
+    ...over,
+  });
+
+/** Runs everything it is given and keeps what shared a statement. */
+const recorder = (fail?: (items: readonly Item[]) => Error | undefined) => {
+  const batches: number[][] = [];
+  const execute = async (items: readonly Item[]) => {
+    batches.push(items.map(({ n }) => n));
+    await new Promise((resolve) => setImmediate(resolve));
+    const error = fail?.(items);
+    if (error !== undefined) throw error;
+    return items.map(({ n }) => n * 10);
+  };
+  return { batches, execute };
+};
+
+const submitAll = (target: GroupQueue<Item, number>, items: Item[]) =>
+  Promise.all(items.map((each) => target.submit(each, never())));
+
+describe('items that arrive together', () => {
+  it('share one statement, and each gets its own result', async () => {
+    const { batches, execute } = recorder();
+    const settled = await submitAll(queue(execute), [item(1), item(2), item(3)]);
+    expect(batches).toEqual([[1, 2, 3]]);
+    expect(settled).toEqual([10, 20, 30].map((result) => ({ kind: 'done', result })));
+  });
+
+  it('never share it with another of the same key', async () => {
+    const { batches, execute } = recorder();
+    await submitAll(queue(execute), [item(1, 'a'), item(2, 'b'), item(3, 'a'), item(4, 'a')]);
+    expect(batches).toEqual([[1, 2], [3], [4]]);
+  });
+
+  it('are bounded by the batch size', async () => {
+    const { batches, execute } = recorder();
+    await submitAll(
+      queue(execute, { maxBatch: 2 }),
+      [1, 2, 3, 4, 5].map((n) => item(n)),
+    );
+    expect(batches).toEqual([[1, 2], [3, 4], [5]]);
+  });
+
+  it('gather while a statement is out', async () => {
+    const { batches, execute } = recorder();
+    const target = queue(execute);
+    const first = target.submit(item(1), never());
+    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([first, ...[2, 3].map((n) => target.submit(item(n), never()))]);
+    expect(batches).toEqual([[1], [2, 3]]);
+  });
+});
+
+describe('bounds', () => {
+  it('a full queue refuses at once, and says that nothing was sent', async () => {
+    const target = queue(() => new Promise(() => undefined), { maxQueued: 2 });
+    void target.submit(item(1), never());
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    void target.submit(item(2), never());
+    void target.submit(item(3), never());
+    expect(await target.submit(item(4), never())).toEqual({ kind: 'unavailable', sent: false });
+  });
+
+  it('an item whose deadline passes while it waits is not sent', async () => {
+    let release: () => void = () => undefined;
+    const batches: number[][] = [];
+    const target = queue(async (items) => {
+      batches.push(items.map(({ n }) => n));
+      if (items[0]?.n === 1) await new Promise<void>((resolve) => (release = resolve));
+      return items.map(({ n }) => n);
+    });
+    const first = target.submit(item(1), never());
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const expired = target.submit(item(2), performance.now() + 20);
+    expect(await expired).toEqual({ kind: 'unavailable', sent: false });
+    release();
+    await first;
+    expect(batches).toEqual([[1]]);
+  });
+});
+
+describe('a failed statement', () => {
+  it.each([
+    ['a lock', '55P03'],
+    ['a deadlock', '40P01'],
+    ['a row that cannot be written', '22P05'],
+  ])('because of %s holds up nobody but the culprit', async (_, code) => {
+    let locked = true;
+    const { execute } = recorder((items) =>
+      locked && items.some(({ n }) => n === 7) ? sqlError(code) : undefined,
+    );
+    const target = queue(execute, { spareLanes: 2 });
+    const culprit = target.submit(item(7), never()).then(
+      (settled) => settled,
+      (error: unknown) => error,
+    );
+    const others = Array.from({ length: 60 }, (_, n) => item(n + 100));
+    expect(await submitAll(target, others)).toEqual(
+      others.map(({ n }) => ({ kind: 'done', result: n * 10 })),
+    );
+    locked = false;
+    if (code === '22P05') expect(await culprit).toMatchObject({ code });
+    else expect(await culprit).toEqual({ kind: 'done', result: 70 });
+  });
+
+  it('because a row is gone tells that one and sends the others again', async () => {
+    const { batches, execute } = recorder((items) =>
+      items.some(({ key }) => key === '5')
+        ? sqlError('23503', 'Key (user_id)=(5) is not present in table "u".')
+        : undefined,
+    );
+    const settled = await submitAll(queue(execute), [item(4), item(5), item(6)]);
+    expect(settled.map((each) => (each.kind === 'done' ? each.result : each))).toEqual([40, -1, 60]);
+    expect(batches).toEqual([
+      [4, 5, 6],
+      [4, 6],
+    ]);
+  });
+
+  it.each([
+    ['without a connection', new NotConnectedError('no')],
+    ['at a server that shuts down', sqlError('57P01')],
+    ['whose answer never came', new Error('Connection terminated unexpectedly')],
+  ])('%s is repeated until it goes through', async (_, error) => {
+    let failures = 3;
+    const { execute } = recorder(() => (failures-- > 0 ? error : undefined));
+    expect(await queue(execute).submit(item(1), never())).toEqual({ kind: 'done', result: 10 });
+  });
+
+  it('that never goes through tells whether something was sent', async () => {
+    const soon = () => performance.now() + 80;
+    const lost = queue(recorder(() => new Error('Connection terminated unexpectedly')).execute);
+    expect(await lost.submit(item(1), soon())).toEqual({ kind: 'unavailable', sent: true });
+    const unreachable = queue(recorder(() => new NotConnectedError('no')).execute);
+    expect(await unreachable.submit(item(1), soon())).toEqual({ kind: 'unavailable', sent: false });
+  });
+});
