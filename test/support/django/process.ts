@@ -62,7 +62,8 @@ export async function startGunicorn(env: Env, workers: number, threads: number):
     output: () => output,
     async stop() {
       process.off('exit', kill);
-      child.kill('SIGTERM');
+      // gunicorn's quick shutdown: SIGTERM would wait for clients' idle connections.
+      child.kill('SIGQUIT');
       const patience = setTimeout(kill, STOP_MS);
       await exited;
       clearTimeout(patience);

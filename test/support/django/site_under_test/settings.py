@@ -61,6 +61,7 @@ DATABASES = {
         "USER": os.environ["DJANGO_DB_USER"],
         "PASSWORD": os.environ["DJANGO_DB_PASSWORD"],
         "CONN_MAX_AGE": 600,
+        "ATOMIC_REQUESTS": flag("DJANGO_ATOMIC_REQUESTS", "0"),
     }
 }
 

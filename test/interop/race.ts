@@ -1,0 +1,36 @@
+import { refresh } from './api.js';
+
+export interface Round {
+  /** How many of the refreshes succeeded, by the place they went to. */
+  readonly winners: readonly number[];
+  readonly statuses: readonly number[];
+}
+
+/** Presents one token to several places, `each` times to each, all at once. */
+export async function race(urls: readonly string[], each: number, token: string): Promise<Round> {
+  const targets = Array.from({ length: each }, () => urls).flat();
+  const replies = await Promise.all(
+    targets.map(async (url) => ({ url, status: (await refresh(url, token)).status })),
+  );
+  return {
+    winners: urls.map((place) => replies.filter(({ url, status }) => url === place && status === 200).length),
+    statuses: replies.map(({ status }) => status),
+  };
+}
+
+/** "1: 3 rounds, 2: 17 rounds": how often how many won. */
+export function distribution(rounds: readonly Round[]): string {
+  const counts = new Map<number, number>();
+  for (const { winners } of rounds) {
+    const total = sum(winners);
+    counts.set(total, (counts.get(total) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([winners, times]) => `${winners}: ${times} rounds`)
+    .join(', ');
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
