@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_RULES, type History, VIOLATION_KINDS } from './history.js';
+import { checkHistory, describeViolation } from './history-checker.js';
+import { correctHistory, simulate, type Step, STEPS } from './history-model.js';
+import { ANSWER_MUTATIONS } from './mutations/answers.js';
+import { mutate } from './mutations/draft.js';
+import { ROW_MUTATIONS } from './mutations/rows.js';
+
+const MUTATIONS = [...ANSWER_MUTATIONS, ...ROW_MUTATIONS];
+const GRACES = [
+  { grace: 'off', graceMs: 0 },
+  { grace: 'on', graceMs: 30_000 },
+] as const;
+
+const kindsOf = (history: History, graceMs: number) =>
+  new Set(checkHistory(history, { graceMs }).map(({ kind }) => kind));
+
+describe.each(GRACES)('the history checker, grace $grace', ({ grace, graceMs }) => {
+  const rules = { ...DEFAULT_RULES, graceMs };
+  const mutations = [...ANSWER_MUTATIONS, ...ROW_MUTATIONS].filter(
+    (mutation) => mutation.grace === undefined || mutation.grace === grace,
+  );
+
+  it.each(STEPS)('finds nothing wrong with: %s', (step) => {
+    const steps: Step[] = ['refresh', 'refresh', step, 'refresh', step];
+    expect(checkHistory(simulate([steps], graceMs), rules).map(describeViolation)).toEqual([]);
+  });
+
+  it('finds nothing wrong with any correct history', () => {
+    fc.assert(
+      fc.property(correctHistory(graceMs), (history) => {
+        expect(checkHistory(history, rules).map(describeViolation)).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  // One small history in which everything happens, made wrong on purpose in every way we know.
+  const everything: Step[] = [
+    'refresh',
+    'refresh',
+    'repeat',
+    'old_again',
+    'lost_after',
+    'busy',
+    'refresh',
+    'twins',
+  ];
+  it.each(mutations)('finds $name: $finds', (mutation) => {
+    const wrong = mutate(simulate([everything, everything], graceMs), mutation, ([first]) => first, rules);
+    expect(wrong, 'the example has a place for the mutation').toBeDefined();
+    expect(kindsOf(wrong!, graceMs)).toContain(mutation.finds);
+  });
+
+  it('finds every single mutation, wherever it strikes in whatever history', () => {
+    const struck = new Map<string, number>();
+    fc.assert(
+      fc.property(
+        correctHistory(graceMs),
+        fc.constantFrom(...mutations),
+        fc.infiniteStream(fc.nat()),
+        (history, mutation, random) => {
+          const pick = <T>(from: readonly T[]) => from[(random.next().value as number) % from.length];
+          const wrong = mutate(history, mutation, pick, rules);
+          fc.pre(wrong !== undefined);
+          expect(kindsOf(wrong, graceMs)).toContain(mutation.finds);
+          struck.set(mutation.name, (struck.get(mutation.name) ?? 0) + 1);
+        },
+      ),
+      { numRuns: 2_000, maxSkipsPerRun: 100 },
+    );
+    // Each had its turn, else the property has proved less than it says.
+    expect([...struck.keys()].sort()).toEqual(mutations.map(({ name }) => name).sort());
+  });
+});
+
+describe('a violation', () => {
+  it('of every kind has a history that shows it', () => {
+    expect(new Set(MUTATIONS.map(({ finds }) => finds))).toEqual(new Set(VIOLATION_KINDS));
+  });
+
+  it('is told with the rule, the token and the requests it is about', () => {
+    const history = simulate([['refresh']], 0);
+    const [violation] = checkHistory({ ...history, rows: { ...history.rows, blacklisted: [] } });
+    expect(describeViolation(violation!)).toMatch(
+      /^answered_but_not_blacklisted: token [0-9a-f]{32} of family 1: .*\n {4}request 0: sent at \d+, 200 after 5 ms$/,
+    );
+  });
+});
