@@ -17,9 +17,10 @@ export interface ErrorDescription {
 const ERROR_NAME = /^[A-Z][A-Za-z]{0,39}$/;
 const ERROR_CODE = /^[A-Z0-9][A-Z0-9_]{1,39}$/;
 const SQL_NAME = /^[a-z_][a-z0-9_]{0,62}$/;
-/** A frame as V8 prints it, ending in file:line:column. */
-const FRAME = /^ {4}at (?:.+ \()?(?:file:\/\/|node:|\/|[A-Z]:\\)[^()]+:\d+:\d+\)?$/;
-const LONG_RUN = /[A-Za-z0-9_-]{33}|ey[JA][\w-]{5,}\./;
+/** A frame as V8 prints it: of Node itself, or of a module's file. */
+const FRAME = /^ {4}at (?:.+ \()?(?:node:[\w/]+|(?:file:\/\/|\/|[A-Z]:\\)[^()]+\.[cm]?[jt]s):\d+:\d+\)?$/;
+/** The signature of a token, or the beginning of one of its other parts. */
+const TOKEN_LIKE = /[A-Za-z0-9_-]{33}|ey[JA]\w/;
 
 const FRAMES = 12;
 /** A chain of causes may be a cycle. */
@@ -78,7 +79,7 @@ function framesOf(error: unknown): string {
   const rest = at < 0 ? stack : stack.slice(at + (message as string).length);
   return rest
     .split('\n')
-    .filter((line) => FRAME.test(line) && !LONG_RUN.test(line))
+    .filter((line) => FRAME.test(line) && !TOKEN_LIKE.test(line))
     .slice(0, FRAMES)
     .map((line) => line.trim())
     .join('\n');
