@@ -32,7 +32,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
   let draining = false;
 
   const readyz = async (): Promise<Reply> => {
-    const { ready, checks } = await options.readiness();
+    const { ready, checks } = await inTime(options.readiness());
     const body = { ready: ready && !draining, draining, checks };
     return json(body.ready ? 200 : 503, body, 'valid');
   };
@@ -88,6 +88,18 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     },
   });
   return { ...listener, startDraining: () => void (draining = true) };
+}
+
+/** A prober gives up after a second or a few, and then knows less than from a "no". */
+const READINESS_MS = 2_000;
+
+/** A store that hangs is not ready. */
+async function inTime(readiness: Promise<Readiness>): Promise<Readiness> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Readiness>((resolve) => {
+    timer = setTimeout(() => resolve({ ready: false, checks: { readiness: 'timed out' } }), READINESS_MS);
+  });
+  return Promise.race([readiness, late]).finally(() => clearTimeout(timer));
 }
 
 const HEALTHY = json(200, { status: 'ok' }, 'valid');
