@@ -72,11 +72,15 @@ export function readingKey(what: string, read: () => KeyObject): KeyObject {
   try {
     return read();
   } catch {
-    throw new KeyError(
-      'KEY_UNREADABLE',
-      `The ${what} is damaged: OpenSSL can't read it. Copy it again, whole.`,
-    );
+    throw damagedKey(what);
   }
+}
+
+export function damagedKey(what: string): KeyError {
+  return new KeyError(
+    'KEY_UNREADABLE',
+    `The ${what} is damaged, or its parts don't belong together. Copy it again, whole.`,
+  );
 }
 
 export function missingKey(what: string, algorithm: AsymmetricAlgorithm): KeyError {

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { importPKCS8, importSPKI, type CryptoKey } from 'jose';
-import type { AsymmetricAlgorithm } from './asymmetric-keys.js';
+import { damagedKey, type AsymmetricAlgorithm } from './asymmetric-keys.js';
 import { readSigningKey } from './private-key.js';
 import { readVerifyingKeys } from './public-keys.js';
 
@@ -41,13 +41,25 @@ export async function importKeyring(
       !publicKeys.slice(0, at).some((other) => other.kid === kid && other.key.equals(key)),
   );
   return {
-    signing: await importPKCS8(pemFor(signing.key, 'pkcs8'), algorithm),
+    signing: await ready('signing key', importPKCS8(pemFor(signing.key, 'pkcs8'), algorithm)),
     signingKid: signing.kid,
     verifying: await Promise.all(
-      distinct.map(async ({ key, kid }) => ({ key: await importSPKI(pemFor(key, 'spki'), algorithm), kid })),
+      distinct.map(async ({ key, kid }) => ({
+        key: await ready('verifying key', importSPKI(pemFor(key, 'spki'), algorithm)),
+        kid,
+      })),
     ),
     warnings: read.flatMap(({ warnings }) => warnings),
   };
+}
+
+/** WebCrypto looks closer than OpenSSL's readers: at whether the halves of an EC key belong together, say. */
+async function ready(what: string, importing: Promise<CryptoKey>): Promise<CryptoKey> {
+  try {
+    return await importing;
+  } catch {
+    throw damagedKey(what);
+  }
 }
 
 /** The one form that jose's importers take, whatever form the key came in. */
