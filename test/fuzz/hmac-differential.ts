@@ -95,9 +95,5 @@ function isStrict(token: string): boolean {
   const segments = token.split('.');
   if (!segments.every((text) => Buffer.from(text, 'base64url').toString('base64url') === text)) return false;
   const header = JSON.parse(utf8.decode(Buffer.from(segments[0]!, 'base64url'))) as Record<string, unknown>;
-  return (
-    !('crit' in header && Object.hasOwn(header, 'crit')) &&
-    (header['b64'] ?? true) === true &&
-    header['b64'] !== null
-  );
+  return !Object.hasOwn(header, 'crit') && (!Object.hasOwn(header, 'b64') || header['b64'] === true);
 }
