@@ -1,0 +1,94 @@
+import { formatDuration, parseDuration } from './durations.js';
+
+/** What a value may be: how its text is read, and how that is told to a person. */
+export interface ValueKind<T> {
+  /** Stands for the value in the help: `--port <port>`. */
+  readonly placeholder: string;
+  /** Fits behind "takes": `a port from 0 to 65535`. */
+  readonly allowed: string;
+  /** Undefined where the text is not allowed. */
+  parse(text: string): T | undefined;
+  /** A better answer than `allowed` for some texts that are refused: a whole sentence. */
+  explain?(text: string): string | undefined;
+}
+
+const EXAMPLES = 'such as 250ms, 30s, 15m, 12h or 7d';
+
+/** Milliseconds. */
+export function durationMs(range: { min: string; max: string }): ValueKind<number> {
+  const [min, max] = [boundOf(range.min), boundOf(range.max)];
+  return {
+    placeholder: 'duration',
+    allowed: `a duration from ${formatDuration(min)} to ${formatDuration(max)} (${EXAMPLES})`,
+    parse(text) {
+      const ms = parseDuration(text);
+      return ms !== undefined && ms >= min && ms <= max ? ms : undefined;
+    },
+  };
+}
+
+/** Whole seconds: what a token's claims count in. */
+export function durationSeconds(range: { min: string; max: string }): ValueKind<number> {
+  const ms = durationMs(range);
+  return {
+    placeholder: ms.placeholder,
+    allowed: ms.allowed.replace('a duration', 'a duration of whole seconds'),
+    parse(text) {
+      const parsed = ms.parse(text);
+      return parsed === undefined || parsed % 1_000 !== 0 ? undefined : parsed / 1_000;
+    },
+  };
+}
+
+function boundOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new TypeError(`${text} is no duration`);
+  return ms;
+}
+
+export function integer(range: { min: number; max: number; what?: string }): ValueKind<number> {
+  const { min, max, what } = range;
+  return {
+    placeholder: what ?? 'number',
+    allowed: `a ${what ?? 'whole number'} from ${min} to ${max}`,
+    parse(text) {
+      const value = /^\d+$/.test(text) ? Number(text) : undefined;
+      return value !== undefined && value >= min && value <= max ? value : undefined;
+    },
+  };
+}
+
+/** 0 takes a free port. */
+export const port = integer({ min: 0, max: 65_535, what: 'port' });
+
+/** @param reserved words that are going to be allowed, and what is said of each until then */
+export function oneOf<const Word extends string>(
+  words: readonly Word[],
+  reserved: Readonly<Record<string, string>> = {},
+): ValueKind<Word> {
+  return {
+    placeholder: words.length > 4 ? 'name' : words.join('|'),
+    allowed: `one of ${words.join(', ')}`,
+    parse: (text) => words.find((word) => word === text),
+    explain: (text) => (Object.hasOwn(reserved, text) ? reserved[text] : undefined),
+  };
+}
+
+/** Any text that isn't blank and has no control characters, white space around it taken off. */
+export function text(placeholder: string): ValueKind<string> {
+  return {
+    placeholder,
+    allowed: 'a text that is not blank',
+    parse(given) {
+      const trimmed = given.trim();
+      return trimmed === '' || /\p{Cc}/u.test(trimmed) ? undefined : trimmed;
+    },
+  };
+}
+
+/** A path, exactly as it was written. */
+export const path = (placeholder: 'file' | 'directory'): ValueKind<string> => ({
+  placeholder,
+  allowed: `the path of a ${placeholder}`,
+  parse: (given) => (given.trim() === '' || given.includes('\0') ? undefined : given),
+});

@@ -1,0 +1,39 @@
+import { isIP } from 'node:net';
+import type { ValueKind } from './kinds.js';
+
+const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$/i;
+
+/** An address or a name to listen at; an IPv6 address may come in brackets, and goes without. */
+export const host: ValueKind<string> = {
+  placeholder: 'host',
+  allowed: 'an IP address or a host name',
+  parse(text) {
+    const bare = text.replace(/^\[(.*)\]$/, '$1');
+    if (isIP(bare) !== 0) return bare;
+    // Four numbers that are no address are a typing error, not a name.
+    return HOST_NAME.test(text) && !/^[\d.]+$/.test(text) ? text : undefined;
+  },
+};
+
+/** `/account/token`, without a slash at its end; '' for the root. */
+export const urlPath: ValueKind<string> = {
+  placeholder: 'path',
+  allowed: 'a path such as /account/token',
+  parse(text) {
+    const segments = text.replace(/^\/|\/$/g, '').split('/');
+    if (segments.length === 1 && segments[0] === '') return text === '' ? undefined : '';
+    const fine = segments.every((part) => /^[\w~.-]+$/.test(part) && part !== '.' && part !== '..');
+    return fine ? `/${segments.join('/')}` : undefined;
+  },
+};
+
+/** A PostgreSQL URL, unchanged. Its text is never told back: it holds a password. */
+export const postgresUrl: ValueKind<string> = {
+  placeholder: 'url',
+  allowed: 'a URL such as postgres://user:password@host:5432/database',
+  parse(text) {
+    if (!URL.canParse(text)) return undefined;
+    const { protocol } = new URL(text);
+    return protocol === 'postgres:' || protocol === 'postgresql:' ? text : undefined;
+  },
+};

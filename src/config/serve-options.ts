@@ -1,0 +1,104 @@
+import { chainKey, secretText } from './key-kinds.js';
+import { durationMs, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
+import { host, urlPath } from './network-kinds.js';
+import { list, optional, secret, secrets, valued } from './option.js';
+import { SHARED_OPTIONS } from './shared-options.js';
+import { columnName, tableName } from './sql-kinds.js';
+import { ALGORITHMS } from './vocabulary.js';
+
+/** Ten years: beyond it, a typing error. */
+const lifetime = durationSeconds({ min: '1s', max: '3650d' });
+
+/** All that `serve` takes, in the order in which the help shows it. */
+export const SERVE_OPTIONS = {
+  host: valued(host, { default: '127.0.0.1', help: 'where the token endpoints listen' }),
+  port: valued(port, { default: '8000', help: 'their port; 0 takes a free one', customary: ['PORT'] }),
+  'base-path': valued(urlPath, { default: '/account/token', help: 'what their paths begin with' }),
+  'admin-host': valued(host, { default: '127.0.0.1', help: 'where health and metrics listen' }),
+  'admin-port': valued(port, { default: '9464', help: 'their port; 0 takes a free one' }),
+  'tls-cert': optional(path('file'), { help: 'PEM certificate chain: serve https (with --tls-key)' }),
+  'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
+  'max-connections': valued(integer({ min: 1, max: 1_000_000 }), {
+    default: '10000',
+    help: 'HTTP connections at most',
+  }),
+
+  'access-lifetime': valued(lifetime, { default: '15m', help: "an access token's life" }),
+  'refresh-lifetime': valued(lifetime, { default: '12h', help: "a refresh token's life" }),
+  'sliding-lifetime': valued(lifetime, { default: '15m', help: "a sliding token's life" }),
+  algorithm: valued(oneOf(ALGORITHMS), {
+    default: 'HS256',
+    help: `the algorithm that signs and verifies: ${ALGORITHMS.join(', ')}`,
+  }),
+  'signing-key-file': optional(path('file'), {
+    help: "file with the key that signs: Django's SIGNING_KEY or SECRET_KEY, or a PEM or JWK private key; one line end after it is left out",
+    absentText: 'CARELINK_SIGNING_KEY; the embedded server makes one',
+  }),
+  'verifying-key-file': list(path('file'), {
+    help: 'file with another key that is accepted: an earlier secret, a PEM public key, a JWK or JWKS',
+  }),
+  leeway: valued(durationSeconds({ min: '0s', max: '1h' }), {
+    default: '0s',
+    help: 'how far clocks may differ when a token expires',
+  }),
+  audience: list(text('name'), { help: 'an `aud` that is accepted; tokens that are signed carry them' }),
+  issuer: optional(text('name'), { help: 'the `iss` that is required and signed' }),
+  'user-id-claim': valued(text('claim'), { default: 'user_id', help: "simplejwt's USER_ID_CLAIM" }),
+  'jti-claim': valued(text('claim'), { default: 'jti', help: "simplejwt's JTI_CLAIM" }),
+  'token-type-claim': valued(text('claim'), {
+    default: 'token_type',
+    help: "simplejwt's TOKEN_TYPE_CLAIM",
+  }),
+
+  blacklist: valued(
+    oneOf(['auto', 'sync'], {
+      async: 'the value async (write-behind over Redis) is not in this version. Use auto or sync',
+    }),
+    { default: 'auto', help: 'when a spent token is written down: sync is before the answer' },
+  ),
+  'request-timeout': valued(durationMs({ min: '100ms', max: '60s' }), {
+    default: '5s',
+    help: 'how long a refresh may wait for the database',
+  }),
+  'reuse-grace': valued(durationMs({ min: '0s', max: '60s' }), {
+    default: '0s',
+    help: 'how long a repeat of a rotated token gets the same pair again',
+  }),
+  'on-reuse': valued(oneOf(['reject', 'revoke-family', 'revoke-user']), {
+    default: 'reject',
+    help: 'what follows when a spent token comes back after that',
+  }),
+  'user-check': valued(oneOf(['auto', 'on', 'off']), {
+    default: 'auto',
+    help: 'refuse tokens of inactive and deleted users; auto: where the user table is found',
+  }),
+  'user-table': optional(tableName, {
+    help: 'the table of users, also schema.table',
+    absentText: 'what user_id refers to, else auth_user',
+  }),
+  'user-id-column': valued(columnName, { default: 'id', help: 'its column that the user id claim holds' }),
+  'user-active-column': valued(columnName, {
+    default: 'is_active',
+    help: 'its column that says who may refresh',
+  }),
+  'simplejwt-compat': valued(oneOf(['5.2', '5.5']), {
+    default: '5.5',
+    help: 'the version whose texts of errors are answered',
+  }),
+
+  'pool-size': valued(integer({ min: 1, max: 1_000 }), {
+    default: '8',
+    help: 'connections to --database-url at most; the embedded PostgreSQL takes one',
+  }),
+  'shutdown-timeout': valued(durationMs({ min: '0s', max: '15m' }), {
+    default: '10s',
+    help: 'how long a stop waits for what is in flight',
+  }),
+  ...SHARED_OPTIONS,
+  'signing-key': secret(secretText, {
+    help: 'the key that signs, where there is no --signing-key-file',
+  }),
+  'chain-key': secrets(chainKey, {
+    help: 'keys that the successors of tokens derive from, the newest first: at least 16 bytes each in hex or base64, separated by commas or white space (default: they follow from the signing key, so pin them before you change that one)',
+  }),
+};

@@ -1,0 +1,82 @@
+import { ConfigError } from './errors.js';
+import { FileReader } from './files.js';
+import { deepFreeze } from './freeze.js';
+import { keySettings, tlsSettings } from './key-settings.js';
+import { resolve, type Flags, type Resolved } from './resolve.js';
+import { SERVE_OPTIONS } from './serve-options.js';
+import type { ServeSettings, TokenSettings } from './settings.js';
+import { sharedSettings } from './shared-settings.js';
+import type { Source } from './source.js';
+
+/** @throws {ConfigError} with everything that is wrong */
+export function serveSettings(flags: Flags, source: Source): ServeSettings {
+  const resolved = resolve(SERVE_OPTIONS, flags, source.env);
+  const { values } = resolved;
+  const problems = [...resolved.problems];
+  const files = new FileReader(source, problems);
+  const settings: ServeSettings = {
+    command: 'serve',
+    ...sharedSettings(resolved, source, problems),
+    poolSize: values['pool-size'],
+    http: {
+      host: values.host,
+      port: values.port,
+      basePath: values['base-path'],
+      maxConnections: values['max-connections'],
+      tls: tlsSettings(resolved, files, problems),
+      compat: values['simplejwt-compat'],
+    },
+    admin: { host: values['admin-host'], port: values['admin-port'] },
+    keys: keySettings(resolved, files, problems),
+    tokens: tokenSettings(resolved, problems),
+    rotation: {
+      blacklist: values.blacklist,
+      requestTimeoutMs: values['request-timeout'],
+      reuseGraceMs: values['reuse-grace'],
+      onReuse: values['on-reuse'],
+    },
+    users: {
+      userCheck: values['user-check'],
+      userTable: values['user-table'],
+      userIdColumn: values['user-id-column'],
+      userActiveColumn: values['user-active-column'],
+    },
+    shutdownTimeoutMs: values['shutdown-timeout'],
+  };
+  checkPorts(settings, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze(settings);
+}
+
+/** Claims whose meaning is fixed: a token's id in `exp` would never verify. */
+const RESERVED_CLAIMS = new Set(['exp', 'iat', 'nbf', 'aud', 'iss', 'refresh_exp']);
+
+function tokenSettings({ values }: Resolved<typeof SERVE_OPTIONS>, problems: string[]): TokenSettings {
+  const claims = ['user-id-claim', 'jti-claim', 'token-type-claim'] as const;
+  for (const [at, flag] of claims.entries()) {
+    const claim = values[flag];
+    if (RESERVED_CLAIMS.has(claim))
+      problems.push(`--${flag} can't be ${claim}, which has a meaning of its own.`);
+    const twin = claims.slice(0, at).find((other) => values[other] === claim);
+    if (twin !== undefined) problems.push(`--${flag} and --${twin} are both ${claim}; they must differ.`);
+  }
+  return {
+    accessLifetimeSeconds: values['access-lifetime'],
+    refreshLifetimeSeconds: values['refresh-lifetime'],
+    slidingLifetimeSeconds: values['sliding-lifetime'],
+    leewaySeconds: values.leeway,
+    audience: values.audience,
+    issuer: values.issuer,
+    names: {
+      userId: values['user-id-claim'],
+      jti: values['jti-claim'],
+      tokenType: values['token-type-claim'],
+    },
+  };
+}
+
+function checkPorts({ http, admin }: ServeSettings, problems: string[]): void {
+  if (http.port !== 0 && http.port === admin.port && http.host === admin.host) {
+    problems.push(`--port and --admin-port are both ${http.port} at ${http.host}; they must differ.`);
+  }
+}

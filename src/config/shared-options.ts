@@ -1,0 +1,24 @@
+import { oneOf, path } from './kinds.js';
+import { postgresUrl } from './network-kinds.js';
+import { optional, toggle, valued } from './option.js';
+import { LOG_LEVELS } from './vocabulary.js';
+
+/** What every command that works on a database takes. */
+export const SHARED_OPTIONS = {
+  'database-url': optional(postgresUrl, {
+    help: 'the PostgreSQL that Django uses too',
+    absentText: 'the embedded PostgreSQL in --data-dir',
+    customary: ['DATABASE_URL'],
+    sensitive: true,
+  }),
+  'data-dir': valued(path('directory'), {
+    default: '.carelink',
+    help: 'where the embedded PostgreSQL keeps its data',
+  }),
+  json: toggle({ help: 'print JSON to stdout, and nothing else there' }),
+  'log-level': optional(oneOf(LOG_LEVELS), {
+    help: 'what is logged to stderr',
+    absentText: 'info; warn with --quiet',
+  }),
+  quiet: toggle({ help: 'say nothing but warnings and errors' }),
+};

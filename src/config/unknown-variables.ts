@@ -1,0 +1,19 @@
+import { MIGRATE_OPTIONS } from './migrate-options.js';
+import { variableOf } from './option.js';
+import type { Environment } from './resolve.js';
+import { SERVE_OPTIONS } from './serve-options.js';
+
+const KNOWN: ReadonlySet<string> = new Set(
+  [...Object.keys(SERVE_OPTIONS), ...Object.keys(MIGRATE_OPTIONS)].map(variableOf),
+);
+
+/**
+ * A misspelt flag is an error; a misspelt variable would only never work. It is no error, for one environment may
+ * serve several versions. The value is not told: it may be a secret.
+ */
+export function unknownVariables(env: Environment): string[] {
+  return Object.keys(env)
+    .filter((name) => name.startsWith('CARELINK_') && !KNOWN.has(name))
+    .sort()
+    .map((name) => `The environment variable ${name} is set, but this version has no option of that name.`);
+}
