@@ -1,6 +1,7 @@
 -- name:   token_tables
 -- what:   simplejwt's two tables as Django makes them; only with --create-tables and in an embedded database
 -- online: no (new tables)
+-- makes:  token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken
 -- down:   DROP TABLE token_blacklist_blacklistedtoken, token_blacklist_outstandingtoken;
 
 CREATE TABLE token_blacklist_outstandingtoken (
