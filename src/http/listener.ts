@@ -69,7 +69,7 @@ export function createListener(options: ListenerOptions): HttpServer {
   });
   server.on('connect', (_request, socket) => socket.end(raw(methodNotAllowed('CONNECT'))));
   server.on('clientError', clientErrors.onClientError);
-  server.on('drop', () => log.warn('connection_refused', { count: limits.maxConnections }));
+  server.on('drop', tellOfDrops(log));
 
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
@@ -103,5 +103,20 @@ export function createListener(options: ListenerOptions): HttpServer {
         });
         for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       }),
+  };
+}
+
+const DROPS_TOLD_EVERY_MS = 10_000;
+
+/** A flood of connections must not become a flood of log lines. */
+function tellOfDrops(log: Log): () => void {
+  let count = 0;
+  let toldAt = -Infinity;
+  return () => {
+    count += 1;
+    if (performance.now() - toldAt < DROPS_TOLD_EVERY_MS) return;
+    toldAt = performance.now();
+    log.warn('connections_turned_away', { count });
+    count = 0;
   };
 }

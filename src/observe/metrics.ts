@@ -3,7 +3,7 @@ import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js'
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
 
 /** The labels of `carelink_db_statements_total`; the store's purposes are these. */
-export type StatementPurpose =
+type StatementPurpose =
   'claim' | 'lookup' | 'revoke' | 'connect' | 'health' | 'migrate' | 'cleanup' | 'write_behind';
 
 export interface MetricsSink extends RequestObserver {

@@ -2,8 +2,7 @@
  * How requests are counted. Both unions are closed: they become label values, and a label a client can write
  * into is an unbounded set of time series.
  */
-export const ROUTES = ['refresh', 'verify', 'blacklist', 'sliding_refresh'] as const;
-export type RouteName = (typeof ROUTES)[number];
+export type RouteName = 'refresh' | 'verify' | 'blacklist' | 'sliding_refresh';
 
 export const REQUEST_OUTCOMES = [
   'rotated',

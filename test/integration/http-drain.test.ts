@@ -9,6 +9,8 @@ import { describe, expect, it } from 'vitest';
 import type { RefreshOutcome } from '../../src/rotation/outcomes.js';
 import { open, post, readAll, REFRESH, ROTATED, start, until } from '../unit/http/server-under-test.js';
 
+// From the PATH; npm has no package that brings it.
+const OPENSSL = 'openssl';
 const GOOD = '{"refresh":"x"}';
 
 /** A service whose refreshes end when they are told to. */
@@ -102,7 +104,7 @@ describe('over TLS', () => {
   const made = (() => {
     const subject = ['-subj', '/CN=localhost', '-days', '1', '-nodes', '-newkey', 'rsa:2048'];
     try {
-      execFileSync('openssl', ['req', '-x509', ...subject, '-keyout', keyPath, '-out', certPath], {
+      execFileSync(OPENSSL, ['req', '-x509', ...subject, '-keyout', keyPath, '-out', certPath], {
         stdio: 'ignore',
       });
       return true;

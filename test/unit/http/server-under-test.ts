@@ -17,14 +17,14 @@ export const ROTATED = {
 } as const;
 
 /** Answers at once that all is well. */
-export const SERVICE: TokenService = {
+const SERVICE: TokenService = {
   refresh: () => Promise.resolve(ROTATED),
   verify: () => Promise.resolve({ kind: 'valid' }),
   logout: () => Promise.resolve({ kind: 'logged_out' }),
   slide: () => Promise.resolve({ kind: 'slid', token: 'ggg.hhh.iii' }),
 };
 
-export interface Observed {
+interface Observed {
   readonly route: RouteName;
   readonly outcome: RequestOutcome;
   readonly durationUs: number;
