@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { services } from '../support/services.js';
+import { startPair, type Pair } from './pair.js';
+import { distribution, race, sum, type Round } from './race.js';
+
+const ROUNDS = 40;
+/** Requests to each side a round. */
+const EACH = 8;
+const ready = services().postgres !== undefined && services().django;
+
+describe.skipIf(!ready)('beside a Django that rotates, too', () => {
+  describe('with the serializer of docs/django', () => {
+    const raced = racing('single-use');
+
+    test('exactly one of simultaneous refreshes wins, in every round', () => {
+      expect(raced.rounds.map(({ winners }) => sum(winners))).toEqual(Array(ROUNDS).fill(1));
+    });
+
+    test('both sides win some rounds, so there was a race', () => {
+      for (const side of [0, 1])
+        expect(sum(raced.rounds.map(({ winners }) => winners[side]!))).toBeGreaterThan(0);
+    });
+
+    test('the losers are told that the token is spent or in flight', () => {
+      expect(otherStatuses(raced.rounds)).toEqual([]);
+    });
+  });
+
+  describe('with stock simplejwt', () => {
+    const raced = racing('stock');
+
+    test('this server lets at most one win, whatever Django does', () => {
+      for (const { winners } of raced.rounds) expect(winners[1]).toBeLessThanOrEqual(1);
+    });
+
+    test('each round has a winner; rounds with several are counted', () => {
+      const several = raced.rounds.filter(({ winners }) => sum(winners) > 1).length;
+      console.log(`beside stock simplejwt: ${several} of ${ROUNDS} rounds had several winners`);
+      expect(raced.rounds.every(({ winners }) => sum(winners) >= 1)).toBe(true);
+    });
+  });
+});
+
+/** Runs the rounds before the tests of a block, which then look at what came of them. */
+function racing(serializer: 'stock' | 'single-use'): { readonly rounds: Round[] } {
+  const rounds: Round[] = [];
+  let pair: Pair;
+  beforeAll(async () => {
+    pair = await startPair({ serializer, threads: EACH });
+    const user = await pair.django.makeUser();
+    for (let round = 0; round < ROUNDS; round++) {
+      rounds.push(await race([pair.django.url, pair.url], EACH, (await pair.django.mint(user)).refresh));
+    }
+    console.log(`beside ${serializer}, ${EACH} to each side, winners: ${distribution(rounds)}`);
+  });
+  afterAll(() => pair.close());
+  return { rounds };
+}
+
+function otherStatuses(rounds: readonly Round[]): number[] {
+  return rounds.flatMap(({ statuses }) => statuses).filter((status) => ![200, 401, 429].includes(status));
+}
