@@ -16,8 +16,8 @@ const SERVICES = Object.keys(HOW_TO_GET) as (keyof Services)[];
 export default async function setup(): Promise<() => Promise<void>> {
   const postgresBin = findPostgresBin();
   const [shared, redis, django] = await Promise.all([
-    probePostgres(process.env['TEST_DATABASE_URL']),
-    probeRedis(process.env['TEST_REDIS_URL']),
+    probePostgres(asked('TEST_DATABASE_URL')),
+    probeRedis(asked('TEST_REDIS_URL')),
     probeDjango(),
   ]);
   let own: Cluster | undefined;
@@ -44,6 +44,11 @@ export default async function setup(): Promise<() => Promise<void>> {
   };
 }
 
+/** A variable that is set to nothing is not set. */
+function asked(variable: string): string | undefined {
+  return process.env[variable] === '' ? undefined : process.env[variable];
+}
+
 function tell(missing: readonly (keyof Services)[]): void {
   // On stderr, so that a reporter that prints JSON stays readable.
   if (missing.length > 0)
@@ -54,8 +59,8 @@ function list(missing: readonly (keyof Services)[]): string {
   return missing.map((name) => `  - ${HOW_TO_GET[name]}`).join('\n');
 }
 
-async function probePostgres(asked: string | undefined): Promise<string | undefined> {
-  const url = asked ?? DEFAULT_POSTGRES;
+async function probePostgres(wanted: string | undefined): Promise<string | undefined> {
+  const url = wanted ?? DEFAULT_POSTGRES;
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: PROBE_TIMEOUT_MS });
   client.on('error', () => undefined);
   try {
@@ -67,7 +72,7 @@ async function probePostgres(asked: string | undefined): Promise<string | undefi
     return url;
   } catch (error) {
     // One that was asked for by name is never quietly replaced by another.
-    if (asked !== undefined) throw new Error('TEST_DATABASE_URL cannot be used', { cause: error });
+    if (wanted !== undefined) throw new Error('TEST_DATABASE_URL cannot be used', { cause: error });
     return undefined;
   } finally {
     await client.end().catch(() => undefined);
@@ -83,10 +88,10 @@ async function startOwn(bin: string): Promise<Cluster | undefined> {
   }
 }
 
-async function probeRedis(asked: string | undefined): Promise<string | undefined> {
-  const url = asked ?? DEFAULT_REDIS;
+async function probeRedis(wanted: string | undefined): Promise<string | undefined> {
+  const url = wanted ?? DEFAULT_REDIS;
   const answered = await ping(new URL(url));
-  if (!answered && asked !== undefined)
+  if (!answered && wanted !== undefined)
     throw new Error(`TEST_REDIS_URL: nothing at ${new URL(url).host} answers`);
   return answered ? url : undefined;
 }

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { services } from './services.js';
 
-export type UserIdType = 'integer' | 'bigint' | 'uuid';
+type UserIdType = 'integer' | 'bigint' | 'uuid';
 
 export interface FreshDatabase {
   readonly url: string;

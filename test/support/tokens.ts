@@ -39,8 +39,7 @@ export function mintRefresh(options: MintOptions = {}): MintedToken {
   return { token: signHs256(claims, options.key), jti, userId, iatSeconds, expSeconds };
 }
 
-/** Signs any claims, so that a test can make the tokens simplejwt would not. */
-export function signHs256(claims: Readonly<Record<string, unknown>>, key: string = TEST_SIGNING_KEY): string {
+function signHs256(claims: Readonly<Record<string, unknown>>, key: string = TEST_SIGNING_KEY): string {
   const signed = `${base64url({ alg: 'HS256', typ: 'JWT' })}.${base64url(claims)}`;
   return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
 }
