@@ -24,7 +24,7 @@ export interface DjangoOptions {
   readonly env?: Env;
 }
 
-export interface TokenPair {
+interface TokenPair {
   readonly refresh: string;
   readonly access: string;
 }

@@ -15,7 +15,7 @@ interface Departure {
   readonly answer: (compat: Compat) => Answer;
 }
 
-export const refused = (detail: string): Answer => ({
+const refused = (detail: string): Answer => ({
   status: 401,
   body: { detail, code: 'token_not_valid' },
 });
