@@ -1,0 +1,85 @@
+import { chmod, mkdir, readdir, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lockDirectory } from './embedded-lock.js';
+import { DataDirectoryError } from './embedded-errors.js';
+import { keepSigningKey } from './embedded-signing-key.js';
+
+export interface DataDirectory {
+  /** The directory's real path: absolute, without symbolic links. */
+  readonly path: string;
+  /** Text of the signing key that was made once and is kept here. */
+  readonly signingKey: string;
+  /** Sentences for whoever runs the command. */
+  readonly warnings: readonly string[];
+  /** Lets another process have the directory. */
+  release(): Promise<void>;
+}
+
+/**
+ * Makes the data directory ready and takes it for this process alone: two PGlites on one directory lose rows
+ * silently (rule 15).
+ *
+ * @param command told to whoever finds the directory taken
+ * @throws DataDirectoryError
+ */
+export async function openDataDirectory(directory: string, command: string): Promise<DataDirectory> {
+  const warnings: string[] = [];
+  const path = await prepare(directory, warnings);
+  const lock = await lockDirectory(path, command);
+  try {
+    const signingKey = await keepSigningKey(path, warnings);
+    return { path, signingKey, warnings, release: () => lock.release() };
+  } catch (error) {
+    await lock.release();
+    throw unusable(path, error);
+  }
+}
+
+async function prepare(directory: string, warnings: string[]): Promise<string> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const path = await realpath(directory);
+    const entries = await readdir(path);
+    // What is made private here must be a directory of our own: `--data-dir /tmp`, given by root, must not be.
+    if (!entries.every((name) => EMPTY_ENOUGH.has(name)) && !entries.some((name) => OURS.has(name))) {
+      throw new DataDirectoryError(
+        'DATA_DIRECTORY_UNUSABLE',
+        `The directory ${path} holds other things. Give --data-dir a directory of its own.`,
+      );
+    }
+    await makePrivate(path, warnings);
+    return path;
+  } catch (error) {
+    throw unusable(directory, error);
+  }
+}
+
+/** The key and the tokens in it are for this user only. Windows has no such bits: there the profile's rules hold. */
+async function makePrivate(path: string, warnings: string[]): Promise<void> {
+  if (process.platform === 'win32') return;
+  const { mode } = await stat(path);
+  if ((mode & 0o077) === 0) return;
+  await chmod(path, 0o700);
+  warnings.push(`The directory ${path} was open to other users; it is closed to them now (mode 0700).`);
+}
+
+/** Names by which a data directory is known. */
+const OURS: ReadonlySet<string> = new Set(['pgdata', 'signing-key']);
+
+/** A fresh volume has the first; the second is left of a process that was killed before it made anything. */
+const EMPTY_ENOUGH: ReadonlySet<string> = new Set(['lost+found', 'holder.sock']);
+
+/** Where PGlite keeps its files. */
+export function clusterPath(dataDirectory: string): string {
+  return join(dataDirectory, 'pgdata');
+}
+
+function unusable(path: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  if (error instanceof DataDirectoryError || code === undefined) return error;
+  return new DataDirectoryError(
+    'DATA_DIRECTORY_UNUSABLE',
+    `The data directory ${path} can't be used (${code}). Give --data-dir a directory that this user may write to.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { clusterPath } from './data-directory.js';
+import { chooseAddress, type EmbeddedAddress } from './embedded-address.js';
+import { EmbeddedError } from './embedded-errors.js';
+import type { EmbeddedWorkerData, FromWorker } from './embedded-worker.js';
+
+export interface EmbeddedOptions {
+  /** A directory that this process holds the lock of: see `openDataDirectory`. */
+  readonly dataDir: string;
+  /** The compiled worker, for a caller that runs from TypeScript sources. */
+  readonly workerUrl?: URL;
+}
+
+export interface Embedded {
+  /** For `pg`, with a pool of one: PGlite is one session (rule 15). */
+  readonly connection: EmbeddedAddress['connection'];
+  /** Ends PGlite with a checkpoint; what takes longer than 10 s is cut off, and replayed at the next start. */
+  stop(): Promise<void>;
+  /** Rejects with an EmbeddedError when PGlite ends by itself. */
+  readonly failed: Promise<never>;
+}
+
+/** A checkpoint of what a site of this size writes takes well under a second. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts the embedded PostgreSQL: PGlite in a worker thread, behind a socket that only this user can reach.
+ * See embedded-worker.ts for what it holds after a crash.
+ *
+ * @throws EmbeddedError
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const address = await chooseAddress(options.dataDir);
+  const workerData: EmbeddedWorkerData = {
+    cluster: clusterPath(options.dataDir),
+    listenAt: address.listenAt,
+  };
+  const url = options.workerUrl ?? new URL('./embedded-worker.js', import.meta.url);
+  const worker = new Worker(url, { workerData, name: 'embedded-postgresql' });
+  const failed = failureOf(worker);
+  // Whoever doesn't ask for it must not be ended by it.
+  failed.catch(() => undefined);
+  try {
+    await Promise.race([told(worker, 'listening'), failed]);
+  } catch (error) {
+    await worker.terminate();
+    await address.release();
+    throw error;
+  }
+  return {
+    connection: address.connection,
+    failed,
+    stop: async () => {
+      const stopped = told(worker, 'stopped');
+      worker.postMessage('stop');
+      const bound = sleep(STOP_TIMEOUT_MS, undefined, { ref: false });
+      await Promise.race([stopped, failed.catch(() => undefined), bound]);
+      await worker.terminate();
+      await address.release();
+    },
+  };
+}
+
+function failureOf(worker: Worker): Promise<never> {
+  return new Promise((_, reject) => {
+    worker.once('error', (cause) => {
+      reject(new EmbeddedError('The embedded PostgreSQL broke. Start the server again.', { cause }));
+    });
+    worker.once('exit', () => reject(new EmbeddedError('The embedded PostgreSQL has ended.')));
+  });
+}
+
+async function told(worker: Worker, kind: FromWorker['kind']): Promise<void> {
+  for (;;) {
+    const [message] = (await once(worker, 'message')) as [FromWorker];
+    if (message.kind === kind) return;
+  }
+}
