@@ -100,6 +100,12 @@ async function readUsers(database: Database, options: SchemaOptions): Promise<Us
             'Name them with --user-id-column and --user-active-column.',
     );
   }
+  if (columns?.[options.userActiveColumn] !== 'boolean') {
+    throw new SchemaError(
+      'USER_TABLE_MISSING',
+      `The column ${options.userActiveColumn} of ${wanted} is no boolean. Name another with --user-active-column.`,
+    );
+  }
   return {
     name,
     keyColumn: quoteIdentifier(options.userIdColumn),
