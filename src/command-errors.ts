@@ -1,0 +1,53 @@
+import { CommandError, type FailureExitCode } from './config/errors.js';
+import type { DatabaseSettings } from './config/settings.js';
+import { KeyError } from './jwt/key-error.js';
+import { MigrateError, type MigrateErrorCode } from './migrate/errors.js';
+import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from './store/embedded-errors.js';
+import { NotConnectedError, SchemaError } from './store/errors.js';
+
+/** What each refusal of a room ends a command with (contract: exit codes). */
+const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = {
+  MIGRATION_FILE: 2,
+  UNKNOWN_MIGRATION: 2,
+  TABLES_MISSING: 4,
+  POOLER: 4,
+  SERVER_UNFIT: 4,
+  LOCK_HELD: 5,
+  LOCK_LOST: 1,
+  UNSAFE: 6,
+  CONTENDED: 1,
+  GAVE_UP: 1,
+  INTERRUPTED: 1,
+};
+const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
+  DATA_DIRECTORY_IN_USE: 5,
+  DATA_DIRECTORY_UNUSABLE: 4,
+};
+
+/** Errors of the rooms, as what a command ends with. What is not expected stays as it is: it is a bug. */
+export function toCommandError(error: unknown, database: DatabaseSettings): unknown {
+  const ended = (
+    exitCode: FailureExitCode,
+    { code, message }: { code: string; message: string },
+  ): CommandError => new CommandError(code, exitCode, message, { cause: error });
+  if (error instanceof KeyError) return ended(2, error);
+  if (error instanceof SchemaError || error instanceof EmbeddedError) return ended(4, error);
+  if (error instanceof DataDirectoryError) return ended(DATA_DIRECTORY_EXIT_CODES[error.code], error);
+  if (error instanceof MigrateError) return ended(MIGRATE_EXIT_CODES[error.code], error);
+  if (error instanceof NotConnectedError && database.kind === 'url') {
+    const { cause } = error;
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer';
+    return ended(4, { code: 'DATABASE_UNREACHABLE', message: `${unreachable(database.url)} (${why})` });
+  }
+  return error;
+}
+
+/** Names everything of the URL but the password. */
+function unreachable(url: string): string {
+  if (!URL.canParse(url)) return 'PostgreSQL could not be reached. Check --database-url.';
+  const { hostname, port, pathname, username } = new URL(url);
+  return (
+    `PostgreSQL at ${hostname}:${port === '' ? '5432' : port}, database ${pathname.slice(1)}, as ` +
+    `${username === '' ? 'the default user' : username}, could not be reached. Is it running, and is --database-url right?`
+  );
+}
