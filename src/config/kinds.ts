@@ -1,4 +1,4 @@
-import { formatDuration, parseDuration } from './durations.js';
+import { parseDuration } from './durations.js';
 
 /** What a value may be: how its text is read, and how that is told to a person. */
 export interface ValueKind<T> {
@@ -19,7 +19,7 @@ export function durationMs(range: { min: string; max: string }): ValueKind<numbe
   const [min, max] = [boundOf(range.min), boundOf(range.max)];
   return {
     placeholder: 'duration',
-    allowed: `a duration from ${formatDuration(min)} to ${formatDuration(max)} (${EXAMPLES})`,
+    allowed: `a duration from ${range.min} to ${range.max} (${EXAMPLES})`,
     parse(text) {
       const ms = parseDuration(text);
       return ms !== undefined && ms >= min && ms <= max ? ms : undefined;

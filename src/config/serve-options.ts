@@ -99,6 +99,6 @@ export const SERVE_OPTIONS = {
     help: 'the key that signs, where there is no --signing-key-file',
   }),
   'chain-key': secrets(chainKey, {
-    help: 'keys that the successors of tokens derive from, the newest first: at least 16 bytes each in hex or base64, separated by commas or white space (default: they follow from the signing key, so pin them before you change that one)',
+    help: 'hex or base64, 16 bytes or more, newest first (default: from the signing key)',
   }),
 };

@@ -1,0 +1,84 @@
+import type { Serving } from '../../compose.js';
+import { SERVE_OPTIONS } from '../../config/serve-options.js';
+import { serveSettings } from '../../config/serve-settings.js';
+import type { ServeSettings } from '../../config/settings.js';
+import type { CommandDescriptor } from '../descriptor.js';
+import type { ExitCode } from '../exit-codes.js';
+import type { Output } from '../output.js';
+import { stopSignal } from '../signals.js';
+
+export const serveCommand: CommandDescriptor<ServeSettings> = {
+  name: 'serve',
+  summary: 'run the refresh server',
+  examples: [
+    'carelink-tokens serve',
+    'DATABASE_URL=postgres://django@db/app CARELINK_SIGNING_KEY=... carelink-tokens serve --port 8000',
+  ],
+  table: SERVE_OPTIONS,
+  settings: serveSettings,
+  run: serve,
+};
+
+/** Runs until SIGTERM or SIGINT, or until something the server can't do without is gone for good. */
+async function serve(settings: ServeSettings, output: Output): Promise<ExitCode> {
+  // Before anything is started: a signal that comes while it starts stops it in order, too.
+  const signal = stopSignal();
+  const [{ startServing }, { createLog }] = await Promise.all([
+    import('../../compose.js'),
+    import('../../observe/log.js'),
+  ]);
+  const log = createLog({ level: settings.logLevel, destination: process.stderr });
+  const serving = await startServing(settings, log);
+  announce(settings, serving, output);
+  try {
+    await Promise.race([signal, serving.failed]);
+  } catch (error) {
+    // What broke is what to tell, whatever becomes of the rest.
+    await serving.stop().catch(() => undefined);
+    throw error;
+  }
+  await serving.stop();
+  return 0;
+}
+
+function announce(settings: ServeSettings, serving: Serving, output: Output): void {
+  const { publicUrl, adminUrl, embedded } = serving;
+  const { basePath } = settings.http;
+  // A token that works: for who started the server, on its terminal. The log never has it.
+  output.document({
+    event: 'listening',
+    url: publicUrl,
+    admin_url: adminUrl,
+    base_path: basePath,
+    ...(embedded === undefined
+      ? {}
+      : { sample_refresh: embedded.sampleRefreshToken, data_dir: embedded.dataDir }),
+  });
+  const lines = [
+    output.strong('carelink-tokens is listening'),
+    `  tokens  ${publicUrl}${basePath}/`,
+    `  admin   ${adminUrl}/  (healthz, readyz, metrics)`,
+  ];
+  if (embedded !== undefined) {
+    lines.push(
+      `  data    ${embedded.dataDir}  (embedded PostgreSQL)`,
+      '',
+      output.strong('Refresh a real token:'),
+      '',
+      `  ${curlLine(`${reachable(publicUrl)}${basePath}/refresh/`, embedded.sampleRefreshToken)}`,
+      '',
+      'Ctrl-C stops it.',
+    );
+  }
+  output.say(...lines);
+}
+
+/** Ready to paste in any shell: neither a URL nor a token has a single quote in it. */
+function curlLine(url: string, token: string): string {
+  return `curl -X POST '${url}' -H 'Content-Type: application/json' -d '{"refresh":"${token}"}'`;
+}
+
+/** "Any address" is for listening, not for connecting. */
+function reachable(url: string): string {
+  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+}
