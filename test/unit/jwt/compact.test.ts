@@ -38,6 +38,15 @@ describe('a compact token', () => {
     },
   );
 
+  it.each(['CC==', 'CCC=', 'CCCC=', 'CCCC====', 'CC+/', 'CC\n'])(
+    'is refused padded, or in plain base64: %j',
+    (segment) => {
+      expect(splitCompact(`${segment}.BBBB.CCCC`)).toBeUndefined();
+      expect(splitCompact(`AAAA.${segment}.CCCC`)).toBeUndefined();
+      expect(splitCompact(`AAAA.BBBB.${segment}`)).toBeUndefined();
+    },
+  );
+
   it('has one text for each bytes: no stray bits in the last character, no lone character', () => {
     for (const size of [1, 2, 3, 4, 5, 6]) {
       const right = b64(Buffer.alloc(size, 0xa5));

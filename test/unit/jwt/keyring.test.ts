@@ -48,6 +48,8 @@ describe('as an HMAC secret', () => {
     ['an Ed25519 key without its first and last line', bare(spki(ed))],
     ['a private key without its first and last line', bare(pkcs8(ec))],
     ['a public JWK', jwk(rsa.publicKey)],
+    ['a JWK after white space', `\n  ${jwk(rsa.publicKey)}\n`],
+    ['an SSH key after white space', '\n ssh-rsa AAAAB3NzaC1yc2E me@here'],
     ['a secret as a JWK', JSON.stringify({ kty: 'oct', k: 'AAAA' })],
     ['a JWKS', JSON.stringify({ keys: [rsa.publicKey.export({ format: 'jwk' })] })],
     ['an SSH key', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here'],
@@ -220,6 +222,13 @@ describe('what is said of a key', () => {
     if (algorithm === 'ES384') return ec384;
     return algorithm === 'EdDSA' ? ed : rsa;
   }
+
+  it('says how to decrypt an encrypted one', async () => {
+    for (const signingKey of [encrypted, encryptedPkcs1]) {
+      const { message } = await failure({ algorithm: 'RS256', signingKey });
+      expect(message).toContain('Decrypt it first: openssl pkey');
+    }
+  });
 
   it('says what to do', async () => {
     const { message } = await failure({ algorithm: 'ES256', signingKey: pkcs8(ec384) });

@@ -44,7 +44,7 @@ describe.skipIf(!services().django)('with simplejwt and PyJWT (skipped where Pyt
       ),
     );
     const theirs = askPython(
-      cases.map((it) => ({ do: 'sign', algorithm: 'HS256', signingKey: SECRET, ...it })),
+      cases.map((job) => ({ do: 'sign', algorithm: 'HS256', signingKey: SECRET, ...job })),
     );
     for (const [at, { claims, audience = [], issuer }] of cases.entries()) {
       const codec = await codecFor({ audience: [audience].flat(), issuer });
