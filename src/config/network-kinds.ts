@@ -20,8 +20,8 @@ export const urlPath: ValueKind<string> = {
   placeholder: 'path',
   allowed: 'a path such as /account/token',
   parse(text) {
+    if (text === '/') return '';
     const segments = text.replace(/^\/|\/$/g, '').split('/');
-    if (segments.length === 1 && segments[0] === '') return text === '' ? undefined : '';
     const fine = segments.every((part) => /^[\w~.-]+$/.test(part) && part !== '.' && part !== '..');
     return fine ? `/${segments.join('/')}` : undefined;
   },

@@ -1,0 +1,217 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../../src/config/errors.js';
+import type { Flags } from '../../../src/config/resolve.js';
+import { serveSettings } from '../../../src/config/serve-settings.js';
+import type { Source } from '../../../src/config/source.js';
+import { source } from './source.js';
+
+const URL_AND_KEY = { DATABASE_URL: 'postgres://u:p4ss@h/d', CARELINK_SIGNING_KEY: 'a secret' };
+
+function problems(flags: Flags, from: Source = source()): readonly string[] {
+  try {
+    serveSettings(flags, from);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+describe("serve's settings", () => {
+  it('have every default of the contract', () => {
+    expect(serveSettings({}, source())).toEqual({
+      command: 'serve',
+      database: { kind: 'embedded', dataDir: '/srv/app/.carelink' },
+      json: false,
+      quiet: false,
+      logLevel: 'info',
+      warnings: [],
+      poolSize: 8,
+      http: {
+        host: '127.0.0.1',
+        port: 8000,
+        basePath: '/account/token',
+        maxConnections: 10_000,
+        tls: undefined,
+        compat: '5.5',
+      },
+      admin: { host: '127.0.0.1', port: 9464 },
+      keys: { algorithm: 'HS256', signingKey: undefined, verifyingKeys: [], chainKeys: [] },
+      tokens: {
+        accessLifetimeSeconds: 900,
+        refreshLifetimeSeconds: 43_200,
+        slidingLifetimeSeconds: 900,
+        leewaySeconds: 0,
+        audience: [],
+        issuer: undefined,
+        names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' },
+      },
+      rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
+      users: { userCheck: 'auto', userTable: undefined, userIdColumn: 'id', userActiveColumn: 'is_active' },
+      shutdownTimeoutMs: 10_000,
+    });
+  });
+
+  it('are frozen to the ground', () => {
+    const settings = serveSettings({ audience: ['a'] }, source());
+    for (const part of [
+      settings,
+      settings.http,
+      settings.tokens,
+      settings.tokens.names,
+      settings.tokens.audience,
+    ]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+
+  it('a flag beats its variable, that one the customary one, and nothing set is not set', () => {
+    const env = { PORT: '1', CARELINK_PORT: '2' };
+    expect(serveSettings({ port: '3' }, source(env)).http.port).toBe(3);
+    expect(serveSettings({}, source(env)).http.port).toBe(2);
+    expect(serveSettings({}, source({ ...env, CARELINK_PORT: '' })).http.port).toBe(1);
+    expect(serveSettings({}, source({ PORT: ' ' })).http.port).toBe(8000);
+  });
+
+  it('a flag turns off what a variable turned on', () => {
+    expect(serveSettings({}, source({ CARELINK_JSON: '1' })).json).toBe(true);
+    expect(serveSettings({ json: false }, source({ CARELINK_JSON: '1' })).json).toBe(false);
+  });
+
+  it('lists come from repeated flags, or from a variable with commas', () => {
+    expect(serveSettings({ audience: ['a', 'b,c'] }, source()).tokens.audience).toEqual(['a', 'b,c']);
+    const env = { CARELINK_AUDIENCE: 'a , b,,c ' };
+    expect(serveSettings({}, source(env)).tokens.audience).toEqual(['a', 'b', 'c']);
+  });
+
+  it('--quiet logs warnings only, unless a level is asked for', () => {
+    expect(serveSettings({ quiet: true }, source()).logLevel).toBe('warn');
+    expect(serveSettings({ quiet: true, 'log-level': 'debug' }, source()).logLevel).toBe('debug');
+  });
+
+  it('all that is wrong is told at once, with what is allowed', () => {
+    const told = problems(
+      { 'reuse-grace': '2m', 'on-reuse': 'ignore', 'user-table': 'a.b.c', blacklist: 'async' },
+      source({ PORT: '70000', DATABASE_URL: 'mysql://u:p4ss@h/d' }),
+    );
+    expect(told).toHaveLength(7);
+    const text = told.join('\n');
+    expect(text).toContain(
+      '--reuse-grace takes a duration from 0s to 60s (such as 250ms, 30s, 15m, 12h or 7d), not "2m".',
+    );
+    expect(text).toContain('--on-reuse takes one of reject, revoke-family, revoke-user, not "ignore".');
+    expect(text).toContain('PORT takes a port from 0 to 65535, not "70000".');
+    expect(text).toContain('--blacklist: the value async (write-behind over Redis) is not in this version.');
+    expect(text).toContain('DATABASE_URL takes a URL such as');
+    expect(text).toContain('With DATABASE_URL a signing key is required');
+  });
+
+  it('no message repeats a secret', () => {
+    const env = {
+      DATABASE_URL: 'mysql://u:hunter2@h/d',
+      CARELINK_CHAIN_KEY: 'hunter2',
+      CARELINK_HUNTER: 'hunter2',
+    };
+    const told = problems({ 'signing-key': 'hunter2', 'chain-key': 'hunter2' }, source(env));
+    expect(told.length).toBeGreaterThanOrEqual(4);
+    expect(told.join('\n')).not.toContain('hunter2');
+  });
+
+  it('warns of a variable that no option reads', () => {
+    const { warnings } = serveSettings({}, source({ CARELINK_REUSE_GRASE: '5s' }));
+    expect(warnings).toEqual([expect.stringContaining('CARELINK_REUSE_GRASE')]);
+    expect(serveSettings({}, source({ CARELINK_CREATE_TABLES: '1' })).warnings).toEqual([]);
+  });
+
+  it('a data directory on the command line and a database URL exclude each other', () => {
+    expect(problems({ 'data-dir': 'x' }, source(URL_AND_KEY))).toEqual([
+      expect.stringContaining('exclude each other'),
+    ]);
+    // The default of a container image doesn't.
+    const settings = serveSettings({}, source({ ...URL_AND_KEY, CARELINK_DATA_DIR: '/data' }));
+    expect(settings.database).toEqual({ kind: 'url', url: URL_AND_KEY.DATABASE_URL });
+  });
+
+  it('claims and ports that would be in each other’s way are refused', () => {
+    expect(problems({ 'jti-claim': 'user_id' })).toEqual([expect.stringContaining('both user_id')]);
+    expect(problems({ 'jti-claim': 'exp' })).toEqual([expect.stringContaining("can't be exp")]);
+    expect(problems({ port: '9464' })).toEqual([expect.stringContaining('both 9464')]);
+    expect(problems({ port: '0', 'admin-port': '0' })).toEqual([]);
+  });
+});
+
+describe("serve's keys", () => {
+  it('come from the environment untouched, or from a file without its last line end', () => {
+    expect(serveSettings({}, source({ CARELINK_SIGNING_KEY: ' s ' })).keys.signingKey).toBe(' s ');
+    const files = { '/srv/app/key': 'line one\nline two\n\n', '/run/old': 'old\r\n' };
+    const flags = { 'signing-key-file': 'key', 'verifying-key-file': ['/run/old'] };
+    const { keys } = serveSettings(flags, source({ CARELINK_SIGNING_KEY: 'beaten by the flag' }, files));
+    expect(keys.signingKey).toBe('line one\nline two\n');
+    expect(keys.verifyingKeys).toEqual(['old']);
+  });
+
+  it('two variables for one key are refused, for neither beats the other', () => {
+    const env = { CARELINK_SIGNING_KEY: 'a', CARELINK_SIGNING_KEY_FILE: '/k' };
+    expect(problems({}, source(env, { '/k': 'b' }))).toEqual([expect.stringContaining('exclude each other')]);
+  });
+
+  it('a file that is not there or empty is named, and is the only complaint', () => {
+    const flags = { 'signing-key-file': 'k', 'database-url': 'postgres://h/d' };
+    expect(problems(flags)).toEqual(['--signing-key-file: the file /srv/app/k does not exist.']);
+    expect(problems(flags, source({}, { '/srv/app/k': ' \n' }))).toEqual([
+      '--signing-key-file: the file /srv/app/k is empty.',
+    ]);
+  });
+
+  it('an asymmetric algorithm needs a key of its own even with the embedded database', () => {
+    expect(problems({ algorithm: 'ES256' })).toEqual([expect.stringContaining('ES256 needs a private key')]);
+    expect(problems({ algorithm: 'HS512' })).toEqual([]);
+  });
+
+  it('chain keys come newest first, separated by commas or white space, none twice', () => {
+    const [a, b] = ['aa'.repeat(16), 'bb'.repeat(16)];
+    const { keys } = serveSettings({}, source({ CARELINK_CHAIN_KEY: `${b},\n ${a} ${b}` }));
+    expect(keys.chainKeys).toEqual([Buffer.from(b, 'hex'), Buffer.from(a, 'hex')]);
+  });
+
+  it('a certificate and its key come together and belong together', () => {
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const otherKey = other.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const files = { '/srv/app/crt': TLS.cert, '/srv/app/key': TLS.key, '/srv/app/other': otherKey };
+    const from = source({}, files);
+    expect(serveSettings({ 'tls-cert': 'crt', 'tls-key': 'key' }, from).http.tls).toEqual(TLS);
+    for (const flags of [
+      { 'tls-cert': 'crt', 'tls-key': 'other' },
+      { 'tls-cert': 'key', 'tls-key': 'crt' },
+    ]) {
+      expect(problems(flags, from)).toEqual([
+        expect.stringContaining('no PEM certificate and its private key'),
+      ]);
+    }
+    expect(problems({ 'tls-cert': 'crt' }, from)).toEqual([expect.stringContaining('come together')]);
+    expect(problems({ 'tls-key': 'nowhere' }, from)).toEqual([expect.stringContaining('come together')]);
+  });
+});
+
+/** Of localhost, signed by itself: Node can't make one, and openssl isn't everywhere. */
+const TLS = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUDBZoM+f2LDY1Ofo+EsZTB3W2aD0wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDExNTMxMFoYDzIxMjYxMDMx
+MTE1MzEwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASpmh5ydt8g3tnErzbhvrpHChWfRjwxFoVUFUmtKLI9fRucRWQ7aiAs
+sITEWnvPWVG6tJKkrcITSiMF+I64GOYCo2kwZzAdBgNVHQ4EFgQU4VrH8JwjyGBT
+xKzADU9GbinvLL0wHwYDVR0jBBgwFoAU4VrH8JwjyGBTxKzADU9GbinvLL0wDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIgQwpRBzb8Iix4NGkSPMp7q+mItk7HSYoTFDJ6i6YwkFICIQCm0EusYrwj
+UyetYos9UbcYWcrd0/Mk+cnzh8zJKFQpkA==
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgURRqfsrm86oyWyBM
+xu4sHnWlg53qtUJd1aEb5QdxD2KhRANCAASpmh5ydt8g3tnErzbhvrpHChWfRjwx
+FoVUFUmtKLI9fRucRWQ7aiAssITEWnvPWVG6tJKkrcITSiMF+I64GOYC
+-----END PRIVATE KEY-----
+`,
+};

@@ -1,0 +1,17 @@
+import type { Source } from '../../../src/config/source.js';
+
+/** Surroundings made up for a test: variables, and files by absolute path. */
+export function source(
+  env: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string>> = {},
+): Source {
+  return {
+    env,
+    cwd: '/srv/app',
+    readFile(path) {
+      const text = files[path];
+      if (text === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
+      return text;
+    },
+  };
+}
