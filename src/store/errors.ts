@@ -21,7 +21,7 @@ export type Failure =
   | { readonly kind: 'not_sent' }
   /** Sent, and the answer never came: it may stand or not. */
   | { readonly kind: 'in_doubt' }
-  /** The server is going away or not ready: rolled back; another connection later may do. */
+  /** The server can't at the moment: rolled back; another connection later may do. */
   | { readonly kind: 'server_down' }
   /** Rolled back because of somebody else's locks. */
   | { readonly kind: 'contended' }
@@ -40,8 +40,16 @@ const CONTENDED = new Set([
 const SERVER_DOWN_CLASSES = new Set([
   '08', // connection exceptions
   '53', // insufficient resources: disk full, out of memory, too many connections
-  '57', // operator intervention: shutdown, crash, cannot connect now, statement_timeout
+  '57', // operator intervention: statement_timeout, a cancelled statement
   '58', // system errors: I/O
+]);
+
+/** These end a session at any moment: also between the commit and the message that would have told of it. */
+const SESSION_ENDED = new Set([
+  '57P01', // admin_shutdown, pg_terminate_backend
+  '57P02', // crash_shutdown
+  '57P04', // database_dropped
+  '57P05', // idle_session_timeout
 ]);
 
 const FOREIGN_KEY_VIOLATION = '23503';
@@ -51,7 +59,7 @@ const READ_ONLY_TRANSACTION = '25006'; // a standby, or a primary that was demot
 export function classify(error: unknown): Failure {
   if (error instanceof NotConnectedError) return { kind: 'not_sent' };
   const sqlState = sqlStateOf(error);
-  if (sqlState === undefined) return { kind: 'in_doubt' };
+  if (sqlState === undefined || SESSION_ENDED.has(sqlState)) return { kind: 'in_doubt' };
   if (CONTENDED.has(sqlState)) return { kind: 'contended' };
   if (SERVER_DOWN_CLASSES.has(sqlState.slice(0, 2)) || sqlState === READ_ONLY_TRANSACTION) {
     return { kind: 'server_down' };
@@ -65,8 +73,14 @@ export function classify(error: unknown): Failure {
   return { kind: 'refused', error };
 }
 
-/** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are longer or have an E first. */
-export function sqlStateOf(error: unknown): string | undefined {
+/** Whether the connection can be used again after this error: only where the server refused and is in step. */
+export function leavesConnectionUsable(error: unknown): boolean {
+  const { kind } = classify(error);
+  return kind === 'contended' || kind === 'reference_gone' || kind === 'refused';
+}
+
+/** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are no errors with a severity. */
+function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Database, Purpose, Statement } from './database.js';
-import { NotConnectedError, sqlStateOf } from './errors.js';
+import { leavesConnectionUsable, NotConnectedError } from './errors.js';
 
 export interface PoolOptions {
   /** A `postgres://` URL, or the parts of the embedded server. */
@@ -88,8 +88,7 @@ export class PgDatabase implements Database {
       client.release();
       return result.rows as Row[];
     } catch (error) {
-      // The server's refusal leaves the connection usable; anything else means it is broken or out of step.
-      client.release(sqlStateOf(error) === undefined);
+      client.release(!leavesConnectionUsable(error));
       throw error;
     }
   }
