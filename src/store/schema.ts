@@ -113,7 +113,7 @@ async function readUsers(database: Database, options: SchemaOptions): Promise<Us
     primaryColumn: quoteIdentifier(
       reference?.table === name
         ? reference.column
-        : columns?.['id'] === undefined
+        : columns['id'] === undefined
           ? options.userIdColumn
           : 'id',
     ),
