@@ -80,7 +80,7 @@ export function leavesConnectionUsable(error: unknown): boolean {
 }
 
 /** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are no errors with a severity. */
-function sqlStateOf(error: unknown): string | undefined {
+export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
