@@ -1,5 +1,6 @@
 -- name:   carelink_schema
 -- what:   our own objects, apart from Django's: users whose tokens up to a time are revoked
+-- kind:   schema
 -- online: no (one short transaction; takes no lock on any table of Django's)
 -- down:   DROP TABLE carelink.revoked_before;
 

@@ -1,7 +1,8 @@
 -- name:   token_tables
 -- what:   simplejwt's two tables as Django makes them; only with --create-tables and in an embedded database
--- online: no (new tables)
--- makes:  token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken
+-- kind:   tables
+-- tables: token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken
+-- online: no (new tables; the foreign key locks Django's user table for a moment)
 -- down:   DROP TABLE token_blacklist_blacklistedtoken, token_blacklist_outstandingtoken;
 
 CREATE TABLE token_blacklist_outstandingtoken (

@@ -3,6 +3,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { MigrateError } from './errors.js';
 
+/**
+ * `schema`: objects of our own. `tables`: simplejwt's tables; where they exist already, they cover it.
+ * `index`: one index, built CONCURRENTLY. `settings`: storage parameters of one table.
+ */
+export type MigrationKind = 'schema' | 'tables' | 'index' | 'settings';
+
 /** One file of `migrations/`. */
 export interface Migration {
   /** What the ledger knows it by; for an index, the index's own name. */
@@ -11,14 +17,19 @@ export interface Migration {
   readonly what: string;
   /** Runs beside live traffic, outside a transaction. */
   readonly online: boolean;
-  /** Tables it makes; where they exist already, it is covered by them. */
-  readonly makes: readonly string[];
+  readonly kind: MigrationKind;
+  /** What it makes, or what its index or its settings are of. */
+  readonly tables: readonly string[];
   readonly sql: string;
   /** Undoes it. */
   readonly down: string;
   /** Of the SQL without comments and layout: a better comment is no other migration. */
   readonly checksum: string;
 }
+
+const KINDS: readonly MigrationKind[] = ['schema', 'tables', 'index', 'settings'];
+
+const CREATES_INDEX = /^(--.*\n|\s)*CREATE (UNIQUE )?INDEX CONCURRENTLY \w+\s+ON \w+[^;]*;$/;
 
 /** Beside `src/` and beside `dist/` alike. */
 export const MIGRATIONS_DIRECTORY = fileURLToPath(new URL('../../migrations', import.meta.url));
@@ -39,7 +50,7 @@ export async function readMigrations(directory: string): Promise<Migration[]> {
 
 /**
  * The header is the comment a file begins with: `-- key: value`, and further lines of a value indented under it.
- * `name`, `what`, `online` (yes or no, and why) and `down` are there always; `makes` where tables are made.
+ * `name`, `what`, `kind`, `online` (yes or no, and why) and `down` are there always; `tables` but for a schema.
  */
 export function parseMigration(file: string, text: string): Migration {
   const fail = (what: string): never => {
@@ -51,16 +62,18 @@ export function parseMigration(file: string, text: string): Migration {
   const name = field('name');
   if (name !== stem) fail(`the header's name is ${name}`);
   const online = /^(yes|no)\b/.exec(field('online'))?.[1] ?? fail('"online:" begins with yes or no');
+  const kind = KINDS.find((one) => one === field('kind')) ?? fail(`"kind:" is one of ${KINDS.join(', ')}`);
+  const tables = kind === 'schema' ? [] : field('tables').split(/,\s*/);
+  if ((kind === 'index' || kind === 'settings') && tables.length !== 1) fail('it is about exactly one table');
   const sql = body.trim();
+  if (kind === 'index' && !CREATES_INDEX.test(sql)) fail('an index is one CREATE INDEX CONCURRENTLY');
   return {
     name,
     file,
     what: field('what'),
     online: online === 'yes',
-    makes: (header.get('makes') ?? '')
-      .split(',')
-      .map((table) => table.trim())
-      .filter(Boolean),
+    kind,
+    tables,
     sql,
     down: field('down'),
     checksum: checksumOf(sql),

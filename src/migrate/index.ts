@@ -1,34 +1,65 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { down } from './down.js';
 import { MigrateError } from './errors.js';
-import { MIGRATIONS_DIRECTORY, readMigrations, type Migration } from './files.js';
-import { createLedger, readLedger, record } from './ledger.js';
-import { verifyLock, withLock } from './lock.js';
+import type { MigrateEvent, Step } from './events.js';
+import { MIGRATIONS_DIRECTORY, readMigrations } from './files.js';
+import { withLock } from './lock.js';
+import { readOverview, type Overview } from './overview.js';
+import { refusePooler } from './pooler.js';
+import { judgeServer, type ServerFacts } from './preflight.js';
+import type { RunContext, Timing } from './run-context.js';
 import { openSession, type Connection, type Session } from './session.js';
+import { readServer } from './surroundings.js';
+import { up } from './up.js';
 
-export { MigrateError } from './errors.js';
-
-export interface ApplyOptions {
-  /** Make simplejwt's tables, where no Django does. */
-  readonly createTables: boolean;
-  /** Of the `NNNN_name.sql` files; the package's own where nothing is said. */
-  readonly directory?: string;
-  /** How long to wait for another runner. */
-  readonly maxWaitMs?: number;
-}
-
-export interface Step {
-  readonly name: string;
-  /** `present`: it was in the ledger already. */
-  readonly outcome: 'applied' | 'covered' | 'present';
-  readonly coveredBy?: string;
-  readonly durationMs: number;
-}
+export { MigrateError, type MigrateErrorCode } from './errors.js';
+export type { Blocker, MigrateEvent, Step } from './events.js';
+export type { Overview } from './overview.js';
+export type { BuildProgress } from './progress.js';
 
 export interface Report {
   readonly steps: readonly Step[];
 }
 
-const monotonicMs = (): number => performance.now();
+export interface ReadOptions {
+  /** Of the `NNNN_name.sql` files; the package's own where nothing is said. */
+  readonly directory?: string;
+}
+
+export interface ChangeOptions extends ReadOptions {
+  /** Only these migrations. */
+  readonly names?: readonly string[];
+  /** How long one try may make live traffic wait behind it for a lock. */
+  readonly lockTimeoutMs?: number;
+  /** How long others may stand in the way: another runner, a transaction that a build waits for. */
+  readonly maxWaitMs?: number;
+  readonly onEvent?: (event: MigrateEvent) => void;
+  /** Ends the run in good order: a build that is under way is given up and tidied. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ApplyOptions extends ChangeOptions {
+  /** Make simplejwt's tables, where no Django does. */
+  readonly createTables: boolean;
+  /** Build an index though another one covers it. */
+  readonly buildCovered?: boolean;
+}
+
+export interface RemoveOptions extends ChangeOptions {
+  /** Drop tables of ours too, with all that is in them. */
+  readonly dropTables?: boolean;
+}
+
+/** A stall of live traffic that nobody notices; the pauses between two tries are ten times that and more. */
+export const DEFAULT_LOCK_TIMEOUT_MS = 100;
+
+const APPLICATION_NAME = 'carelink-tokens migrate';
+
+const TIMING: Timing = {
+  monotonicMs: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
+  random: Math.random,
+};
 
 /**
  * Applies what is pending, in order, under the lock of all runners.
@@ -37,74 +68,75 @@ const monotonicMs = (): number => performance.now();
  */
 export async function applyMigrations(connection: Connection, options: ApplyOptions): Promise<Report> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
-  const session = await openSession(connection, 'carelink-tokens migrate');
+  const { createTables, buildCovered = false, names } = options;
+  return change(connection, options, (run, server) =>
+    up(run, migrations, server, { createTables, buildCovered, names }),
+  );
+}
+
+/**
+ * Undoes what this tool did, the latest first, under the lock of all runners.
+ *
+ * @throws like applyMigrations
+ */
+export async function removeMigrations(connection: Connection, options: RemoveOptions): Promise<Report> {
+  const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
+  const { dropTables = false, names } = options;
+  return change(connection, options, (run) => down(run, migrations, { dropTables, names }));
+}
+
+/**
+ * Where each migration stands, what `up` would do and what it would cost. Changes nothing.
+ *
+ * @throws MigrateError SERVER_UNFIT | NotConnectedError
+ */
+export async function readMigrationOverview(
+  connection: Connection,
+  options: ReadOptions & { readonly buildCovered?: boolean } = {},
+): Promise<Overview> {
+  const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
+  const session = await openSession(connection, APPLICATION_NAME);
   try {
-    const lock = { maxWaitMs: options.maxWaitMs, monotonicMs, sleep, random: Math.random };
-    return await withLock(session, lock, async () => {
-      await createLedger(session);
-      const ledger = await readLedger(session);
-      const steps: Step[] = [];
-      for (const migration of migrations) {
-        if (migration.online) continue;
-        await verifyLock(session);
-        steps.push(
-          ledger.has(migration.name)
-            ? { name: migration.name, outcome: 'present', durationMs: 0 }
-            : await apply(session, migration, options),
-        );
-      }
-      return { steps };
-    });
+    const server = await fitServer(session);
+    return await readOverview(session, migrations, server, { buildCovered: options.buildCovered ?? false });
   } finally {
     await session.close();
   }
 }
 
-async function apply(session: Session, migration: Migration, options: ApplyOptions): Promise<Step> {
-  const { name, checksum } = migration;
-  const startedMs = monotonicMs();
-  const there = await existing(session, migration.makes);
-  const missing = migration.makes.filter((table) => !there.includes(table));
-  if (migration.makes.length > 0 && missing.length === 0) {
-    const coveredBy = there.join(', ');
-    await record(session, {
-      name,
-      checksum,
-      state: 'covered',
-      coveredBy,
-      definition: undefined,
-      durationMs: 0,
-    });
-    return { name, outcome: 'covered', coveredBy, durationMs: 0 };
+async function change(
+  connection: Connection,
+  options: ChangeOptions,
+  work: (run: RunContext, server: ServerFacts) => Promise<Step[]>,
+): Promise<Report> {
+  const { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, maxWaitMs, signal } = options;
+  const emit = options.onEvent ?? (() => undefined);
+  const session = await openSession(connection, APPLICATION_NAME);
+  let watcher: Session | undefined;
+  try {
+    const server = await fitServer(session);
+    if (!server.embedded) {
+      watcher = await openSession(connection, `${APPLICATION_NAME} watch`);
+      await refusePooler(session, watcher);
+      await watcher.configure();
+    }
+    await session.configure();
+    const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal };
+    return { steps: await withLock(session, run, () => work(run, server)) };
+  } catch (error) {
+    if (signal?.aborted === true && !(error instanceof MigrateError)) {
+      throw new MigrateError('INTERRUPTED', 'Interrupted. What was finished is kept.', { cause: error });
+    }
+    throw error;
+  } finally {
+    await watcher?.close();
+    await session.close();
   }
-  if (there.length > 0 || (missing.length > 0 && !options.createTables)) {
-    throw new MigrateError(
-      'TABLES_MISSING',
-      `The database has no table ${missing.join(', ')}. Run Django's \`manage.py migrate token_blacklist\` on it` +
-        (there.length > 0
-          ? '.'
-          : ', or, where no Django is in charge, `carelink-tokens migrate --create-tables`.'),
-    );
-  }
-  return session.transaction(async () => {
-    await session.query(migration.sql);
-    const durationMs = monotonicMs() - startedMs;
-    await record(session, {
-      name,
-      checksum,
-      state: 'applied',
-      coveredBy: undefined,
-      definition: undefined,
-      durationMs,
-    });
-    return { name, outcome: 'applied', durationMs };
-  });
 }
 
-async function existing(session: Session, tables: readonly string[]): Promise<string[]> {
-  const rows = await session.query<{ name: string }>(
-    'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL',
-    [tables],
-  );
-  return rows.map((row) => row.name);
+async function fitServer(session: Session): Promise<ServerFacts & { readonly embedded: boolean }> {
+  const server = await readServer(session);
+  const [refusal] = judgeServer(server);
+  if (refusal !== undefined) throw new MigrateError('SERVER_UNFIT', refusal.message);
+  return server;
 }

@@ -3,17 +3,22 @@ import type { Session } from './session.js';
 export interface LedgerEntry {
   readonly name: string;
   readonly checksum: string;
-  /** `covered`: what it would have made was there already, so nothing of it is ours to undo. */
-  readonly state: 'applied' | 'covered';
+  /**
+   * `building`: begun, and not known to have ended. With it in the ledger, an index of that name is this tool's.
+   * `covered`: what it would have made was there already, so nothing of it is ours to undo.
+   */
+  readonly state: 'building' | 'applied' | 'covered';
   /** What covers it. */
   readonly coveredBy: string | undefined;
-  /** What PostgreSQL called the result; for an index its pg_get_indexdef. */
+  /** What was made, in PostgreSQL's words: pg_get_indexdef of an index, the parameters of settings. */
   readonly definition: string | undefined;
   readonly durationMs: number;
-  readonly appliedAt: Date;
+  readonly at: Date;
 }
 
-/** Makes the ledger where it isn't. To be called under the lock. */
+export type Ledger = ReadonlyMap<string, LedgerEntry>;
+
+/** Makes the ledger where it isn't. To be called under the lock of all runners. */
 export async function createLedger(session: Session): Promise<void> {
   // Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create even where there is nothing to do.
   const [row] = await session.query<{ there: boolean }>(
@@ -24,7 +29,7 @@ export async function createLedger(session: Session): Promise<void> {
     CREATE TABLE IF NOT EXISTS carelink.migrations (
       name text PRIMARY KEY,
       checksum text NOT NULL,
-      state text NOT NULL CHECK (state IN ('applied', 'covered')),
+      state text NOT NULL CHECK (state IN ('building', 'applied', 'covered')),
       covered_by text,
       definition text,
       duration_ms integer NOT NULL,
@@ -33,7 +38,7 @@ export async function createLedger(session: Session): Promise<void> {
 }
 
 /** All entries; none where there is no ledger yet. */
-export async function readLedger(session: Session): Promise<Map<string, LedgerEntry>> {
+export async function readLedger(session: Session): Promise<Ledger> {
   const [row] = await session.query<{ there: boolean }>(
     `SELECT to_regclass('carelink.migrations') IS NOT NULL AS there`,
   );
@@ -41,7 +46,7 @@ export async function readLedger(session: Session): Promise<Map<string, LedgerEn
   const rows = await session.query<{
     name: string;
     checksum: string;
-    state: 'applied' | 'covered';
+    state: LedgerEntry['state'];
     covered_by: string | null;
     definition: string | null;
     duration_ms: number;
@@ -59,13 +64,22 @@ export async function readLedger(session: Session): Promise<Map<string, LedgerEn
         coveredBy: entry.covered_by ?? undefined,
         definition: entry.definition ?? undefined,
         durationMs: entry.duration_ms,
-        appliedAt: entry.applied_at,
+        at: entry.applied_at,
       },
     ]),
   );
 }
 
-export async function record(session: Session, entry: Omit<LedgerEntry, 'appliedAt'>): Promise<void> {
+export interface NewEntry {
+  readonly name: string;
+  readonly checksum: string;
+  readonly state: LedgerEntry['state'];
+  readonly coveredBy?: string;
+  readonly definition?: string;
+  readonly durationMs?: number;
+}
+
+export async function record(session: Session, entry: NewEntry): Promise<void> {
   await session.query(
     `INSERT INTO carelink.migrations (name, checksum, state, covered_by, definition, duration_ms)
      VALUES ($1, $2, $3, $4, $5, $6)
@@ -78,7 +92,11 @@ export async function record(session: Session, entry: Omit<LedgerEntry, 'applied
       entry.state,
       entry.coveredBy ?? null,
       entry.definition ?? null,
-      Math.round(entry.durationMs),
+      Math.round(entry.durationMs ?? 0),
     ],
   );
+}
+
+export async function forget(session: Session, name: string): Promise<void> {
+  await session.query('DELETE FROM carelink.migrations WHERE name = $1', [name]);
 }

@@ -1,20 +1,31 @@
 import { MigrateError } from './errors.js';
+import type { Blocker, MigrateEvent } from './events.js';
+import { inWords } from './preflight.js';
+import type { Timing } from './run-context.js';
 import type { Session } from './session.js';
+import { describeSessions } from './surroundings.js';
 
-/** The advisory lock of all runners on a database: "CARELINK" in ASCII, as PostgreSQL's signed 64 bits. */
+/** The advisory lock of all runners on a database: "CARELINK" in ASCII, as the signed 64 bits that it takes. */
 const LOCK_KEY = '4846245131613457995';
 
-/** How long a runner waits for another where nothing is said: a killed one's session is gone within 2 s. */
+/** Where nothing is said: as long as a runner that was killed may go on holding it (see session.ts), and some more. */
 const DEFAULT_WAIT_MS = 5_000;
 
 /** Between two tries, jittered to between half and all of it. */
 const POLL_MS = 500;
 
+/** Granted to this or that session: a lock of 64 bits is shown in two halves, with objsubid 1. */
+const HOLDS = `
+  SELECT pid FROM pg_locks
+   WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     AND (classid::int8 << 32 | objid::int8) = $1::int8`;
+
 export interface LockOptions {
   readonly maxWaitMs: number | undefined;
-  readonly monotonicMs: () => number;
-  readonly sleep: (ms: number) => Promise<void>;
-  readonly random: () => number;
+  readonly timing: Timing;
+  readonly signal: AbortSignal | undefined;
+  readonly emit: (event: MigrateEvent) => void;
 }
 
 /**
@@ -22,56 +33,70 @@ export interface LockOptions {
  *
  * The lock is tried again and again rather than waited for: a session that waits inside a statement has a snapshot,
  * and CREATE INDEX CONCURRENTLY waits for all snapshots, so holder and waiter would wait for each other.
+ *
+ * @throws MigrateError LOCK_HELD
  */
 export async function withLock<T>(
   session: Session,
   options: LockOptions,
   work: () => Promise<T>,
 ): Promise<T> {
-  const deadline = options.monotonicMs() + (options.maxWaitMs ?? DEFAULT_WAIT_MS);
-  while (!(await tryLock(session))) {
-    if (options.monotonicMs() >= deadline) {
-      throw new MigrateError(
-        'LOCK_HELD',
-        'Another carelink-tokens migrate is running on this database. Wait for it, or give --max-wait.',
-      );
-    }
-    await options.sleep(POLL_MS * (0.5 + options.random() / 2));
+  const { timing } = options;
+  const deadline = timing.monotonicMs() + (options.maxWaitMs ?? DEFAULT_WAIT_MS);
+  for (let told = false; !(await tryLock(session)); told = true) {
+    const holder = await readHolder(session);
+    if (!told) options.emit({ event: 'lock_waiting', holder });
+    if (timing.monotonicMs() >= deadline) throw held(holder);
+    await timing.sleep(POLL_MS * (0.5 + timing.random() / 2), options.signal);
   }
   try {
     return await work();
   } finally {
     // Given back by hand: the session of the embedded PostgreSQL lives on.
-    await session.query('SELECT pg_advisory_unlock($1::bigint)', [LOCK_KEY]).catch(() => undefined);
+    await session.query('SELECT pg_advisory_unlock($1::int8)', [LOCK_KEY]).catch(() => undefined);
   }
 }
 
 async function tryLock(session: Session): Promise<boolean> {
-  const [row] = await session.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1::bigint) AS got', [
+  const [row] = await session.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1::int8) AS got', [
     LOCK_KEY,
   ]);
   return row?.got === true;
 }
 
+async function readHolder(session: Session): Promise<Blocker | undefined> {
+  const rows = await session.query<{ pid: number }>(HOLDS, [LOCK_KEY]);
+  const [holder] = await describeSessions(
+    session,
+    rows.map(({ pid }) => pid),
+  );
+  return holder;
+}
+
+function held(holder: Blocker | undefined): MigrateError {
+  const who =
+    holder === undefined
+      ? ''
+      : ` (session ${holder.pid}${holder.ageMs === undefined ? '' : `, at work for ${inWords(holder.ageMs)}`})`;
+  return new MigrateError(
+    'LOCK_HELD',
+    `Another carelink-tokens migrate is running on this database${who}. Wait for it, or give a longer --max-wait.`,
+  );
+}
+
 /**
  * Makes sure that the lock is still this session's: asked before each step.
  *
- * @throws MigrateError LOCK_LOST, as where a pooler has handed the connection another session
+ * @throws MigrateError LOCK_LOST
  */
 export async function verifyLock(session: Session): Promise<void> {
-  const [row] = await session.query<{ held: boolean }>(
-    `SELECT EXISTS (
-       SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 1 AND pid = pg_backend_pid() AND granted
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND (classid::bigint << 32 | objid::bigint) = $1::bigint) AS held`,
-    [LOCK_KEY],
+  const [row] = await session.query<{ held: boolean }>(`SELECT pg_backend_pid() IN (${HOLDS}) AS held`, [
+    LOCK_KEY,
+  ]);
+  if (row?.held === true) return;
+  throw new MigrateError(
+    'LOCK_LOST',
+    'The lock of this run is gone: the session behind the connection is another one than before. ' +
+      'Is there a pooler in transaction mode between? Give migrate a direct connection to PostgreSQL.',
   );
-  if (row?.held !== true) {
-    throw new MigrateError(
-      'LOCK_LOST',
-      'The lock of this run is gone: the connection is not the session it was. ' +
-        'Is there a pooler in transaction mode between? Give migrate a direct connection to PostgreSQL.',
-    );
-  }
 }

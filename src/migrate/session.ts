@@ -17,16 +17,17 @@ export interface Session {
   query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** All or nothing. */
   transaction<T>(work: () => Promise<T>): Promise<T>;
+  /** Nothing, whatever the work did: to see what it would have done. */
+  rehearse<T>(work: () => Promise<T>): Promise<T>;
+  /** Session settings for a migration, taken back by close(). Not before the session is known to be one. */
+  configure(): Promise<void>;
   close(): Promise<void>;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/**
- * Set while a migration runs, and taken back afterwards: the embedded PostgreSQL is one session for all its clients.
- * No statement_timeout, because an index takes as long as it takes.
- */
-const SETTINGS = {
+/** No statement_timeout and no lock_timeout: an index takes as long as it takes, and its waits stall nobody. */
+const SETTINGS: Readonly<Record<string, string>> = {
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
@@ -34,6 +35,12 @@ const SETTINGS = {
   default_transaction_read_only: 'off',
   client_min_messages: 'warning',
 };
+
+/**
+ * A backend in the middle of a statement doesn't notice that its client was killed: it would go on holding the lock
+ * of all runners, for hours if it waits for a transaction. Refused by servers on some systems; then it is so.
+ */
+const NOTICE_A_DEAD_CLIENT = { name: 'client_connection_check_interval', value: '1s' };
 
 /** @throws NotConnectedError */
 export async function openSession(connection: Connection, applicationName: string): Promise<Session> {
@@ -51,31 +58,59 @@ export async function openSession(connection: Connection, applicationName: strin
     await client.end().catch(() => undefined);
     throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
   }
-  const query = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> => {
-    const result = values === undefined ? await client.query(text) : await client.query(text, [...values]);
-    return result.rows as Row[];
-  };
-  for (const [name, value] of Object.entries(SETTINGS)) {
-    await query('SELECT set_config($1, $2, false)', [name, value]);
+  return new PgSession(client);
+}
+
+class PgSession implements Session {
+  readonly #client: pg.Client;
+  readonly #settings = new Set<string>();
+
+  constructor(client: pg.Client) {
+    this.#client = client;
   }
-  return {
-    query,
-    async transaction(work) {
-      await query('BEGIN');
-      try {
-        const result = await work();
-        await query('COMMIT');
-        return result;
-      } catch (error) {
-        // Where the connection is gone the server rolls back by itself; the first error is the one that tells.
-        await query('ROLLBACK').catch(() => undefined);
-        throw error;
-      }
-    },
-    async close() {
-      const reset = Object.keys(SETTINGS).map((name) => `RESET ${name};`);
-      await query(reset.join(' ')).catch(() => undefined);
-      await client.end();
-    },
-  };
+
+  async query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+    const result = await (values === undefined
+      ? this.#client.query(text)
+      : this.#client.query(text, [...values]));
+    return result.rows as Row[];
+  }
+
+  transaction<T>(work: () => Promise<T>): Promise<T> {
+    return this.#within(work, 'COMMIT');
+  }
+
+  rehearse<T>(work: () => Promise<T>): Promise<T> {
+    return this.#within(work, 'ROLLBACK');
+  }
+
+  async #within<T>(work: () => Promise<T>, end: 'COMMIT' | 'ROLLBACK'): Promise<T> {
+    // Said each time: a role's own defaults may be otherwise.
+    await this.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+    try {
+      const result = await work();
+      await this.query(end);
+      return result;
+    } catch (error) {
+      // Where the connection is gone the server rolls back by itself; the first error is the one that tells.
+      await this.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async configure(): Promise<void> {
+    const set = async (name: string, value: string): Promise<void> => {
+      await this.query('SELECT set_config($1, $2, false)', [name, value]);
+      this.#settings.add(name);
+    };
+    for (const [name, value] of Object.entries(SETTINGS)) await set(name, value);
+    await set(NOTICE_A_DEAD_CLIENT.name, NOTICE_A_DEAD_CLIENT.value).catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    // The session of the embedded PostgreSQL outlives its clients, and so does that of a pooler in session mode.
+    const reset = [...this.#settings].map((name) => `RESET ${name};`).join(' ');
+    if (reset !== '') await this.query(reset).catch(() => undefined);
+    await this.#client.end().catch(() => undefined);
+  }
 }

@@ -1,0 +1,49 @@
+import type { Finding } from './preflight.js';
+import type { BuildProgress } from './progress.js';
+
+/** What one migration came to. */
+export interface Step {
+  readonly name: string;
+  /**
+   * `applied`: done now. `covered`: something that was there does its work. `present`: done by an earlier run.
+   * `drifted`: it isn't what the ledger says, and was left alone. `removed`, `kept`: by `down`.
+   */
+  readonly outcome: 'applied' | 'covered' | 'present' | 'drifted' | 'removed' | 'kept';
+  readonly coveredBy?: string;
+  /** A sentence on what is not plain. */
+  readonly detail?: string;
+  readonly durationMs: number;
+}
+
+/** Another session that stands in the way. */
+export interface Blocker {
+  /** 0: a prepared transaction. */
+  readonly pid: number;
+  readonly user: string | undefined;
+  readonly application: string | undefined;
+  readonly state: string | undefined;
+  /** Of its transaction. */
+  readonly ageMs: number | undefined;
+  /** Shortened, and without the values in it: they can be tokens. */
+  readonly query: string | undefined;
+}
+
+/** What a run tells while it works. */
+export type MigrateEvent =
+  | { readonly event: 'lock_waiting'; readonly holder: Blocker | undefined }
+  | { readonly event: 'finding'; readonly finding: Finding }
+  | { readonly event: 'unwatched'; readonly reason: string }
+  | { readonly event: 'step_started'; readonly name: string; readonly what: string; readonly sql: string }
+  | { readonly event: 'index_progress'; readonly name: string; readonly progress: BuildProgress }
+  | { readonly event: 'index_waiting'; readonly name: string; readonly blockers: readonly Blocker[] }
+  | {
+      readonly event: 'retry';
+      readonly name: string;
+      readonly attempt: number;
+      readonly reason: string;
+      readonly pauseMs: number;
+    }
+  /** An invalid index of an earlier run, or of this one that gave up. */
+  | { readonly event: 'leftover_dropped'; readonly name: string }
+  | { readonly event: 'leftover_stays'; readonly name: string; readonly blockers: readonly Blocker[] }
+  | { readonly event: 'step_finished'; readonly step: Step };

@@ -1,0 +1,159 @@
+import { bestCover, shortfall, type IndexFacts } from './coverage.js';
+import type { Migration } from './files.js';
+import type { LedgerEntry } from './ledger.js';
+import type { Picture } from './picture.js';
+import { judgeSettings } from './plan-settings.js';
+
+/** What `status` calls a migration. `up` has nothing to do for the first two, and leaves the last one alone. */
+export type State = 'applied' | 'covered' | 'pending' | 'invalid' | 'drifted';
+
+/**
+ * What `up` does for it. `run`: its SQL, in a transaction. `build`: its index, after dropping an invalid one of its
+ * name. `adopt`: an earlier run built it and was killed before it could say so. `cover`: note what covers it.
+ */
+export type Action = 'nothing' | 'run' | 'build' | 'adopt' | 'cover' | 'leave';
+
+export interface Standing {
+  readonly migration: Migration;
+  readonly state: State;
+  readonly action: Action;
+  readonly coveredBy?: string;
+  /** A sentence, where state and action don't say it all. */
+  readonly detail?: string;
+  /** Of an index: as it is wanted, and as it is under its name. */
+  readonly wanted?: IndexFacts;
+  readonly own?: IndexFacts;
+  /** Of settings: the parameters that are still to be set. */
+  readonly parameters?: ReadonlyMap<string, string>;
+}
+
+export interface PlanOptions {
+  /** Build an index though another one covers it. */
+  readonly buildCovered: boolean;
+}
+
+/** Where a migration stands, and what is to be done about it. */
+export function judge(migration: Migration, picture: Picture, options: PlanOptions): Standing {
+  switch (migration.kind) {
+    case 'schema':
+      return judgeOnce(migration, picture.ledger.get(migration.name));
+    case 'tables':
+      return judgeTables(migration, picture);
+    case 'settings':
+      return judgeSettings(migration, picture);
+    case 'index':
+      return judgeIndex(migration, picture, options);
+  }
+}
+
+/**
+ * The same for all of them, in order. What would be built covers what comes after it: `plan` says what `up` will do.
+ */
+export function judgeAll(
+  migrations: readonly Migration[],
+  picture: Picture,
+  options: PlanOptions,
+): Standing[] {
+  const indexes = [...picture.indexes];
+  return migrations.map((migration) => {
+    const standing = judge(migration, { ...picture, indexes }, options);
+    if (standing.action === 'build' && standing.wanted !== undefined) {
+      const at = indexes.findIndex(({ name }) => name === migration.name);
+      if (at >= 0) indexes.splice(at, 1);
+      indexes.push(standing.wanted);
+    }
+    return standing;
+  });
+}
+
+function judgeOnce(migration: Migration, entry: LedgerEntry | undefined): Standing {
+  if (entry === undefined) return { migration, state: 'pending', action: 'run' };
+  if (entry.checksum === migration.checksum) return { migration, state: 'applied', action: 'nothing' };
+  return { migration, state: 'drifted', action: 'leave', detail: CHANGED_FILE };
+}
+
+const CHANGED_FILE =
+  'its file is not the one that was applied: this is another release of the tool, or an edited file';
+
+function judgeTables(migration: Migration, { tables, ledger }: Picture): Standing {
+  const entry = ledger.get(migration.name);
+  const there = migration.tables.filter((name) => tables.some((table) => table.name === name));
+  if (there.length < migration.tables.length) {
+    const detail = entry === undefined ? undefined : 'the tables are gone';
+    return { migration, state: 'pending', action: 'run', ...(detail === undefined ? {} : { detail }) };
+  }
+  if (entry?.state === 'applied') return judgeOnce(migration, entry);
+  const coveredBy = there.join(', ');
+  return entry === undefined
+    ? { migration, state: 'pending', action: 'cover', coveredBy }
+    : { migration, state: 'covered', action: 'nothing', coveredBy };
+}
+
+function judgeIndex(migration: Migration, picture: Picture, { buildCovered }: PlanOptions): Standing {
+  const entry = picture.ledger.get(migration.name);
+  const wanted = picture.wanted.get(migration.name);
+  if (wanted?.kind !== 'index') {
+    return { migration, state: 'pending', action: 'build', detail: 'its table does not exist yet' };
+  }
+  const own = picture.indexes.find(({ name }) => name === migration.name);
+  const found = { migration, wanted: wanted.index, ...(own === undefined ? {} : { own }) };
+  if (own !== undefined && !own.valid) {
+    const detail = 'a build that did not end left it; it costs writes and answers nothing';
+    return { ...found, state: 'invalid', action: 'build', detail };
+  }
+  if (own !== undefined) return judgeOwn(found, own, entry);
+
+  const cover = bestCover(wanted.index, picture.indexes);
+  if (cover !== undefined && !buildCovered) {
+    const noted = entry?.state === 'covered';
+    const state = noted ? 'covered' : 'pending';
+    return {
+      ...found,
+      state,
+      action: entry?.coveredBy === cover.name ? 'nothing' : 'cover',
+      coveredBy: cover.name,
+    };
+  }
+  if (cover !== undefined && entry?.state === 'covered') {
+    return { ...found, state: 'covered', action: 'build', coveredBy: cover.name };
+  }
+  const detail = goneSince(entry);
+  return { ...found, state: 'pending', action: 'build', ...(detail === undefined ? {} : { detail }) };
+}
+
+/** There is a valid index of its name. */
+function judgeOwn(
+  found: Pick<Standing, 'migration' | 'own'> & { readonly wanted: IndexFacts },
+  own: IndexFacts,
+  entry: LedgerEntry | undefined,
+): Standing {
+  const { migration, wanted } = found;
+  if (entry?.state === 'applied') {
+    if (entry.definition !== own.definition) {
+      const detail = `it was built as "${entry.definition ?? ''}" and is "${own.definition}"`;
+      return { ...found, state: 'drifted', action: 'leave', detail };
+    }
+    if (entry.checksum !== migration.checksum) {
+      return { ...found, state: 'drifted', action: 'leave', detail: CHANGED_FILE };
+    }
+    return { ...found, state: 'applied', action: 'nothing' };
+  }
+  const lacks = shortfall(wanted, own);
+  if (lacks !== undefined) {
+    const detail = `an index of this name exists and is another one (${lacks}): "${own.definition}"`;
+    return { ...found, state: 'drifted', action: 'leave', detail };
+  }
+  if (entry?.state === 'building') return { ...found, state: 'pending', action: 'adopt' };
+  // Made by hand, as by who followed the original note: it is used, and never undone.
+  const coveredBy = own.name;
+  return entry?.coveredBy === coveredBy
+    ? { ...found, state: 'covered', action: 'nothing', coveredBy }
+    : { ...found, state: 'pending', action: 'cover', coveredBy };
+}
+
+function goneSince(entry: LedgerEntry | undefined): string | undefined {
+  if (entry?.state === 'applied') return 'it was built, and somebody dropped it';
+  if (entry?.state === 'covered')
+    return `${entry.coveredBy ?? 'what covered it'} covered it, and does no longer`;
+  return undefined;
+}

@@ -1,0 +1,90 @@
+import { MigrateError } from './errors.js';
+import type { Step } from './events.js';
+import type { Migration } from './files.js';
+import { createLedger } from './ledger.js';
+import { verifyLock } from './lock.js';
+import { perform } from './perform.js';
+import { readPicture, subjectsOf, type Picture } from './picture.js';
+import { judge, judgeAll, type PlanOptions, type Standing } from './plan.js';
+import { judgeWork, type Finding, type ServerFacts } from './preflight.js';
+import type { RunContext } from './run-context.js';
+import { readSurroundings } from './surroundings.js';
+
+export interface UpOptions extends PlanOptions {
+  /** Make simplejwt's tables, where no Django does. */
+  readonly createTables: boolean;
+  /** Only these; undefined: all. */
+  readonly names: readonly string[] | undefined;
+}
+
+/** Does what is to be done, in order. To be called under the lock of all runners. */
+export async function up(
+  run: RunContext,
+  migrations: readonly Migration[],
+  server: ServerFacts,
+  options: UpOptions,
+): Promise<Step[]> {
+  const chosen = choose(migrations, options.names);
+  let picture: Picture | undefined = await readPicture(run.session, migrations);
+  const standings = judgeAll(chosen, picture, options);
+  refuseWithoutTables(standings, picture, options.createTables);
+  const around = await readSurroundings(run.session, subjectsOf(migrations));
+  heed(run, judgeWork(standings, server, picture.tables, around));
+
+  if (standings.some(({ action }) => action !== 'nothing' && action !== 'leave'))
+    await createLedger(run.session);
+  const steps: Step[] = [];
+  for (const migration of chosen) {
+    run.signal?.throwIfAborted();
+    await verifyLock(run.session);
+    picture ??= await readPicture(run.session, migrations);
+    const standing = judge(migration, picture, options);
+    const step = await perform(run, standing, picture);
+    // What was done may decide what is to be done next.
+    if (standing.action !== 'nothing' && standing.action !== 'leave') picture = undefined;
+    run.emit({ event: 'step_finished', step });
+    steps.push(step);
+  }
+  return steps;
+}
+
+/** @throws MigrateError UNKNOWN_MIGRATION */
+export function choose(
+  migrations: readonly Migration[],
+  names: readonly string[] | undefined,
+): readonly Migration[] {
+  if (names === undefined || names.length === 0) return migrations;
+  const unknown = names.find((name) => !migrations.some((migration) => migration.name === name));
+  if (unknown !== undefined) {
+    const known = migrations.map(({ name }) => name).join(', ');
+    throw new MigrateError('UNKNOWN_MIGRATION', `There is no migration ${unknown}. There are: ${known}.`);
+  }
+  return migrations.filter(({ name }) => names.includes(name));
+}
+
+/** Before anything is changed: without the tables there is nothing to migrate. */
+function refuseWithoutTables(
+  standings: readonly Standing[],
+  { tables }: Picture,
+  createTables: boolean,
+): void {
+  for (const { migration, action } of standings) {
+    const missing = migration.tables.filter((name) => !tables.some((table) => table.name === name));
+    if (missing.length === 0) continue;
+    const some = missing.length < migration.tables.length;
+    if (migration.kind === 'tables' && action === 'run' && createTables && !some) return;
+    throw new MigrateError(
+      'TABLES_MISSING',
+      `The database has no table ${missing.join(', ')}. Run Django's \`manage.py migrate token_blacklist\` on it` +
+        (some ? '.' : ', or, where no Django is in charge, `carelink-tokens migrate --create-tables`.'),
+    );
+  }
+}
+
+function heed(run: RunContext, findings: readonly Finding[]): void {
+  for (const finding of findings) run.emit({ event: 'finding', finding });
+  const refusals = findings.filter(({ severity }) => severity === 'refuse');
+  if (refusals.length > 0) {
+    throw new MigrateError('UNSAFE', refusals.map(({ message }) => message).join('\n'));
+  }
+}
