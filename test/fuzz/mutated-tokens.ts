@@ -37,12 +37,12 @@ export interface MutatedToken {
  */
 export function mutatedToken(random: Random, algorithm: HmacName): MutatedToken {
   const history: string[] = [];
-  const header = random.chance(0.5)
+  const header = random.chance(0.75)
     ? `{"alg":"${algorithm}","typ":"JWT"}`
     : random.pick(headerTexts(algorithm));
   const payload = random.pick(payloadBytes(random));
   let segments = [Buffer.from(header), payload].map((part) => part.toString('base64url'));
-  if (random.chance(0.25))
+  if (random.chance(0.12))
     segments = segments.map((segment) => mutateText(segment, random, history, 'unsigned'));
 
   const rightly = random.chance(0.9);
@@ -54,11 +54,11 @@ export function mutatedToken(random: Random, algorithm: HmacName): MutatedToken 
     .update(signingInput)
     .digest();
   let signatureText = signature.toString('base64url');
-  if (random.chance(0.2)) signatureText = mutateSignature(signature, random, history);
+  if (random.chance(0.12)) signatureText = mutateSignature(signature, random, history);
 
   let token = `${signingInput}.${signatureText}`;
-  if (random.chance(0.2)) token = mutateText(token, random, history, 'signed');
-  if (random.chance(0.1)) token = mutateDots(token, random, history);
+  if (random.chance(0.12)) token = mutateText(token, random, history, 'signed');
+  if (random.chance(0.05)) token = mutateDots(token, random, history);
   return { token, history };
 }
 
