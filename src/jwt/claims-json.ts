@@ -1,7 +1,7 @@
 import { LosslessNumber, parse, stringify } from 'lossless-json';
 import type { Claims } from './codec.js';
 
-export { isLosslessNumber, type LosslessNumber } from 'lossless-json';
+export { isLosslessNumber } from 'lossless-json';
 
 /**
  * JSON of a JWT's payload, without loss: a claim that goes through here is written back as it came.

@@ -5,7 +5,7 @@ import { readSigningKey } from './private-key.js';
 import { readVerifyingKeys } from './public-keys.js';
 
 /** A key that verifies, with the `kid` its JWK gave it. */
-export interface VerifyingKey {
+interface VerifyingKey {
   readonly key: CryptoKey;
   readonly kid: string | undefined;
 }
