@@ -14,7 +14,22 @@ const ALLOWED = {
   bench: [],
   client: [],
 };
-const ROOMS = ['cli', 'config', 'rotation', 'jwt', 'store', 'cache', 'outbox', 'http', 'observe', 'dashboard', 'migrate', 'cleanup', 'bench', 'client'];
+const ROOMS = [
+  'cli',
+  'config',
+  'rotation',
+  'jwt',
+  'store',
+  'cache',
+  'outbox',
+  'http',
+  'observe',
+  'dashboard',
+  'migrate',
+  'cleanup',
+  'bench',
+  'client',
+];
 
 const arrows = Object.entries(ALLOWED).map(([room, allowed]) => ({
   files: [`src/${room}/**/*.ts`],
@@ -27,7 +42,7 @@ const arrows = Object.entries(ALLOWED).map(([room, allowed]) => ({
             regex: `^(\\.\\./)+${other}(/|$)`,
             message: `${room}/ may not import ${other}/: see docs/architecture.md.`,
           }))
-          .concat([{ regex: '/compose\\.js$', message: 'Only cli/ and index.ts compose.' }]),
+          .concat([{ regex: '^(\\.\\./)+compose/', message: 'Only cli/ and index.ts compose.' }]),
       },
     ],
   },
@@ -39,11 +54,17 @@ export default tseslint.config(
   {
     files: ['**/*.ts'],
     languageOptions: {
-      parserOptions: { project: ['./tsconfig.json', './test/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ['./tsconfig.json', './test/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/prefer-promise-reject-errors': 'error',

@@ -11,7 +11,9 @@ export interface CommandDescriptor<Settings extends SharedSettings> {
   readonly summary: string;
   readonly examples: readonly string[];
   readonly table: Table;
+  /** What it takes without dashes, as commander writes it, and what that is. None: nothing. */
+  readonly words?: readonly (readonly [syntax: string, help: string])[];
   /** @throws {ConfigError} */
-  settings(flags: Flags, source: Source): Settings;
+  settings(flags: Flags, source: Source, words: readonly string[]): Settings;
   run(settings: Settings, output: Output): Promise<ExitCode>;
 }

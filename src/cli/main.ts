@@ -57,8 +57,9 @@ function register<Settings extends SharedSettings>(
   descriptor: CommandDescriptor<Settings>,
   done: (exitCode: ExitCode) => void,
 ): void {
-  const { name, summary, table, examples } = descriptor;
+  const { name, summary, table, examples, words = [] } = descriptor;
   const command = program.command(name).description(summary);
+  for (const [syntax, help] of words) command.argument(syntax, help);
   addOptions(command, table);
   command
     .showHelpAfterError(`Run \`carelink-tokens ${name} --help\` for what is allowed.`)
@@ -74,7 +75,7 @@ ${examples.map((example) => `  ${example}`).join('\n')}
 ${exitCodesHelp()}`,
     )
     .action(async () => {
-      const settings = descriptor.settings(flagsOf(command, table), processSource());
+      const settings = descriptor.settings(flagsOf(command, table), processSource(), command.args);
       const output = new Output(settings);
       for (const warning of settings.warnings) output.warn(warning);
       done(await descriptor.run(settings, output));

@@ -1,10 +1,21 @@
-import { toggle } from './option.js';
+import { durationMs } from './kinds.js';
+import { optional, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 
 /** All that `migrate` takes. */
 export const MIGRATE_OPTIONS = {
   'create-tables': toggle({
     help: "make simplejwt's tables where there are none: for a database without Django",
+  }),
+  'build-covered': toggle({ help: 'build an index even where another one covers it' }),
+  'drop-tables': toggle({ help: 'down: drop tables that migrate made, with the tokens in them' }),
+  'lock-timeout': valued(durationMs({ min: '1ms', max: '1m' }), {
+    default: '100ms',
+    help: 'how long one try for a lock may make live traffic wait; it is tried again',
+  }),
+  'max-wait': optional(durationMs({ min: '0ms', max: '7d' }), {
+    help: 'how long another run, or a transaction that a build waits for, may be in the way',
+    absentText: '5s for another run, no end for a transaction',
   }),
   ...SHARED_OPTIONS,
 };

@@ -5,12 +5,36 @@ import { resolve, type Flags } from './resolve.js';
 import type { MigrateSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
+import { MIGRATE_ACTIONS } from './vocabulary.js';
 
-/** @throws {ConfigError} with everything that is wrong */
-export function migrateSettings(flags: Flags, source: Source): MigrateSettings {
-  const resolved = resolve(MIGRATE_OPTIONS, flags, source.env);
-  const problems = [...resolved.problems];
-  const shared = sharedSettings(resolved, source, problems);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return deepFreeze({ command: 'migrate', ...shared, createTables: resolved.values['create-tables'] });
+/**
+ * @param words what was typed without dashes: an action, and names of migrations
+ * @throws {ConfigError} with everything that is wrong
+ */
+export function migrateSettings(
+  flags: Flags,
+  source: Source,
+  [word = 'up', ...names]: readonly string[] = [],
+): MigrateSettings {
+  const { values, given, problems: found } = resolve(MIGRATE_OPTIONS, flags, source.env);
+  const problems = [...found];
+  const shared = sharedSettings({ values, given }, source, problems);
+  const action = MIGRATE_ACTIONS.find((one) => one === word);
+  if (action === undefined) {
+    problems.push(`migrate does one of ${MIGRATE_ACTIONS.join(', ')}, not ${JSON.stringify(word)}.`);
+  } else if (names.length > 0 && action !== 'up' && action !== 'down') {
+    problems.push(`migrate ${action} is about all migrations, and takes no names.`);
+  }
+  if (action === undefined || problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze({
+    command: 'migrate',
+    ...shared,
+    action,
+    names,
+    createTables: values['create-tables'],
+    buildCovered: values['build-covered'],
+    dropTables: values['drop-tables'],
+    lockTimeoutMs: values['lock-timeout'],
+    maxWaitMs: values['max-wait'],
+  });
 }

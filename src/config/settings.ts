@@ -2,7 +2,7 @@
  * What a command is to do: read once from options and environment, checked, and frozen. The parts are grouped by
  * who takes them, so that compose hands each one on whole.
  */
-import type { Algorithm, LogLevel } from './vocabulary.js';
+import type { Algorithm, LogLevel, MigrateAction } from './vocabulary.js';
 
 export interface SharedSettings {
   readonly database: DatabaseSettings;
@@ -89,6 +89,17 @@ export interface UserSettings {
 
 export interface MigrateSettings extends SharedSettings {
   readonly command: 'migrate';
+  readonly action: MigrateAction;
+  /** Only these migrations; none named: all. */
+  readonly names: readonly string[];
   /** Make simplejwt's tables too, where no Django is in charge of the database. */
   readonly createTables: boolean;
+  /** Build an index even where another one covers it. */
+  readonly buildCovered: boolean;
+  /** `down` drops tables that this tool made, too. */
+  readonly dropTables: boolean;
+  /** How long one try for a lock may make live traffic wait behind it. */
+  readonly lockTimeoutMs: number;
+  /** How long others may be in the way. */
+  readonly maxWaitMs: number | undefined;
 }

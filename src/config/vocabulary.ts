@@ -12,3 +12,7 @@ export type Algorithm = (typeof ALGORITHMS)[number];
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down'] as const;
+
+export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];

@@ -19,6 +19,10 @@ export type MigrateErrorCode =
   | 'CONTENDED'
   /** --max-wait is over: others stood in the way for longer than that. */
   | 'GAVE_UP'
+  /** PostgreSQL refused a statement: a full disk, a missing right. */
+  | 'MIGRATION_FAILED'
+  /** The connection broke. What was finished is kept; what was half done is recognised by the next run. */
+  | 'CONNECTION_LOST'
   /** The caller's signal. */
   | 'INTERRUPTED';
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NotConnectedError, sqlStateOf } from '../store/errors.js';
 import { down } from './down.js';
 import { MigrateError } from './errors.js';
 import type { MigrateEvent, Step } from './events.js';
@@ -124,14 +125,40 @@ async function change(
     const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal };
     return { steps: await withLock(session, run, () => work(run, server)) };
   } catch (error) {
-    if (signal?.aborted === true && !(error instanceof MigrateError)) {
-      throw new MigrateError('INTERRUPTED', 'Interrupted. What was finished is kept.', { cause: error });
-    }
-    throw error;
+    throw asMigrateError(error, signal);
   } finally {
     await watcher?.close();
     await session.close();
   }
+}
+
+/** Errors of `pg` may hold values in their details; their messages name objects, and tell what is wrong. */
+function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (error instanceof MigrateError || error instanceof NotConnectedError) return error;
+  const cause = { cause: error };
+  if (signal?.aborted === true) {
+    return new MigrateError('INTERRUPTED', 'Interrupted. What was finished is kept.', cause);
+  }
+  if (sqlStateOf(error) === undefined) {
+    return isConnectionError(error)
+      ? new MigrateError(
+          'CONNECTION_LOST',
+          'The connection to PostgreSQL broke. What was finished is kept; run it again, and it goes on from there.',
+          cause,
+        )
+      : error;
+  }
+  const { message } = error as Error;
+  return new MigrateError('MIGRATION_FAILED', `PostgreSQL refused it: ${message}.`, cause);
+}
+
+/** What `pg` says in words, and Node in codes. */
+function isConnectionError(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (/connection terminated|client has encountered a connection error|not queryable/i.test(error.message) ||
+      ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)))
+  );
 }
 
 async function fitServer(session: Session): Promise<ServerFacts & { readonly embedded: boolean }> {

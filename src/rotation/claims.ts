@@ -79,9 +79,10 @@ export function accessClaims(
     iat: access.issuedAtSeconds,
     [names.jti]: access.jti,
   };
-  for (const name in refreshClaims) {
-    // simplejwt leaves out "jti" even where the project's own id claim has another name.
-    if (!(name in own) && name !== 'jti') own[name] = refreshClaims[name];
+  for (const name of Object.keys(refreshClaims)) {
+    // simplejwt leaves out "jti" even where the project's own id claim has another name. A claim called __proto__
+    // would change the object instead of being set in it.
+    if (!Object.hasOwn(own, name) && name !== 'jti' && name !== '__proto__') own[name] = refreshClaims[name];
   }
   return own;
 }
@@ -96,14 +97,21 @@ function userKeyText(user: unknown): string | undefined | null {
   if (user === undefined || user === null || user === '') return undefined;
   if (typeof user === 'string') return storable(user) ? user : null;
   if (typeof user === 'number') return String(user);
-  // A number that JavaScript can't hold exactly comes as a LosslessNumber, with its digits (a bigint user id).
-  if (typeof user === 'object' && 'isLosslessNumber' in user && 'value' in user) {
-    return typeof user.value === 'string' ? user.value : null;
-  }
-  return null;
+  return exactNumberText(user) ?? null;
 }
 
-function seconds(value: unknown): number | undefined {
-  const number = Number(value);
-  return value === undefined || !Number.isFinite(number) ? undefined : Math.floor(number);
+/**
+ * A number that JavaScript can't hold exactly (a bigint user id) comes as an object with its digits. What comes out
+ * of a token as an object is a plain one, so no token can pass for it.
+ */
+function exactNumberText(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  if (Object.getPrototypeOf(value) === Object.prototype || !('value' in value)) return undefined;
+  return typeof value.value === 'string' ? value.value : undefined;
+}
+
+/** A time claim in whole seconds, undefined where it is none. */
+export function seconds(value: unknown): number | undefined {
+  const number = typeof value === 'number' ? value : Number(exactNumberText(value) ?? NaN);
+  return Number.isFinite(number) ? Math.floor(number) : undefined;
 }

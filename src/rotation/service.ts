@@ -1,10 +1,9 @@
-import { isRefusal } from './claims.js';
+import { isRefusal, seconds, type Subject } from './claims.js';
 import { identify, UNAVAILABLE, type RotationContext } from './context.js';
 import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import { StoreUnavailableError, type TokenState } from './ports.js';
 import { revokeDescendants } from './revoke.js';
 import { refresh } from './rotate.js';
-import type { Subject } from './claims.js';
 
 /** The four operations, bound to what they work with. */
 export function createTokenService(context: RotationContext): TokenService {
@@ -47,7 +46,9 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
   const refreshExp = subject.claims['refresh_exp'];
   if (refreshExp === undefined) return { kind: 'no_refresh_exp' };
   const nowSeconds = nowUs / 1_000_000;
-  if (!(Number(refreshExp) > nowSeconds - context.settings.leewaySeconds)) return { kind: 'refresh_expired' };
+  const refreshUntil = seconds(refreshExp);
+  if (refreshUntil === undefined) return { kind: 'invalid', reason: 'invalid' };
+  if (refreshUntil <= nowSeconds - context.settings.leewaySeconds) return { kind: 'refresh_expired' };
   const issuedAtSeconds = Math.floor(nowSeconds);
   const claims = {
     ...subject.claims,

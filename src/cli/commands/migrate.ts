@@ -1,30 +1,158 @@
+import { CommandError } from '../../config/errors.js';
 import { MIGRATE_OPTIONS } from '../../config/migrate-options.js';
 import { migrateSettings } from '../../config/migrate-settings.js';
 import type { MigrateSettings } from '../../config/settings.js';
+import type { MigrateEvent, Overview, Report } from '../../migrate/index.js';
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
+import { stopSignal } from '../signals.js';
+import { LiveLine } from './migrate-live-line.js';
+import { eventLine, planLines, progressText, statusLines } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   name: 'migrate',
-  summary: 'apply the migrations that are pending',
+  summary: 'make the indexes that refreshes and cleanup need, beside live traffic',
+  words: [
+    [
+      '[action]',
+      'up (apply what is pending), status, plan (what up would do, and its cost), down (default: up)',
+    ],
+    ['[names...]', 'up, down: only these migrations'],
+  ],
   examples: [
-    'DATABASE_URL=postgres://django@db/app carelink-tokens migrate',
+    'DATABASE_URL=postgres://django@db/app carelink-tokens migrate plan',
+    'DATABASE_URL=postgres://django@db/app carelink-tokens migrate --max-wait 10m',
     'carelink-tokens migrate --database-url postgres://localhost/tokens --create-tables',
+    'carelink-tokens migrate down idx_blacklisted_token_created',
   ],
   table: MIGRATE_OPTIONS,
   settings: migrateSettings,
   run: migrate,
 };
 
-async function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
-  const { runMigrations } = await import('../../compose.js');
-  const report = await runMigrations(settings);
-  output.document(report);
-  for (const step of report.steps) {
-    const by = step.coveredBy === undefined ? '' : ` by ${step.coveredBy}`;
-    const took = step.outcome === 'applied' ? ` (${Math.round(step.durationMs)} ms)` : '';
-    output.say(`${step.outcome.padEnd(8)} ${step.name}${by}${took}`);
+function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
+  switch (settings.action) {
+    case 'up':
+    case 'down':
+      return change(settings, output);
+    case 'plan':
+    case 'status':
+      return look(settings, output);
   }
-  return 0;
+}
+
+async function look(settings: MigrateSettings, output: Output): Promise<ExitCode> {
+  const [{ onMigratedDatabase }, { readMigrationOverview }] = await rooms();
+  const { buildCovered, action } = settings;
+  const overview = await onMigratedDatabase(settings, (connection) =>
+    readMigrationOverview(connection, { buildCovered }),
+  );
+  output.document(snakeCased(overview));
+  output.say(...(action === 'plan' ? planLines(overview) : statusLines(overview)));
+  return action === 'status' && !settled(overview) ? 1 : 0;
+}
+
+function settled({ migrations }: Overview): boolean {
+  return migrations.every(({ state }) => state === 'applied' || state === 'covered');
+}
+
+async function change(settings: MigrateSettings, output: Output): Promise<ExitCode> {
+  const interrupted = new AbortController();
+  void stopSignal().then(() => interrupted.abort());
+  const teller = new Teller(output, settings);
+  try {
+    const report = await carryOut(settings, interrupted.signal, (event) => teller.tell(event));
+    output.document({ event: 'done', steps: snakeCased(report.steps) });
+    return report.steps.some(({ outcome }) => outcome === 'drifted') ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof CommandError && error.code === 'INTERRUPTED')) throw error;
+    output.error(error.message);
+    return 130;
+  } finally {
+    teller.end();
+  }
+}
+
+async function carryOut(
+  settings: MigrateSettings,
+  signal: AbortSignal,
+  onEvent: (event: MigrateEvent) => void,
+): Promise<Report> {
+  const [{ onMigratedDatabase }, { applyMigrations, removeMigrations }] = await rooms();
+  const { action, names, createTables, buildCovered, dropTables, lockTimeoutMs, maxWaitMs } = settings;
+  const options = {
+    ...(names.length > 0 ? { names } : {}),
+    ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
+    lockTimeoutMs,
+    signal,
+    onEvent,
+  };
+  return onMigratedDatabase(settings, (connection) =>
+    action === 'down'
+      ? removeMigrations(connection, { ...options, dropTables })
+      : applyMigrations(connection, {
+          ...options,
+          buildCovered,
+          // Nobody but this tool is in charge of the embedded database.
+          createTables: createTables || settings.database.kind === 'embedded',
+        }),
+  );
+}
+
+function rooms() {
+  return Promise.all([import('../../compose/migrate.js'), import('../../migrate/index.js')]);
+}
+
+/** In a pipe a build is told of when its phase changes, and this often besides. */
+const TELL_EVERY_MS = 10_000;
+
+/** Events as they come: JSON lines; or lines, with one that moves where there is a terminal. */
+class Teller {
+  readonly #output: Output;
+  readonly #live: LiveLine | undefined;
+  #phase = '';
+  #toldAtMs = 0;
+
+  constructor(output: Output, { json, quiet }: MigrateSettings) {
+    this.#output = output;
+    this.#live = !json && !quiet && process.stderr.isTTY ? new LiveLine(process.stderr) : undefined;
+  }
+
+  tell(event: MigrateEvent): void {
+    this.#output.document(snakeCased(event));
+    if (event.event === 'index_progress' && this.#live !== undefined) {
+      this.#live.show(`${event.name}  ${progressText(event.progress)}`);
+      return;
+    }
+    if (event.event === 'index_progress' && !this.#isDue(event)) return;
+    this.#live?.clear();
+    if (event.event === 'finding' && event.finding.severity === 'warn')
+      this.#output.warn(event.finding.message);
+    if (event.event === 'unwatched') this.#output.warn(`The build goes on unseen: ${event.reason}.`);
+    const line = eventLine(event);
+    if (line !== undefined && line !== '') this.#output.say(line);
+  }
+
+  end(): void {
+    this.#live?.clear();
+  }
+
+  #isDue({ progress: { phase, elapsedMs } }: Extract<MigrateEvent, { event: 'index_progress' }>): boolean {
+    const due = phase !== this.#phase || elapsedMs - this.#toldAtMs >= TELL_EVERY_MS;
+    if (due) [this.#phase, this.#toldAtMs] = [phase, elapsedMs];
+    return due;
+  }
+}
+
+/** JSON is printed in snake_case, as in the server's log and metrics. */
+function snakeCased(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCased);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      snakeCased(inner),
+    ]),
+  );
 }

@@ -1,4 +1,4 @@
-import type { Serving } from '../../compose.js';
+import type { Serving } from '../../compose/serve.js';
 import { SERVE_OPTIONS } from '../../config/serve-options.js';
 import { serveSettings } from '../../config/serve-settings.js';
 import type { ServeSettings } from '../../config/settings.js';
@@ -24,7 +24,7 @@ async function serve(settings: ServeSettings, output: Output): Promise<ExitCode>
   // Before anything is started: a signal that comes while it starts stops it in order, too.
   const signal = stopSignal();
   const [{ startServing }, { createLog }] = await Promise.all([
-    import('../../compose.js'),
+    import('../../compose/serve.js'),
     import('../../observe/log.js'),
   ]);
   const log = createLog({ level: settings.logLevel, destination: process.stderr });

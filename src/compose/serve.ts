@@ -1,30 +1,23 @@
-import { MemoryCache } from './cache/memory.js';
+import { MemoryCache } from '../cache/memory.js';
 import { toCommandError } from './command-errors.js';
-import { CommandError } from './config/errors.js';
-import type { MigrateSettings, ServeSettings } from './config/settings.js';
-import { createAdminServer, type Readiness } from './http/admin.js';
-import { DEFAULT_LIMITS } from './http/limits.js';
-import { createPublicServer } from './http/server.js';
-import { chainKeyFrom } from './jwt/chain-key.js';
-import type { TokenCodec } from './jwt/codec.js';
-import { createCodec } from './jwt/create-codec.js';
-import { applyMigrations } from './migrate/index.js';
-import { describeError } from './observe/errors.js';
-import type { Log } from './observe/log.js';
-import { metricsSink, type MetricsSink } from './observe/metrics.js';
+import { CommandError } from '../config/errors.js';
+import type { ServeSettings } from '../config/settings.js';
+import { createAdminServer, type Readiness } from '../http/admin.js';
+import { DEFAULT_LIMITS } from '../http/limits.js';
+import { createPublicServer } from '../http/server.js';
+import type { Log } from '../observe/log.js';
+import { metricsSink, type MetricsSink } from '../observe/metrics.js';
 import { ReleaseStack } from './release.js';
-import { createChain, type Chain } from './rotation/chain.js';
-import { DoubtfulClaims } from './rotation/doubtful-claims.js';
-import type { RotationEvent } from './rotation/events.js';
-import type { TokenService } from './rotation/outcomes.js';
-import { createTokenService } from './rotation/service.js';
-import { openDataDirectory } from './store/data-directory.js';
-import { ObservedDatabaseClock } from './store/database-clock.js';
-import { startEmbedded } from './store/embedded.js';
-import { checkHealth } from './store/health.js';
-import { PgDatabase, type PoolOptions } from './store/pool.js';
-import { readSchema, type TokenSchema } from './store/schema.js';
-import { PgTokenStore } from './store/token-store.js';
+import { openStorage } from './storage.js';
+import { openChain, openCodec, sampleToken } from './tokens.js';
+import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
+import type { RotationEvent } from '../rotation/events.js';
+import type { TokenService } from '../rotation/outcomes.js';
+import { createTokenService } from '../rotation/service.js';
+import { ObservedDatabaseClock } from '../store/database-clock.js';
+import { checkHealth } from '../store/health.js';
+import { readSchema, type TokenSchema } from '../store/schema.js';
+import { PgTokenStore } from '../store/token-store.js';
 
 export interface Serving {
   readonly publicUrl: string;
@@ -135,78 +128,6 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
   };
 }
 
-interface Storage {
-  readonly database: PgDatabase;
-  readonly poolSize: number;
-  /** The embedded database's own. */
-  readonly signingKey: string | undefined;
-  readonly failed: Promise<never>;
-}
-
-async function openStorage(
-  settings: ServeSettings,
-  log: Log,
-  metrics: MetricsSink,
-  releases: ReleaseStack,
-): Promise<Storage> {
-  const open = (connection: PoolOptions['connection'], size: number): PgDatabase => {
-    const database = new PgDatabase({
-      connection,
-      size,
-      statementTimeoutMs: settings.rotation.requestTimeoutMs,
-      connectTimeoutMs: Math.min(3_000, settings.rotation.requestTimeoutMs),
-      applicationName: 'carelink-tokens serve',
-      onStatement: (purpose) => metrics.onStatement(purpose),
-      onIdleError: (error) => log.warn('database_connection_lost', describeError(error)),
-    });
-    releases.add(() => database.end());
-    return database;
-  };
-  if (settings.database.kind === 'url') {
-    const database = open(settings.database.url, settings.poolSize);
-    return {
-      database,
-      poolSize: settings.poolSize,
-      signingKey: undefined,
-      failed: new Promise(() => undefined),
-    };
-  }
-  const directory = await openDataDirectory(settings.database.dataDir, 'serve');
-  releases.add(() => directory.release());
-  for (const warning of directory.warnings) log.warn('data_directory', { cause: warning });
-  const embedded = await startEmbedded({ dataDir: directory.path });
-  releases.add(() => embedded.stop());
-  await applyMigrations(embedded.connection, { createTables: true });
-  return {
-    // One session is all that PGlite is (rule 15).
-    database: open(embedded.connection, 1),
-    poolSize: 1,
-    signingKey: directory.signingKey,
-    failed: embedded.failed,
-  };
-}
-
-/** Applies the pending migrations of a database; the command `migrate`. */
-export async function runMigrations(
-  settings: MigrateSettings,
-): Promise<Awaited<ReturnType<typeof applyMigrations>>> {
-  const releases = new ReleaseStack();
-  try {
-    if (settings.database.kind === 'url') {
-      return await applyMigrations(settings.database.url, { createTables: settings.createTables });
-    }
-    const directory = await openDataDirectory(settings.database.dataDir, 'migrate');
-    releases.add(() => directory.release());
-    const embedded = await startEmbedded({ dataDir: directory.path });
-    releases.add(() => embedded.stop());
-    return await applyMigrations(embedded.connection, { createTables: true });
-  } catch (error) {
-    throw toCommandError(error, settings.database);
-  } finally {
-    await releases.release();
-  }
-}
-
 async function listen(
   settings: ServeSettings,
   service: TokenService,
@@ -254,37 +175,6 @@ async function listening<T>(started: Promise<T>, at: { host: string; port: numbe
   }
 }
 
-async function openCodec(settings: ServeSettings, signingKey: string, log: Log): Promise<TokenCodec> {
-  const { keys, tokens } = settings;
-  const { codec, warnings } = await createCodec({
-    algorithm: keys.algorithm,
-    signingKey,
-    verifyingKeys: keys.verifyingKeys,
-    audience: tokens.audience,
-    issuer: tokens.issuer,
-    leewaySeconds: tokens.leewaySeconds,
-  });
-  for (const warning of warnings) log.warn('weak_key', { cause: warning });
-  return codec;
-}
-
-/**
- * Pinned chain keys, or those that follow from the signing key and, where they are secrets, from its predecessors:
- * then the families that began under an old secret can still be followed.
- */
-function openChain(settings: ServeSettings, signingKey: string, log: Log): Chain {
-  const { algorithm, chainKeys, verifyingKeys } = settings.keys;
-  if (chainKeys.length > 0) return createChain(chainKeys);
-  const secrets = algorithm.startsWith('HS') ? [signingKey, ...verifyingKeys] : [signingKey];
-  if (settings.database.kind === 'url') {
-    log.info('chain_key_follows_signing_key', {
-      cause:
-        'pin CARELINK_CHAIN_KEY before the signing key is changed, or families that began before are not found',
-    });
-  }
-  return createChain(secrets.map((secret) => chainKeyFrom(secret, algorithm)));
-}
-
 function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): void {
   if (schema.users !== undefined) {
     log.info('user_check_on', { table: schema.users.name });
@@ -313,21 +203,4 @@ function logEvent(event: RotationEvent, log: Log): void {
     case 'claim_in_doubt':
       log.warn('claim_in_doubt', { outcome: event.resolved ? 'resumed' : 'unknown' });
   }
-}
-
-/** A refresh token of user 1, as a login would have given it. */
-async function sampleToken(
-  settings: ServeSettings,
-  codec: TokenCodec,
-  clock: ObservedDatabaseClock,
-): Promise<string> {
-  const { names, refreshLifetimeSeconds } = settings.tokens;
-  const iat = Math.floor(clock.nowUs() / 1_000_000);
-  return codec.sign({
-    [names.tokenType]: 'refresh',
-    exp: iat + refreshLifetimeSeconds,
-    iat,
-    [names.jti]: crypto.randomUUID().replaceAll('-', ''),
-    [names.userId]: '1',
-  });
 }

@@ -1,9 +1,9 @@
-import { CommandError, type FailureExitCode } from './config/errors.js';
-import type { DatabaseSettings } from './config/settings.js';
-import { KeyError } from './jwt/key-error.js';
-import { MigrateError, type MigrateErrorCode } from './migrate/errors.js';
-import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from './store/embedded-errors.js';
-import { NotConnectedError, SchemaError } from './store/errors.js';
+import { CommandError, type FailureExitCode } from '../config/errors.js';
+import type { DatabaseSettings } from '../config/settings.js';
+import { KeyError } from '../jwt/key-error.js';
+import { MigrateError, type MigrateErrorCode } from '../migrate/errors.js';
+import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from '../store/embedded-errors.js';
+import { NotConnectedError, SchemaError } from '../store/errors.js';
 
 /** What each refusal of a room ends a command with (contract: exit codes). */
 const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = {
@@ -18,6 +18,8 @@ const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = 
   CONTENDED: 1,
   GAVE_UP: 1,
   INTERRUPTED: 1,
+  MIGRATION_FAILED: 1,
+  CONNECTION_LOST: 4,
 };
 const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
   DATA_DIRECTORY_IN_USE: 5,

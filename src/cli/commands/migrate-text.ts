@@ -1,0 +1,218 @@
+import type { Blocker, BuildProgress, MigrateEvent, Overview, Step } from '../../migrate/index.js';
+
+type Migration = Overview['migrations'][number];
+
+/** `status`: a line for each migration. */
+export function statusLines(overview: Overview): string[] {
+  const width = widest(overview.migrations.map(({ name }) => name));
+  return overview.migrations.map((migration) =>
+    `${migration.state.padEnd(8)} ${migration.name.padEnd(width)}  ${remarkOn(migration)}`.trimEnd(),
+  );
+}
+
+function remarkOn({ state, coveredBy, detail, appliedAt, bytes, scans }: Migration): string {
+  const parts = [
+    state === 'covered' || state === 'pending' ? coveredBy && `covered by ${coveredBy}` : undefined,
+    detail,
+    state === 'applied' && appliedAt !== undefined
+      ? `since ${appliedAt.slice(0, 16).replace('T', ' ')} UTC`
+      : undefined,
+    state === 'applied' && bytes !== undefined ? `${size(bytes)}, ${counted(scans ?? 0, 'scan')}` : undefined,
+  ];
+  return parts.filter(Boolean).join('; ');
+}
+
+/** `plan`: a page that can be read without having seen the tool before. */
+export function planLines(overview: Overview): string[] {
+  const { server, tables, migrations, redundant, findings } = overview;
+  const work = migrations.filter(({ action }) => action !== 'nothing');
+  return [
+    `PostgreSQL ${server.version}, database ${server.database}. This is a plan: nothing has been changed.`,
+    '',
+    ...table(
+      ['table', 'rows', 'size', 'indexes'],
+      tables.map(({ name, rows, bytes, indexes, indexBytes }) => [
+        name,
+        `about ${number(rows)}`,
+        size(bytes),
+        `${indexes}, ${size(indexBytes)}`,
+      ]),
+    ),
+    ...(tables.length > 0 ? [''] : []),
+    ...(work.length === 0 ? ['Nothing is to be done.'] : ['What `migrate up` would do, in this order:']),
+    ...work.flatMap(stepLines),
+    ...section('What it needs', diskLines(overview)),
+    ...section('Indexes whose work another one does too (nothing is dropped; that is for you to decide)', [
+      ...redundant.map(
+        ({ name, by, bytes, scans, later }) =>
+          `  ${name} (${size(bytes)}, ${counted(scans, 'scan')}): ${by} does all that it does${later ? ', once that is built' : ''}`,
+      ),
+      ...(redundant.length > 0
+        ? ['  An index that Django made may be named in a later migration of Django.']
+        : []),
+    ]),
+    ...section(
+      'What is in the way',
+      findings.map(
+        ({ severity, message }) => `  ${severity === 'refuse' ? 'stops it' : 'slows it'}: ${message}`,
+      ),
+    ),
+  ];
+}
+
+const VERBS: Readonly<Record<Migration['action'], string>> = {
+  nothing: 'nothing',
+  run: 'run',
+  build: 'build',
+  adopt: 'note',
+  cover: 'note',
+  leave: 'leave',
+};
+
+function stepLines({ name, what, action, coveredBy, detail, sql, online, cost }: Migration): string[] {
+  const because =
+    action === 'cover'
+      ? `covered by ${coveredBy ?? ''}: not built`
+      : action === 'adopt'
+        ? 'an earlier run built it and was stopped before it could note it'
+        : detail;
+  return [
+    '',
+    `  ${VERBS[action].padEnd(5)} ${name}${because === undefined ? '' : ` (${because})`}`,
+    `        ${what}`,
+    ...(cost === undefined || action !== 'build'
+      ? []
+      : [
+          `        costs about ${size(cost.bytes)}; every new row adds an entry of ${cost.entryBytes} bytes, ` +
+            (cost.inserts === 'at_the_end'
+              ? 'at the end, on a page that is in memory'
+              : 'on any page of it, so more of it must stay in memory'),
+        ]),
+    ...(sql === undefined ? [] : ['', ...statementsOf(sql).map((line) => `          ${line}`)]),
+    ...(online ? ['        Reads and writes go on meanwhile.'] : []),
+  ];
+}
+
+/** Without the comments: they are for who reads the file. */
+function statementsOf(sql: string): string[] {
+  return sql.split('\n').filter((line) => !line.startsWith('--') && line.trim() !== '');
+}
+
+function diskLines({ disk, tables, migrations }: Overview): string[] {
+  const built = migrations.filter(({ action }) => action === 'build');
+  if (built.length === 0 || disk.bytes === 0) return [];
+  const now = tables.reduce((sum, { bytes, indexBytes }) => sum + bytes + indexBytes, 0);
+  const perTable = tables.map(({ name, indexes }) => {
+    const more = built.filter((one) => one.table === name && one.state !== 'invalid').length;
+    return `${name} ${indexes} -> ${indexes + more}`;
+  });
+  return [
+    `  disk    about ${size(disk.bytes)} more for ${counted(built.length, 'index', 'indexes')} (tables and indexes have ${size(now)} now),`,
+    `          up to ${size(disk.temporaryBytes)} besides while one is sorted, and ${size(disk.walBytes)} of WAL`,
+    `  writes  indexes that each new row goes into: ${perTable.join(', ')}`,
+  ];
+}
+
+/** One line for an event, for a log or a pipe. Undefined: not worth a line there. */
+export function eventLine(event: MigrateEvent): string | undefined {
+  switch (event.event) {
+    case 'lock_waiting': {
+      const who = event.holder === undefined ? '' : `: ${blockerText(event.holder)}`;
+      return `waiting  for another carelink-tokens migrate${who}`;
+    }
+    case 'step_started':
+      return event.sql.includes('CONCURRENTLY') ? `running  ${event.name}` : undefined;
+    case 'index_progress':
+      return `building ${event.name}  ${progressText(event.progress)}`;
+    case 'index_waiting':
+      return event.blockers.map((one) => `waiting  ${event.name} for ${blockerText(one)}`).join('\n');
+    case 'retry':
+      return `retrying ${event.name} in ${seconds(event.pauseMs)} (${event.reason}, try ${event.attempt})`;
+    case 'leftover_dropped':
+      return `dropped  an invalid ${event.name}`;
+    case 'leftover_stays':
+      return event.blockers
+        .map((one) => `left     an invalid ${event.name}, held by ${blockerText(one)}`)
+        .join('\n');
+    case 'step_finished':
+      return stepLine(event.step);
+    case 'finding':
+    case 'unwatched':
+      return undefined;
+  }
+}
+
+export function stepLine({ name, outcome, coveredBy, detail, durationMs }: Step): string {
+  const by = coveredBy === undefined ? '' : ` by ${coveredBy}`;
+  const took = outcome === 'applied' || outcome === 'removed' ? ` (${number(durationMs)} ms)` : '';
+  return `${outcome.padEnd(8)} ${name}${by}${took}${detail === undefined ? '' : `: ${detail}`}`;
+}
+
+export function progressText(progress: BuildProgress): string {
+  const { percent, phase, bytesPerSecond, tuplesPerSecond, remainingMs, waitingMs } = progress;
+  const speed =
+    bytesPerSecond !== undefined
+      ? `${size(bytesPerSecond)}/s`
+      : tuplesPerSecond !== undefined
+        ? `${number(tuplesPerSecond)} rows/s`
+        : undefined;
+  return [
+    `${Math.floor(percent)} %`.padStart(5),
+    phase,
+    speed,
+    remainingMs === undefined ? undefined : `about ${seconds(remainingMs)} left`,
+    waitingMs >= 1_000 ? `for ${seconds(waitingMs)}` : undefined,
+  ]
+    .filter(Boolean)
+    .join('  ');
+}
+
+export function blockerText({ pid, user, application, state, ageMs, query }: Blocker): string {
+  const known = [user, application, state, ageMs === undefined ? undefined : `${seconds(ageMs)} old`];
+  const about = known.filter(Boolean).join(', ');
+  return `session ${pid}${about === '' ? '' : ` (${about})`}${query === undefined ? '' : `: ${query}`}`;
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', `${title}:`, ...lines];
+}
+
+/** The first column to the left, numbers to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  if (rows.length === 0) return [];
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => widest(all.map((row) => row[column] ?? '')));
+  return all.map((row) =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('   '),
+  );
+}
+
+function widest(texts: readonly string[]): number {
+  return Math.max(0, ...texts.map((text) => text.length));
+}
+
+/** As pg_size_pretty writes it. */
+export function size(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 10_240 && unit < units.length - 1; unit++) value /= 1024;
+  return `${number(value)} ${units[unit] ?? ''}`;
+}
+
+function seconds(ms: number): string {
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  return ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
+}
+
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${number(count)} ${count === 1 ? one : many}`;
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}

@@ -1,0 +1,61 @@
+import type { ServeSettings } from '../config/settings.js';
+import { applyMigrations } from '../migrate/index.js';
+import { describeError } from '../observe/errors.js';
+import type { Log } from '../observe/log.js';
+import type { MetricsSink } from '../observe/metrics.js';
+import { openDataDirectory } from '../store/data-directory.js';
+import { startEmbedded } from '../store/embedded.js';
+import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import type { ReleaseStack } from './release.js';
+
+export interface Storage {
+  readonly database: PgDatabase;
+  readonly poolSize: number;
+  /** The embedded database's own. */
+  readonly signingKey: string | undefined;
+  readonly failed: Promise<never>;
+}
+
+/** Opens the database of the settings; the embedded one is started, and brought up to date, first. */
+export async function openStorage(
+  settings: ServeSettings,
+  log: Log,
+  metrics: MetricsSink,
+  releases: ReleaseStack,
+): Promise<Storage> {
+  const open = (connection: PoolOptions['connection'], size: number): PgDatabase => {
+    const database = new PgDatabase({
+      connection,
+      size,
+      statementTimeoutMs: settings.rotation.requestTimeoutMs,
+      connectTimeoutMs: Math.min(3_000, settings.rotation.requestTimeoutMs),
+      applicationName: 'carelink-tokens serve',
+      onStatement: (purpose) => metrics.onStatement(purpose),
+      onIdleError: (error) => log.warn('database_connection_lost', describeError(error)),
+    });
+    releases.add(() => database.end());
+    return database;
+  };
+  if (settings.database.kind === 'url') {
+    const database = open(settings.database.url, settings.poolSize);
+    return {
+      database,
+      poolSize: settings.poolSize,
+      signingKey: undefined,
+      failed: new Promise(() => undefined),
+    };
+  }
+  const directory = await openDataDirectory(settings.database.dataDir, 'serve');
+  releases.add(() => directory.release());
+  for (const warning of directory.warnings) log.warn('data_directory', { cause: warning });
+  const embedded = await startEmbedded({ dataDir: directory.path });
+  releases.add(() => embedded.stop());
+  await applyMigrations(embedded.connection, { createTables: true });
+  return {
+    // One session is all that PGlite is (rule 15).
+    database: open(embedded.connection, 1),
+    poolSize: 1,
+    signingKey: directory.signingKey,
+    failed: embedded.failed,
+  };
+}

@@ -1,0 +1,56 @@
+import type { ServeSettings } from '../config/settings.js';
+import { chainKeyFrom } from '../jwt/chain-key.js';
+import type { TokenCodec } from '../jwt/codec.js';
+import { createCodec } from '../jwt/create-codec.js';
+import type { Log } from '../observe/log.js';
+import { createChain, type Chain } from '../rotation/chain.js';
+import type { DatabaseClock } from '../rotation/ports.js';
+
+/** The codec of the configured keys; weak ones are told of. */
+export async function openCodec(settings: ServeSettings, signingKey: string, log: Log): Promise<TokenCodec> {
+  const { keys, tokens } = settings;
+  const { codec, warnings } = await createCodec({
+    algorithm: keys.algorithm,
+    signingKey,
+    verifyingKeys: keys.verifyingKeys,
+    audience: tokens.audience,
+    issuer: tokens.issuer,
+    leewaySeconds: tokens.leewaySeconds,
+  });
+  for (const warning of warnings) log.warn('weak_key', { cause: warning });
+  return codec;
+}
+
+/**
+ * Pinned chain keys, or those that follow from the signing key and, where they are secrets, from its predecessors:
+ * then the families that began under an old secret can still be followed.
+ */
+export function openChain(settings: ServeSettings, signingKey: string, log: Log): Chain {
+  const { algorithm, chainKeys, verifyingKeys } = settings.keys;
+  if (chainKeys.length > 0) return createChain(chainKeys);
+  const secrets = algorithm.startsWith('HS') ? [signingKey, ...verifyingKeys] : [signingKey];
+  if (settings.database.kind === 'url') {
+    log.info('chain_key_follows_signing_key', {
+      cause:
+        'pin CARELINK_CHAIN_KEY before the signing key is changed, or families that began before are not found',
+    });
+  }
+  return createChain(secrets.map((secret) => chainKeyFrom(secret, algorithm)));
+}
+
+/** A refresh token of user 1, as a login would have given it. */
+export async function sampleToken(
+  settings: ServeSettings,
+  codec: TokenCodec,
+  clock: DatabaseClock,
+): Promise<string> {
+  const { names, refreshLifetimeSeconds } = settings.tokens;
+  const iat = Math.floor(clock.nowUs() / 1_000_000);
+  return codec.sign({
+    [names.tokenType]: 'refresh',
+    exp: iat + refreshLifetimeSeconds,
+    iat,
+    [names.jti]: crypto.randomUUID().replaceAll('-', ''),
+    [names.userId]: '1',
+  });
+}
