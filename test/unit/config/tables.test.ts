@@ -47,8 +47,14 @@ describe('the option tables', () => {
     const flags = { 'create-tables': true, 'database-url': 'postgres://h/d', quiet: true };
     expect(migrateSettings(flags, source())).toEqual({
       command: 'migrate',
+      action: 'up',
+      names: [],
       database: { kind: 'url', url: 'postgres://h/d' },
       createTables: true,
+      buildCovered: false,
+      dropTables: false,
+      lockTimeoutMs: 100,
+      maxWaitMs: undefined,
       json: false,
       quiet: true,
       logLevel: 'warn',
@@ -57,5 +63,11 @@ describe('the option tables', () => {
     expect(() => migrateSettings({}, source({ CARELINK_CREATE_TABLES: 'maybe' }))).toThrow(
       'CARELINK_CREATE_TABLES takes true or false, not "maybe".',
     );
+    expect(migrateSettings({}, source(), ['down', 'idx_a', 'idx_b'])).toMatchObject({
+      action: 'down',
+      names: ['idx_a', 'idx_b'],
+    });
+    expect(() => migrateSettings({}, source(), ['sideways'])).toThrow('one of up, status, plan, down');
+    expect(() => migrateSettings({}, source(), ['plan', 'idx_a'])).toThrow('takes no names');
   });
 });

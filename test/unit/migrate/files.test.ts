@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { checksumOf, MIGRATIONS_DIRECTORY, parseMigration, readMigrations } from '../../../src/migrate/files.js';
+import {
+  checksumOf,
+  MIGRATIONS_DIRECTORY,
+  parseMigration,
+  readMigrations,
+} from '../../../src/migrate/files.js';
 
 const TEXT = `-- name:   idx_a
 -- what:   finds
