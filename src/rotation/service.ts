@@ -5,6 +5,9 @@ import { StoreUnavailableError, type TokenState } from './ports.js';
 import { revokeDescendants } from './revoke.js';
 import { refresh } from './rotate.js';
 
+/** The last date that Python's datetime, and so Django, knows. */
+const END_OF_YEAR_9999_SECONDS = 253_402_300_799;
+
 /** The four operations, bound to what they work with. */
 export function createTokenService(context: RotationContext): TokenService {
   return {
@@ -46,8 +49,11 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
   const refreshExp = subject.claims['refresh_exp'];
   if (refreshExp === undefined) return { kind: 'no_refresh_exp' };
   const nowSeconds = nowUs / 1_000_000;
-  const refreshUntil = seconds(refreshExp);
-  if (refreshUntil === undefined) return { kind: 'invalid', reason: 'invalid' };
+  // To Python true is 1, and so long past.
+  const refreshUntil = seconds(typeof refreshExp === 'boolean' ? Number(refreshExp) : refreshExp);
+  if (refreshUntil === undefined || Math.abs(refreshUntil) > END_OF_YEAR_9999_SECONDS) {
+    return { kind: 'invalid', reason: 'invalid' };
+  }
   if (refreshUntil <= nowSeconds - context.settings.leewaySeconds) return { kind: 'refresh_expired' };
   const issuedAtSeconds = Math.floor(nowSeconds);
   const claims = {
