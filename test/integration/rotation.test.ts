@@ -375,10 +375,10 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
       const fleet = await Promise.all([start(), start(), start()]);
       for (let round = 0; round < 20; round++) {
         const first = await login();
-        let loggedOut = false;
+        const logout = { answered: false };
         const refreshing = (async () => {
           for (let token = first.token, n = 0; n < 500; n++) {
-            const begunAfterLogout = loggedOut;
+            const begunAfterLogout = logout.answered;
             const outcome = await fleet[n % 2]!.service.refresh(token);
             if (outcome.kind !== 'rotated') return;
             if (begunAfterLogout) throw new Error('a refresh begun after the log-out had answered succeeded');
@@ -386,8 +386,8 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
           }
         })();
         await new Promise((resolve) => setTimeout(resolve, round));
-        expect(await fleet[2]!.service.logout(first.token)).toEqual({ kind: 'logged_out' });
-        loggedOut = true;
+        expect(await fleet[2].service.logout(first.token)).toEqual({ kind: 'logged_out' });
+        logout.answered = true;
         await refreshing;
         const [live] = await query<{ n: number }>(
           database.url,
