@@ -40,6 +40,11 @@ export class Output {
     return this.#out.style('bold', text);
   }
 
+  /** What is going on, to stderr; not with --json or --quiet. */
+  note(text: string): void {
+    if (!this.#json && !this.#quiet) this.#err.write(`${text}\n`);
+  }
+
   warn(sentence: string): void {
     this.#err.write(`${this.#err.style('yellow', 'warning:')} ${sentence}\n`);
   }

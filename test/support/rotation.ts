@@ -39,7 +39,7 @@ export interface InstanceOptions extends Partial<RotationSettings> {
   readonly userCheck?: 'auto' | 'on' | 'off';
 }
 
-export const CHAIN_KEY = randomBytes(32);
+const CHAIN_KEY = randomBytes(32);
 
 /** One instance as `serve` composes it, without its HTTP port: several of them on one database make a fleet. */
 export async function startInstance(databaseUrl: string, options: InstanceOptions = {}): Promise<Instance> {

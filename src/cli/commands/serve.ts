@@ -28,6 +28,7 @@ async function serve(settings: ServeSettings, output: Output): Promise<ExitCode>
     import('../../observe/log.js'),
   ]);
   const log = createLog({ level: settings.logLevel, destination: process.stderr });
+  if (settings.database.kind === 'embedded') output.note('starting the embedded PostgreSQL ...');
   const serving = await startServing(settings, log);
   announce(settings, serving, output);
   try {
