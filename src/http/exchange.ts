@@ -6,7 +6,7 @@ import type { RequestObserver } from '../observe/requests.js';
 import { tokenInBody } from './body.js';
 import { BODY_TOO_LARGE, Reply, send, serverError } from './respond.js';
 import { closeLingering } from './linger.js';
-import type { TokenRoute } from './routes.js';
+import type { TokenRoute } from './route.js';
 
 /** What all exchanges of a server share. */
 export interface Exchanges {

@@ -1,21 +1,11 @@
 import type { TokenService } from '../rotation/outcomes.js';
-import type { RouteName } from '../observe/requests.js';
-import type { TokenField } from './fields.js';
 import { blacklistRoute } from './handlers/blacklist.js';
 import { refreshRoute } from './handlers/refresh.js';
 import { slidingRefreshRoute } from './handlers/sliding-refresh.js';
 import { verifyRoute } from './handlers/verify.js';
 import { json, refusals, type Reply } from './respond.js';
+import type { TokenRoute } from './route.js';
 import type { SimplejwtCompat } from './simplejwt-texts.js';
-
-export interface TokenRoute {
-  readonly name: RouteName;
-  /** DRF's name of the view, told to OPTIONS. */
-  readonly title: string;
-  readonly field: TokenField;
-  /** Rejects only where code or infrastructure is broken: that becomes a 500. */
-  handle(token: string): Promise<Reply>;
-}
 
 /** Every path that is answered, with and without its last slash. One look-up finds a request's route. */
 export function tokenRoutes(

@@ -1,6 +1,6 @@
 import type { TokenService } from '../../rotation/outcomes.js';
 import { json, type Refusals } from '../respond.js';
-import type { TokenRoute } from '../routes.js';
+import type { TokenRoute } from '../route.js';
 
 /** POST blacklist/: logs a refresh token out, with all that was rotated from it. */
 export function blacklistRoute(service: TokenService, refusals: Refusals): TokenRoute {

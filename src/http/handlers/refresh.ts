@@ -1,6 +1,6 @@
 import type { RefreshOutcome, TokenService } from '../../rotation/outcomes.js';
 import { inProgress, Reply, SAFE_HEADERS, type Refusals } from '../respond.js';
-import type { TokenRoute } from '../routes.js';
+import type { TokenRoute } from '../route.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
 

@@ -1,6 +1,6 @@
 import type { TokenService } from '../../rotation/outcomes.js';
 import { json, type Refusals } from '../respond.js';
-import type { TokenRoute } from '../routes.js';
+import type { TokenRoute } from '../route.js';
 
 /** POST sliding/refresh/: the same sliding token with a later exp. */
 export function slidingRefreshRoute(service: TokenService, refusals: Refusals): TokenRoute {

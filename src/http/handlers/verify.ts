@@ -1,6 +1,6 @@
 import type { TokenService } from '../../rotation/outcomes.js';
 import { json, type Refusals } from '../respond.js';
-import type { TokenRoute } from '../routes.js';
+import type { TokenRoute } from '../route.js';
 
 /** POST verify/: whether a token of any type is good. */
 export function verifyRoute(service: TokenService, refusals: Refusals): TokenRoute {
