@@ -20,6 +20,8 @@ export interface TableFacts {
   readonly owner: string;
   /** This role may do what its owner may, and make an index in its schema. */
   readonly owned: boolean;
+  /** This role may read it, and so make a copy of its columns. */
+  readonly readable: boolean;
   /** As the last analyze left it; undefined where there was none. */
   readonly rows: number | undefined;
   readonly bytes: number;
@@ -36,6 +38,7 @@ interface TableRow {
   kind: string;
   owner: string;
   owned: boolean;
+  readable: boolean;
   rows: number;
   bytes: string;
   index_bytes: string;
@@ -52,6 +55,7 @@ export async function readTables(session: Session, names: readonly string[]): Pr
             c.relkind AS kind,
             pg_get_userbyid(c.relowner) AS owner,
             pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(s.oid, 'CREATE') AS owned,
+            has_table_privilege(c.oid, 'SELECT') AS readable,
             c.reltuples AS rows,
             pg_table_size(c.oid)::text AS bytes,
             pg_indexes_size(c.oid)::text AS index_bytes,
@@ -80,6 +84,7 @@ export async function readTables(session: Session, names: readonly string[]): Pr
     kind: row.kind === 'r' ? 'table' : row.kind === 'p' ? 'partitioned' : 'other',
     owner: row.owner,
     owned: row.owned,
+    readable: row.readable,
     rows: row.rows < 0 ? undefined : row.rows,
     bytes: Number(row.bytes),
     indexBytes: Number(row.index_bytes),

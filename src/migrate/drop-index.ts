@@ -8,8 +8,8 @@ import type { RunContext } from './run-context.js';
  */
 const LOCK_TIMEOUT_MS = 2_000;
 
-/** For an index that nobody waits for. */
-const MIN_PATIENCE_MS = 10_000;
+/** Where no --max-wait is given. */
+const DEFAULT_PATIENCE_MS = 10_000;
 
 /**
  * Drops an index beside live traffic, trying again where a transaction holds on to the table.
@@ -17,7 +17,7 @@ const MIN_PATIENCE_MS = 10_000;
  * @returns false where one held on to it for all of the time. Until it ends PostgreSQL lets no one remove the index
  */
 export async function dropIndex(run: RunContext, name: string, qualifiedName: string): Promise<boolean> {
-  const patienceMs = Math.max(MIN_PATIENCE_MS, run.maxWaitMs ?? 0);
+  const patienceMs = run.maxWaitMs ?? DEFAULT_PATIENCE_MS;
   try {
     // The signal that ended a build must not end the tidying after it.
     await withLockTimeout(

@@ -1,8 +1,10 @@
 import { readIndexes, readTables, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
+import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
 import { readLedger, type Ledger } from './ledger.js';
 import type { Session } from './session.js';
+import { notOwner } from './preflight.js';
 import { readWanted, type Wanted } from './wanted.js';
 
 /** All that a decision about a migration rests on, read in one go. */
@@ -20,8 +22,11 @@ export function subjectsOf(migrations: readonly Migration[]): string[] {
   return [...new Set(migrations.flatMap(({ tables }) => tables))];
 }
 
+/** @throws MigrateError UNSAFE where the role may not even read the tables */
 export async function readPicture(session: Session, migrations: readonly Migration[]): Promise<Picture> {
   const tables = await readTables(session, subjectsOf(migrations));
+  const hidden = tables.find(({ readable }) => !readable);
+  if (hidden !== undefined) throw new MigrateError('UNSAFE', notOwner(hidden));
   return {
     tables,
     indexes: await readIndexes(

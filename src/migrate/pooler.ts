@@ -18,10 +18,13 @@ const ROUNDS = 4;
 export async function refusePooler(one: Session, other: Session): Promise<void> {
   const seen = await backendPid(one);
   for (let round = 0; round < ROUNDS; round++) {
-    const theirs = await pidInTransaction(other, async (pid) => ({ pid, ours: await backendPid(one) }));
-    if (theirs.pid === seen) throw refusal('two connections of its own were given the same session');
-    if (theirs.ours !== seen)
-      throw refusal('the session behind the connection changed between two statements');
+    await inTransaction(other, async (pid) => {
+      // Before the idle one is asked anything: in a pool of one it would wait for the other without end.
+      if (pid === seen) throw refusal('two connections of its own were given the same session');
+      if ((await backendPid(one)) !== seen) {
+        throw refusal('the session behind the connection changed between two statements');
+      }
+    });
   }
 }
 
@@ -30,9 +33,9 @@ async function backendPid(session: Session): Promise<number> {
   return row?.pid ?? 0;
 }
 
-async function pidInTransaction<T>(session: Session, use: (pid: number) => Promise<T>): Promise<T> {
+async function inTransaction(session: Session, use: (pid: number) => Promise<void>): Promise<void> {
   try {
-    return await session.rehearse(async () => use(await backendPid(session)));
+    await session.rehearse(async () => use(await backendPid(session)));
   } catch (error) {
     // PgBouncer's statement mode: "transaction blocks not allowed in statement pooling mode".
     if (sqlStateOf(error) === '08P01') throw refusal('transactions are not allowed');

@@ -107,24 +107,25 @@ export function judgeWork(
   const altered = new Set(
     work.flatMap(({ migration, action }) => (action === 'cover' ? [] : migration.tables)),
   );
-  for (const table of tables.filter(({ name }) => altered.has(name)))
-    findings.push(...judgeTable(table, server));
+  for (const table of tables.filter(({ name }) => altered.has(name))) findings.push(...judgeTable(table));
   const building = work.filter(({ action, migration }) => action === 'build' && migration.kind === 'index');
   if (building.length > 0) findings.push(...judgeSurroundings(building, around));
   return findings;
 }
 
-function judgeTable(table: TableFacts, { role }: ServerFacts): Finding[] {
+export function notOwner({ name, owner }: TableFacts): string {
+  return (
+    `Only the owner of ${name} may make indexes on it, in a schema that he may create in. That is ${owner}: ` +
+    'connect as the role that Django migrates with.'
+  );
+}
+
+function judgeTable(table: TableFacts): Finding[] {
   if (table.kind !== 'table') {
     const message = `${table.name} is no plain table: an index can't be built on it CONCURRENTLY. simplejwt makes a plain one.`;
     return [{ severity: 'refuse', code: 'not_plain_table', message }];
   }
-  if (!table.owned) {
-    const message =
-      `Only the owner of ${table.name} may make indexes on it, in a schema that he may create in. That is ` +
-      `${table.owner}; this role is ${role}. Connect as the role that Django migrates with.`;
-    return [{ severity: 'refuse', code: 'not_owner', message }];
-  }
+  if (!table.owned) return [{ severity: 'refuse', code: 'not_owner', message: notOwner(table) }];
   return [];
 }
 

@@ -10,9 +10,13 @@ export function statusLines(overview: Overview): string[] {
   );
 }
 
-function remarkOn({ state, coveredBy, detail, appliedAt, bytes, scans }: Migration): string {
+function remarkOn({ state, action, coveredBy, detail, appliedAt, bytes, scans }: Migration): string {
   const parts = [
-    state === 'covered' || state === 'pending' ? coveredBy && `covered by ${coveredBy}` : undefined,
+    state === 'pending' && coveredBy === undefined
+      ? `to be ${action === 'build' ? 'built' : 'done'}`
+      : undefined,
+    coveredBy === undefined ? undefined : `covered by ${coveredBy}`,
+    state === 'pending' && coveredBy !== undefined ? 'to be recorded' : undefined,
     detail,
     state === 'applied' && appliedAt !== undefined
       ? `since ${appliedAt.slice(0, 16).replace('T', ' ')} UTC`
@@ -60,42 +64,46 @@ export function planLines(overview: Overview): string[] {
   ];
 }
 
-const VERBS: Readonly<Record<Migration['action'], string>> = {
-  nothing: 'nothing',
-  run: 'run',
-  build: 'build',
-  adopt: 'note',
-  cover: 'note',
-  leave: 'leave',
-};
-
-function stepLines({ name, what, action, coveredBy, detail, sql, online, cost }: Migration): string[] {
-  const because =
-    action === 'cover'
-      ? `covered by ${coveredBy ?? ''}: not built`
-      : action === 'adopt'
-        ? 'an earlier run built it and was stopped before it could note it'
-        : detail;
+function stepLines(migration: Migration): string[] {
+  const { name, what, action, coveredBy = '', detail, sql, cost } = migration;
+  const [verb, because] = {
+    run: ['run', detail],
+    build: ['build', detail],
+    cover: ['skip', `covered by ${coveredBy}: recorded, not made a second time`],
+    adopt: ['record', 'an earlier run built it, and was stopped before it could record that'],
+    leave: ['leave', detail],
+    nothing: ['', undefined],
+  }[action] as [string, string | undefined];
   return [
     '',
-    `  ${VERBS[action].padEnd(5)} ${name}${because === undefined ? '' : ` (${because})`}`,
-    `        ${what}`,
-    ...(cost === undefined || action !== 'build'
-      ? []
-      : [
-          `        costs about ${size(cost.bytes)}; every new row adds an entry of ${cost.entryBytes} bytes, ` +
-            (cost.inserts === 'at_the_end'
-              ? 'at the end, on a page that is in memory'
-              : 'on any page of it, so more of it must stay in memory'),
-        ]),
-    ...(sql === undefined ? [] : ['', ...statementsOf(sql).map((line) => `          ${line}`)]),
-    ...(online ? ['        Reads and writes go on meanwhile.'] : []),
+    `  ${verb.padEnd(6)} ${name}`,
+    `         ${what}`,
+    ...(because === undefined ? [] : [`         ${because}`]),
+    ...(cost === undefined || action !== 'build' ? [] : costLines(cost).map((line) => `         ${line}`)),
+    ...(sql === undefined ? [] : ['', ...statementsOf(sql).map((line) => `           ${line}`)]),
+  ];
+}
+
+function costLines({ bytes, entryBytes, inserts }: NonNullable<Migration['cost']>): string[] {
+  const where =
+    inserts === 'at_the_end'
+      ? 'at its end, a page that is in memory anyway'
+      : 'anywhere in it, so that much of it wants to stay in memory';
+  return [
+    `costs about ${size(bytes)} of disk, and ${entryBytes} bytes more to write for every new row: ${where}`,
+    'reads and writes go on while it is built',
   ];
 }
 
 /** Without the comments: they are for who reads the file. */
 function statementsOf(sql: string): string[] {
-  return sql.split('\n').filter((line) => !line.startsWith('--') && line.trim() !== '');
+  const lines = sql.split('\n').filter((line) => !line.startsWith('--') && line.trim() !== '');
+  // Settings come in one long line.
+  return lines.flatMap((line) =>
+    line.length > 110
+      ? line.replace('(', '(\n  ').replaceAll(', ', ',\n  ').replace(');', '\n);').split('\n')
+      : [line],
+  );
 }
 
 function diskLines({ disk, tables, migrations }: Overview): string[] {
@@ -160,7 +168,11 @@ export function progressText(progress: BuildProgress): string {
     `${Math.floor(percent)} %`.padStart(5),
     phase,
     speed,
-    remainingMs === undefined ? undefined : `about ${seconds(remainingMs)} left`,
+    remainingMs === undefined
+      ? undefined
+      : remainingMs < 1_000
+        ? 'nearly done'
+        : `about ${seconds(remainingMs)} left`,
     waitingMs >= 1_000 ? `for ${seconds(waitingMs)}` : undefined,
   ]
     .filter(Boolean)

@@ -1,0 +1,199 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { applyMigrations, type ApplyOptions, type MigrateEvent } from '../../src/migrate/index.js';
+import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
+import { services } from '../support/services.js';
+
+const OUTSTANDING = 'token_blacklist_outstandingtoken';
+const EXPIRES = 'idx_outstanding_token_expires';
+const WRITES = `INSERT INTO ${OUTSTANDING} (token, expires_at, jti) VALUES ('eyJ.secret.token', now(), gen_random_uuid())`;
+
+describe.skipIf(services().postgres === undefined)('migrate beside other transactions', () => {
+  let database: FreshDatabase;
+  let url: string;
+  const clients: pg.Client[] = [];
+  beforeEach(async () => {
+    database = await freshDatabase();
+    ({ url } = database);
+    await createSimplejwtTables(url);
+  });
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.end().catch(() => undefined);
+    await database.drop();
+  });
+
+  /** A transaction of somebody else's, left open. */
+  const open = async (...statements: string[]): Promise<pg.Client> => {
+    const client = new pg.Client({ connectionString: url, application_name: 'report' });
+    client.on('error', () => undefined);
+    clients.push(client);
+    await client.connect();
+    for (const statement of statements) await client.query(statement);
+    return client;
+  };
+  const holdTable = () => open('BEGIN', WRITES);
+  const holdSnapshot = () => open('BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM auth_user');
+
+  const run = (options: Partial<ApplyOptions> = {}) => {
+    const events: MigrateEvent[] = [];
+    const done = applyMigrations(url, {
+      createTables: false,
+      names: [EXPIRES],
+      onEvent: (event) => events.push(event),
+      ...options,
+    });
+    done.catch(() => undefined);
+    const seen = async <Kind extends MigrateEvent['event']>(kind: Kind) => {
+      for (;;) {
+        const event = events.find((one) => one.event === kind);
+        if (event !== undefined) return event as Extract<MigrateEvent, { event: Kind }>;
+        await sleep(20);
+      }
+    };
+    return { done, events, seen };
+  };
+  const indexes = () =>
+    query<{ valid: boolean }>(
+      url,
+      `SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass('${EXPIRES}')`,
+    );
+
+  it('tells who blocks a build, without the values in his statement, and goes on when he has ended', async () => {
+    const holder = await holdTable();
+    const { done, seen } = run();
+    const { blockers } = await seen('index_waiting');
+    expect(blockers).toMatchObject([
+      {
+        user: 'postgres',
+        application: 'report',
+        state: 'idle in transaction',
+        query: `INSERT INTO ${OUTSTANDING} (token, expires_at, jti) VALUES ('…'`,
+      },
+    ]);
+    expect(blockers[0]?.ageMs).toBeGreaterThan(0);
+    const { progress } = await seen('index_progress');
+    expect(progress.phase).toBe('waiting for writers before build');
+    await holder.query('COMMIT');
+    expect((await done).steps).toMatchObject([{ name: EXPIRES, outcome: 'applied' }]);
+    expect(await indexes()).toEqual([{ valid: true }]);
+  });
+
+  it('stalls nobody while it waits', async () => {
+    await holdTable();
+    const { seen } = run({ maxWaitMs: 60_000 });
+    await seen('index_waiting');
+    const startedMs = performance.now();
+    for (let i = 0; i < 20; i++) await query(url, WRITES);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    for (const client of clients.splice(0)) await client.end();
+  });
+
+  it('is not begun within --max-wait where a transaction holds on to the table', async () => {
+    await holdTable();
+    const { done } = run({ maxWaitMs: 1_500 });
+    await expect(done).rejects.toMatchObject({ code: 'GAVE_UP' });
+    expect(await indexes()).toEqual([]);
+  });
+
+  it('gives up after --max-wait where an old snapshot is in the way, and leaves no index', async () => {
+    await holdSnapshot();
+    const { done, events } = run({ maxWaitMs: 1_000 });
+    const failed: unknown = await done.catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 'GAVE_UP' });
+    expect(String(failed)).toMatch(/session \d+/);
+    expect(events.map(({ event }) => event)).toContain('leftover_dropped');
+    expect(await indexes()).toEqual([]);
+    // The lock of all runners is free again, and so is the way.
+    for (const client of clients.splice(0)) await client.end();
+    expect((await run().done).steps).toMatchObject([{ outcome: 'applied' }]);
+  });
+
+  it('is interrupted in good order', async () => {
+    await holdSnapshot();
+    const interrupt = new AbortController();
+    const { done, seen } = run({ signal: interrupt.signal });
+    await seen('index_waiting');
+    interrupt.abort();
+    await expect(done).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(await indexes()).toEqual([]);
+  });
+
+  it('says so where the invalid index can not be removed, and the next run removes it', async () => {
+    const first = await holdTable();
+    const { done, events, seen } = run({ maxWaitMs: 2_000 });
+    // The build isn't begun while he holds on to the table; for whom came after him it is, and then waits.
+    await seen('index_waiting');
+    await holdTable();
+    await first.query('COMMIT');
+    const failed: unknown = await done.catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 'GAVE_UP' });
+    expect(String(failed)).toMatch(/the next run removes it/);
+    expect(events.map(({ event }) => event)).toContain('leftover_stays');
+    expect(await indexes()).toEqual([{ valid: false }]);
+    for (const client of clients.splice(0)) await client.end();
+    await run().done;
+    expect(await indexes()).toEqual([{ valid: true }]);
+  });
+
+  it.each([2, 10])('works once where %i runners start at once, and none deadlocks', async (count) => {
+    const runs = Array.from(
+      { length: count },
+      () => run({ names: undefined as never, maxWaitMs: 60_000 }).done,
+    );
+    const reports = await Promise.all(runs);
+    const applied = reports.map(
+      ({ steps }) => steps.filter(({ name, outcome }) => name === EXPIRES && outcome === 'applied').length,
+    );
+    expect(applied.reduce((sum, one) => sum + one, 0)).toBe(1);
+    expect(await indexes()).toEqual([{ valid: true }]);
+  });
+
+  it('does not wait for another runner without end', async () => {
+    await holdSnapshot();
+    const first = run();
+    await first.seen('index_waiting');
+    const failed: unknown = await run({ maxWaitMs: 300 }).done.catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 'LOCK_HELD' });
+    expect(String(failed)).toMatch(/session \d+, at work for \d+ s/);
+    for (const client of clients.splice(0)) await client.end();
+    await first.done;
+  });
+
+  it('does not touch an index that somebody else is building at this moment', async () => {
+    await holdSnapshot();
+    const builder = await open();
+    const building = builder.query(`CREATE INDEX CONCURRENTLY ${EXPIRES} ON ${OUTSTANDING} (expires_at, id)`);
+    building.catch(() => undefined);
+    while ((await indexes()).length === 0) await sleep(20);
+    await expect(run().done).rejects.toMatchObject({ code: 'UNSAFE' });
+    expect(await indexes()).toHaveLength(1);
+  });
+
+  it('tries again, shortly each time, for a lock that it needs', async () => {
+    const holder = await open('BEGIN', `LOCK ${OUTSTANDING} IN SHARE UPDATE EXCLUSIVE MODE`);
+    const { done, seen } = run({ names: ['autovacuum_outstanding'] });
+    await seen('retry');
+    await holder.query('COMMIT');
+    expect((await done).steps).toMatchObject([{ outcome: 'applied' }]);
+  });
+
+  it('is refused to who owns not the tables, before anything is changed', async () => {
+    const role = `carelink_${Math.random().toString(36).slice(2)}`;
+    await query(
+      url,
+      `CREATE ROLE ${role} LOGIN; GRANT CREATE ON DATABASE ${new URL(url).pathname.slice(1)} TO ${role}`,
+    );
+    const theirs = new URL(url);
+    theirs.username = role;
+    try {
+      await expect(applyMigrations(theirs.href, { createTables: false })).rejects.toMatchObject({
+        code: 'UNSAFE',
+        message: expect.stringMatching(/Only the owner of token_blacklist_outstandingtoken/) as string,
+      });
+      expect(await query(url, "SELECT to_regnamespace('carelink') AS schema")).toEqual([{ schema: null }]);
+    } finally {
+      await query(url, `DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
+});
