@@ -58,6 +58,9 @@ export class PgDatabase implements Database {
     this.#onStatement = options.onStatement;
     // The pool waits for the promise, but @types/pg says void.
     const onConnect: (client: pg.ClientBase) => unknown = async (client) => {
+      // A connection that breaks while it is out tells its query, and says it as an event besides: without a
+      // listener that would end the process.
+      client.on('error', () => undefined);
       options.onStatement('connect');
       await client.query(setUp);
     };

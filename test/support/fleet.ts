@@ -1,0 +1,206 @@
+import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Attempt, FinalRows, TokenPair } from '../chaos/history.js';
+import { query } from './postgres.js';
+import { startServer, type TestServer } from './server.js';
+import { decodeToken, type MintedToken } from './tokens.js';
+
+type ServerOptions = NonNullable<Parameters<typeof startServer>[0]>;
+
+export interface Fleet {
+  /** In the order of their start; a dead one keeps its place until it is replaced. */
+  readonly servers: readonly TestServer[];
+  /** Where clients send to now. A dead server's address stays among them, as it would behind a slow balancer. */
+  urls(): string[];
+  /** Ends one server with SIGKILL and starts another in its place. */
+  replace(index: number): Promise<void>;
+  /** Throws where a server has ended that nobody ended, with what it said. */
+  assertAlive(): void;
+  /** Stops them all in order. */
+  stop(): Promise<void>;
+}
+
+/** Starts that many real servers with the same options. */
+export async function startFleet(size: number, options: ServerOptions): Promise<Fleet> {
+  const started = await Promise.allSettled(Array.from({ length: size }, () => startServer(options)));
+  const servers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failure = started.find((result) => result.status === 'rejected');
+  if (failure !== undefined) {
+    await Promise.all(servers.map((server) => server.stop()));
+    throw failure.reason;
+  }
+  const deaths: string[] = [];
+  const expected = new Set<TestServer>();
+  const watch = (server: TestServer) => {
+    void server.exited.then(() => {
+      if (!expected.has(server)) deaths.push(`Server ${server.pid} ended by itself:\n${server.output()}`);
+    });
+  };
+  servers.forEach(watch);
+  const assertAlive = () => {
+    if (deaths.length > 0) throw new Error(deaths.join('\n'));
+  };
+  return {
+    servers,
+    urls: () => servers.map(({ url }) => url),
+    replace: async (index) => {
+      const victim = servers[index]!;
+      expected.add(victim);
+      victim.kill('SIGKILL');
+      await victim.exited;
+      servers[index] = await startServer(options);
+      watch(servers[index]);
+    },
+    assertAlive,
+    stop: async () => {
+      for (const server of servers) expected.add(server);
+      await Promise.all(servers.map((server) => server.stop()));
+    },
+  };
+}
+
+/** Only a bound against hanging: the server itself gives up a request after 5 s. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/**
+ * Refreshes once and records what came of it. Never rejects: whatever keeps an answer from coming in whole is
+ * `none`, for all a client can know is that it has none.
+ */
+export async function sendRefresh(
+  serverUrl: string,
+  family: string,
+  token: string,
+  requestId: number,
+  agent?: Agent,
+): Promise<Attempt> {
+  const jti = String(decodeToken(token).claims['jti']);
+  const sentAtMs = Date.now();
+  const { status, body } = await post(
+    new URL('/account/token/refresh/', serverUrl),
+    { refresh: token },
+    agent,
+  );
+  const attempt = { family, requestId, jti, sentAtMs, endedAtMs: Date.now(), status };
+  const pair = status === 200 ? readPair(body) : undefined;
+  return pair === undefined ? attempt : { ...attempt, pair };
+}
+
+function post(url: URL, body: unknown, agent?: Agent): Promise<{ status: Attempt['status']; body: string }> {
+  return new Promise((resolve) => {
+    const none = () => resolve({ status: 'none', body: '' });
+    const sent = request(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      timeout: REQUEST_TIMEOUT_MS,
+      ...(agent && { agent }),
+    });
+    sent.on('timeout', () => sent.destroy());
+    sent.on('error', none);
+    sent.on('response', (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () => resolve({ status: answer.statusCode!, body: Buffer.concat(chunks).toString() }));
+      answer.on('error', none);
+    });
+    sent.end(JSON.stringify(body));
+  });
+}
+
+function readPair(body: string): TokenPair | undefined {
+  try {
+    const { access, refresh } = JSON.parse(body) as Partial<TokenPair>;
+    return typeof access === 'string' && typeof refresh === 'string' ? { access, refresh } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface LoadOptions {
+  /** One virtual user each. */
+  readonly logins: readonly MintedToken[];
+  /** Asked before every request. */
+  readonly urls: () => readonly string[];
+  /** The share of refreshes that are sent twice at once, as two tabs would: 0 to 1. */
+  readonly twins: number;
+  readonly random?: () => number;
+}
+
+export interface Load {
+  /** Grows while the load runs. */
+  readonly attempts: readonly Attempt[];
+  /** Lets every user come to an end: until it has a 200 or a 401 for the token it holds. */
+  stop(): Promise<void>;
+}
+
+/** Between two refreshes of a user, and before a repeat: short, since the time between is not what is tested. */
+const PAUSE_MS = 30;
+/** A user that has got neither 200 nor 401 by then never will; that is for the history to say. */
+const PATIENCE_MS = 60_000;
+
+/** Starts users that refresh all the time, each on with the successor it was handed, and repeat what is unclear. */
+export function startLoad({ logins, urls, twins, random = Math.random }: LoadOptions): Load {
+  const attempts: Attempt[] = [];
+  const agent = new Agent({ keepAlive: true });
+  let stopping = false;
+  let requests = 0;
+
+  const send = async (family: string, token: string): Promise<Attempt> => {
+    const targets = urls();
+    const target = targets[Math.floor(random() * targets.length)]!;
+    const attempt = await sendRefresh(target, family, token, requests++, agent);
+    attempts.push(attempt);
+    return attempt;
+  };
+
+  const live = async ({ userId, token: login }: MintedToken): Promise<void> => {
+    let token = login;
+    let settledAtMs = Date.now();
+    let settled = true;
+    while (!(stopping && settled)) {
+      const copies = random() < twins ? 2 : 1;
+      const answers = await Promise.all(Array.from({ length: copies }, () => send(String(userId), token)));
+      const granted = answers.find(({ status }) => status === 200);
+      settled = granted?.pair !== undefined;
+      if (granted?.pair !== undefined) {
+        token = granted.pair.refresh;
+        settledAtMs = Date.now();
+      } else if (answers.some(({ status }) => status === 401 || status === 200)) {
+        return; // Logged out for good, or handed something that is no pair.
+      } else if (Date.now() > settledAtMs + PATIENCE_MS) {
+        return;
+      }
+      await sleep(random() * PAUSE_MS);
+    }
+  };
+
+  const users = Promise.all(logins.map(live));
+  return {
+    attempts,
+    stop: async () => {
+      stopping = true;
+      await users;
+      agent.destroy();
+    },
+  };
+}
+
+/** All rows, times to the microsecond. A family is known by its user. */
+export async function readFinalRows(databaseUrl: string): Promise<FinalRows> {
+  const [outstanding, blacklisted] = await Promise.all([
+    query<{ id: string; family: string; jti: string; token: string; us: string }>(
+      databaseUrl,
+      `SELECT id::text AS id, user_id::text AS family, jti, token,
+              (extract(epoch FROM created_at) * 1000000)::bigint::text AS us
+         FROM token_blacklist_outstandingtoken ORDER BY id`,
+    ),
+    query<{ token_id: string; us: string }>(
+      databaseUrl,
+      `SELECT token_id::text AS token_id, (extract(epoch FROM blacklisted_at) * 1000000)::bigint::text AS us
+         FROM token_blacklist_blacklistedtoken ORDER BY id`,
+    ),
+  ]);
+  return {
+    outstanding: outstanding.map(({ us, ...row }) => ({ ...row, createdAtUs: BigInt(us) })),
+    blacklisted: blacklisted.map(({ token_id, us }) => ({ tokenId: token_id, blacklistedAtUs: BigInt(us) })),
+  };
+}
