@@ -44,11 +44,24 @@ describe.skipIf(!services().postgres || !services().django)(
       for (const { actor, other } of ways) {
         const { refresh: spent } = await pair.django.mint(user);
         const successor = pairOf(await refresh(actor, spent)).refresh;
-        await expectBlacklisted(other, spent);
-        await expectBlacklisted(actor, spent);
+        await expectRefused(other, spent);
+        await expectRefused(actor, spent);
         expect((await verify(other, successor)).status).toBe(200);
         expect((await refresh(other, successor)).status).toBe(200);
       }
+    });
+
+    test('logging out with a token that was rotated here reaches its successor; one that Django rotated is blacklisted', async () => {
+      const { refresh: first } = await pair.django.mint(user);
+      const successor = pairOf(await refresh(pair.url, first)).refresh;
+      expect((await blacklist(pair.url, first)).body).toEqual({});
+      await expectBlacklisted(pair.url, successor);
+      await expectBlacklisted(pair.django.url, successor);
+      expect(await blacklist(pair.url, first)).toMatchObject({ status: 401, body: BLACKLISTED });
+
+      const { refresh: rotatedByDjango } = await pair.django.mint(user);
+      await refresh(pair.django.url, rotatedByDjango);
+      await expectBlacklisted(pair.url, rotatedByDjango);
     });
 
     test('a token logged out at one is refused by the other at each endpoint', async () => {
@@ -127,8 +140,12 @@ for token in OutstandingToken.objects.filter(user_id=${nurse}):
   },
 );
 
-async function expectBlacklisted(url: string, token: string): Promise<void> {
+async function expectRefused(url: string, token: string): Promise<void> {
   expect(await refresh(url, token)).toMatchObject({ status: 401, body: BLACKLISTED });
-  expect(await blacklist(url, token)).toMatchObject({ status: 401, body: BLACKLISTED });
   expect(await verify(url, token)).toMatchObject({ status: 400, body: VERIFY_BLACKLISTED });
+}
+
+async function expectBlacklisted(url: string, token: string): Promise<void> {
+  await expectRefused(url, token);
+  expect(await blacklist(url, token)).toMatchObject({ status: 401, body: BLACKLISTED });
 }

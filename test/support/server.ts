@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 /** The command as it is installed: the tests see what an operator sees. */
-export const BIN = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
 
 /** A first start makes a database cluster, on a busy machine for half a minute; this only bounds one that hangs. */
 const START_TIMEOUT_MS = 180_000;
@@ -47,7 +47,7 @@ export interface Exit {
 }
 
 /** An environment without what the developer's own shell has of ours. */
-export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
   return { PATH: process.env['PATH'] ?? '', ...more };
 }
 
@@ -73,8 +73,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const atExit = () => child.kill('SIGKILL');
   process.once('exit', atExit);
   const exited = exitOf(child);
+  void exited.then(() => process.off('exit', atExit));
   const cleanUp = () => {
-    process.off('exit', atExit);
     if (own !== undefined) rmSync(own, { recursive: true, force: true });
   };
   let said = '';
