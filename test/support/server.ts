@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 /** The command as it is installed: the tests see what an operator sees. */
-const BIN = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
+export const BIN = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
 
 /** A first start makes a database cluster, on a busy machine for half a minute; this only bounds one that hangs. */
 const START_TIMEOUT_MS = 180_000;
@@ -47,7 +47,7 @@ export interface Exit {
 }
 
 /** An environment without what the developer's own shell has of ours. */
-function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
   return { PATH: process.env['PATH'] ?? '', ...more };
 }
 
