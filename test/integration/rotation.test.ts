@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RefreshOutcome } from '../../src/rotation/outcomes.js';
 import { applyMigrations } from '../../src/migrate/index.js';
@@ -6,21 +7,16 @@ import {
   createSimplejwtTables,
   createUsers,
   freshDatabase,
-  query,
   type FreshDatabase,
 } from '../support/postgres.js';
 import { startInstance, type Instance, type InstanceOptions } from '../support/rotation.js';
 import { services } from '../support/services.js';
-import {
-  decodeToken,
-  insertOutstanding,
-  mintRefresh,
-  type MintOptions,
-  type MintedToken,
-} from '../support/tokens.js';
+import { decodeToken, mintRefresh, type MintOptions, type MintedToken } from '../support/tokens.js';
 
 describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQL', () => {
   let database: FreshDatabase;
+  /** One pool for all that the tests look at: a connection for each look would take most of their time. */
+  let pool: pg.Pool;
   let userIds: (number | string)[];
   const open: Instance[] = [];
 
@@ -29,9 +25,11 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
     await createSimplejwtTables(database.url);
     await applyMigrations(database.url, { createTables: false });
     userIds = await createUsers(database.url, 50);
+    pool = new pg.Pool({ connectionString: database.url, max: 4 });
   });
   afterAll(async () => {
     await Promise.all(open.map((instance) => instance.close()));
+    await pool.end();
     await database.drop();
   });
 
@@ -42,11 +40,19 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
   };
   /** A token with its row, of a user of its own unless one is given. */
   const login = async (options: MintOptions = {}): Promise<MintedToken> => {
-    const [userId = 1] = options.userId === undefined ? await createUsers(database.url, 1) : [options.userId];
+    const userId = options.userId ?? (await newUser());
     const token = mintRefresh({ userId, ...options });
-    await insertOutstanding(database.url, [token]);
+    await query(
+      `INSERT INTO token_blacklist_outstandingtoken (token, created_at, expires_at, user_id, jti)
+       VALUES ($1, to_timestamp($2), to_timestamp($3), $4, $5)`,
+      [token.token, token.iatSeconds, token.expSeconds, userId, token.jti],
+    );
     return token;
   };
+  const newUser = async (): Promise<number> =>
+    (await query<{ id: number }>('INSERT INTO auth_user (is_active) VALUES (true) RETURNING id'))[0]!.id;
+  const query = async <Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> =>
+    (await pool.query<Row>(text, values)).rows;
   const rows = (jti: string) =>
     query<{
       id: string;
@@ -56,7 +62,6 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
       token: string;
       expires: number;
     }>(
-      database.url,
       `SELECT o.id, o.token, o.user_id, extract(epoch FROM o.expires_at)::int AS expires,
               (extract(epoch FROM o.created_at) * 1000000)::bigint AS created_us,
               (extract(epoch FROM b.blacklisted_at) * 1000000)::bigint AS blacklisted_us
@@ -121,10 +126,9 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
       const first = rotated(await service.refresh((await login()).token));
       const [known] = await rows(first.jti);
       // The restore: the row is gone, and its id belongs to somebody else's token.
-      await query(database.url, `DELETE FROM token_blacklist_outstandingtoken WHERE id = $1`, [known!.id]);
+      await query(`DELETE FROM token_blacklist_outstandingtoken WHERE id = $1`, [known!.id]);
       const other = mintRefresh({ userId: userIds[1]! });
       await query(
-        database.url,
         `INSERT INTO token_blacklist_outstandingtoken (id, token, created_at, expires_at, user_id, jti)
          VALUES ($1, $2, now(), now() + interval '1 hour', $3, $4)`,
         [known!.id, other.token, userIds[1], other.jti],
@@ -139,7 +143,6 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
       for (let step = 0; step < 50; step++) {
         const pair = rotated(await service.refresh(token));
         const [clock] = await query<{ us: string }>(
-          database.url,
           'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us',
         );
         expect(pair.claimedAtUs).toBeLessThan(Number(clock!.us));
@@ -267,7 +270,7 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
     it('or deactivated keeps the token unspent', async () => {
       const { service } = await start();
       const old = await login();
-      await query(database.url, 'UPDATE auth_user SET is_active = false WHERE id = $1', [old.userId]);
+      await query('UPDATE auth_user SET is_active = false WHERE id = $1', [old.userId]);
       expect(await service.refresh(old.token)).toEqual({ kind: 'inactive' });
       expect(await rows(old.jti)).toMatchObject([{ blacklisted_us: null }]);
     });
@@ -284,7 +287,6 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
   describe('reuse', () => {
     const age = (jti: string, seconds: number) =>
       query(
-        database.url,
         `WITH old AS (SELECT id FROM token_blacklist_outstandingtoken WHERE jti = $1),
               spent AS (UPDATE token_blacklist_blacklistedtoken SET blacklisted_at = blacklisted_at - $2 * interval '1 s'
                          WHERE token_id = (SELECT id FROM old) RETURNING blacklisted_at + $2 * interval '1 s' AS was)
@@ -336,7 +338,6 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
       await service.refresh(old.token);
       // A restore, or a clean-up that forgets: the blacklist row is gone, the successor is not.
       await query(
-        database.url,
         `DELETE FROM token_blacklist_blacklistedtoken WHERE token_id =
            (SELECT id FROM token_blacklist_outstandingtoken WHERE jti = $1)`,
         [old.jti],
@@ -390,7 +391,6 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
         logout.answered = true;
         await refreshing;
         const [live] = await query<{ n: number }>(
-          database.url,
           `SELECT count(*)::int AS n
              FROM token_blacklist_outstandingtoken o
             WHERE o.user_id = $1
@@ -420,7 +420,6 @@ async function holdBlacklistInsert(
   url: string,
   jti: string,
 ): Promise<{ commit(): Promise<void>; rollback(): Promise<void> }> {
-  const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query('BEGIN');
