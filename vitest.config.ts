@@ -6,7 +6,7 @@ export default defineConfig({
     exclude: ['test/**/*.long.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     // A bound against hanging only; no test measures time with it.
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 120_000,
     // Two cores: more forks than that only make the real services slower for each other.
     pool: 'forks',

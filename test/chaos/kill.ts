@@ -51,8 +51,11 @@ export async function startBattle(adminUrl?: string, args: readonly string[] = [
       return { roots, attempts: load.attempts, rows: await readFinalRows(database.url) };
     },
     close: async () => {
-      await end();
-      await database.drop();
+      try {
+        await end();
+      } finally {
+        await database.drop();
+      }
     },
   };
 }

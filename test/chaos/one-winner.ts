@@ -26,8 +26,11 @@ export async function openArena(args: readonly string[]): Promise<Arena> {
   await migrate(database.url);
   const fleet = await startFleet(SERVERS, { databaseUrl: database.url, args: [...args] });
   const close = async () => {
-    await fleet.stop();
-    await database.drop();
+    try {
+      await fleet.stop();
+    } finally {
+      await database.drop();
+    }
   };
   return { database, fleet, close };
 }

@@ -2,10 +2,8 @@ import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt, FinalRows, TokenPair } from '../chaos/history.js';
 import { query } from './postgres.js';
-import { startServer, type TestServer } from './server.js';
+import { type ServerOptions, startServer, type TestServer } from './server.js';
 import { decodeToken, type MintedToken } from './tokens.js';
-
-type ServerOptions = NonNullable<Parameters<typeof startServer>[0]>;
 
 export interface Fleet {
   /** In the order of their start; a dead one keeps its place until it is replaced. */
@@ -16,7 +14,7 @@ export interface Fleet {
   replace(index: number): Promise<void>;
   /** Throws where a server has ended that nobody ended, with what it said. */
   assertAlive(): void;
-  /** Stops them all in order. */
+  /** Stops them all in order; throws where one does not end with 0, or had ended before. */
   stop(): Promise<void>;
 }
 
@@ -55,6 +53,12 @@ export async function startFleet(size: number, options: ServerOptions): Promise<
     stop: async () => {
       for (const server of servers) expected.add(server);
       await Promise.all(servers.map((server) => server.stop()));
+      for (const server of servers) {
+        const { code, signal } = await server.exited;
+        if (code !== 0)
+          deaths.push(`Server ${server.pid} ended with ${String(signal ?? code)}:\n${server.output()}`);
+      }
+      assertAlive();
     },
   };
 }
