@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +10,7 @@ import { applyMigrations, readMigrationOverview } from '../../src/migrate/index.
 import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
 import { services } from '../support/services.js';
 
-const PGBOUNCER = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
-if (PGBOUNCER === undefined) {
-  console.error('Not found, so its tests are SKIPPED: PgBouncer (apt-get install pgbouncer)');
-}
+const PGBOUNCER = services().pgbouncer;
 
 describe.skipIf(PGBOUNCER === undefined || services().postgres === undefined)(
   'migrate through PgBouncer',

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import pg from 'pg';
@@ -27,6 +27,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     django,
     redis,
     chromium: ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path)),
+    pgbouncer: findPgBouncer(),
     postgresBin,
   };
   const missing = SERVICES.filter((name) => found[name] === undefined || found[name] === false);
@@ -109,6 +110,14 @@ function ping({ hostname, port }: URL): Promise<boolean> {
     socket.on('error', () => end(false));
     socket.on('timeout', () => end(false));
   });
+}
+
+/** Started by root it must become another user, which root of a user namespace may not (`unshare -r`). */
+function findPgBouncer(): string | undefined {
+  const confined =
+    existsSync('/proc/self/setgroups') && readFileSync('/proc/self/setgroups', 'utf8') === 'deny\n';
+  if (process.getuid?.() === 0 && confined) return undefined;
+  return ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 }
 
 async function probeDjango(): Promise<boolean> {

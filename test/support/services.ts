@@ -10,12 +10,20 @@ export interface Services {
   readonly redis: string | undefined;
   /** Path of the browser's binary. */
   readonly chromium: string | undefined;
+  /** Path of PgBouncer, where it can be run. */
+  readonly pgbouncer: string | undefined;
   /** Directory of `initdb` and `postgres`, where they can be run as a user that is not root; see `startCluster()`. */
   readonly postgresBin: string | undefined;
 }
 
 /** What a run with `REQUIRE_ALL=1` may not lack. Chromium joins the list with the first test that needs it. */
-export const REQUIRED_SERVICES: readonly (keyof Services)[] = ['postgres', 'django', 'redis', 'postgresBin'];
+export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
+  'postgres',
+  'django',
+  'redis',
+  'postgresBin',
+  'pgbouncer',
+];
 
 /** What a skip tells the reader to do about it. */
 export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
@@ -25,6 +33,7 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
     'Django with simplejwt: apt-get install python3-djangorestframework-simplejwt python3-psycopg2 gunicorn',
   redis: 'Redis: apt-get install redis-server and start it, or set TEST_REDIS_URL',
   chromium: 'Chromium: apt-get install chromium',
+  pgbouncer: 'PgBouncer that can be run here: apt-get install pgbouncer',
   postgresBin:
     'PostgreSQL server binaries that can be run as another user than root: apt-get install postgresql',
 };
@@ -42,6 +51,7 @@ export function services(): Services {
     django: found.django ?? false,
     redis: found.redis,
     chromium: found.chromium,
+    pgbouncer: found.pgbouncer,
     postgresBin: found.postgresBin,
   };
 }
