@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { removeMigrations } from '../../src/migrate/index.js';
 import {
+  type Cluster,
   createSimplejwtTables,
   type FreshDatabase,
   freshDatabase,
