@@ -23,10 +23,11 @@ const PIECES = {
  */
 export function redactQuery(query: string): string {
   let shown = '';
-  for (let rest = query; rest !== '';) {
+  let rest = query;
+  while (rest !== '' && shown.length <= MAX_LENGTH) {
     const { text, length } = nextPiece(rest);
     if (text === undefined) return shorten(`${shown}'…'`);
-    shown += text;
+    if (text !== ' ' || !/(^| )$/.test(shown)) shown += text;
     rest = rest.slice(length);
   }
   return shorten(shown);
@@ -60,7 +61,7 @@ function blockComment(rest: string): string | undefined {
   return rest;
 }
 
-function shorten(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
+function shorten(shown: string): string {
+  const line = shown.trim();
   return line.length > MAX_LENGTH ? `${line.slice(0, MAX_LENGTH - 1)}…` : line;
 }
