@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startDjango, type Django, type DjangoOptions } from '../support/django.js';
 import { freshDatabase } from '../support/postgres.js';
-import { startServer } from '../support/server.js';
+import { BIN, startServer } from '../support/server.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
 
 /** Django and carelink-tokens on one database. */
@@ -22,21 +21,21 @@ export interface PairOptions extends Omit<DjangoOptions, 'database'> {
 
 export async function startPair({ args = [], ...options }: PairOptions = {}): Promise<Pair> {
   const database = await freshDatabase();
-  const django = await startDjango({ ...options, database: database.url });
-  const server = await startMigrated(database.url, args, options.signingKey);
-  return {
-    database: database.url,
-    django,
-    url: server.url,
-    async close() {
-      await server.stop();
-      await django.stop();
-      await database.drop();
-    },
+  const opened: (() => Promise<void>)[] = [() => database.drop()];
+  const close = async () => {
+    for (const release of opened.splice(0).reverse()) await release();
   };
+  try {
+    const django = await startDjango({ ...options, database: database.url });
+    opened.push(() => django.stop());
+    const server = await startMigrated(database.url, args, options.signingKey);
+    opened.push(() => server.stop());
+    return { database: database.url, django, url: server.url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
-
-const BIN = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
 
 /** The server on tables that are there already, with its own schema made first, as an operator does it. */
 export async function startMigrated(

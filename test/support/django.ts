@@ -54,9 +54,8 @@ export interface Django {
 
 export async function startDjango(options: DjangoOptions): Promise<Django> {
   const env = environment(options);
-  await manage(env, ['migrate', '--verbosity', '0']);
-  if (options.identity === true) await useIdentityColumns(options.database);
   const gunicorn = await startGunicorn(env, options.workers ?? 1, options.threads ?? 8);
+  if (options.identity === true) await useIdentityColumns(options.database);
 
   const call = async <Answer>(path: string, body: object = {}): Promise<Answer> => {
     const response = await fetch(gunicorn.url + path, {

@@ -27,11 +27,11 @@ export interface Gunicorn {
   stop(): Promise<void>;
 }
 
-/** Starts gunicorn on a port of the system's choice; resolves once it listens. */
+/** Starts gunicorn on a port of the system's choice; resolves once the database is migrated and it listens. */
 export async function startGunicorn(env: Env, workers: number, threads: number): Promise<Gunicorn> {
   const args = [
-    ...['-m', 'gunicorn', '--bind', '127.0.0.1:0', '--worker-class', 'gthread'],
-    ...['--workers', String(workers), '--threads', String(threads)],
+    ...['-m', 'gunicorn', '--config', 'gunicorn_conf.py', '--bind', '127.0.0.1:0'],
+    ...['--worker-class', 'gthread', '--workers', String(workers), '--threads', String(threads)],
     // Longer than a client keeps an idle connection, so that it never writes into one that is being closed.
     ...['--keep-alive', '75', '--graceful-timeout', '1', '--worker-tmp-dir', '/dev/shm'],
     'site_under_test.wsgi',
