@@ -66,8 +66,16 @@ async function makePrivate(path: string, warnings: string[]): Promise<void> {
 /** Names by which a data directory is known. */
 const OURS: ReadonlySet<string> = new Set(['pgdata', 'signing-key']);
 
-/** A fresh volume has the first; the second is left of a process that was killed before it made anything. */
-const EMPTY_ENOUGH: ReadonlySet<string> = new Set(['lost+found', 'holder.sock']);
+/**
+ * What may be there before anything of ours is: a fresh volume has the first, the others are of a process that is
+ * just making the directory, or was killed while it did.
+ */
+const EMPTY_ENOUGH: ReadonlySet<string> = new Set([
+  'lost+found',
+  'holder.sock',
+  'lock',
+  'signing-key.unfinished',
+]);
 
 /** Where PGlite keeps its files. */
 export function clusterPath(dataDirectory: string): string {

@@ -38,7 +38,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     listenAt: address.listenAt,
   };
   const url = options.workerUrl ?? new URL('./embedded-worker.js', import.meta.url);
-  const worker = new Worker(url, { workerData, name: 'embedded-postgresql' });
+  // Flags of `node` are for the main thread: some of them (--input-type, --import) would keep a worker from starting.
+  const worker = new Worker(url, { workerData, name: 'embedded-postgresql', execArgv: [] });
   const failed = failureOf(worker);
   // Whoever doesn't ask for it must not be ended by it.
   failed.catch(() => undefined);

@@ -1,0 +1,3 @@
+import { describeKills } from './embedded-kill-suite.js';
+
+describeKills(3);
