@@ -58,6 +58,8 @@ const READ_ONLY_TRANSACTION = '25006'; // a standby, or a primary that was demot
 /** Reads SQLSTATE and fields of an error of `pg`. */
 export function classify(error: unknown): Failure {
   if (error instanceof NotConnectedError) return { kind: 'not_sent' };
+const INVALID_STATEMENT_NAME = '26000';
+const FEATURE_NOT_SUPPORTED = '0A000';
   const sqlState = sqlStateOf(error);
   if (sqlState === undefined || SESSION_ENDED.has(sqlState)) return { kind: 'in_doubt' };
   if (CONTENDED.has(sqlState)) return { kind: 'contended' };
@@ -79,9 +81,26 @@ export function leavesConnectionUsable(error: unknown): boolean {
   return kind === 'contended' || kind === 'reference_gone' || kind === 'refused';
 }
 
+/**
+ * The connection's prepared statement is no longer what it was: the tables were altered under it, or somebody
+ * (a pooler, DISCARD ALL) dropped it. Nothing was run, and on this connection nothing will.
+ */
+export function isStaleStatement(error: unknown): boolean {
+  const sqlState = sqlStateOf(error);
+  if (sqlState === INVALID_STATEMENT_NAME) return true;
+  // "cached plan must not change result type": its text is translated, and its SQLSTATE is that of many others.
+  return (
+    sqlState === FEATURE_NOT_SUPPORTED &&
+    error instanceof Error &&
+    'routine' in error &&
+    error.routine === 'RevalidateCachedQuery'
+  );
+}
+
 /** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are no errors with a severity. */
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return undefined;
+  if (isStaleStatement(error)) return false;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 

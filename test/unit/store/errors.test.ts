@@ -51,3 +51,4 @@ describe('a failed statement', () => {
     expect(leavesConnectionUsable(new Error('Connection terminated unexpectedly'))).toBe(false);
   });
 });
+    expect(['26000', '42P01'].map((code) => leavesConnectionUsable(sqlError(code)))).toEqual([false, true]);
