@@ -38,11 +38,16 @@ const CONTENDED = new Set([
 ]);
 
 const SERVER_DOWN_CLASSES = new Set([
-  '08', // connection exceptions
   '53', // insufficient resources: disk full, out of memory, too many connections
   '57', // operator intervention: statement_timeout, a cancelled statement
   '58', // system errors: I/O
 ]);
+
+/**
+ * Connection exceptions. A server doesn't refuse a statement with these: a pooler says so (PgBouncer: 08P01) when it
+ * lost the server's connection under a statement that was sent.
+ */
+const CONNECTION_EXCEPTION_CLASS = '08';
 
 /** These end a session at any moment: also between the commit and the message that would have told of it. */
 const SESSION_ENDED = new Set([
@@ -53,15 +58,16 @@ const SESSION_ENDED = new Set([
 ]);
 
 const FOREIGN_KEY_VIOLATION = '23503';
+const INVALID_STATEMENT_NAME = '26000';
+const FEATURE_NOT_SUPPORTED = '0A000';
 const READ_ONLY_TRANSACTION = '25006'; // a standby, or a primary that was demoted under us
 
 /** Reads SQLSTATE and fields of an error of `pg`. */
 export function classify(error: unknown): Failure {
   if (error instanceof NotConnectedError) return { kind: 'not_sent' };
-const INVALID_STATEMENT_NAME = '26000';
-const FEATURE_NOT_SUPPORTED = '0A000';
   const sqlState = sqlStateOf(error);
   if (sqlState === undefined || SESSION_ENDED.has(sqlState)) return { kind: 'in_doubt' };
+  if (sqlState.startsWith(CONNECTION_EXCEPTION_CLASS)) return { kind: 'in_doubt' };
   if (CONTENDED.has(sqlState)) return { kind: 'contended' };
   if (SERVER_DOWN_CLASSES.has(sqlState.slice(0, 2)) || sqlState === READ_ONLY_TRANSACTION) {
     return { kind: 'server_down' };
@@ -73,12 +79,6 @@ const FEATURE_NOT_SUPPORTED = '0A000';
     }
   }
   return { kind: 'refused', error };
-}
-
-/** Whether the connection can be used again after this error: only where the server refused and is in step. */
-export function leavesConnectionUsable(error: unknown): boolean {
-  const { kind } = classify(error);
-  return kind === 'contended' || kind === 'reference_gone' || kind === 'refused';
 }
 
 /**
@@ -97,10 +97,16 @@ export function isStaleStatement(error: unknown): boolean {
   );
 }
 
+/** Whether the connection can be used again after this error: only where the server refused and is in step. */
+export function leavesConnectionUsable(error: unknown): boolean {
+  const { kind } = classify(error);
+  if (isStaleStatement(error)) return false;
+  return kind === 'contended' || kind === 'reference_gone' || kind === 'refused';
+}
+
 /** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are no errors with a severity. */
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return undefined;
-  if (isStaleStatement(error)) return false;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
