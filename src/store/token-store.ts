@@ -190,8 +190,7 @@ export class PgTokenStore implements TokenStore {
         arrayLiteral(claims.map((c) => c.token)),
         arrayLiteral(claims.map((c) => c.expiresAtSeconds)),
       );
-    const rows = await this.#options.database.query<ClaimRow>('claim', { name, text, values });
-    return this.#inOrder(rows);
+    return this.#inOrder<ClaimRow>('claim', { name, text, values });
   }
 
   async #readStates(text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
@@ -210,22 +209,28 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(numbers),
       arrayLiteral(candidates),
     ];
-    return this.#inOrder(
-      await this.#options.database.query<StateRow>('lookup', { name: 'read_state', text, values }),
-    );
+    return this.#inOrder<StateRow>('lookup', { name: 'read_state', text, values });
   }
 
   /** Rows come back in any order; each tells its number. Every answer is also a reading of the database's clock. */
-  #inOrder<Row extends { readonly n: number; readonly now_us: string }>(rows: readonly Row[]): Row[] {
+  async #inOrder<
+    Row extends { readonly n: number; readonly now_us: string; readonly ahead?: boolean | null },
+  >(purpose: Purpose, statement: Statement): Promise<Row[]> {
+    const { database, clock, monotonicMs } = this.#options;
+    const sentAtMs = monotonicMs();
+    const rows = await database.query<Row>(purpose, statement);
     const ordered: Row[] = [];
     let latestUs = 0;
     for (const row of rows) {
       ordered[row.n - 1] = row;
       latestUs = Math.max(latestUs, Number(row.now_us));
     }
-    if (latestUs > 0) this.#options.clock.observe(latestUs);
+    let ahead = false;
+    // Where a claim was ahead what was thought of the clock is wrong, by less than the statement took: begin again.
+    if (latestUs > 0) clock.observe(latestUs, ahead ? monotonicMs() : sentAtMs);
     return ordered;
   }
+      ahead ||= row.ahead === true;
 
   #whenReferenceGone(claim: Claim, gone: ReferenceGone): RawClaim | undefined {
     if (gone.column === 'user_id' && claim.userKey === gone.value) {
