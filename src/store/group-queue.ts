@@ -20,8 +20,11 @@ export interface GroupQueueOptions<Item, Result> {
   readonly execute: (items: readonly Item[]) => Promise<readonly Result[]>;
   /** Two items of one key never share a statement. */
   readonly keyOf: (item: Item) => string;
-  /** The result of an item if the failed statement's missing reference is its own. */
-  readonly whenReferenceGone: (item: Item, gone: ReferenceGone) => Result | undefined;
+  /**
+   * The result of an item if the failed statement's missing reference is its own. `alone`: it was the only one in
+   * the statement, so the reference can't be another's.
+   */
+  readonly whenReferenceGone: (item: Item, gone: ReferenceGone, alone: boolean) => Result | undefined;
   /** Statements at the same time; spare ones, for pieces of failed batches, come on top. */
   readonly lanes: number;
   readonly spareLanes: number;
@@ -170,7 +173,7 @@ export class GroupQueue<Item, Result> {
         return;
       case 'reference_gone': {
         const rest = batch.filter((entry) => {
-          const result = this.#options.whenReferenceGone(entry.item, failure);
+          const result = this.#options.whenReferenceGone(entry.item, failure, batch.length === 1);
           if (result !== undefined) entry.resolve({ kind: 'done', result });
           return result === undefined;
         });

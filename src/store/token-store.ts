@@ -73,7 +73,7 @@ export class PgTokenStore implements TokenStore {
       spareLanes: lanes,
       onBatch,
       keyOf: (claim) => claim.jti,
-      whenReferenceGone: (claim, gone) => this.#whenReferenceGone(claim, gone),
+      whenReferenceGone: (claim, gone, alone) => this.#whenReferenceGone(claim, gone, alone),
     };
     const known = claimKnownSql(schema);
     const byJti = claimByJtiSql(schema);
@@ -232,13 +232,14 @@ export class PgTokenStore implements TokenStore {
   }
       ahead ||= row.ahead === true;
 
-  #whenReferenceGone(claim: Claim, gone: ReferenceGone): RawClaim | undefined {
-    if (gone.column === 'user_id' && claim.userKey === gone.value) {
-      this.#goneUsers.set(claim.userKey, true);
+  #whenReferenceGone(claim: Claim, gone: ReferenceGone, alone: boolean): RawClaim | undefined {
+    // Alone, because the user's row may have another key than the one that tokens name.
+    if (gone.column === 'user_id' && (alone || claim.userKey === gone.value)) {
+      if (claim.userKey !== undefined) this.#goneUsers.set(claim.userKey, true);
       return 'user_gone';
     }
-    // Cleanup or Django deleted the old token's row at this moment.
-    return gone.column === 'token_id' && claim.rowId === gone.value ? 'row_gone' : undefined;
+    // Cleanup or Django deleted the old token's row at this moment. One that was looked up by jti is known by being alone.
+    return gone.column === 'token_id' && (alone || claim.rowId === gone.value) ? 'row_gone' : undefined;
   }
 
   /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
