@@ -170,6 +170,7 @@ async function judgeByRows(
     ownClaimAtUs: context.doubtful.claimedAtUs(subject.jti) ?? attempt.ownClaimAtUs,
     overlapped: attempt.overlapped,
     graceUs: context.settings.graceUs,
+    claimWaitUs: context.settings.requestTimeoutMs * 1000,
   });
   const learned: Learned = { spent: subject.jti, successor: undefined };
   switch (judgement.kind) {
