@@ -3,7 +3,7 @@ import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from
 import { judge } from './judge.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { StoreUnavailableError, type Claim, type Claims, type Learned, type TokenState } from './ports.js';
-import { answerReuse } from './revoke.js';
+import { answerReuse, finishRevocation } from './revoke.js';
 
 /**
  * A claim is tried again where its time was ahead of the database's clock, or where the rows changed between a
@@ -186,7 +186,13 @@ async function judgeByRows(
     case 'in_progress':
       return { outcome: IN_PROGRESS, learned };
     case 'reuse':
-      return { outcome: await answerReuse(context, subject, judgement.reuse), learned };
+      // A token that is revoked already accuses nobody again, or an old one could log its user out over and over.
+      return {
+        outcome: state.revoked
+          ? await finishRevocation(context, subject, request.deadlineMs)
+          : await answerReuse(context, subject, judgement.reuse, request.deadlineMs),
+        learned,
+      };
     case 'inactive':
     case 'blacklisted':
       return { outcome: judgement, learned };
@@ -240,6 +246,11 @@ async function pair(
   };
 }
 
+function rememberDoubt(context: RotationContext, { jti, claimedAtUs }: Claim): void {
+  context.doubtful.remember(jti, claimedAtUs);
+  context.emit({ kind: 'claim_in_doubt', resolved: false });
+}
+
 function settleDoubt(context: RotationContext, jti: string): void {
   if (context.doubtful.settle(jti)) context.emit({ kind: 'claim_in_doubt', resolved: true });
 }
@@ -247,11 +258,6 @@ function settleDoubt(context: RotationContext, jti: string): void {
 async function orUnavailable(work: () => Promise<RefreshOutcome>): Promise<RefreshOutcome> {
   try {
     return await work();
-function rememberDoubt(context: RotationContext, { jti, claimedAtUs }: Claim): void {
-  context.doubtful.remember(jti, claimedAtUs);
-  context.emit({ kind: 'claim_in_doubt', resolved: false });
-}
-
   } catch (error) {
     if (error instanceof StoreUnavailableError) return UNAVAILABLE;
     throw error;

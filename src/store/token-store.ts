@@ -155,19 +155,23 @@ export class PgTokenStore implements TokenStore {
   async revokeUser(userKey: string): Promise<number> {
     const mark = { name: 'revoke_before', text: REVOKE_BEFORE_SQL, values: [userKey] };
     await this.#run('revoke', mark);
-    const text = blacklistUserSql(this.#options.schema);
-    let rows = 0;
-    for (;;) {
-      const [counts] = await this.#run<{ live: number; won: number }>('revoke', {
-        name: 'blacklist_user',
-        text,
-        values: [userKey, REVOKE_BATCH],
-      });
-      rows += counts?.won ?? 0;
-      if ((counts?.live ?? 0) === 0) break;
-    }
+    const rows = await this.#blacklistUser(userKey, 'all');
     await this.#run('revoke', mark);
     return rows;
+  }
+
+  finishRevocation(userKey: string): Promise<number> {
+    return this.#blacklistUser(userKey, 'revoked');
+  }
+
+  async #blacklistUser(userKey: string, which: 'all' | 'revoked'): Promise<number> {
+    const text = blacklistUserSql(this.#options.schema, which);
+    const statement = { name: `blacklist_user_${which}`, text, values: [userKey, REVOKE_BATCH] };
+    for (let rows = 0; ;) {
+      const [counts] = await this.#run<{ live: number; won: number }>('revoke', statement);
+      rows += counts?.won ?? 0;
+      if ((counts?.live ?? 0) === 0) return rows;
+    }
   }
 
   async #claimAll(
@@ -221,16 +225,16 @@ export class PgTokenStore implements TokenStore {
     const rows = await database.query<Row>(purpose, statement);
     const ordered: Row[] = [];
     let latestUs = 0;
+    let ahead = false;
     for (const row of rows) {
       ordered[row.n - 1] = row;
       latestUs = Math.max(latestUs, Number(row.now_us));
+      ahead ||= row.ahead === true;
     }
-    let ahead = false;
     // Where a claim was ahead what was thought of the clock is wrong, by less than the statement took: begin again.
     if (latestUs > 0) clock.observe(latestUs, ahead ? monotonicMs() : sentAtMs);
     return ordered;
   }
-      ahead ||= row.ahead === true;
 
   #whenReferenceGone(claim: Claim, gone: ReferenceGone, alone: boolean): RawClaim | undefined {
     // Alone, because the user's row may have another key than the one that tokens name.
