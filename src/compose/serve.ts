@@ -70,7 +70,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
   if (signingKey === undefined) throw new Error('settings without a signing key');
   const codec = await openCodec(settings, signingKey, log);
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
-  const health = (): ReturnType<typeof checkHealth> => checkHealth(database, schema, clock);
+  const health = (): ReturnType<typeof checkHealth> => checkHealth(database, schema, clock, monotonicMs);
   await health();
   const healthTimer = setInterval(() => void health(), HEALTH_EVERY_MS).unref();
   releases.add(() => clearInterval(healthTimer));

@@ -5,6 +5,7 @@ import type { EventSink } from './events.js';
 import type { Refusal } from './outcomes.js';
 import type { Codec, DatabaseClock, TokenCache, TokenStore } from './ports.js';
 import { isRefusal, readSubject } from './claims.js';
+import { StoreUnavailableError } from './ports.js';
 
 export interface RotationSettings {
   readonly names: ClaimNames;
@@ -36,6 +37,31 @@ export interface RotationContext {
 export const RETRY_AFTER_SECONDS = 1;
 
 export const UNAVAILABLE: Refusal = { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS };
+
+/**
+ * The work's result, unless the deadline passes first. A revocation that is given up waiting for goes on, and ends by
+ * itself after a bounded number of tries.
+ *
+ * @throws StoreUnavailableError when the deadline passes
+ */
+export async function before<T>(
+  { monotonicMs }: RotationContext,
+  deadlineMs: number,
+  work: Promise<T>,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new StoreUnavailableError('the deadline passed')),
+      Math.max(0, deadlineMs - monotonicMs()),
+    );
+  });
+  try {
+    return await Promise.race([work, passed]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** Verifies a token of the given type and reads who and what it is, or says why it is refused. */
 export async function identify(

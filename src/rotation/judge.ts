@@ -23,6 +23,8 @@ export interface Presentation {
   /** A claim of this request lost to one that committed while it was running. */
   readonly overlapped: boolean;
   readonly graceUs: number;
+  /** How long a claim may wait for the database: by so much a rotation can be younger than its marker. */
+  readonly claimWaitUs: number;
 }
 
 /**
@@ -51,6 +53,7 @@ export function judge(state: TokenState, presented: Presentation): Judgement {
   }
   const overlapped = presented.overlapped || spentAtUs >= presented.arrivedAtUs;
   if (overlapped && presented.graceUs === 0) return { kind: 'in_progress' };
-  if (ageUs <= Math.max(presented.graceUs, REPEAT_IS_NO_REUSE_US)) return { kind: 'blacklisted' };
+  const tooSoonUs = Math.max(presented.graceUs, REPEAT_IS_NO_REUSE_US) + presented.claimWaitUs;
+  if (ageUs <= tooSoonUs) return { kind: 'blacklisted' };
   return { kind: 'reuse', reuse: 'late' };
 }

@@ -98,6 +98,8 @@ export interface TokenStore {
   blacklistRows(ids: readonly string[]): Promise<Set<string>>;
   /** Revokes all that a user holds, tokens without a row included; returns the rows blacklisted. @throws StoreUnavailableError */
   revokeUser(userKey: string): Promise<number>;
+  /** Blacklists the rows that a revocation of this user left behind, and none made after it. @throws StoreUnavailableError */
+  finishRevocation(userKey: string): Promise<number>;
 }
 
 export interface TokenToBlacklist {

@@ -1,5 +1,5 @@
 import type { Subject } from './claims.js';
-import { UNAVAILABLE, type RotationContext } from './context.js';
+import { before, UNAVAILABLE, type RotationContext } from './context.js';
 import type { ReuseKind } from './events.js';
 import type { Refusal } from './outcomes.js';
 import { StoreUnavailableError, type FoundToken } from './ports.js';
@@ -15,9 +15,10 @@ export async function answerReuse(
   context: RotationContext,
   subject: Subject,
   reuse: ReuseKind,
+  deadlineMs: number,
 ): Promise<Refusal> {
   context.emit({ kind: 'reuse', reuse, userKey: subject.userKey });
-  try {
+  return refusedOnce(context, deadlineMs, async () => {
     switch (context.settings.onReuse) {
       case 'reject':
         break;
@@ -28,6 +29,29 @@ export async function answerReuse(
         await revokeUserOf(context, subject, 'reuse', 0);
         break;
     }
+  });
+}
+
+/** A token that was rotated and is revoked: its reuse was answered, but perhaps not to the end (see `refusedOnce`). */
+export async function finishRevocation(
+  context: RotationContext,
+  { userKey }: Subject,
+  deadlineMs: number,
+): Promise<Refusal> {
+  return refusedOnce(context, deadlineMs, async () => {
+    if (userKey !== undefined && context.settings.onReuse === 'revoke-user') {
+      await context.store.finishRevocation(userKey);
+    }
+  });
+}
+
+async function refusedOnce(
+  context: RotationContext,
+  deadlineMs: number,
+  revoked: () => Promise<void>,
+): Promise<Refusal> {
+  try {
+    await before(context, deadlineMs, revoked());
   } catch (error) {
     // Refused, but not yet revoked: 503 makes an honest client repeat, and the repeat revokes.
     if (error instanceof StoreUnavailableError) return UNAVAILABLE;

@@ -3,7 +3,7 @@ import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from
 import { judge } from './judge.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { StoreUnavailableError, type Claim, type Claims, type Learned, type TokenState } from './ports.js';
-import { answerReuse } from './revoke.js';
+import { answerReuse, finishRevocation } from './revoke.js';
 
 /**
  * A claim is tried again where its time was ahead of the database's clock, or where the rows changed between a
@@ -65,9 +65,15 @@ type Hint = Extract<ReturnType<RotationContext['cache']['begin']>, { kind: 'begu
 async function settle(context: RotationContext, request: Request, hint: Hint): Promise<Settled> {
   const { subject } = request;
   let rowId = hint?.state === 'active' ? hint.rowId : undefined;
-  if (hint?.state === 'spent') {
+  const doubtAtUs = context.doubtful.claimedAtUs(subject.jti);
+  if (hint?.state === 'spent' || doubtAtUs !== undefined) {
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
     if (judged !== 'unspent') return judged;
+    // By now the lost statement has run or never will; and a pair as old as it would come with a dead access token.
+    const lostUs = 2 * context.settings.requestTimeoutMs * 1000;
+    if (doubtAtUs !== undefined && request.arrivedAtUs - doubtAtUs > lostUs) {
+      context.doubtful.settle(subject.jti);
+    }
   }
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const pending = await prepare(context, request, rowId);
@@ -88,18 +94,24 @@ async function settle(context: RotationContext, request: Request, hint: Hint): P
       case 'revoked':
         return { outcome: { kind: 'blacklisted' }, learned: undefined };
       case 'unavailable':
-        if (result.sent) {
-          context.doubtful.remember(subject.jti, pending.claim.claimedAtUs);
-          context.emit({ kind: 'claim_in_doubt', resolved: false });
-        }
+        if (result.sent) rememberDoubt(context, pending.claim);
         return { outcome: UNAVAILABLE, learned: undefined };
       case 'ahead':
+        // A claim in doubt would carry its time again, and be ahead again, until a clock that was set back gets there.
+        // It doesn't stand, or the token would be spent.
+        context.doubtful.settle(subject.jti);
         break;
       case 'spent':
       case 'successor_stands': {
         const overlapped = result.kind === 'spent' && result.overlapped;
         const ownClaimAtUs = pending.claim.claimedAtUs;
-        const judged = await judgeByRows(context, request, { overlapped, ownClaimAtUs });
+        const judged = await judgeByRows(context, request, { overlapped, ownClaimAtUs }).catch(
+          (error: unknown) => {
+            // It may be our own claim that stands, sent twice: only the rows tell, and they couldn't be read.
+            rememberDoubt(context, pending.claim);
+            throw error;
+          },
+        );
         if (judged !== 'unspent') return judged;
         break;
       }
@@ -158,6 +170,7 @@ async function judgeByRows(
     ownClaimAtUs: context.doubtful.claimedAtUs(subject.jti) ?? attempt.ownClaimAtUs,
     overlapped: attempt.overlapped,
     graceUs: context.settings.graceUs,
+    claimWaitUs: context.settings.requestTimeoutMs * 1000,
   });
   const learned: Learned = { spent: subject.jti, successor: undefined };
   switch (judgement.kind) {
@@ -173,7 +186,13 @@ async function judgeByRows(
     case 'in_progress':
       return { outcome: IN_PROGRESS, learned };
     case 'reuse':
-      return { outcome: await answerReuse(context, subject, judgement.reuse), learned };
+      // A token that is revoked already accuses nobody again, or an old one could log its user out over and over.
+      return {
+        outcome: state.revoked
+          ? await finishRevocation(context, subject, request.deadlineMs)
+          : await answerReuse(context, subject, judgement.reuse, request.deadlineMs),
+        learned,
+      };
     case 'inactive':
     case 'blacklisted':
       return { outcome: judgement, learned };
@@ -225,6 +244,11 @@ async function pair(
     claimedAtUs,
     replayed: false,
   };
+}
+
+function rememberDoubt(context: RotationContext, { jti, claimedAtUs }: Claim): void {
+  context.doubtful.remember(jti, claimedAtUs);
+  context.emit({ kind: 'claim_in_doubt', resolved: false });
 }
 
 function settleDoubt(context: RotationContext, jti: string): void {

@@ -1,5 +1,5 @@
 import { isRefusal, seconds, type Subject } from './claims.js';
-import { identify, UNAVAILABLE, type RotationContext } from './context.js';
+import { before, identify, UNAVAILABLE, type RotationContext } from './context.js';
 import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import { StoreUnavailableError, type TokenState } from './ports.js';
 import { revokeDescendants } from './revoke.js';
@@ -13,7 +13,10 @@ export function createTokenService(context: RotationContext): TokenService {
   return {
     refresh: (token) => refresh(context, token),
     verify: (token) => orUnavailable(() => verify(context, token)),
-    logout: (token) => orUnavailable(() => logout(context, token)),
+    logout: (token) => {
+      const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
+      return orUnavailable(() => before(context, deadlineMs, logout(context, token)));
+    },
     slide: (token) => orUnavailable(() => slide(context, token)),
   };
 }

@@ -38,11 +38,16 @@ const CONTENDED = new Set([
 ]);
 
 const SERVER_DOWN_CLASSES = new Set([
-  '08', // connection exceptions
   '53', // insufficient resources: disk full, out of memory, too many connections
   '57', // operator intervention: statement_timeout, a cancelled statement
   '58', // system errors: I/O
 ]);
+
+/**
+ * Connection exceptions. A server doesn't refuse a statement with these: a pooler says so (PgBouncer: 08P01) when it
+ * lost the server's connection under a statement that was sent.
+ */
+const CONNECTION_EXCEPTION_CLASS = '08';
 
 /** These end a session at any moment: also between the commit and the message that would have told of it. */
 const SESSION_ENDED = new Set([
@@ -53,6 +58,8 @@ const SESSION_ENDED = new Set([
 ]);
 
 const FOREIGN_KEY_VIOLATION = '23503';
+const INVALID_STATEMENT_NAME = '26000';
+const FEATURE_NOT_SUPPORTED = '0A000';
 const READ_ONLY_TRANSACTION = '25006'; // a standby, or a primary that was demoted under us
 
 /** Reads SQLSTATE and fields of an error of `pg`. */
@@ -60,6 +67,7 @@ export function classify(error: unknown): Failure {
   if (error instanceof NotConnectedError) return { kind: 'not_sent' };
   const sqlState = sqlStateOf(error);
   if (sqlState === undefined || SESSION_ENDED.has(sqlState)) return { kind: 'in_doubt' };
+  if (sqlState.startsWith(CONNECTION_EXCEPTION_CLASS)) return { kind: 'in_doubt' };
   if (CONTENDED.has(sqlState)) return { kind: 'contended' };
   if (SERVER_DOWN_CLASSES.has(sqlState.slice(0, 2)) || sqlState === READ_ONLY_TRANSACTION) {
     return { kind: 'server_down' };
@@ -73,9 +81,26 @@ export function classify(error: unknown): Failure {
   return { kind: 'refused', error };
 }
 
+/**
+ * The connection's prepared statement is no longer what it was: the tables were altered under it, or somebody
+ * (a pooler, DISCARD ALL) dropped it. Nothing was run, and on this connection nothing will.
+ */
+export function isStaleStatement(error: unknown): boolean {
+  const sqlState = sqlStateOf(error);
+  if (sqlState === INVALID_STATEMENT_NAME) return true;
+  // "cached plan must not change result type": its text is translated, and its SQLSTATE is that of many others.
+  return (
+    sqlState === FEATURE_NOT_SUPPORTED &&
+    error instanceof Error &&
+    'routine' in error &&
+    error.routine === 'RevalidateCachedQuery'
+  );
+}
+
 /** Whether the connection can be used again after this error: only where the server refused and is in step. */
 export function leavesConnectionUsable(error: unknown): boolean {
   const { kind } = classify(error);
+  if (isStaleStatement(error)) return false;
   return kind === 'contended' || kind === 'reference_gone' || kind === 'refused';
 }
 

@@ -13,15 +13,19 @@ import { classify, type Failure } from './errors.js';
  *   the spare lanes, so that one locked row holds up nobody but itself.
  * - reference gone: the error names the row; its items are told, the rest goes again.
  *
- * An item whose deadline passes leaves, wherever it is, but never while it is being sent.
+ * An item whose deadline passes leaves, wherever it is. One that is being sent then has a moment more, and is in doubt
+ * after it: a server that froze mustn't hold its request.
  */
 export interface GroupQueueOptions<Item, Result> {
   /** Runs one statement for all; one result an item, in order. Rejects with `pg`'s error. */
   readonly execute: (items: readonly Item[]) => Promise<readonly Result[]>;
   /** Two items of one key never share a statement. */
   readonly keyOf: (item: Item) => string;
-  /** The result of an item if the failed statement's missing reference is its own. */
-  readonly whenReferenceGone: (item: Item, gone: ReferenceGone) => Result | undefined;
+  /**
+   * The result of an item if the failed statement's missing reference is its own. `alone`: it was the only one in
+   * the statement, so the reference can't be another's.
+   */
+  readonly whenReferenceGone: (item: Item, gone: ReferenceGone, alone: boolean) => Result | undefined;
   /** Statements at the same time; spare ones, for pieces of failed batches, come on top. */
   readonly lanes: number;
   readonly spareLanes: number;
@@ -51,6 +55,9 @@ interface Entry<Item, Result> {
 /** How often waiting items are looked through for passed deadlines. */
 const SWEEP_MS = 50;
 
+/** How much longer than its deadline an item that is out may take: most answers that are due come in this time. */
+const ANSWER_MS = 250;
+
 /** A lane that met a dead server rests this long, jittered, doubling up to the bound, so that a restart isn't met by a stampede. */
 const REST_FIRST_MS = 20;
 const REST_MAX_MS = 500;
@@ -59,6 +66,7 @@ export class GroupQueue<Item, Result> {
   readonly #options: GroupQueueOptions<Item, Result>;
   #waiting: Entry<Item, Result>[] = [];
   #pieces: Entry<Item, Result>[][] = [];
+  readonly #out = new Set<Entry<Item, Result>>();
   #busyLanes = 0;
   #busySpareLanes = 0;
   #flushScheduled = false;
@@ -71,7 +79,7 @@ export class GroupQueue<Item, Result> {
   }
 
   submit(item: Item, deadlineMs: number): Promise<Settlement<Result>> {
-    if (this.#waiting.length >= this.#options.maxQueued) {
+    if (this.depth >= this.#options.maxQueued) {
       return Promise.resolve({ kind: 'unavailable', sent: false });
     }
     return new Promise((resolve, reject) => {
@@ -80,7 +88,7 @@ export class GroupQueue<Item, Result> {
     });
   }
 
-  /** Items that wait or are out. */
+  /** Items that wait, for a statement or for another try. */
   get depth(): number {
     return this.#waiting.length + this.#pieces.reduce((sum, piece) => sum + piece.length, 0);
   }
@@ -140,6 +148,7 @@ export class GroupQueue<Item, Result> {
   /** Never rejects: whatever happens is settled with the entries. */
   async #send(batch: Entry<Item, Result>[]): Promise<void> {
     this.#options.onBatch(batch.length);
+    for (const entry of batch) this.#out.add(entry);
     try {
       const results = await this.#options.execute(batch.map((entry) => entry.item));
       this.#failuresInARow = 0;
@@ -151,6 +160,8 @@ export class GroupQueue<Item, Result> {
       }
     } catch (error) {
       this.#recover(batch, classify(error));
+    } finally {
+      for (const entry of batch) this.#out.delete(entry);
     }
   }
 
@@ -170,7 +181,7 @@ export class GroupQueue<Item, Result> {
         return;
       case 'reference_gone': {
         const rest = batch.filter((entry) => {
-          const result = this.#options.whenReferenceGone(entry.item, failure);
+          const result = this.#options.whenReferenceGone(entry.item, failure, batch.length === 1);
           if (result !== undefined) entry.resolve({ kind: 'done', result });
           return result === undefined;
         });
@@ -222,7 +233,11 @@ export class GroupQueue<Item, Result> {
   #dropExpired(): void {
     this.#waiting = this.#alive(this.#waiting);
     this.#pieces = this.#pieces.map((piece) => this.#alive(piece)).filter((piece) => piece.length > 0);
-    if (this.#waiting.length === 0 && this.#busyLanes === 0 && this.#pieces.length === 0) {
+    const answerDueMs = this.#options.monotonicMs() - ANSWER_MS;
+    for (const entry of this.#out) {
+      if (entry.deadlineMs <= answerDueMs) entry.resolve({ kind: 'unavailable', sent: true });
+    }
+    if (this.#waiting.length === 0 && this.#out.size === 0 && this.#pieces.length === 0) {
       clearInterval(this.#sweep);
       this.#sweep = undefined;
     }

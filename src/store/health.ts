@@ -20,15 +20,17 @@ export async function checkHealth(
   database: Database,
   schema: TokenSchema,
   clock: ObservedDatabaseClock,
+  monotonicMs: () => number,
 ): Promise<Health> {
   try {
     const text = healthSql(schema);
+    const sentAtMs = monotonicMs();
     const [row] = await database.query<{ now_us: string; read_only: boolean }>('health', {
       name: 'health',
       text,
     });
     if (row === undefined) return 'tables missing';
-    clock.observe(Number(row.now_us));
+    clock.observe(Number(row.now_us), sentAtMs);
     return row.read_only ? 'read only' : 'ok';
   } catch (error) {
     return classify(error).kind === 'refused' ? 'tables missing' : 'unreachable';

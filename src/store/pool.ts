@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Database, Purpose, Statement } from './database.js';
-import { leavesConnectionUsable, NotConnectedError } from './errors.js';
+import { isStaleStatement, leavesConnectionUsable, NotConnectedError } from './errors.js';
 
 export interface PoolOptions {
   /** A `postgres://` URL, or the parts of the embedded server. */
@@ -79,6 +79,17 @@ export class PgDatabase implements Database {
   }
 
   async query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
+    // Each open connection may hold a stale statement, and is closed when it says so; a new one prepares anew.
+    for (let others = this.usage.open; ; others--) {
+      try {
+        return await this.#queryOnce<Row>(purpose, statement);
+      } catch (error) {
+        if (!isStaleStatement(error) || others <= 0) throw error;
+      }
+    }
+  }
+
+  async #queryOnce<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();

@@ -102,7 +102,10 @@ export const REVOKE_BEFORE_SQL = `
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)`;
 
 /** $1 user key, $2 rows at most; how many live rows were seen, and how many of them this statement blacklisted. */
-export function blacklistUserSql(schema: TokenSchema): string {
+export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'): string {
+  // As with a token without iat, a row without a time is as old as can be.
+  const revoked = `AND (o.created_at IS NULL OR EXISTS (
+           SELECT 1 FROM carelink.revoked_before r WHERE r.user_key = i.user_key AND o.created_at < r.at))`;
   return `
     WITH i AS (SELECT $1::text AS user_key),
     live AS (
@@ -111,6 +114,7 @@ export function blacklistUserSql(schema: TokenSchema): string {
         JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
        WHERE o.expires_at > now()
          AND NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
+         ${which === 'all' ? '' : revoked}
        ORDER BY o.id
        LIMIT $2
     ),

@@ -73,7 +73,7 @@ export class PgTokenStore implements TokenStore {
       spareLanes: lanes,
       onBatch,
       keyOf: (claim) => claim.jti,
-      whenReferenceGone: (claim, gone) => this.#whenReferenceGone(claim, gone),
+      whenReferenceGone: (claim, gone, alone) => this.#whenReferenceGone(claim, gone, alone),
     };
     const known = claimKnownSql(schema);
     const byJti = claimByJtiSql(schema);
@@ -155,19 +155,23 @@ export class PgTokenStore implements TokenStore {
   async revokeUser(userKey: string): Promise<number> {
     const mark = { name: 'revoke_before', text: REVOKE_BEFORE_SQL, values: [userKey] };
     await this.#run('revoke', mark);
-    const text = blacklistUserSql(this.#options.schema);
-    let rows = 0;
-    for (;;) {
-      const [counts] = await this.#run<{ live: number; won: number }>('revoke', {
-        name: 'blacklist_user',
-        text,
-        values: [userKey, REVOKE_BATCH],
-      });
-      rows += counts?.won ?? 0;
-      if ((counts?.live ?? 0) === 0) break;
-    }
+    const rows = await this.#blacklistUser(userKey, 'all');
     await this.#run('revoke', mark);
     return rows;
+  }
+
+  finishRevocation(userKey: string): Promise<number> {
+    return this.#blacklistUser(userKey, 'revoked');
+  }
+
+  async #blacklistUser(userKey: string, which: 'all' | 'revoked'): Promise<number> {
+    const text = blacklistUserSql(this.#options.schema, which);
+    const statement = { name: `blacklist_user_${which}`, text, values: [userKey, REVOKE_BATCH] };
+    for (let rows = 0; ;) {
+      const [counts] = await this.#run<{ live: number; won: number }>('revoke', statement);
+      rows += counts?.won ?? 0;
+      if ((counts?.live ?? 0) === 0) return rows;
+    }
   }
 
   async #claimAll(
@@ -190,8 +194,7 @@ export class PgTokenStore implements TokenStore {
         arrayLiteral(claims.map((c) => c.token)),
         arrayLiteral(claims.map((c) => c.expiresAtSeconds)),
       );
-    const rows = await this.#options.database.query<ClaimRow>('claim', { name, text, values });
-    return this.#inOrder(rows);
+    return this.#inOrder<ClaimRow>('claim', { name, text, values });
   }
 
   async #readStates(text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
@@ -210,30 +213,37 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(numbers),
       arrayLiteral(candidates),
     ];
-    return this.#inOrder(
-      await this.#options.database.query<StateRow>('lookup', { name: 'read_state', text, values }),
-    );
+    return this.#inOrder<StateRow>('lookup', { name: 'read_state', text, values });
   }
 
   /** Rows come back in any order; each tells its number. Every answer is also a reading of the database's clock. */
-  #inOrder<Row extends { readonly n: number; readonly now_us: string }>(rows: readonly Row[]): Row[] {
+  async #inOrder<
+    Row extends { readonly n: number; readonly now_us: string; readonly ahead?: boolean | null },
+  >(purpose: Purpose, statement: Statement): Promise<Row[]> {
+    const { database, clock, monotonicMs } = this.#options;
+    const sentAtMs = monotonicMs();
+    const rows = await database.query<Row>(purpose, statement);
     const ordered: Row[] = [];
     let latestUs = 0;
+    let ahead = false;
     for (const row of rows) {
       ordered[row.n - 1] = row;
       latestUs = Math.max(latestUs, Number(row.now_us));
+      ahead ||= row.ahead === true;
     }
-    if (latestUs > 0) this.#options.clock.observe(latestUs);
+    // Where a claim was ahead what was thought of the clock is wrong, by less than the statement took: begin again.
+    if (latestUs > 0) clock.observe(latestUs, ahead ? monotonicMs() : sentAtMs);
     return ordered;
   }
 
-  #whenReferenceGone(claim: Claim, gone: ReferenceGone): RawClaim | undefined {
-    if (gone.column === 'user_id' && claim.userKey === gone.value) {
-      this.#goneUsers.set(claim.userKey, true);
+  #whenReferenceGone(claim: Claim, gone: ReferenceGone, alone: boolean): RawClaim | undefined {
+    // Alone, because the user's row may have another key than the one that tokens name.
+    if (gone.column === 'user_id' && (alone || claim.userKey === gone.value)) {
+      if (claim.userKey !== undefined) this.#goneUsers.set(claim.userKey, true);
       return 'user_gone';
     }
-    // Cleanup or Django deleted the old token's row at this moment.
-    return gone.column === 'token_id' && claim.rowId === gone.value ? 'row_gone' : undefined;
+    // Cleanup or Django deleted the old token's row at this moment. One that was looked up by jti is known by being alone.
+    return gone.column === 'token_id' && (alone || claim.rowId === gone.value) ? 'row_gone' : undefined;
   }
 
   /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */

@@ -30,8 +30,12 @@ export interface Instance {
 /** A fault of the network or the server, at the seam under all SQL: the statement itself is run for real, or not. */
 export interface Fault {
   readonly purpose: Purpose;
-  /** `answer_lost`: it is run and its answer never comes. `not_sent`: it isn't run. A function: called before it runs. */
-  readonly what: 'answer_lost' | 'not_sent' | (() => Promise<void>);
+  /**
+   * `answer_lost`: it is run and its answer never comes. `sent_in_vain`: the same, but the server never got to run it.
+   * `not_sent`: it isn't run. A function: called before it runs. `answerLateMs`: its answer is on the way so long.
+   */
+  readonly what:
+    'answer_lost' | 'sent_in_vain' | 'not_sent' | (() => Promise<void>) | { readonly answerLateMs: number };
 }
 
 export interface InstanceOptions extends Partial<RotationSettings> {
@@ -113,9 +117,11 @@ function withFaults(database: Database, faults: Fault[]): Database {
       const at = faults.findIndex((fault) => fault.purpose === purpose);
       const what = at < 0 ? undefined : faults.splice(at, 1)[0]?.what;
       if (what === 'not_sent') throw new NotConnectedError('no connection');
+      if (what === 'sent_in_vain') throw new Error('Connection terminated unexpectedly');
       if (typeof what === 'function') await what();
       const rows = await database.query<Row>(purpose, statement);
       if (what === 'answer_lost') throw new Error('Connection terminated unexpectedly');
+      if (typeof what === 'object') await new Promise((resolve) => setTimeout(resolve, what.answerLateMs));
       return rows;
     },
   };

@@ -28,6 +28,7 @@ const presented = (over: Partial<Presentation> = {}): Presentation => ({
   ownClaimAtUs: undefined,
   overlapped: false,
   graceUs: 0,
+  claimWaitUs: 0,
   ...over,
 });
 
@@ -84,6 +85,15 @@ describe('a marked rotation', () => {
     expect(at(REPEAT_IS_NO_REUSE_US + 1, 0)).toBe('reuse');
     expect(at(30 * SECOND, 30 * SECOND)).toBe('blacklisted');
     expect(at(30 * SECOND + 1, 30 * SECOND)).toBe('reuse');
+  });
+});
+
+describe('a claim that waited for the database', () => {
+  it('makes its rotation younger than its marker: a repeat is no reuse for so much longer', () => {
+    const at = (ageUs: number) =>
+      judge(state({ ageUs, used: true }), presented({ claimWaitUs: 5 * SECOND })).kind;
+    expect(at(REPEAT_IS_NO_REUSE_US + 5 * SECOND)).toBe('blacklisted');
+    expect(at(REPEAT_IS_NO_REUSE_US + 5 * SECOND + 1)).toBe('reuse');
   });
 });
 

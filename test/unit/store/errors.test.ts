@@ -15,6 +15,9 @@ describe('a failed statement', () => {
     // Their session may have ended between the commit and the message that would have told of it.
     ['57P01', 'in_doubt'],
     ['57P02', 'in_doubt'],
+    // PgBouncer's words for a server that it lost under a statement.
+    ['08P01', 'in_doubt'],
+    ['08006', 'in_doubt'],
     ['22P05', 'refused'],
     ['42P01', 'refused'],
   ])('with SQLSTATE %s is %s', (code, kind) => {
@@ -48,6 +51,7 @@ describe('a failed statement', () => {
       false,
       false,
     ]);
+    expect(['26000', '42P01'].map((code) => leavesConnectionUsable(sqlError(code)))).toEqual([false, true]);
     expect(leavesConnectionUsable(new Error('Connection terminated unexpectedly'))).toBe(false);
   });
 });

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll } from 'vitest';
+import { applyMigrations } from '../../src/migrate/index.js';
+import type { RefreshOutcome } from '../../src/rotation/outcomes.js';
+import {
+  createSimplejwtTables,
+  createUsers,
+  freshDatabase,
+  query,
+  type FreshDatabase,
+  type TableOptions,
+} from './postgres.js';
+import { startInstance, type Instance, type InstanceOptions } from './rotation.js';
+import { decodeToken, insertOutstanding, mintRefresh, type MintOptions, type MintedToken } from './tokens.js';
+
+export interface RotationWorld {
+  readonly url: string;
+  start(options?: InstanceOptions): Promise<Instance>;
+  /** A token with its row, of a user of its own unless one is given. */
+  login(options?: MintOptions): Promise<MintedToken>;
+  sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
+}
+
+/** A migrated database of the file's own and the instances it starts; all is taken down after the last test. */
+export function rotationWorld(options: TableOptions = {}): RotationWorld {
+  let database: FreshDatabase;
+  const open: Instance[] = [];
+  beforeAll(async () => {
+    database = await freshDatabase();
+    await createSimplejwtTables(database.url, options);
+    await applyMigrations(database.url, { createTables: false });
+  });
+  afterAll(async () => {
+    await Promise.all(open.map((instance) => instance.close()));
+    await database.drop();
+  });
+  return {
+    get url() {
+      return database.url;
+    },
+    async start(instanceOptions) {
+      const instance = await startInstance(database.url, instanceOptions);
+      open.push(instance);
+      return instance;
+    },
+    async login(mint = {}) {
+      const [userId = 1] = mint.userId === undefined ? await createUsers(database.url, 1) : [mint.userId];
+      const token = mintRefresh({ userId, ...mint });
+      await insertOutstanding(database.url, [token]);
+      return token;
+    },
+    sql: (text, values) => query(database.url, text, values),
+  };
+}
+
+/** The pair of a rotation, with the new refresh token's id; throws on any other outcome. */
+export function rotated(outcome: RefreshOutcome) {
+  if (outcome.kind !== 'rotated') throw new Error(`expected a rotation, got ${outcome.kind}`);
+  return { ...outcome, jti: decodeToken(outcome.refresh).claims['jti'] as string };
+}
