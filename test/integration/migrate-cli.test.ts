@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSimplejwtTables, type FreshDatabase, freshDatabase } from '../support/postgres.js';
+import { BIN, cleanEnvironment } from '../support/server.js';
+import { services } from '../support/services.js';
+
+const EXPIRES = 'idx_outstanding_token_expires';
+
+describe.skipIf(services().postgres === undefined)('carelink-tokens migrate', () => {
+  let database: FreshDatabase;
+  beforeEach(async () => {
+    database = await freshDatabase();
+  });
+  afterEach(() => database.drop());
+
+  const start = (...args: string[]): ChildProcess =>
+    spawn(process.execPath, [BIN, 'migrate', ...args, '--database-url', database.url], {
+      env: cleanEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  const run = async (...args: string[]) => {
+    const child = start(...args);
+    const said = { stdout: '', stderr: '' };
+    child.stdout!.on('data', (part) => (said.stdout += String(part)));
+    child.stderr!.on('data', (part) => (said.stderr += String(part)));
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, ...said };
+  };
+
+  it('plans, applies, and tells where all of it stands, with exit codes for scripts', async () => {
+    await createSimplejwtTables(database.url);
+    const plan = await run('plan');
+    expect(plan).toMatchObject({ code: 0, stderr: '' });
+    expect(plan.stdout).toContain('nothing has been changed');
+    expect(plan.stdout).toContain(`build  ${EXPIRES}`);
+    expect(plan.stdout).not.toContain('\u001b');
+
+    const before = await run('status');
+    expect(before.code).toBe(1);
+    expect(before.stdout).toMatch(new RegExp(`^pending  ${EXPIRES} `, 'm'));
+
+    const up = await run();
+    expect(up).toMatchObject({ code: 0, stderr: '' });
+    expect(up.stdout).toMatch(new RegExp(`^applied  ${EXPIRES} \\([\\d,]+ ms\\)$`, 'm'));
+    expect(up.stdout).toMatch(/^covered {2}idx_outstanding_token_jti by \w+_uniq$/m);
+    expect(up.stdout).not.toContain('\u001b');
+
+    const after = await run('status');
+    expect(after.code).toBe(0);
+    expect((await run('plan')).stdout).toContain('Nothing is to be done.');
+  });
+
+  it('prints one document for status and plan with --json, and lines for up and down', async () => {
+    await createSimplejwtTables(database.url);
+    const plan = JSON.parse((await run('plan', '--json')).stdout) as { migrations: { name: string }[] };
+    expect(plan.migrations.find(({ name }) => name === EXPIRES)).toMatchObject({
+      action: 'build',
+      cost: { inserts: 'anywhere' },
+    });
+    for (const action of ['up', 'down']) {
+      const { stdout } = await run(action, '--json');
+      const events = stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { event: string });
+      expect(events.map(({ event }) => event)).toContain('step_finished');
+      expect(events.at(-1)).toMatchObject({ event: 'done', steps: expect.arrayContaining([]) as unknown[] });
+    }
+  });
+
+  it.each([
+    [2, ['sideways'], /migrate does one of up, status, plan, down/],
+    [2, ['plan', EXPIRES], /takes no names/],
+    [2, ['up', 'idx_nonsense'], /There is no migration idx_nonsense/],
+    [4, ['up'], /The database has no table token_blacklist_outstandingtoken/],
+  ])('exits %i for %j', async (code, args, message) => {
+    const failed = await run(...args);
+    expect(failed.code).toBe(code);
+    expect(failed.stderr).toMatch(message);
+    expect(failed.stdout).toBe('');
+  });
+
+  /** A build that waits for somebody's snapshot, and the lines that it has printed. */
+  const waiting = async () => {
+    await createSimplejwtTables(database.url);
+    const holder = new pg.Client({ connectionString: database.url, application_name: 'nightly report' });
+    await holder.connect();
+    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await holder.query("SELECT 'a secret'");
+    const child = start('up', EXPIRES);
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: child.stdout! })) {
+      lines.push(line);
+      if (line.startsWith('waiting')) break;
+    }
+    return { child, holder, lines };
+  };
+
+  it('says who is in the way, exits 5 beside another run, and 130 where it is interrupted', async () => {
+    const { child, holder, lines } = await waiting();
+    try {
+      expect(lines.at(-1)).toMatch(
+        new RegExp(
+          `^waiting  ${EXPIRES} for session \\d+ \\(postgres, nightly report, idle in transaction, .* old\\): SELECT '…'$`,
+        ),
+      );
+      const beside = await run('--max-wait', '0ms');
+      expect(beside.code).toBe(5);
+      expect(beside.stderr).toMatch(/Another carelink-tokens migrate is running/);
+      const closed = once(child, 'close');
+      child.kill('SIGINT');
+      expect((await closed)[0]).toBe(130);
+      const { rows } = await holder.query('SELECT 1 FROM pg_class WHERE relname = $1', [EXPIRES]);
+      expect(rows).toEqual([]);
+    } finally {
+      child.kill('SIGKILL');
+      await holder.end();
+    }
+  });
+});
