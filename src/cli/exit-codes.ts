@@ -1,5 +1,6 @@
 import { CommandError } from '../config/errors.js';
 import { describeError } from '../observe/errors.js';
+import { EmbeddedError } from '../store/embedded-errors.js';
 
 /** What a script may rely on. The help prints it. */
 export const EXIT_CODES = {
@@ -15,24 +16,6 @@ export const EXIT_CODES = {
 
 export type ExitCode = keyof typeof EXIT_CODES;
 
-/**
- * Codes of the rooms' own errors, which know nothing of commands. Their messages are sentences for people, and hold
- * nothing secret; those of other errors may, and are not printed.
- */
-const ROOMS_ERRORS: Readonly<Record<string, ExitCode>> = {
-  DATA_DIRECTORY_IN_USE: 5,
-  DATA_DIRECTORY_UNUSABLE: 2,
-  EMBEDDED_FAILED: 4,
-  LOCK_HELD: 5,
-  TABLES_MISSING: 4,
-  CARELINK_SCHEMA_MISSING: 4,
-  COLUMNS_MISSING: 4,
-  USER_TABLE_MISSING: 4,
-  LOCK_LOST: 1,
-  CONTENDED: 1,
-  MIGRATION_FILE: 1,
-};
-
 export interface Failure {
   readonly exitCode: ExitCode;
   /** For a person: what is wrong, and what to do. One line a problem. */
@@ -42,10 +25,9 @@ export interface Failure {
 /** What an error means for whoever ran the command. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CommandError) return { exitCode: error.exitCode, message: error.message };
-  if (error instanceof Error && 'code' in error) {
-    const exitCode = ROOMS_ERRORS[String(error.code)];
-    if (exitCode !== undefined) return { exitCode, message: error.message };
-  }
+  // Compose has turned what is expected into a CommandError; this one comes later, out of a server that ran.
+  if (error instanceof EmbeddedError) return { exitCode: 4, message: error.message };
+  // Messages of other errors may hold a secret, and are not printed.
   const { error_name, error_code, error_cause, error_stack } = describeError(error);
   const what = [error_name, error_code].filter(Boolean).join(' ');
   const cause = error_cause === undefined ? '' : `, caused by ${error_cause}`;

@@ -1,0 +1,139 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { MIGRATE_OPTIONS } from '../../src/config/migrate-options.js';
+import { variableOf, type Table } from '../../src/config/option.js';
+import { SERVE_OPTIONS } from '../../src/config/serve-options.js';
+import { run } from './run.js';
+
+const ANSI = '\u001b[';
+
+describe('usage', () => {
+  const commands: [string, Table][] = [
+    ['serve', SERVE_OPTIONS],
+    ['migrate', MIGRATE_OPTIONS],
+  ];
+
+  it.each(commands)('%s --help tells the default and the variables of every option', async (name, table) => {
+    const { code, stdout, stderr } = await run([name, '--help']);
+    expect([code, stderr]).toEqual([0, '']);
+    const help = stdout.replace(/\s+/g, ' ');
+    for (const [flag, option] of Object.entries(table)) {
+      if (option.form === 'secret') {
+        expect(help).toContain(`${variableOf(flag)} ${option.help}`);
+        expect(help).not.toContain(`--${flag} `);
+        continue;
+      }
+      expect(help).toContain(` --${flag} `);
+      const fallback = option.defaultText === undefined ? '' : ` (default: ${option.defaultText})`;
+      const variables = [variableOf(flag), ...option.customary].join(', ');
+      expect(help).toContain(`${option.help}${fallback} [${variables}]`);
+    }
+    for (const line of ['2 usage', '5 another runner holds the lock']) expect(help).toContain(line);
+  });
+
+  it('--version prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(await run(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it.each([
+    [[], 'Usage: carelink-tokens'],
+    [['serv'], 'Did you mean serve?'],
+    [['serve', '--prot', '1'], 'Did you mean --port?'],
+    [['serve', '--port'], 'argument missing'],
+    [['serve', 'extra'], 'too many arguments'],
+    [['serve', '--port', 'x', '--leeway', '5'], '--leeway takes a duration of whole seconds from 0s to 1h'],
+    [['serve', '--blacklist', 'async'], 'is not in this version'],
+    [['serve', '--signing-key', 'hunter2'], 'set CARELINK_SIGNING_KEY in the environment'],
+    [['serve', '--database-url', 'postgres://h/d'], 'set CARELINK_SIGNING_KEY, or name its file'],
+    [['migrate', 'sideways'], 'migrate does one of up, status, plan, down, not "sideways"'],
+    [['migrate', '--port', '1'], "unknown option '--port'"],
+    [['migrate', '--log-level', 'loud'], 'one of debug, info, warn, error, silent, not "loud"'],
+  ])('%j ends with 2 and says on stderr what is allowed', async (args, says) => {
+    const { code, stdout, stderr } = await run(args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(says);
+    expect(stderr).not.toContain('hunter2');
+    expect(stderr).not.toMatch(/\n {4}at /);
+  });
+
+  it('all that is wrong is told in one go, of flags and of variables', async () => {
+    const env = { PORT: 'http', CARELINK_ON_REUSE: 'shrug' };
+    const { code, stderr } = await run(['serve', '--user-check', 'maybe'], env);
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n')).toEqual([
+      'error: PORT takes a port from 0 to 65535, not "http".',
+      '       CARELINK_ON_REUSE takes one of reject, revoke-family, revoke-user, not "shrug".',
+      '       --user-check takes one of auto, on, off, not "maybe".',
+    ]);
+  });
+
+  it('there are no escape sequences in pipes, whatever the environment asks for', async () => {
+    for (const env of [{}, { FORCE_COLOR: '1' }, { TERM: 'xterm-256color', COLORTERM: 'truecolor' }]) {
+      for (const args of [['serve', '--help'], ['serve', '--port', 'x'], ['nonsense']]) {
+        const { stdout, stderr } = await run(args, env);
+        expect(stdout + stderr).not.toContain(ANSI);
+      }
+    }
+  });
+
+  const terminal = (env: Record<string, string>) =>
+    spawnSync(
+      'script',
+      ['-qec', `'${process.execPath}' bin/carelink-tokens.js serve --port x`, '/dev/null'],
+      {
+        env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', ...env },
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+  it.skipIf(terminal({}).error !== undefined)('a terminal gets colour, unless NO_COLOR is set', () => {
+    expect(terminal({}).stdout).toContain(`${ANSI}31merror:`);
+    expect(terminal({ NO_COLOR: '1' }).stdout).not.toContain(ANSI);
+    expect(terminal({ NO_COLOR: '1' }).stdout).toContain('error:');
+  });
+
+  it.skipIf(process.platform === 'win32')('a reader that closes the pipe early is no crash', () => {
+    const shell = `'${process.execPath}' bin/carelink-tokens.js serve --help | head -1`;
+    const { stdout, stderr } = spawnSync('sh', ['-c', shell], { encoding: 'utf8' });
+    expect(stdout).toBe('Usage: carelink-tokens serve [options]\n');
+    expect(stderr).toBe('');
+  });
+
+  it('a checkout that is not built says how to build it', () => {
+    const checkout = mkdtempSync(join(tmpdir(), 'carelink-checkout-'));
+    try {
+      cpSync('bin', join(checkout, 'bin'), { recursive: true });
+      writeFileSync(join(checkout, 'package.json'), '{"type":"module"}');
+      const { status, stderr } = spawnSync(process.execPath, [join(checkout, 'bin/carelink-tokens.js')], {
+        encoding: 'utf8',
+      });
+      expect(status).toBe(2);
+      expect(stderr).toContain('npm run build');
+    } finally {
+      rmSync(checkout, { recursive: true });
+    }
+  });
+});
+
+describe('a database that is not there', () => {
+  it.each(['serve', 'migrate'])('ends %s with 4, without its password', async (name) => {
+    const listener = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => listener.once('listening', resolve));
+    const { port } = listener.address() as AddressInfo;
+    await new Promise((resolve) => listener.close(resolve));
+    const env = {
+      DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${port}/app`,
+      CARELINK_SIGNING_KEY: 'a key that is long enough for HS256, really',
+    };
+    const ports = name === 'serve' ? ['--port', '0', '--admin-port', '0'] : [];
+    const { code, stdout, stderr } = await run([name, ...ports], env);
+    expect([code, stdout]).toEqual([4, '']);
+    expect(stderr).toContain(`127.0.0.1:${port}`);
+    expect(stderr).not.toContain('hunter2');
+  });
+});
