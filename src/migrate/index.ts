@@ -27,6 +27,12 @@ export interface ReadOptions {
   readonly directory?: string;
 }
 
+/** As they would be given to applyMigrations. */
+export interface OverviewOptions extends ReadOptions {
+  readonly createTables?: boolean;
+  readonly buildCovered?: boolean;
+}
+
 export interface ChangeOptions extends ReadOptions {
   /** Only these migrations. */
   readonly names?: readonly string[];
@@ -93,13 +99,14 @@ export async function removeMigrations(connection: Connection, options: RemoveOp
  */
 export async function readMigrationOverview(
   connection: Connection,
-  options: ReadOptions & { readonly buildCovered?: boolean } = {},
+  options: OverviewOptions = {},
 ): Promise<Overview> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const session = await openSession(connection, APPLICATION_NAME);
   try {
     const server = await fitServer(session);
-    return await readOverview(session, migrations, server, { buildCovered: options.buildCovered ?? false });
+    const { buildCovered = false, createTables = false } = options;
+    return await readOverview(session, migrations, server, { buildCovered, createTables });
   } finally {
     await session.close();
   }

@@ -64,7 +64,7 @@ export async function readOverview(
   session: Session,
   migrations: readonly Migration[],
   server: ServerFacts,
-  options: PlanOptions,
+  options: PlanOptions & { readonly createTables: boolean },
 ): Promise<Overview> {
   const picture = await readPicture(session, migrations);
   const standings = judgeAll(migrations, picture, options);
@@ -77,7 +77,7 @@ export async function readOverview(
     tables: picture.tables.map((table) => tableOverview(table, picture)),
     migrations: overviews,
     redundant: redundancies(standings, picture),
-    findings: judgeWork(standings, server, picture.tables, around),
+    findings: judgeWork(standings, server, picture.tables, around, options.createTables),
     disk: {
       bytes: sum(costs.map(({ bytes }) => bytes)),
       // One index is built after the other, and each gives its room back.

@@ -6,6 +6,7 @@ import type { Standing } from './plan.js';
 export interface Finding {
   readonly severity: 'refuse' | 'warn';
   readonly code:
+    | 'tables_missing'
     | 'server_version'
     | 'standby'
     | 'not_plain_table'
@@ -91,7 +92,10 @@ export function judgeWork(
   server: ServerFacts,
   tables: readonly TableFacts[],
   around: Surroundings,
+  createTables: boolean,
 ): Finding[] {
+  const missing = judgeMissing(standings, tables, createTables);
+  if (missing.length > 0) return missing;
   const work = standings.filter(({ action }) => action !== 'nothing' && action !== 'leave');
   if (work.length === 0) return [];
   const findings: Finding[] = [];
@@ -111,6 +115,26 @@ export function judgeWork(
   const building = work.filter(({ action, migration }) => action === 'build' && migration.kind === 'index');
   if (building.length > 0) findings.push(...judgeSurroundings(building, around));
   return findings;
+}
+
+/** Without the tables there is nothing to migrate. */
+function judgeMissing(
+  standings: readonly Standing[],
+  tables: readonly TableFacts[],
+  createTables: boolean,
+): Finding[] {
+  for (const { migration, action } of standings) {
+    const missing = migration.tables.filter((name) => !tables.some((table) => table.name === name));
+    if (missing.length === 0) continue;
+    const some = missing.length < migration.tables.length;
+    // All that comes after it is about the tables that it makes.
+    if (migration.kind === 'tables' && action === 'run' && createTables && !some) return [];
+    const message =
+      `The database has no table ${missing.join(', ')}. Run Django's \`manage.py migrate token_blacklist\` on it` +
+      (some ? '.' : ', or, where no Django is in charge, `carelink-tokens migrate --create-tables`.');
+    return [{ severity: 'refuse', code: 'tables_missing', message }];
+  }
+  return [];
 }
 
 export function notOwner({ name, owner }: TableFacts): string {

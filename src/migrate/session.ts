@@ -34,6 +34,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   client_min_messages: 'warning',
+  // A build takes one core and not all of them: live traffic needs the others more than the index is urgent.
+  max_parallel_maintenance_workers: '0',
 };
 
 /**

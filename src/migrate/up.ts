@@ -5,7 +5,7 @@ import { createLedger } from './ledger.js';
 import { verifyLock } from './lock.js';
 import { perform } from './perform.js';
 import { readPicture, subjectsOf, type Picture } from './picture.js';
-import { judge, judgeAll, type PlanOptions, type Standing } from './plan.js';
+import { judge, judgeAll, type PlanOptions } from './plan.js';
 import { judgeWork, type Finding, type ServerFacts } from './preflight.js';
 import type { RunContext } from './run-context.js';
 import { readSurroundings } from './surroundings.js';
@@ -27,9 +27,8 @@ export async function up(
   const chosen = choose(migrations, options.names);
   let picture: Picture | undefined = await readPicture(run.session, migrations);
   const standings = judgeAll(chosen, picture, options);
-  refuseWithoutTables(standings, picture, options.createTables);
   const around = await readSurroundings(run.session, subjectsOf(migrations));
-  heed(run, judgeWork(standings, server, picture.tables, around));
+  heed(run, judgeWork(standings, server, picture.tables, around, options.createTables));
 
   if (standings.some(({ action }) => action !== 'nothing' && action !== 'leave'))
     await createLedger(run.session);
@@ -62,28 +61,11 @@ export function choose(
   return migrations.filter(({ name }) => names.includes(name));
 }
 
-/** Before anything is changed: without the tables there is nothing to migrate. */
-function refuseWithoutTables(
-  standings: readonly Standing[],
-  { tables }: Picture,
-  createTables: boolean,
-): void {
-  for (const { migration, action } of standings) {
-    const missing = migration.tables.filter((name) => !tables.some((table) => table.name === name));
-    if (missing.length === 0) continue;
-    const some = missing.length < migration.tables.length;
-    if (migration.kind === 'tables' && action === 'run' && createTables && !some) return;
-    throw new MigrateError(
-      'TABLES_MISSING',
-      `The database has no table ${missing.join(', ')}. Run Django's \`manage.py migrate token_blacklist\` on it` +
-        (some ? '.' : ', or, where no Django is in charge, `carelink-tokens migrate --create-tables`.'),
-    );
-  }
-}
-
 function heed(run: RunContext, findings: readonly Finding[]): void {
   for (const finding of findings) run.emit({ event: 'finding', finding });
   const refusals = findings.filter(({ severity }) => severity === 'refuse');
+  const missing = refusals.find(({ code }) => code === 'tables_missing');
+  if (missing !== undefined) throw new MigrateError('TABLES_MISSING', missing.message);
   if (refusals.length > 0) {
     throw new MigrateError('UNSAFE', refusals.map(({ message }) => message).join('\n'));
   }

@@ -178,22 +178,38 @@ describe.skipIf(services().postgres === undefined)('migrate beside other transac
     expect((await done).steps).toMatchObject([{ outcome: 'applied' }]);
   });
 
-  it('is refused to who owns not the tables, before anything is changed', async () => {
+  describe('as another role', () => {
     const role = `carelink_${Math.random().toString(36).slice(2)}`;
-    await query(
-      url,
-      `CREATE ROLE ${role} LOGIN; GRANT CREATE ON DATABASE ${new URL(url).pathname.slice(1)} TO ${role}`,
-    );
-    const theirs = new URL(url);
-    theirs.username = role;
-    try {
-      await expect(applyMigrations(theirs.href, { createTables: false })).rejects.toMatchObject({
+    const theirUrl = () => {
+      const theirs = new URL(url);
+      theirs.username = role;
+      return theirs.href;
+    };
+    beforeEach(() => query(url, `CREATE ROLE ${role} LOGIN`));
+    afterEach(() => query(url, `DROP OWNED BY ${role}; DROP ROLE ${role}`));
+
+    it('is refused where it owns not the tables, before anything is changed', async () => {
+      await query(url, `GRANT CREATE ON DATABASE ${new URL(url).pathname.slice(1)} TO ${role}`);
+      await expect(applyMigrations(theirUrl(), { createTables: false })).rejects.toMatchObject({
         code: 'UNSAFE',
         message: expect.stringMatching(/Only the owner of token_blacklist_outstandingtoken/) as string,
       });
       expect(await query(url, "SELECT to_regnamespace('carelink') AS schema")).toEqual([{ schema: null }]);
-    } finally {
-      await query(url, `DROP OWNED BY ${role}; DROP ROLE ${role}`);
-    }
+    });
+
+    it('needs no right to make schemas where the database’s owner has made ours for it', async () => {
+      await query(
+        url,
+        `ALTER TABLE ${OUTSTANDING} OWNER TO ${role};
+         ALTER TABLE token_blacklist_blacklistedtoken OWNER TO ${role};
+         GRANT CREATE ON SCHEMA public TO ${role}`,
+      );
+      await expect(applyMigrations(theirUrl(), { createTables: false })).rejects.toMatchObject({
+        message: expect.stringMatching(/CREATE SCHEMA carelink AUTHORIZATION/) as string,
+      });
+      await query(url, `CREATE SCHEMA carelink AUTHORIZATION ${role}`);
+      const { steps } = await applyMigrations(theirUrl(), { createTables: false });
+      expect(steps.map(({ outcome }) => outcome)).toContain('applied');
+    });
   });
 });

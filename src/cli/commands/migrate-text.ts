@@ -150,7 +150,7 @@ export function eventLine(event: MigrateEvent): string | undefined {
   }
 }
 
-export function stepLine({ name, outcome, coveredBy, detail, durationMs }: Step): string {
+function stepLine({ name, outcome, coveredBy, detail, durationMs }: Step): string {
   const by = coveredBy === undefined ? '' : ` by ${coveredBy}`;
   const took = outcome === 'applied' || outcome === 'removed' ? ` (${number(durationMs)} ms)` : '';
   return `${outcome.padEnd(8)} ${name}${by}${took}${detail === undefined ? '' : `: ${detail}`}`;
@@ -179,7 +179,7 @@ export function progressText(progress: BuildProgress): string {
     .join('  ');
 }
 
-export function blockerText({ pid, user, application, state, ageMs, query }: Blocker): string {
+function blockerText({ pid, user, application, state, ageMs, query }: Blocker): string {
   const known = [user, application, state, ageMs === undefined ? undefined : `${seconds(ageMs)} old`];
   const about = known.filter(Boolean).join(', ');
   return `session ${pid}${about === '' ? '' : ` (${about})`}${query === undefined ? '' : `: ${query}`}`;
@@ -208,7 +208,7 @@ function widest(texts: readonly string[]): number {
 }
 
 /** As pg_size_pretty writes it. */
-export function size(bytes: number): string {
+function size(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;
   let unit = 0;

@@ -46,7 +46,7 @@ async function look(settings: MigrateSettings, output: Output): Promise<ExitCode
   const [{ onMigratedDatabase }, { readMigrationOverview }] = await rooms();
   const { buildCovered, action } = settings;
   const overview = await onMigratedDatabase(settings, (connection) =>
-    readMigrationOverview(connection, { buildCovered }),
+    readMigrationOverview(connection, { buildCovered, createTables: mayCreateTables(settings) }),
   );
   output.document(snakeCased(overview));
   output.say(...(action === 'plan' ? planLines(overview) : statusLines(overview)));
@@ -74,13 +74,18 @@ async function change(settings: MigrateSettings, output: Output): Promise<ExitCo
   }
 }
 
+/** Nobody but this tool is in charge of the embedded database. */
+function mayCreateTables({ createTables, database }: MigrateSettings): boolean {
+  return createTables || database.kind === 'embedded';
+}
+
 async function carryOut(
   settings: MigrateSettings,
   signal: AbortSignal,
   onEvent: (event: MigrateEvent) => void,
 ): Promise<Report> {
   const [{ onMigratedDatabase }, { applyMigrations, removeMigrations }] = await rooms();
-  const { action, names, createTables, buildCovered, dropTables, lockTimeoutMs, maxWaitMs } = settings;
+  const { action, names, buildCovered, dropTables, lockTimeoutMs, maxWaitMs } = settings;
   const options = {
     ...(names.length > 0 ? { names } : {}),
     ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
@@ -94,8 +99,7 @@ async function carryOut(
       : applyMigrations(connection, {
           ...options,
           buildCovered,
-          // Nobody but this tool is in charge of the embedded database.
-          createTables: createTables || settings.database.kind === 'embedded',
+          createTables: mayCreateTables(settings),
         }),
   );
 }
