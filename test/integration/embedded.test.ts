@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gated } from '../../src/store/embedded-address.js';
 import { startEmbedded, type Embedded } from '../../src/store/embedded.js';
-import { openGate } from '../../src/store/embedded-gate.js';
 
 const DIST = new URL('../../dist/store/', import.meta.url);
 const workerUrl = new URL('embedded-worker.js', DIST);
@@ -92,23 +92,24 @@ describe('the embedded PostgreSQL', () => {
   });
 
   it.skipIf(process.platform === 'win32')('is reached through a gate by who has the password', async () => {
-    const { host, port: socket, ...role } = embedded.connection;
-    const gate = await openGate(join(host, `.s.PGSQL.${socket}`), 'right');
-    const through = (password: string) =>
-      new pg.Client({ ...role, host: '127.0.0.1', port: gate.port, password });
+    const { host, port } = embedded.connection;
+    const gate = await gated(join(host, `.s.PGSQL.${port}`));
+    expect(gate.connection.host).toBe('127.0.0.1');
+    const through = (password: string) => new pg.Client({ ...gate.connection, password });
+    const right = gate.connection.password!;
     try {
-      const client = through('right');
+      const client = through(right);
       await client.connect();
       const text = 'x'.repeat(200_000);
       expect((await client.query('SELECT $1::text = $2 AS same', [text, text])).rows).toEqual([
         { same: true },
       ]);
       await client.end();
-      for (const password of ['wrong', '', 'righ', 'rightt']) {
+      for (const password of ['wrong', '', right.slice(1), `${right}0`]) {
         await expect(through(password).connect()).rejects.toThrow(/password/);
       }
     } finally {
-      await gate.close();
+      await gate.release();
     }
   });
 });
