@@ -10,15 +10,19 @@ import { classify, type Failure } from './errors.js';
  * - not sent, server down, in doubt: back to the head of the queue, and the lane rests a moment. Items are
  *   repeatable: a claim that stands already is recognised by its marker.
  * - contended (somebody holds a lock on one of the rows) or refused: the batch is split and its pieces go over
- *   the spare lanes, so that one locked row holds up nobody but itself.
+ *   the spare lanes, without much patience for the lock. What meets it alone waits for it, behind the pieces: so
+ *   locked rows, however many, hold up nobody but themselves.
  * - reference gone: the error names the row; its items are told, the rest goes again.
  *
  * An item whose deadline passes leaves, wherever it is. One that is being sent then has a moment more, and is in doubt
  * after it: a server that froze mustn't hold its request.
  */
 export interface GroupQueueOptions<Item, Result> {
-  /** Runs one statement for all; one result an item, in order. Rejects with `pg`'s error. */
-  readonly execute: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /**
+   * Runs one statement for all; one result an item, in order. Rejects with `pg`'s error. `patience`: `brief` where
+   * some of the items are known to meet a lock, and the others mustn't wait for it.
+   */
+  readonly execute: (items: readonly Item[], patience: Patience) => Promise<readonly Result[]>;
   /** Two items of one key never share a statement. */
   readonly keyOf: (item: Item) => string;
   /**
@@ -36,6 +40,8 @@ export interface GroupQueueOptions<Item, Result> {
   readonly random: () => number;
   readonly onBatch: (size: number) => void;
 }
+
+export type Patience = 'usual' | 'brief';
 
 export type ReferenceGone = Extract<Failure, { kind: 'reference_gone' }>;
 
@@ -66,9 +72,12 @@ export class GroupQueue<Item, Result> {
   readonly #options: GroupQueueOptions<Item, Result>;
   #waiting: Entry<Item, Result>[] = [];
   #pieces: Entry<Item, Result>[][] = [];
+  /** Those that met a lock when they were alone: it is theirs. They wait for it behind all others. */
+  #held: Entry<Item, Result>[] = [];
   readonly #out = new Set<Entry<Item, Result>>();
   #busyLanes = 0;
   #busySpareLanes = 0;
+  #busyWithHeld = 0;
   #flushScheduled = false;
   #failuresInARow = 0;
   #restUntilMs = 0;
@@ -90,7 +99,9 @@ export class GroupQueue<Item, Result> {
 
   /** Items that wait, for a statement or for another try. */
   get depth(): number {
-    return this.#waiting.length + this.#pieces.reduce((sum, piece) => sum + piece.length, 0);
+    return (
+      this.#waiting.length + this.#held.length + this.#pieces.reduce((sum, piece) => sum + piece.length, 0)
+    );
   }
 
   /** Requests read in one turn of the event loop are gathered before the first of them is sent. */
@@ -109,8 +120,20 @@ export class GroupQueue<Item, Result> {
     while (this.#pieces.length > 0 && this.#busySpareLanes < spareLanes) {
       const piece = this.#pieces.shift() ?? [];
       this.#busySpareLanes++;
-      void this.#send(piece).finally(() => {
+      void this.#send(piece, 'brief').finally(() => {
         this.#busySpareLanes--;
+        this.#schedule();
+      });
+    }
+    // One lane is kept for pieces to come: a held item has it for as long as a lock may be waited for.
+    const lanesForHeld = Math.max(1, spareLanes - 1);
+    while (this.#held.length > 0 && this.#busyWithHeld < lanesForHeld && this.#busySpareLanes < spareLanes) {
+      const held = this.#held.splice(0, 1);
+      this.#busySpareLanes++;
+      this.#busyWithHeld++;
+      void this.#send(held, 'usual').finally(() => {
+        this.#busySpareLanes--;
+        this.#busyWithHeld--;
         this.#schedule();
       });
     }
@@ -119,7 +142,7 @@ export class GroupQueue<Item, Result> {
       const batch = this.#takeBatch();
       if (batch.length === 0) break;
       this.#busyLanes++;
-      void this.#send(batch).finally(() => {
+      void this.#send(batch, 'usual').finally(() => {
         this.#busyLanes--;
         this.#schedule();
       });
@@ -146,11 +169,12 @@ export class GroupQueue<Item, Result> {
   }
 
   /** Never rejects: whatever happens is settled with the entries. */
-  async #send(batch: Entry<Item, Result>[]): Promise<void> {
+  async #send(batch: Entry<Item, Result>[], patience: Patience): Promise<void> {
     this.#options.onBatch(batch.length);
     for (const entry of batch) this.#out.add(entry);
     try {
-      const results = await this.#options.execute(batch.map((entry) => entry.item));
+      const items = batch.map((entry) => entry.item);
+      const results = await this.#options.execute(items, patience);
       this.#failuresInARow = 0;
       for (const [index, entry] of batch.entries()) {
         const result = results[index];
@@ -176,7 +200,7 @@ export class GroupQueue<Item, Result> {
         this.#rest(batch);
         return;
       case 'contended':
-        if (batch.length === 1) this.#rest(batch, 'piece');
+        if (batch.length === 1) this.#hold(batch);
         else this.#split(batch);
         return;
       case 'reference_gone': {
@@ -206,19 +230,19 @@ export class GroupQueue<Item, Result> {
     this.#schedule();
   }
 
-  #rest(batch: Entry<Item, Result>[], as: 'batch' | 'piece' = 'batch'): void {
+  #hold(alone: Entry<Item, Result>[]): void {
+    setTimeout(
+      () => {
+        this.#held.push(...alone);
+        this.#schedule();
+      },
+      REST_FIRST_MS * (0.5 + this.#options.random()),
+    );
+  }
+
+  #rest(batch: Entry<Item, Result>[]): void {
     const bound = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** Math.min(this.#failuresInARow, 10));
     const restMs = bound * (0.5 + this.#options.random() / 2);
-    if (as === 'piece') {
-      setTimeout(
-        () => {
-          this.#pieces.push(batch);
-          this.#schedule();
-        },
-        REST_FIRST_MS * (0.5 + this.#options.random()),
-      );
-      return;
-    }
     this.#failuresInARow++;
     this.#restUntilMs = this.#options.monotonicMs() + restMs;
     setTimeout(() => this.#schedule(), restMs + 1);
@@ -233,11 +257,12 @@ export class GroupQueue<Item, Result> {
   #dropExpired(): void {
     this.#waiting = this.#alive(this.#waiting);
     this.#pieces = this.#pieces.map((piece) => this.#alive(piece)).filter((piece) => piece.length > 0);
+    this.#held = this.#alive(this.#held);
     const answerDueMs = this.#options.monotonicMs() - ANSWER_MS;
     for (const entry of this.#out) {
       if (entry.deadlineMs <= answerDueMs) entry.resolve({ kind: 'unavailable', sent: true });
     }
-    if (this.#waiting.length === 0 && this.#out.size === 0 && this.#pieces.length === 0) {
+    if (this.depth === 0 && this.#out.size === 0) {
       clearInterval(this.#sweep);
       this.#sweep = undefined;
     }

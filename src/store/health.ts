@@ -5,14 +5,20 @@ import type { TokenSchema } from './schema.js';
 
 export type Health = 'ok' | 'unreachable' | 'tables missing' | 'read only';
 
-/** Names all that a claim touches, so that a dropped table is noticed by a probe and not by a nurse. */
+/** Names all that a claim touches, the user table included, so that a dropped table or a missing grant is noticed by a probe and not by a nurse. */
 function healthSql(schema: TokenSchema): string {
+  const { users } = schema;
+  const checked =
+    users === undefined
+      ? ''
+      : `LEFT JOIN (SELECT ${users.keyColumn}, ${users.activeColumn} FROM ${users.name} LIMIT 0) u ON true`;
   return `
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us, pg_is_in_recovery() AS read_only
       FROM (SELECT) AS one
       LEFT JOIN (SELECT id FROM ${schema.outstanding} LIMIT 0) o ON true
       LEFT JOIN (SELECT id FROM ${schema.blacklisted} LIMIT 0) b ON true
-      LEFT JOIN (SELECT user_key FROM carelink.revoked_before LIMIT 0) r ON true`;
+      LEFT JOIN (SELECT user_key FROM carelink.revoked_before LIMIT 0) r ON true
+      ${checked}`;
 }
 
 /** Asks the database whether it can do this program's work; the answer is a reading of its clock as well. */

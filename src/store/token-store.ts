@@ -75,15 +75,17 @@ export class PgTokenStore implements TokenStore {
       keyOf: (claim) => claim.jti,
       whenReferenceGone: (claim, gone, alone) => this.#whenReferenceGone(claim, gone, alone),
     };
-    const known = claimKnownSql(schema);
-    const byJti = claimByJtiSql(schema);
+    const known = { usual: claimKnownSql(schema, 'usual'), brief: claimKnownSql(schema, 'brief') };
+    const byJti = { usual: claimByJtiSql(schema, 'usual'), brief: claimByJtiSql(schema, 'brief') };
     this.#known = new GroupQueue({
       ...claims,
-      execute: (items) => this.#claimAll('claim_known', known, items),
+      execute: (items, patience) =>
+        this.#claimAll('claim_known', `claim_known_${patience}`, known[patience], items),
     });
     this.#byJti = new GroupQueue({
       ...claims,
-      execute: (items) => this.#claimAll('claim_by_jti', byJti, items),
+      execute: (items, patience) =>
+        this.#claimAll('claim_by_jti', `claim_by_jti_${patience}`, byJti[patience], items),
     });
     const state = readStateSql(schema);
     this.#states = new GroupQueue({
@@ -175,7 +177,8 @@ export class PgTokenStore implements TokenStore {
   }
 
   async #claimAll(
-    name: 'claim_known' | 'claim_by_jti',
+    how: 'claim_known' | 'claim_by_jti',
+    name: string,
     text: string,
     claims: readonly Claim[],
   ): Promise<RawClaim[]> {
@@ -188,7 +191,7 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(claims.map((c) => c.successor.token)),
       arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds)),
     ];
-    if (name === 'claim_known') values.push(arrayLiteral(claims.map((c) => c.rowId)));
+    if (how === 'claim_known') values.push(arrayLiteral(claims.map((c) => c.rowId)));
     else
       values.push(
         arrayLiteral(claims.map((c) => c.token)),

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
+import { checkHealth } from '../../src/store/health.js';
+import { PgDatabase } from '../../src/store/pool.js';
+import { readSchema } from '../../src/store/schema.js';
+import { rotationWorld } from '../support/rotation-world.js';
+import { services } from '../support/services.js';
+
+describe.skipIf(services().postgres === undefined)('a role with few grants', () => {
+  const world = rotationWorld();
+
+  it('is not healthy while it may not read the user table that every claim reads', async () => {
+    const role = `carelink_poor_${Math.random().toString(36).slice(2)}`;
+    await world.sql(`CREATE ROLE ${role} LOGIN;
+      GRANT USAGE ON SCHEMA carelink TO ${role};
+      GRANT SELECT ON carelink.revoked_before TO ${role};
+      GRANT SELECT, INSERT ON token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken TO ${role}`);
+    const url = new URL(world.url);
+    url.username = role;
+    const database = new PgDatabase({
+      connection: url.href,
+      size: 1,
+      statementTimeoutMs: 5_000,
+      connectTimeoutMs: 3_000,
+      applicationName: 'carelink-tokens test',
+      onStatement: () => undefined,
+      onIdleError: () => undefined,
+    });
+    try {
+      const schema = await readSchema(database, {
+        userCheck: 'auto',
+        userTable: undefined,
+        userIdColumn: 'id',
+        userActiveColumn: 'is_active',
+      });
+      const monotonicMs = () => performance.now();
+      const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
+      expect(await checkHealth(database, schema, clock, monotonicMs)).not.toBe('ok');
+      await world.sql(`GRANT SELECT ON auth_user TO ${role}`);
+      expect(await checkHealth(database, schema, clock, monotonicMs)).toBe('ok');
+    } finally {
+      await database.end();
+      await world.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
+});
