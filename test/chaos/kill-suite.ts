@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { startCluster } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { checkHistory, describeViolation } from './history-checker.js';
@@ -16,11 +16,6 @@ import {
 /** The same kills, a few in the ordinary run and many in the long one. */
 export function describeKills(times: number): void {
   describe(`under load, killed with SIGKILL ${times} times`, () => {
-    const cleanups: (() => Promise<void>)[] = [];
-    afterEach(async () => {
-      for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-    });
-
     it.skipIf(services().postgres === undefined)('the server loses nothing and forks nothing', async () => {
       const battle = await begin();
       await killServers(battle, times);
@@ -32,7 +27,7 @@ export function describeKills(times: number): void {
       'PostgreSQL makes no server lose or fork anything',
       async () => {
         const cluster = await startCluster();
-        cleanups.push(() => cluster.stop());
+        onTestFinished(() => cluster.stop());
         const battle = await begin(cluster.url, ['--request-timeout', `${REQUEST_TIMEOUT_MS}ms`]);
         await killPostgres(battle, cluster, times);
         await judge('PostgreSQL', battle);
@@ -41,7 +36,7 @@ export function describeKills(times: number): void {
 
     async function begin(...args: Parameters<typeof startBattle>): Promise<Battle> {
       const battle = await startBattle(...args);
-      cleanups.push(() => battle.close());
+      onTestFinished(() => battle.close());
       return battle;
     }
 

@@ -109,17 +109,17 @@ describe.skipIf(services().postgres === undefined)('fresh databases', () => {
     }
   });
 
-  it('take 100,000 tokens in bulk, ids in the order of the tokens', async () => {
+  it('take 30,000 tokens in bulk, in several statements, ids in the order of the tokens', async () => {
     const database = await freshDatabase();
     try {
       await createSimplejwtTables(database.url);
       const users = await createUsers(database.url, 100);
-      const tokens = Array.from({ length: 100_000 }, (_, n) =>
+      const tokens = Array.from({ length: 30_000 }, (_, n) =>
         mintRefresh({ userId: users[n % users.length]! }),
       );
       const ids = await insertOutstanding(database.url, tokens);
-      expect(new Set(ids).size).toBe(100_000);
-      const sample = [0, 9_999, 10_000, 99_999];
+      expect(new Set(ids).size).toBe(30_000);
+      const sample = [0, 9_999, 10_000, 29_999];
       const found = await query<{ jti: string }>(
         database.url,
         'SELECT jti FROM token_blacklist_outstandingtoken WHERE id = ANY($1) ORDER BY id',

@@ -1,8 +1,17 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -183,10 +192,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const args = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', ''];
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
   let server: ChildProcess | undefined;
-
-  // SIGQUIT (at once, children too) where the test process itself ends early: an orphan would hold port and memory.
-  const atExit = () => server?.kill('SIGQUIT');
-  process.on('exit', atExit);
+  const watchdog = startWatchdog(directory);
 
   const cluster = {
     url,
@@ -219,7 +225,6 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       server = undefined;
     },
     async stop(): Promise<void> {
-      process.off('exit', atExit);
       if (server !== undefined && server.exitCode === null && server.signalCode === null) {
         const exited = once(server, 'exit');
         // "Fast shutdown" in PostgreSQL's words: sessions are ended, then a checkpoint.
@@ -227,6 +232,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
         await exited;
       }
       server = undefined;
+      closeSync(log);
+      watchdog.kill();
       remove();
     },
   };
@@ -237,6 +244,26 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     throw error;
   }
   return cluster;
+}
+
+/**
+ * Stops the cluster and removes it where the test process is gone without having done so: killed, timed out, crashed.
+ * The end of its standard input tells it, since that comes whatever the end was.
+ */
+function startWatchdog(directory: string): ChildProcess {
+  const script = `
+    cat >/dev/null
+    pid=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT "$pid"
+    while kill -0 "$pid"; do sleep 0.1; done
+    rm -rf "$1"`;
+  // Detached: Ctrl-C reaches the whole group, and this one is needed after that.
+  const watchdog = spawn('sh', ['-c', script, 'sh', directory], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  watchdog.unref();
+  if (watchdog.stdin instanceof Socket) watchdog.stdin.unref();
+  return watchdog;
 }
 
 async function accepts(url: string): Promise<boolean> {
