@@ -23,6 +23,8 @@ export interface Overview {
 export interface TableOverview {
   readonly name: string;
   readonly rows: number;
+  /** False: the number of rows is a guess from the size, and so is all that follows from it. */
+  readonly analysed: boolean;
   readonly bytes: number;
   readonly indexBytes: number;
   /** Every insert adds an entry to each of them. */
@@ -90,7 +92,14 @@ export async function readOverview(
 function tableOverview(table: TableFacts, { indexes }: Picture): TableOverview {
   const { name, bytes, indexBytes } = table;
   const own = indexes.filter((index) => index.table === name);
-  return { name, rows: rowsOf(table), bytes, indexBytes, indexes: own.length };
+  return {
+    name,
+    rows: rowsOf(table),
+    analysed: table.rows !== undefined,
+    bytes,
+    indexBytes,
+    indexes: own.length,
+  };
 }
 
 function overviewOf(standing: Standing, picture: Picture): MigrationOverview {

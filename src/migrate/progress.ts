@@ -31,8 +31,8 @@ export interface BuildProgress {
 
 /** What is carried from one sample to the next. */
 export interface Tracker {
-  readonly first: BuildSample;
-  readonly last: BuildSample;
+  readonly startedMs: number;
+  readonly last: BuildSample | undefined;
   readonly percent: number;
   readonly waitingSinceMs: number | undefined;
   /** All the waiting before the present one. */
@@ -61,29 +61,33 @@ const PHASES: readonly (readonly [name: string, from: number, to: number])[] = [
 /** Below this an estimate of what remains is a guess. */
 const MIN_PERCENT_TO_ESTIMATE = 5;
 
+/** Before the first look. */
+export function startTracking(startedMs: number): Tracker {
+  return { startedMs, last: undefined, percent: 0, waitingSinceMs: undefined, waitedMs: 0 };
+}
+
 /** From what was known and one more look, what is to be told. */
-export function advance(tracker: Tracker | undefined, sample: BuildSample): [Tracker, BuildProgress] {
-  const first = tracker?.first ?? sample;
+export function advance(tracker: Tracker, sample: BuildSample): [Tracker, BuildProgress] {
   const phase = sample.phase ?? WAITING_FOR_LOCK;
-  const percent = Math.max(tracker?.percent ?? 0, percentOf(phase, sample));
+  const percent = Math.max(tracker.percent, percentOf(phase, sample));
   const waiting = phase.startsWith('waiting') || sample.blockers.length > 0;
-  const before = tracker?.waitingSinceMs;
+  const before = tracker.waitingSinceMs;
   const waitingSinceMs = waiting ? (before ?? sample.atMs) : undefined;
-  const waitedMs = (tracker?.waitedMs ?? 0) + (!waiting && before !== undefined ? sample.atMs - before : 0);
+  const waitedMs = tracker.waitedMs + (!waiting && before !== undefined ? sample.atMs - before : 0);
   const waitingMs = waitingSinceMs === undefined ? 0 : sample.atMs - waitingSinceMs;
-  const elapsedMs = sample.atMs - first.atMs;
+  const elapsedMs = sample.atMs - tracker.startedMs;
   const workedMs = elapsedMs - waitedMs - waitingMs;
   const progress = {
     phase,
     percent,
-    ...speedBetween(tracker?.last, sample),
+    ...speedBetween(tracker.last, sample),
     remainingMs:
       waiting || percent < MIN_PERCENT_TO_ESTIMATE ? undefined : (workedMs * (100 - percent)) / percent,
     elapsedMs,
     waitingMs,
     blockers: sample.blockers,
   };
-  return [{ first, last: sample, percent, waitingSinceMs, waitedMs }, progress];
+  return [{ startedMs: tracker.startedMs, last: sample, percent, waitingSinceMs, waitedMs }, progress];
 }
 
 function percentOf(phase: string, sample: BuildSample): number {

@@ -1,6 +1,6 @@
 import { sqlStateOf } from '../store/errors.js';
 import type { Blocker } from './events.js';
-import { advance, type BuildProgress, type BuildSample, type Tracker } from './progress.js';
+import { advance, startTracking, type BuildProgress, type BuildSample } from './progress.js';
 import type { RunContext } from './run-context.js';
 import type { Session } from './session.js';
 import { describeSessions } from './surroundings.js';
@@ -29,7 +29,7 @@ export async function watchBuild(
     await run.watcher.query('SELECT pg_cancel_backend($1)', [pid]);
     return { why, blockers };
   };
-  let tracker: Tracker | undefined;
+  let tracker = startTracking(run.timing.monotonicMs());
   let told = '';
   for (;;) {
     await run.timing.sleep(POLL_MS, wake).catch(() => undefined);

@@ -35,9 +35,9 @@ export function planLines(overview: Overview): string[] {
     '',
     ...table(
       ['table', 'rows', 'size', 'indexes'],
-      tables.map(({ name, rows, bytes, indexes, indexBytes }) => [
+      tables.map(({ name, rows, analysed, bytes, indexes, indexBytes }) => [
         name,
-        `about ${number(rows)}`,
+        analysed ? `about ${number(rows)}` : `perhaps ${number(rows)} (never analysed)`,
         size(bytes),
         `${indexes}, ${size(indexBytes)}`,
       ]),
@@ -87,10 +87,10 @@ function stepLines(migration: Migration): string[] {
 function costLines({ bytes, entryBytes, inserts }: NonNullable<Migration['cost']>): string[] {
   const where =
     inserts === 'at_the_end'
-      ? 'at its end, a page that is in memory anyway'
-      : 'anywhere in it, so that much of it wants to stay in memory';
+      ? 'at the end of the index, on a page that is in memory anyway'
+      : 'at any place in the index, much of which wants to stay in memory';
   return [
-    `costs about ${size(bytes)} of disk, and ${entryBytes} bytes more to write for every new row: ${where}`,
+    `costs about ${size(bytes)} of disk; every new row writes ${entryBytes} bytes more, ${where}`,
     'reads and writes go on while it is built',
   ];
 }

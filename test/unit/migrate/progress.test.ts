@@ -4,7 +4,7 @@ import {
   advance,
   type BuildProgress,
   type BuildSample,
-  type Tracker,
+  startTracking,
 } from '../../../src/migrate/progress.js';
 import { pauseBefore } from '../../../src/migrate/retry.js';
 
@@ -23,7 +23,7 @@ const sample = (more: Partial<BuildSample>): BuildSample => ({
 });
 
 const follow = (samples: readonly BuildSample[]): BuildProgress[] => {
-  let tracker: Tracker | undefined;
+  let tracker = startTracking(0);
   return samples.map((one) => {
     const [next, progress] = advance(tracker, one);
     tracker = next;
@@ -44,6 +44,12 @@ describe('the progress of a build', () => {
       waitingMs: 0,
     });
     expect(second?.remainingMs).toBeCloseTo((2_000 * 77.5) / 22.5);
+  });
+
+  it('is told from the beginning of the build, not from the first look', () => {
+    const [first] = follow([sample({ atMs: 500, blocksTotal: 1000, blocksDone: 500 })]);
+    expect(first).toMatchObject({ elapsedMs: 500, bytesPerSecond: undefined });
+    expect(first?.remainingMs).toBeCloseTo((500 * 77.5) / 22.5);
   });
 
   it('counts the time that it waits apart from the time that it works', () => {
