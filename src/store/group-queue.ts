@@ -64,6 +64,9 @@ const SWEEP_MS = 50;
 /** How much longer than its deadline an item that is out may take: most answers that are due come in this time. */
 const ANSWER_MS = 250;
 
+/** A batch of so many is split into single items: about what the largest batch is split into. */
+const SPLIT_ONE_BY_ONE = 8;
+
 /** A lane that met a dead server rests this long, jittered, doubling up to the bound, so that a restart isn't met by a stampede. */
 const REST_FIRST_MS = 20;
 const REST_MAX_MS = 500;
@@ -221,9 +224,12 @@ export class GroupQueue<Item, Result> {
     }
   }
 
-  /** About √n pieces of √n: the culprit is alone after two or three rounds, the others are through after one. */
+  /**
+   * About √n pieces of √n/2, then one by one: a culprit is alone after two rounds, the others are through after one,
+   * and where culprits are many no third round finds that a pair has one, too.
+   */
   #split(batch: Entry<Item, Result>[]): void {
-    const size = Math.ceil(Math.sqrt(batch.length) / 2);
+    const size = batch.length > SPLIT_ONE_BY_ONE ? Math.ceil(Math.sqrt(batch.length) / 2) : 1;
     for (let start = 0; start < batch.length; start += size) {
       this.#pieces.push(batch.slice(start, start + size));
     }

@@ -9,7 +9,7 @@ describe.skipIf(services().postgres === undefined)('rows that another transactio
   const world = rotationWorld();
 
   it('however many they are, hold up nobody but their own users', async () => {
-    const { service } = await world.start();
+    const { service } = await world.start({ requestTimeoutMs: 8_000 });
     const users = await createUsers(world.url, 300);
     const tokens = users.map((userId) => mintRefresh({ userId }));
     await insertOutstanding(world.url, tokens);
