@@ -38,11 +38,14 @@ const SETTINGS: Readonly<Record<string, string>> = {
   max_parallel_maintenance_workers: '0',
 };
 
-/**
- * A backend in the middle of a statement doesn't notice that its client was killed: it would go on holding the lock
- * of all runners, for hours if it waits for a transaction. Refused by servers on some systems; then it is so.
- */
-const NOTICE_A_DEAD_CLIENT = { name: 'client_connection_check_interval', value: '1s' };
+/** Not every server knows them; then it is as it was. */
+const SETTINGS_OF_SOME_SERVERS: Readonly<Record<string, string>> = {
+  // A backend in the middle of a statement doesn't notice that its client was killed: it would go on holding the lock
+  // of all runners, for hours if it waits for a transaction. Not on every system.
+  client_connection_check_interval: '1s',
+  // Since PostgreSQL 17.
+  transaction_timeout: '0',
+};
 
 /** @throws NotConnectedError */
 export async function openSession(connection: Connection, applicationName: string): Promise<Session> {
@@ -106,7 +109,9 @@ class PgSession implements Session {
       this.#settings.add(name);
     };
     for (const [name, value] of Object.entries(SETTINGS)) await set(name, value);
-    await set(NOTICE_A_DEAD_CLIENT.name, NOTICE_A_DEAD_CLIENT.value).catch(() => undefined);
+    for (const [name, value] of Object.entries(SETTINGS_OF_SOME_SERVERS)) {
+      await set(name, value).catch(() => undefined);
+    }
   }
 
   async close(): Promise<void> {
