@@ -112,8 +112,10 @@ export interface Counts {
   readonly noAnswer: number;
   /** Tokens that got no answer or 503, and then their successor. */
   readonly repeated: number;
-  /** Those of them that had been rotated before they were repeated: the answer was lost, not the request. */
+  /** Those of them that certainly had been rotated before they were repeated: the answer was lost, not the request. */
   readonly resumed: number;
+  /** How far the claims' times were seen to lag behind the clients' clock: what `resumed` leaves room for. */
+  readonly clockLagMs: number;
 }
 
 export function count({ attempts, rows }: History, killedAtMs: readonly number[]): Counts {
@@ -122,14 +124,18 @@ export function count({ attempts, rows }: History, killedAtMs: readonly number[]
   const claimedAtMs = new Map<string, number>();
   const jtiOf = new Map(rows.outstanding.map(({ id, jti }) => [id, jti]));
   for (const { tokenId, blacklistedAtUs } of rows.blacklisted) {
-    claimedAtMs.set(jtiOf.get(tokenId) ?? '', Number(blacklistedAtUs / 1000n));
+    claimedAtMs.set(jtiOf.get(tokenId) ?? '', Number(blacklistedAtUs) / 1000);
   }
-  const tokens = [...groupBy(attempts, ({ jti }) => jti)];
-  const repeated = tokens.filter(([, asked]) => asked.some(isUnclear) && granted(asked).length > 0);
-  const resumed = repeated.filter(([jti, asked]) => {
-    const firstRepeat = Math.min(...granted(asked).map(({ sentAtMs }) => sentAtMs));
-    return (claimedAtMs.get(jti) ?? Infinity) < firstRepeat;
-  });
+  /** How long before its first 200 was even asked for a token was claimed, by the claim's own time. */
+  const leadMs = ([jti, asked]: [string, Attempt[]]) =>
+    Math.min(...granted(asked).map(({ sentAtMs }) => sentAtMs)) - (claimedAtMs.get(jti) ?? Infinity);
+  const answered = [...groupBy(attempts, ({ jti }) => jti)].filter(([, asked]) => granted(asked).length > 0);
+  const repeated = answered.filter(([, asked]) => asked.some(isUnclear));
+  // The servers' clock lags behind ours, so that a claim seems to come before the request that made it. How far it can
+  // lag, tokens tell that were asked for once: theirs was no other's claim. Counted without that, a clock that was
+  // 50 ms late made ten times as many resumptions as there were.
+  const lagMs = Math.max(0, ...answered.filter(([, asked]) => asked.length === 1).map(leadMs));
+  const resumed = repeated.filter((token) => leadMs(token) > lagMs);
   return {
     requests: attempts.length,
     inFlightAtKills: Math.min(...killedAtMs.map((killedAt) => inFlight(attempts, killedAt))),
@@ -140,5 +146,6 @@ export function count({ attempts, rows }: History, killedAtMs: readonly number[]
     noAnswer: withStatus('none'),
     repeated: repeated.length,
     resumed: resumed.length,
+    clockLagMs: Math.round(lagMs),
   };
 }
