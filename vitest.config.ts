@@ -8,9 +8,9 @@ export default defineConfig({
     // A bound against hanging only; no test measures time with it.
     testTimeout: 180_000,
     hookTimeout: 120_000,
-    // Two cores: more forks than that only make the real services slower for each other.
+    // One more than the two cores: much of a test is waiting for a Django or a database to start.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     passWithNoTests: false,
   },
 });

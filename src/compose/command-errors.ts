@@ -23,7 +23,7 @@ const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = 
 };
 const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
   DATA_DIRECTORY_IN_USE: 5,
-  DATA_DIRECTORY_UNUSABLE: 4,
+  DATA_DIRECTORY_UNUSABLE: 2,
 };
 
 /** Errors of the rooms, as what a command ends with. What is not expected stays as it is: it is a bug. */

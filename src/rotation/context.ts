@@ -73,7 +73,10 @@ export async function identify(
   const verdict = await context.codec.verify(token, nowUs);
   if (!verdict.ok) return { kind: 'invalid', reason: verdict.reason };
   const subject = readSubject(verdict.claims, context.settings.names, type);
-  if (isRefusal(subject) || subject.userKey === undefined) return subject;
+  if (isRefusal(subject)) return subject;
+  // No row can have an id that the database can't write: it would fail the whole batch that looks for it.
+  if (!context.store.canHold(subject.jti)) return { kind: 'invalid', reason: 'invalid' };
+  if (subject.userKey === undefined) return subject;
   const userKey = context.store.canonicalUserKey(subject.userKey);
   // Django answers 500 where the user id doesn't fit the column; such a token is of no user of ours.
   if (userKey === undefined) return { kind: 'invalid', reason: 'invalid' };

@@ -84,6 +84,8 @@ export class StoreUnavailableError extends Error {
 }
 
 export interface TokenStore {
+  /** Whether the database's encoding can hold the text. */
+  canHold(text: string): boolean;
   /** The user id in the form the database compares, or undefined where it doesn't fit the column. */
   canonicalUserKey(userKey: string): string | undefined;
   /** Spends the token and records its successor, or tells why not. `deadlineMs` is on `performance.now()`'s scale. */

@@ -1,9 +1,11 @@
 import type { Database } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
-import { classify } from './errors.js';
+import { classify, sqlStateOf } from './errors.js';
 import type { TokenSchema } from './schema.js';
 
-export type Health = 'ok' | 'unreachable' | 'tables missing' | 'read only';
+export type Health = 'ok' | 'unreachable' | 'tables missing' | 'grants missing' | 'read only';
+
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Names all that a claim touches, the user table included, so that a dropped table or a missing grant is noticed by a probe and not by a nurse. */
 function healthSql(schema: TokenSchema): string {
@@ -13,7 +15,13 @@ function healthSql(schema: TokenSchema): string {
       ? ''
       : `LEFT JOIN (SELECT ${users.keyColumn}, ${users.activeColumn} FROM ${users.name} LIMIT 0) u ON true`;
   return `
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us, pg_is_in_recovery() AS read_only
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us, pg_is_in_recovery() AS read_only,
+           (SELECT bool_and(has_table_privilege(t, p)
+                            -- A sequence that is a default wants a grant of its own; that of an IDENTITY doesn't.
+                            AND (a.atthasdef IS NOT TRUE OR has_sequence_privilege(pg_get_serial_sequence(t, 'id'), 'USAGE')))
+              FROM (VALUES ($1, 'INSERT'), ($2, 'INSERT'),
+                           ('carelink.revoked_before', 'INSERT'), ('carelink.revoked_before', 'UPDATE')) AS needed (t, p)
+              LEFT JOIN pg_attribute a ON a.attrelid = t::regclass AND a.attname = 'id') AS may_write
       FROM (SELECT) AS one
       LEFT JOIN (SELECT id FROM ${schema.outstanding} LIMIT 0) o ON true
       LEFT JOIN (SELECT id FROM ${schema.blacklisted} LIMIT 0) b ON true
@@ -31,14 +39,17 @@ export async function checkHealth(
   try {
     const text = healthSql(schema);
     const sentAtMs = monotonicMs();
-    const [row] = await database.query<{ now_us: string; read_only: boolean }>('health', {
+    const [row] = await database.query<{ now_us: string; read_only: boolean; may_write: boolean }>('health', {
       name: 'health',
       text,
+      values: [schema.outstanding, schema.blacklisted],
     });
     if (row === undefined) return 'tables missing';
     clock.observe(Number(row.now_us), sentAtMs);
-    return row.read_only ? 'read only' : 'ok';
+    if (row.read_only) return 'read only';
+    return row.may_write ? 'ok' : 'grants missing';
   } catch (error) {
+    if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) return 'grants missing';
     return classify(error).kind === 'refused' ? 'tables missing' : 'unreachable';
   }
 }

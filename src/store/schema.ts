@@ -14,6 +14,8 @@ export interface TokenSchema {
   readonly users: UserTable | undefined;
   /** The form in which a token's user id is compared and stored. */
   readonly userKeyType: UserKeyType;
+  /** The database's own encoding, as `server_encoding` names it. */
+  readonly encoding: string;
 }
 
 export interface UserTable {
@@ -73,12 +75,16 @@ export async function readSchema(database: Database, options: SchemaOptions): Pr
     );
   }
   const users = options.userCheck === 'off' ? undefined : await readUsers(database, options);
+  const [settings] = await database.query<{ encoding: string }>('lookup', {
+    text: `SELECT current_setting('server_encoding') AS encoding`,
+  });
   return {
     outstanding: outstanding.name,
     blacklisted: blacklisted.name,
     userIdType,
     users,
     userKeyType: userKeyTypeOf(users?.keyType ?? userIdType),
+    encoding: settings?.encoding ?? 'UTF8',
   };
 }
 

@@ -12,6 +12,7 @@ import {
 import { claimByJtiSql, claimKnownSql, type ClaimRow } from './claim-sql.js';
 import type { Database, Purpose, Statement } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
+import { encodable } from './encoding.js';
 import { classify } from './errors.js';
 import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
 import { arrayLiteral } from './quote.js';
@@ -99,8 +100,13 @@ export class PgTokenStore implements TokenStore {
     });
   }
 
+  canHold(text: string): boolean {
+    return encodable(this.#options.schema.encoding, text);
+  }
+
   canonicalUserKey(userKey: string): string | undefined {
-    return canonicalUserKey(this.#options.schema.userKeyType, userKey);
+    const { userKeyType, encoding } = this.#options.schema;
+    return encodable(encoding, userKey) ? canonicalUserKey(userKeyType, userKey) : undefined;
   }
 
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {

@@ -1,3 +1,3 @@
 import { describeKills } from './embedded-kill-suite.js';
 
-describeKills(3);
+describeKills(1);

@@ -3,7 +3,7 @@ import { services } from '../support/services.js';
 import { startPair, type Pair } from './pair.js';
 import { distribution, race, sum, type Round } from './race.js';
 
-const ROUNDS = 40;
+const ROUNDS = 20;
 /** Requests to each side a round. */
 const EACH = 8;
 const ready = services().postgres !== undefined && services().django;

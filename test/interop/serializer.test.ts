@@ -6,7 +6,8 @@ import { decodeToken } from '../support/tokens.js';
 import { blacklist, BLACKLISTED, pairOf, refresh } from './api.js';
 import { distribution, race, sum, type Round } from './race.js';
 
-const ROUNDS = 15;
+/** Stock Django has several winners in nearly every one of them. */
+const ROUNDS = 8;
 const THREADS = 16;
 
 describe.skipIf(!services().postgres || !services().django)(

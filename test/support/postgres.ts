@@ -26,15 +26,18 @@ export interface FreshDatabase {
   drop(): Promise<void>;
 }
 
-/** An empty database on the shared PostgreSQL, or on the one at `adminUrl`. */
+/** An empty database, of the cluster's encoding or another, on the shared PostgreSQL or on the one at `adminUrl`. */
 export async function freshDatabase(
   adminUrl: string | undefined = services().postgres,
+  encoding?: string,
 ): Promise<FreshDatabase> {
   if (adminUrl === undefined)
     throw new Error('No PostgreSQL here: skip with services().postgres === undefined.');
   const name = `carelink_test_${randomBytes(6).toString('hex')}`;
   // Not template1: CREATE DATABASE fails while anybody is connected to its template, and nobody may be to template0.
-  await run(adminUrl, `CREATE DATABASE ${name} TEMPLATE template0`);
+  // The locale of a cluster goes with the encoding of the cluster only; C goes with all.
+  const encoded = encoding === undefined ? '' : `ENCODING '${encoding}' LOCALE 'C'`;
+  await run(adminUrl, `CREATE DATABASE ${name} TEMPLATE template0 ${encoded}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => run(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
