@@ -26,7 +26,7 @@ export async function calibrate(
       gone.then(() => Promise.reject(new Error('the null server ended'))),
     ])) as [number];
     const target = openTarget(new URL(`http://127.0.0.1:${port}/account/token/refresh/`), users);
-    const sessions = Array.from({ length: users }, () => ({ token: NULL_TOKEN }));
+    const sessions = Array.from({ length: users }, (_, lane) => ({ token: NULL_TOKEN, lane }));
     try {
       let best = { perSecond: 0, p50Ms: 0 };
       for (let n = 0; n < BLOCKS; n++) {

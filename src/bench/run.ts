@@ -211,9 +211,9 @@ interface Side {
 
 function openSide({ refreshUrl, tokens, reissue }: BenchTarget): Side {
   return {
-    target: openTarget(refreshUrl, Math.min(tokens.length * 2, MAX_CONNECTIONS)),
+    target: openTarget(refreshUrl, Math.min(tokens.length, MAX_CONNECTIONS)),
     url: refreshUrl,
-    sessions: tokens.map((token) => ({ token })),
+    sessions: tokens.map((token, lane) => ({ token, lane })),
     reissue,
     recording: new Recording(),
     elapsedMs: 0,
@@ -333,8 +333,8 @@ async function seed({ target, sessions, url }: Side): Promise<void> {
   let at = 0;
   const worker = async (): Promise<void> => {
     for (let session = sessions[at++]; session !== undefined; session = sessions[at++]) {
-      const { token } = session;
-      const answer = await new Promise<Answer>((resolve) => target.refresh(token, resolve));
+      const { token, lane } = session;
+      const answer = await new Promise<Answer>((resolve) => target.refresh(token, lane, resolve));
       if (answer.ok) session.token = answer.next;
       else refused.set(answer.kind, (refused.get(answer.kind) ?? 0) + 1);
     }

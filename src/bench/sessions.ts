@@ -4,6 +4,8 @@ import type { Answer, Target } from './target.js';
 
 export interface Session {
   token: string;
+  /** Its connection. */
+  readonly lane: number;
 }
 
 export interface RefreshOptions {
@@ -68,7 +70,8 @@ export function refreshOnce(
     }
     if (left === 0) done(settle(session, next, refusal, copies, recording, options));
   };
-  for (let n = 0; n < copies; n++) target.refresh(token, onAnswer);
+  target.refresh(token, session.lane, onAnswer);
+  for (let n = 1; n < copies; n++) target.refresh(token, undefined, onAnswer);
 }
 
 function settle(
