@@ -1,6 +1,6 @@
 // A refresh endpoint whose delays are known: what bench reports of it can be held against them. Prints {url}. What it
 // really did, a timer being late on a busy machine, is told by GET /: all times from read to answered, in ms.
-//   fixed: 100 ms. bimodal: 9 of 10 take 50 ms, every tenth 500 ms.
+//   fixed: 100 ms. bimodal: 9 of 10 take 100 ms, every tenth 500 ms.
 //   stall N: 5 ms; but once N requests came, all are held for 2 s, as by a database that froze.
 import { createServer } from 'node:http';
 
@@ -27,7 +27,7 @@ const server = createServer((request, response) => {
 
 function delayMs() {
   if (mode === 'fixed') return 100;
-  if (mode === 'bimodal') return count % 10 === 0 ? 500 : 50;
+  if (mode === 'bimodal') return count % 10 === 0 ? 500 : 100;
   return 5;
 }
 
