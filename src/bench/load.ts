@@ -97,13 +97,14 @@ async function openLoop(
   for (const session of sessions) idle.push(session);
   const waiting = new Fifo<number>();
   let [inFlight, alive] = [0, sessions.length];
-  let burst = 0;
+  let onAnswer = (): void => undefined;
   let drained: (() => void) | undefined;
 
   const send = (session: Session, dueMs: number): void => {
     inFlight += 1;
     refreshOnce(target, session, recording, options, dueMs, (how) => {
       inFlight -= 1;
+      onAnswer();
       if (how === 'ended') alive -= 1;
       else if (how === 'failed') setTimeout(() => free(session), PAUSE_MS);
       else free(session);
@@ -116,24 +117,31 @@ async function openLoop(
     else send(session, dueMs);
   };
 
-  for (const offsetMs of schedule(plan.arrivals, plan.ratePerSecond, plan.durationMs, seeded(plan.seed))) {
-    const dueMs = startedMs + offsetMs;
-    for (let early = dueMs - nowMs(); early > 0; early = dueMs - nowMs()) {
-      if (early > SPIN_MS + 1) await sleep(Math.floor(early - SPIN_MS));
-      else await nextTurn();
+  const arrivals = schedule(plan.arrivals, plan.ratePerSecond, plan.durationMs, seeded(plan.seed));
+  let next = nextOf(arrivals);
+  /** Sends what is due; also between two answers, for reading a heap of them takes longer than a request may be late. */
+  const sendDue = (): void => {
+    for (let n = 0; n < BURST && next !== undefined; n++) {
+      const dueMs = startedMs + next;
+      if (dueMs > nowMs() || plan.signal.aborted) return;
+      next = nextOf(arrivals);
+      const session = idle.shift();
+      if (session === undefined) {
+        recording.waitedForSession += 1;
+        waiting.push(dueMs);
+      } else {
+        recording.sendLag.recordMs(nowMs() - dueMs);
+        send(session, dueMs);
+      }
     }
-    if (plan.signal.aborted || alive === 0) break;
-    // A stretch of arrivals that are all due must not keep answers from being read.
-    burst += 1;
-    if (burst % BURST === 0) await nextTurn();
-    const session = idle.shift();
-    if (session === undefined) {
-      recording.waitedForSession += 1;
-      waiting.push(dueMs);
-    } else {
-      recording.sendLag.recordMs(nowMs() - dueMs);
-      send(session, dueMs);
-    }
+  };
+  onAnswer = sendDue;
+  const remaining = (): number => (next === undefined ? 0 : startedMs + next - nowMs());
+  while (next !== undefined && !plan.signal.aborted && alive > 0) {
+    sendDue();
+    const early = remaining();
+    if (early > SPIN_MS + 1) await sleep(Math.floor(early - SPIN_MS));
+    else await nextTurn();
   }
   if (inFlight > 0 || (waiting.length > 0 && alive > 0))
     await new Promise<void>((resolve) => (drained = resolve));
@@ -144,6 +152,11 @@ const BURST = 64;
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
+}
+
+function nextOf(arrivals: Iterator<number, void>): number | undefined {
+  const { done, value } = arrivals.next();
+  return done === true ? undefined : (value ?? undefined);
 }
 
 /** A queue whose head is taken in constant time. */

@@ -42,7 +42,8 @@ export function openTarget(refreshUrl: URL, connections: number): Target {
       dispatcher.dispatch({ path, method: 'POST', headers: HEADERS, body }, new Handler(token, done));
     },
     async close() {
-      await Promise.all([copies, ...clients].map((one) => one?.destroy()));
+      await copies.destroy();
+      for (const client of clients) await client?.destroy();
     },
   };
 }

@@ -22,6 +22,9 @@ const LOAD = [
   '--json',
 ];
 
+/** For the KPI of time: a generator that keeps times spins, and would share the blame. */
+const CLOSED = ['--users', '10', '--duplicates', '0', '--duration', '2s', '--warmup', '0s', '--json'];
+
 interface Row {
   readonly id: string;
   readonly verdict: string;
@@ -44,15 +47,24 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
   const benched = async (broken: Broken, ...more: string[]) => {
     const server = await startBenchServer(cluster.url, broken);
     try {
-      const args = ['bench', server.url, '--admin-url', server.adminUrl, ...LOAD, ...more];
+      const args = [
+        'bench',
+        server.url,
+        '--admin-url',
+        server.adminUrl,
+        ...(broken === 'slow' ? CLOSED : LOAD),
+        ...more,
+      ];
       const { code, stdout, stderr } = await run(args, env);
       const report = JSON.parse(stdout === '' ? '{}' : stdout);
+      const { counts } = (await (await fetch(`${server.adminUrl}/kpis`)).json()) as any;
       const kpis: Row[] = report.kpis ?? [];
       const of = (id: string) => kpis.find((kpi) => kpi.id === id)!;
       return {
         code,
         stderr,
         report,
+        statements: counts.since_start.statements as number,
         of,
         failed: kpis.filter(({ verdict }) => verdict === 'fail').map(({ id }) => id),
       };
@@ -64,28 +76,26 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
   it('conserves: answers at the client are rotations at the server and rows in the database; and counts statements right', async () => {
     const before = await rows();
     await query(cluster.url, 'SELECT pg_stat_statements_reset()');
-    const { report, of, failed } = await benched('nothing', '--duplicates', '0');
+    const { report, of, failed, statements } = await benched('nothing', '--duplicates', '0');
     // Whatever a busy machine makes of the time.
     expect(failed.filter((id) => id !== 'refresh_duration')).toEqual([]);
     expect(of('background')).toMatchObject({ verdict: 'pass', measured: 100 });
-    const { successes, rotated_by_server } = report.counts;
+    const { successes, rotated_by_server } = report.counts as Record<string, number>;
     expect(successes).toBeGreaterThan(150);
     expect(rotated_by_server).toBe(successes);
     // The seeding refreshed each of the 50 sessions once, before counting began.
-    expect((await rows()) - before).toBe(successes + 50);
+    expect((await rows()) - before).toBe(successes! + 50);
     const [counted] = await query<{ calls: number }>(
       cluster.url,
       `SELECT sum(calls)::int AS calls FROM pg_stat_statements
-        WHERE query ~ 'INSERT INTO .*token_blacklist_blacklistedtoken' AND query !~ 'FOR KEY SHARE'`,
+        WHERE query ~ 'token_blacklist' AND query !~ 'FOR KEY SHARE|pg_stat_statements|count\\(\\*\\)|to_regclass'
+          AND query ~ 'unnest'`,
     );
-    // The seeding's statements besides: at most one a token.
-    const statements = of('db_queries').measured! * of('db_queries').samples;
-    const seeding = counted!.calls - statements;
-    expect(seeding).toBeGreaterThan(0);
-    expect(seeding).toBeLessThanOrEqual(50);
+    expect(Math.abs(statements / counted!.calls - 1)).toBeLessThan(0.01);
+    expect(of('db_queries').measured).toBeLessThan(2);
   });
 
-  it.each([
+  it.concurrent.each([
     ['slow', 'refresh_duration', []],
     ['faulty', 'refresh_duration', []],
     ['chatty', 'db_queries', []],
