@@ -156,7 +156,7 @@ function nextTurn(): Promise<void> {
 
 function nextOf(arrivals: Iterator<number, void>): number | undefined {
   const { done, value } = arrivals.next();
-  return done === true ? undefined : (value ?? undefined);
+  return done === true ? undefined : value;
 }
 
 /** A queue whose head is taken in constant time. */

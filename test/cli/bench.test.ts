@@ -57,14 +57,16 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
       ];
       const { code, stdout, stderr } = await run(args, env);
       const report = JSON.parse(stdout === '' ? '{}' : stdout);
-      const { counts } = (await (await fetch(`${server.adminUrl}/kpis`)).json()) as any;
+      const { counts } = (await (await fetch(`${server.adminUrl}/kpis`)).json()) as {
+        counts: { since_start: { statements: number } };
+      };
       const kpis: Row[] = report.kpis ?? [];
       const of = (id: string) => kpis.find((kpi) => kpi.id === id)!;
       return {
         code,
         stderr,
         report,
-        statements: counts.since_start.statements as number,
+        statements: counts.since_start.statements,
         of,
         failed: kpis.filter(({ verdict }) => verdict === 'fail').map(({ id }) => id),
       };
