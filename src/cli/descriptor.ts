@@ -1,12 +1,12 @@
 import type { Table } from '../config/option.js';
 import type { Flags } from '../config/resolve.js';
-import type { SharedSettings } from '../config/settings.js';
+import type { CommonSettings } from '../config/settings.js';
 import type { Source } from '../config/source.js';
 import type { ExitCode } from './exit-codes.js';
 import type { Output } from './output.js';
 
 /** All that main.ts needs to know of a command; it stands beside the command's function. */
-export interface CommandDescriptor<Settings extends SharedSettings> {
+export interface CommandDescriptor<Settings extends CommonSettings> {
   readonly name: string;
   readonly summary: string;
   readonly examples: readonly string[];

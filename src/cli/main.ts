@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import type { SharedSettings } from '../config/settings.js';
+import type { CommonSettings } from '../config/settings.js';
 import { processSource } from '../config/source.js';
+import { benchCommand } from './commands/bench.js';
 import { migrateCommand } from './commands/migrate.js';
 import { serveCommand } from './commands/serve.js';
 import type { CommandDescriptor } from './descriptor.js';
@@ -26,7 +27,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
   const program = new Command('carelink-tokens')
-    .description("Refresh server and migrations for Django + simplejwt's token tables.")
+    .description("Refresh server, migrations and load benchmark for Django + simplejwt's token tables.")
     .version(version(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
@@ -38,6 +39,7 @@ async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   const done = (code: ExitCode): void => void (exitCode = code);
   register(program, serveCommand, done);
   register(program, migrateCommand, done);
+  register(program, benchCommand, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
@@ -52,7 +54,7 @@ async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
-function register<Settings extends SharedSettings>(
+function register<Settings extends CommonSettings>(
   program: Command,
   descriptor: CommandDescriptor<Settings>,
   done: (exitCode: ExitCode) => void,

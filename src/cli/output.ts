@@ -35,6 +35,11 @@ export class Output {
     if (!this.#json && !this.#quiet) this.#out.write(`${lines.join('\n')}\n`);
   }
 
+  /** The one line that is asked for even with --quiet. */
+  verdict(line: string): void {
+    if (!this.#json) this.#out.write(`${line}\n`);
+  }
+
   /** Sets off a part of what is said. */
   strong(text: string): string {
     return this.#out.style('bold', text);

@@ -6,7 +6,7 @@ import { createAdminServer, type Readiness } from '../http/admin.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
 import { createPublicServer } from '../http/server.js';
 import type { Log } from '../observe/log.js';
-import { metricsSink, type MetricsSink } from '../observe/metrics.js';
+import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
@@ -15,6 +15,7 @@ import type { RotationEvent } from '../rotation/events.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { createTokenService } from '../rotation/service.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
+import { countBlacklisted } from '../store/audit.js';
 import { checkHealth } from '../store/health.js';
 import { readSchema, type TokenSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
@@ -60,11 +61,12 @@ export async function startServing(settings: ServeSettings, log: Log): Promise<S
 }
 
 async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack): Promise<Serving> {
-  const metrics = metricsSink();
+  const metrics = observing(monotonicMs);
   const storage = await openStorage(settings, log, metrics, releases);
   const { database } = storage;
   const schema = await readSchema(database, settings.users);
   tellUserCheck(settings, schema, log);
+  metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
 
   const signingKey = settings.keys.signingKey ?? storage.signingKey;
   if (signingKey === undefined) throw new Error('settings without a signing key');
@@ -131,13 +133,19 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
 async function listen(
   settings: ServeSettings,
   service: TokenService,
-  metrics: MetricsSink,
+  metrics: Observing,
   log: Log,
   releases: ReleaseStack,
   readiness: () => Promise<Readiness>,
 ): Promise<{ publicUrl: string; adminUrl: string }> {
   const { http, admin, shutdownTimeoutMs } = settings;
-  const adminServer = createAdminServer({ readiness, metrics, host: admin.host, log });
+  const adminServer = createAdminServer({
+    readiness,
+    metrics,
+    kpis: () => metrics.kpis(),
+    host: admin.host,
+    log,
+  });
   const publicServer = createPublicServer({
     service,
     basePath: http.basePath,
@@ -187,6 +195,7 @@ function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): 
 
 function logEvent(event: RotationEvent, log: Log): void {
   switch (event.kind) {
+    case 'refresh':
     case 'cache_lookup':
       return;
     case 'reuse':

@@ -58,6 +58,18 @@ export function integer(range: { min: number; max: number; what?: string }): Val
   };
 }
 
+export function decimal(range: { min: number; max: number; what: string }): ValueKind<number> {
+  const { min, max, what } = range;
+  return {
+    placeholder: 'number',
+    allowed: `a ${what} from ${min} to ${max}`,
+    parse(text) {
+      const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
+      return value !== undefined && value >= min && value <= max ? value : undefined;
+    },
+  };
+}
+
 /** 0 takes a free port. */
 export const port = integer({ min: 0, max: 65_535, what: 'port' });
 

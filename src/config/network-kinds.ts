@@ -37,3 +37,15 @@ export const postgresUrl: ValueKind<string> = {
     return protocol === 'postgres:' || protocol === 'postgresql:' ? text : undefined;
   },
 };
+
+/** A URL to send requests to, unchanged. One with a password in it would end in reports. */
+export const httpUrl: ValueKind<string> = {
+  placeholder: 'url',
+  allowed: 'a URL such as http://127.0.0.1:8000, without user name and password',
+  parse(text) {
+    if (!URL.canParse(text)) return undefined;
+    const { protocol, username, password } = new URL(text);
+    const http = protocol === 'http:' || protocol === 'https:';
+    return http && username === '' && password === '' ? text : undefined;
+  },
+};

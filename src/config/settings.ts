@@ -4,8 +4,8 @@
  */
 import type { Algorithm, LogLevel, MigrateAction } from './vocabulary.js';
 
-export interface SharedSettings {
-  readonly database: DatabaseSettings;
+/** What every command has. */
+export interface CommonSettings {
   /** One JSON document, or JSON lines, on stdout and nothing else there. */
   readonly json: boolean;
   /** Nothing on stderr but warnings and errors. */
@@ -14,6 +14,10 @@ export interface SharedSettings {
   readonly logLevel: LogLevel;
   /** Sentences for whoever runs the command, of likely mistakes that are no errors. */
   readonly warnings: readonly string[];
+}
+
+export interface SharedSettings extends CommonSettings {
+  readonly database: DatabaseSettings;
 }
 
 export type DatabaseSettings =
@@ -102,4 +106,40 @@ export interface MigrateSettings extends SharedSettings {
   readonly lockTimeoutMs: number;
   /** How long others may be in the way. */
   readonly maxWaitMs: number | undefined;
+}
+
+export interface BenchSettings extends CommonSettings {
+  readonly command: 'bench';
+  /** Of the refresh endpoint. Undefined: a server of its own is started. */
+  readonly url: string | undefined;
+  readonly vs: string | undefined;
+  readonly adminUrl: string | undefined;
+  readonly users: number;
+  readonly durationMs: number;
+  readonly warmupMs: number;
+  readonly mode: 'closed' | 'open';
+  readonly ratePerSecond: number;
+  readonly arrivals: 'poisson' | 'constant';
+  readonly duplicatesPercent: number;
+  readonly tabs: number;
+  readonly seed: number;
+  /** To begin with; undefined: they are minted with the key. */
+  readonly tokens: readonly string[] | undefined;
+  readonly signingKey: string | undefined;
+  readonly firstUserId: number;
+  /** An earlier report: the bench room knows its shape. */
+  readonly baseline: { readonly file: string; readonly report: object } | undefined;
+  /** Absolute paths. */
+  readonly files: {
+    readonly out: string | undefined;
+    readonly hgrm: string | undefined;
+    readonly html: string | undefined;
+  };
+  readonly limits: readonly {
+    readonly name: string;
+    readonly percentile: number | 'mean';
+    readonly maxMs: number;
+  }[];
+  /** For a server of its own: this environment without what is ours in it. */
+  readonly serverEnvironment: Readonly<Record<string, string>>;
 }

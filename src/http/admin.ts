@@ -16,6 +16,8 @@ export interface Readiness {
 export interface AdminServerOptions {
   readiness(): Promise<Readiness>;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  /** What `/kpis` answers. */
+  kpis(): object;
   /** The host the port was configured with: a name of its own that requests may carry. */
   readonly host: string;
   readonly log: Log;
@@ -26,7 +28,7 @@ export interface AdminServer extends HttpServer {
   startDraining(): void;
 }
 
-/** The port for operators: health, readiness, metrics. */
+/** The port for operators: health, readiness, metrics, KPIs. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
   const { metrics, log } = options;
   let draining = false;
@@ -53,6 +55,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ['/healthz', () => HEALTHY],
     ['/readyz', readyz],
     ['/metrics', scrape],
+    ['/kpis', () => json(200, options.kpis() as Record<string, unknown>, 'valid')],
   ]);
 
   const answer = async (page: () => Reply | Promise<Reply>, response: ServerResponse): Promise<void> => {

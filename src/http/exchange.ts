@@ -105,7 +105,9 @@ export class Exchange {
     observe.onRequest(this.#route.name, reply.outcome, Math.round(durationMs * 1000));
     if (log.debugEnabled) {
       const { status, outcome } = reply;
-      log.debug('request', { route: this.#route.name, status, outcome, duration_ms: durationMs });
+      const { name } = this.#route;
+      const event = name === 'refresh' ? `Token refresh took ${durationMs.toFixed(2)} ms` : 'request';
+      log.debug(event, { route: name, status, outcome, duration_ms: durationMs });
     }
   }
 }

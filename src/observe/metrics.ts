@@ -1,10 +1,20 @@
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
+import type { KpiDocument } from './kpi-meter.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
 
 /** The labels of `carelink_db_statements_total`; the store's purposes are these. */
-type StatementPurpose =
-  'claim' | 'lookup' | 'revoke' | 'connect' | 'health' | 'migrate' | 'cleanup' | 'write_behind';
+export type StatementPurpose =
+  | 'claim'
+  | 'lookup'
+  | 'verify'
+  | 'revoke'
+  | 'connect'
+  | 'health'
+  | 'audit'
+  | 'migrate'
+  | 'cleanup'
+  | 'write_behind';
 
 export interface MetricsSink extends RequestObserver {
   readonly onRotationEvent: EventSink;
@@ -28,7 +38,7 @@ const REVOCATION_ENDS: readonly Extract<RotationEvent, { kind: 'revocation' }>['
 ];
 
 /** One registry, what feeds it, and how it is read. Label values come from closed unions only. */
-export function metricsSink(): MetricsSink {
+export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -89,6 +99,8 @@ export function metricsSink(): MetricsSink {
     registers,
   });
 
+  if (kpis !== undefined) registerKpis(registry, kpis);
+
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
   for (const end of REVOCATION_ENDS) revocations.inc({ end }, 0);
@@ -97,6 +109,8 @@ export function metricsSink(): MetricsSink {
 
   const onRotationEvent = (event: RotationEvent): void => {
     switch (event.kind) {
+      case 'refresh':
+        break;
       case 'cache_lookup':
         lookups.inc({ result: event.result });
         break;
@@ -125,4 +139,30 @@ export function metricsSink(): MetricsSink {
     contentType: registry.contentType,
     render: () => registry.metrics(),
   };
+}
+
+/** A KPI that is unmeasured has no series: an alert on it must say what absence means. */
+function registerKpis(registry: Registry, kpis: () => KpiDocument): void {
+  const labelNames = ['kpi', 'window'];
+  const value = new Gauge({
+    name: 'carelink_kpi_value',
+    help: 'The five KPIs in their own units (ms, statements, %), over the last minute, 15 minutes and since start.',
+    labelNames,
+    registers: [registry],
+    collect() {
+      value.reset();
+      holds.reset();
+      for (const { id, window, verdict, value: measured } of kpis().kpis) {
+        if (verdict === 'unmeasured' || measured === null) continue;
+        value.set({ kpi: id, window }, measured);
+        holds.set({ kpi: id, window }, verdict === 'pass' ? 1 : 0);
+      }
+    },
+  });
+  const holds = new Gauge({
+    name: 'carelink_kpi_holds',
+    help: 'Whether a KPI meets its target: 1 or 0.',
+    labelNames,
+    registers: [registry],
+  });
 }

@@ -1,5 +1,18 @@
+import type { RefreshOutcome } from './outcomes.js';
+
 /** What the rotation room reports while it works; metrics and the log listen. No event holds a token. */
 export type RotationEvent =
+  /**
+   * The end of every refresh of a verified token, once. `broken`: it threw. `met`: another refresh of the same token was
+   * in flight. `read`: the state of the token had to be read from the database.
+   */
+  | {
+      readonly kind: 'refresh';
+      readonly jti: string;
+      readonly outcome: RefreshOutcome['kind'] | 'broken';
+      readonly met: boolean;
+      readonly read: boolean;
+    }
   /** Where a verified refresh found the state of its token. */
   | { readonly kind: 'cache_lookup'; readonly result: 'active' | 'spent' | 'unknown' | 'busy' }
   /** A spent token came back later than the grace (or its successor had moved on). */

@@ -19,10 +19,22 @@ export async function refresh(context: RotationContext, token: string): Promise<
   const subject = await identify(context, token, 'refresh', arrivedAtUs);
   if (isRefusal(subject)) return subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  const request: Request = { token, subject, arrivedAtUs, deadlineMs };
+  const request: Request = { token, subject, arrivedAtUs, deadlineMs, trace: { met: false, read: false } };
+  let outcome: RefreshOutcome | undefined;
+  try {
+    outcome = await refreshVerified(context, request);
+    return outcome;
+  } finally {
+    const { met, read } = request.trace;
+    context.emit({ kind: 'refresh', jti: subject.jti, outcome: outcome?.kind ?? 'broken', met, read });
+  }
+}
 
+async function refreshVerified(context: RotationContext, request: Request): Promise<RefreshOutcome> {
+  const { subject, trace } = request;
   const begun = context.cache.begin(subject.jti);
   if (begun.kind === 'busy') {
+    trace.met = true;
     context.emit({ kind: 'cache_lookup', result: 'busy' });
     if (context.settings.graceUs === 0) return IN_PROGRESS;
     await begun.settled;
@@ -47,6 +59,15 @@ interface Request {
   readonly subject: Subject;
   readonly arrivedAtUs: number;
   readonly deadlineMs: number;
+  readonly trace: Trace;
+}
+
+/** What is told of a refresh when it is over. */
+interface Trace {
+  /** It met another refresh of its token in flight: here, or at another instance. */
+  met: boolean;
+  /** The state of its token had to be read from the database: no cache knew it. */
+  read: boolean;
 }
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
@@ -65,6 +86,7 @@ type Hint = Extract<ReturnType<RotationContext['cache']['begin']>, { kind: 'begu
 async function settle(context: RotationContext, request: Request, hint: Hint): Promise<Settled> {
   const { subject } = request;
   let rowId = hint?.state === 'active' ? hint.rowId : undefined;
+  if (rowId === undefined) request.trace.read = true;
   const doubtAtUs = context.doubtful.claimedAtUs(subject.jti);
   if (hint?.state === 'spent' || doubtAtUs !== undefined) {
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
@@ -104,6 +126,7 @@ async function settle(context: RotationContext, request: Request, hint: Hint): P
       case 'spent':
       case 'successor_stands': {
         const overlapped = result.kind === 'spent' && result.overlapped;
+        if (overlapped) request.trace.met = true;
         const ownClaimAtUs = pending.claim.claimedAtUs;
         const judged = await judgeByRows(context, request, { overlapped, ownClaimAtUs }).catch(
           (error: unknown) => {
@@ -184,6 +207,7 @@ async function judgeByRows(
       return { outcome: { ...outcome, replayed: true }, learned };
     }
     case 'in_progress':
+      request.trace.met = true;
       return { outcome: IN_PROGRESS, learned };
     case 'reuse':
       // A token that is revoked already accuses nobody again, or an old one could log its user out over and over.
@@ -205,7 +229,8 @@ async function followInFlight(context: RotationContext, request: Request): Promi
   return judged === 'unspent' ? IN_PROGRESS : judged.outcome;
 }
 
-function readState(context: RotationContext, { subject, deadlineMs }: Request): Promise<TokenState> {
+function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {
+  trace.read = true;
   const { jti, userKey, issuedAtSeconds } = subject;
   const candidates = context.chain.candidatesAfter(jti);
   return context.store.readState({ jti, candidates, userKey, issuedAtSeconds }, deadlineMs);

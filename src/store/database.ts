@@ -1,5 +1,9 @@
-/** What a statement is for: the label of `carelink_db_statements_total`, and what KPI `db_queries` counts by. */
-export type Purpose = 'claim' | 'lookup' | 'revoke' | 'connect' | 'health' | 'migrate' | 'cleanup';
+/**
+ * What a statement is for: the label of `carelink_db_statements_total`, and what KPI `db_queries` counts by.
+ * `lookup`: for a refresh. `verify`: for verify and sliding tokens. `audit`: for the KPIs themselves.
+ */
+export type Purpose =
+  'claim' | 'lookup' | 'verify' | 'revoke' | 'connect' | 'health' | 'audit' | 'migrate' | 'cleanup';
 
 export interface Statement {
   /** Named statements are prepared once a connection. */

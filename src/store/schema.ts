@@ -75,7 +75,7 @@ export async function readSchema(database: Database, options: SchemaOptions): Pr
     );
   }
   const users = options.userCheck === 'off' ? undefined : await readUsers(database, options);
-  const [settings] = await database.query<{ encoding: string }>('lookup', {
+  const [settings] = await database.query<{ encoding: string }>('health', {
     text: `SELECT current_setting('server_encoding') AS encoding`,
   });
   return {
@@ -129,7 +129,7 @@ async function readUsers(database: Database, options: SchemaOptions): Promise<Us
 
 /** What `user_id` refers to: Django's user model, whatever its name. */
 async function userReference(database: Database): Promise<{ table: string; column: string } | undefined> {
-  const [row] = await database.query<{ table: string; column: string }>('lookup', {
+  const [row] = await database.query<{ table: string; column: string }>('health', {
     text: `
       SELECT k.confrelid::regclass::text AS table, f.attname AS column
         FROM pg_constraint k
@@ -143,7 +143,7 @@ async function userReference(database: Database): Promise<{ table: string; colum
 
 /** A table's name as SQL wants it, and its columns' types; null where there is no such table. */
 async function relation(database: Database, name: string): Promise<Relation> {
-  const [row] = await database.query<Relation>('lookup', {
+  const [row] = await database.query<Relation>('health', {
     text: `
       SELECT to_regclass($1)::text AS name,
              (SELECT jsonb_object_agg(a.attname, format_type(a.atttypid, NULL))

@@ -143,7 +143,7 @@ export class PgTokenStore implements TokenStore {
 
   find(jtis: readonly string[]): Promise<FoundToken[]> {
     const text = findSql(this.#options.schema);
-    return this.#run('lookup', { name: 'find', text, values: [arrayLiteral(jtis)] });
+    return this.#run('revoke', { name: 'find', text, values: [arrayLiteral(jtis)] });
   }
 
   async blacklistRows(ids: readonly string[]): Promise<Set<string>> {
@@ -222,7 +222,9 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(numbers),
       arrayLiteral(candidates),
     ];
-    return this.#inOrder<StateRow>('lookup', { name: 'read_state', text, values });
+    // Only a refresh asks for successors: the rest is for verify and sliding tokens.
+    const purpose = candidates.length > 0 ? 'lookup' : 'verify';
+    return this.#inOrder<StateRow>(purpose, { name: 'read_state', text, values });
   }
 
   /** Rows come back in any order; each tells its number. Every answer is also a reading of the database's clock. */

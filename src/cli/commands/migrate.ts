@@ -8,6 +8,7 @@ import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
 import { stopSignal } from '../signals.js';
 import { LiveLine } from './migrate-live-line.js';
+import { snakeCased } from './snake-case.js';
 import { eventLine, planLines, progressText, statusLines } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {
@@ -147,16 +148,4 @@ class Teller {
     if (due) [this.#phase, this.#toldAtMs] = [phase, elapsedMs];
     return due;
   }
-}
-
-/** JSON is printed in snake_case, as in the server's log and metrics. */
-function snakeCased(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(snakeCased);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      snakeCased(inner),
-    ]),
-  );
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { BENCH_OPTIONS } from '../../../src/config/bench-options.js';
 import { MIGRATE_OPTIONS } from '../../../src/config/migrate-options.js';
 import { migrateSettings } from '../../../src/config/migrate-settings.js';
 import { variableOf, type Table } from '../../../src/config/option.js';
@@ -12,6 +13,7 @@ import { source } from './source.js';
 const tables: [string, Table][] = [
   ['serve', SERVE_OPTIONS],
   ['migrate', MIGRATE_OPTIONS],
+  ['bench', BENCH_OPTIONS],
 ];
 
 describe('the option tables', () => {

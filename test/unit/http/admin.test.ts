@@ -18,6 +18,7 @@ async function get(
   server = createAdminServer({
     readiness: options.readiness ?? (() => Promise.resolve({ ready: true, checks: { database: 'ok' } })),
     metrics: metricsSink(),
+    kpis: () => ({ kpis: [] }),
     host: 'admin.example',
     log: createLog({ level: 'debug', destination: { write: (line) => void logged.push(line) } }),
   });

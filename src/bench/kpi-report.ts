@@ -1,0 +1,114 @@
+import type { ServerKpis } from './server-kpis.js';
+
+export type Verdict = 'pass' | 'fail' | 'unmeasured';
+
+export interface KpiRow {
+  readonly id: string;
+  readonly name: string;
+  readonly comparison: '<' | '>';
+  readonly target: number;
+  readonly unit: 'ms' | 'statements' | '%';
+  readonly measured: number | null;
+  /** What the share or mean was taken over. */
+  readonly samples: number;
+  /** How it was measured. */
+  readonly source: string;
+  readonly verdict: Verdict;
+  readonly note?: string;
+}
+
+/** The KPIs of the contract. A server's own `/kpis` gives the numbers; what they must be is said here. */
+const KPIS = [
+  { id: 'refresh_duration', name: 'refresh duration, mean', comparison: '<', target: 30, unit: 'ms' },
+  { id: 'db_queries', name: 'database queries per refresh', comparison: '<', target: 2, unit: 'statements' },
+  { id: 'concurrent_refresh', name: 'concurrent refresh rate', comparison: '<', target: 1, unit: '%' },
+  { id: 'cache_hit', name: 'cache hit rate', comparison: '>', target: 95, unit: '%' },
+  { id: 'background', name: 'background processing rate', comparison: '>', target: 99, unit: '%' },
+] as const;
+
+/** Below this many, one event alone is more than the 1 % that targets are about. */
+const MIN_SAMPLES = 100;
+
+/** More would make a mean over successes say nothing. */
+const MAX_FAILED_SHARE = 0.01;
+
+/** Answers that couldn't be held against rows: more could hide a failure. */
+const MAX_UNAUDITED_SHARE = 0.01;
+
+export interface Seen {
+  readonly successes: number;
+  readonly meanMs: number;
+  readonly requests: number;
+  /** Requests that ended in 5xx, or in no answer at all. */
+  readonly failed: number;
+}
+
+/** The KPI table. `server`: what its `/kpis` counted in the measured time; none: a server that isn't ours. Pure. */
+export function kpiReport(seen: Seen, server: ServerKpis | undefined): readonly KpiRow[] {
+  return KPIS.map((kpi) => {
+    if (server === undefined) {
+      return kpi.id === 'refresh_duration'
+        ? fromOutside(kpi, seen)
+        : unmeasured(
+            kpi,
+            0,
+            'no /kpis',
+            "can't be measured from outside: name its admin port with --admin-url",
+          );
+    }
+    const counted = server.kpis.get(kpi.id);
+    if (counted === undefined) return unmeasured(kpi, 0, '/kpis', 'the server does not tell it');
+    const { numerator, denominator } = counted;
+    const row = judged(kpi, numerator, denominator, '/kpis');
+    if (
+      kpi.id === 'background' &&
+      server.unaudited > MAX_UNAUDITED_SHARE * (denominator + server.unaudited)
+    ) {
+      return {
+        ...row,
+        verdict: 'unmeasured',
+        note: `${server.unaudited} answers could not be held against rows`,
+      };
+    }
+    if (kpi.id !== 'refresh_duration') return row;
+    return failing(
+      row,
+      Math.max(share(server.failed5xx, server.verified), share(seen.failed, seen.requests)),
+      seen,
+    );
+  });
+}
+
+type Definition = (typeof KPIS)[number];
+
+/** The client's own latency holds the network and the generator besides: what passes here passes at the server. */
+function fromOutside(kpi: Definition, seen: Seen): KpiRow {
+  const row = judged(kpi, seen.meanMs * seen.successes, seen.successes, 'client, an upper bound');
+  return failing(row, share(seen.failed, seen.requests), seen);
+}
+
+function failing(row: KpiRow, failedShare: number, seen: Seen): KpiRow {
+  if (seen.requests < MIN_SAMPLES || failedShare <= MAX_FAILED_SHARE) return row;
+  return {
+    ...row,
+    verdict: 'fail',
+    note: `${(failedShare * 100).toFixed(1)} % of refreshes ended in 5xx or without an answer`,
+  };
+}
+
+function judged(kpi: Definition, numerator: number, denominator: number, source: string): KpiRow {
+  if (denominator < MIN_SAMPLES) {
+    return unmeasured(kpi, denominator, source, `fewer than ${MIN_SAMPLES} samples`);
+  }
+  const measured = (numerator / denominator) * (kpi.unit === '%' ? 100 : 1);
+  const holds = kpi.comparison === '<' ? measured < kpi.target : measured > kpi.target;
+  return { ...kpi, measured, samples: denominator, source, verdict: holds ? 'pass' : 'fail' };
+}
+
+function unmeasured(kpi: Definition, samples: number, source: string, note: string): KpiRow {
+  return { ...kpi, measured: null, samples, source, verdict: 'unmeasured', note };
+}
+
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}

@@ -1,0 +1,184 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Recording, type Slice } from './record.js';
+import { seeded } from './random.js';
+import { schedule, type Arrivals } from './schedule.js';
+import { refreshOnce, type Session, type Turn } from './sessions.js';
+import type { Target } from './target.js';
+
+export interface LoadPlan {
+  readonly mode: 'closed' | 'open';
+  readonly durationMs: number;
+  /** Open loop only. */
+  readonly ratePerSecond: number;
+  readonly arrivals: Arrivals;
+  readonly duplicates: number;
+  readonly tabs: number;
+  readonly seed: number;
+  readonly reissue: (() => string) | undefined;
+  readonly signal: AbortSignal;
+  readonly onSlice?: (slice: Slice) => void;
+}
+
+/** A refused or failed refresh isn't repeated at once: what a polite client does, and the loop must not spin. */
+const PAUSE_MS = 50;
+
+const SLICE_MS = 1_000;
+
+/** A timer is late by up to a millisecond or so; what is left is waited for without sleeping. */
+const SPIN_MS = 1.5;
+
+const nowMs = (): number => performance.now();
+
+/** Loads the target until the time is up and all is answered. Sessions keep their chains for a next run. */
+export async function load(
+  target: Target,
+  sessions: readonly Session[],
+  plan: LoadPlan,
+): Promise<{ readonly recording: Recording; readonly elapsedMs: number }> {
+  const recording = new Recording();
+  const startedMs = nowMs();
+  const cut = (): void => plan.onSlice?.(recording.cut(nowMs() - startedMs));
+  const timer = setInterval(cut, SLICE_MS);
+  try {
+    await (plan.mode === 'closed' ? closedLoop : openLoop)(target, sessions, recording, plan, startedMs);
+  } finally {
+    clearInterval(timer);
+  }
+  const elapsedMs = nowMs() - startedMs;
+  recording.cut(elapsedMs);
+  return { recording, elapsedMs };
+}
+
+/** Each session refreshes, and as soon as it is answered refreshes again. */
+function closedLoop(
+  target: Target,
+  sessions: readonly Session[],
+  recording: Recording,
+  plan: LoadPlan,
+  startedMs: number,
+): Promise<void> {
+  const options = { ...plan, random: seeded(plan.seed), nowMs };
+  const endsMs = startedMs + plan.durationMs;
+  return new Promise((resolve) => {
+    let running = sessions.length;
+    const turn = (session: Session): void => {
+      if (nowMs() >= endsMs || plan.signal.aborted) {
+        end();
+        return;
+      }
+      refreshOnce(target, session, recording, options, nowMs(), (how: Turn) => {
+        if (how === 'done') turn(session);
+        else if (how === 'failed') setTimeout(() => turn(session), PAUSE_MS);
+        else end();
+      });
+    };
+    const end = (): void => {
+      running -= 1;
+      if (running === 0) resolve();
+    };
+    if (running === 0) resolve();
+    for (const session of sessions) turn(session);
+  });
+}
+
+/**
+ * Refreshes come when they are due, whatever became of those before. One that finds every session in flight waits for
+ * one; its latency counts from when it was due, so that a stall is felt by all that should have been sent in it.
+ */
+async function openLoop(
+  target: Target,
+  sessions: readonly Session[],
+  recording: Recording,
+  plan: LoadPlan,
+  startedMs: number,
+): Promise<void> {
+  const options = { ...plan, random: seeded(plan.seed ^ 0x9e3779b9), nowMs };
+  const idle = new Fifo<Session>();
+  for (const session of sessions) idle.push(session);
+  const waiting = new Fifo<number>();
+  let [inFlight, alive] = [0, sessions.length];
+  let onAnswer = (): void => undefined;
+  let drained: (() => void) | undefined;
+
+  const send = (session: Session, dueMs: number): void => {
+    inFlight += 1;
+    refreshOnce(target, session, recording, options, dueMs, (how) => {
+      inFlight -= 1;
+      onAnswer();
+      if (how === 'ended') alive -= 1;
+      else if (how === 'failed') setTimeout(() => free(session), PAUSE_MS);
+      else free(session);
+      if (inFlight === 0 && (waiting.length === 0 || alive === 0)) drained?.();
+    });
+  };
+  const free = (session: Session): void => {
+    const dueMs = waiting.shift();
+    if (dueMs === undefined) idle.push(session);
+    else send(session, dueMs);
+  };
+
+  const arrivals = schedule(plan.arrivals, plan.ratePerSecond, plan.durationMs, seeded(plan.seed));
+  let next = nextOf(arrivals);
+  /** Sends what is due; also between two answers, for reading a heap of them takes longer than a request may be late. */
+  const sendDue = (): void => {
+    for (let n = 0; n < BURST && next !== undefined; n++) {
+      const dueMs = startedMs + next;
+      if (dueMs > nowMs() || plan.signal.aborted) return;
+      next = nextOf(arrivals);
+      const session = idle.shift();
+      if (session === undefined) {
+        recording.waitedForSession += 1;
+        waiting.push(dueMs);
+      } else {
+        recording.sendLag.recordMs(nowMs() - dueMs);
+        send(session, dueMs);
+      }
+    }
+  };
+  onAnswer = sendDue;
+  const remaining = (): number => (next === undefined ? 0 : startedMs + next - nowMs());
+  while (next !== undefined && !plan.signal.aborted && alive > 0) {
+    sendDue();
+    const early = remaining();
+    if (early > SPIN_MS + 1) await sleep(Math.floor(early - SPIN_MS));
+    else await nextTurn();
+  }
+  if (inFlight > 0 || (waiting.length > 0 && alive > 0))
+    await new Promise<void>((resolve) => (drained = resolve));
+}
+
+/** Arrivals that are due together are sent so many at a time, so that answers are read in between. */
+const BURST = 64;
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+function nextOf(arrivals: Iterator<number, void>): number | undefined {
+  const { done, value } = arrivals.next();
+  return done === true ? undefined : value;
+}
+
+/** A queue whose head is taken in constant time. */
+class Fifo<T> {
+  #items: T[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    if (this.#head === this.#items.length) return undefined;
+    const item = this.#items[this.#head++];
+    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+}

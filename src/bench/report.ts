@@ -1,0 +1,81 @@
+import type { Ratio } from './bootstrap.js';
+import type { Finding, GeneratorHealth } from './health.js';
+import type { LatencySummary } from './histogram.js';
+import type { KpiRow } from './kpi-report.js';
+import type { Slice } from './record.js';
+
+export type RunVerdict = 'pass' | 'fail' | 'inconclusive';
+
+/** A bound that was asked for with --max-mean and the like, on the client's latency. */
+export interface LimitRow {
+  readonly name: string;
+  readonly maxMs: number;
+  readonly measuredMs: number;
+  readonly verdict: 'pass' | 'fail';
+}
+
+export interface Comparison {
+  /** The other URL, or the baseline's file. */
+  readonly against: string;
+  /** `paired`: interleaved blocks. `unpaired`: two runs at different times. */
+  readonly kind: 'paired' | 'unpaired';
+  readonly pairs: number;
+  readonly other: {
+    readonly perSecond: number;
+    readonly latency: LatencySummary;
+    readonly errors: Readonly<Record<string, number>>;
+  };
+  /** This run over the other one. Undefined: too few blocks. */
+  readonly rate: Ratio | undefined;
+  readonly mean: Ratio | undefined;
+  readonly p99: Ratio | undefined;
+}
+
+/** All that a run found; what --json prints and --out keeps. */
+export interface BenchReport {
+  readonly verdict: RunVerdict;
+  /** One sentence: why. */
+  readonly because: string;
+  readonly target: { readonly url: string; readonly adminUrl: string | undefined; readonly own: boolean };
+  readonly plan: {
+    readonly mode: 'closed' | 'open';
+    readonly users: number;
+    readonly durationMs: number;
+    readonly warmupMs: number;
+    readonly ratePerSecond: number | undefined;
+    readonly arrivals: 'constant' | 'poisson' | undefined;
+    readonly duplicatesPercent: number;
+    readonly tabs: number;
+    readonly seed: number;
+  };
+  readonly startedAt: string;
+  readonly kpis: readonly KpiRow[];
+  readonly limits: readonly LimitRow[];
+  readonly throughput: {
+    readonly perSecond: number;
+    readonly offeredPerSecond: number | undefined;
+    readonly elapsedMs: number;
+  };
+  readonly latency: LatencySummary;
+  readonly service: LatencySummary;
+  readonly sendLag: LatencySummary | undefined;
+  readonly counts: {
+    readonly refreshes: number;
+    readonly requests: number;
+    readonly successes: number;
+    readonly rotatedByServer: number | undefined;
+    readonly duplicatesSent: number;
+    readonly duplicatesRefused: number;
+    readonly duplicatesReplayed: number;
+    readonly forks: number;
+    readonly waitedForSession: number;
+    readonly lostSessions: number;
+  };
+  readonly errors: Readonly<Record<string, number>>;
+  readonly generator: GeneratorHealth & { readonly nullPerSecond: number; readonly nullP50Ms: number };
+  readonly findings: readonly Finding[];
+  readonly comparison: Comparison | undefined;
+  readonly slices: readonly Slice[];
+  /** Points of the percentile plot, by name. */
+  readonly curves: Readonly<Record<string, readonly (readonly [percentile: number, ms: number])[]>>;
+}

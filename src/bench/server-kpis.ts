@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
+import { BenchError } from './error.js';
+
+/** What a server's `/kpis` says since its start: the part that is used here. */
+export interface ServerKpis {
+  readonly kpis: ReadonlyMap<string, { readonly numerator: number; readonly denominator: number }>;
+  readonly verified: number;
+  readonly rotated: number;
+  readonly failed5xx: number;
+  readonly unaudited: number;
+  /** Answers whose rows are not due yet. */
+  readonly auditPending: number;
+}
+
+const TIMEOUT_MS = 5_000;
+
+/** @throws BenchError where there is no `/kpis` that can be read */
+export async function readServerKpis(adminUrl: string): Promise<ServerKpis> {
+  const url = new URL('/kpis', adminUrl);
+  let document: unknown;
+  try {
+    const response = await request(url, { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
+    const text = await response.body.text();
+    if (response.statusCode !== 200) throw new Error(`it answered ${response.statusCode}`);
+    document = JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(url, cause);
+  }
+  return parse(document, url);
+}
+
+/** The row of an answer is looked for five seconds after it, and once a second. */
+const AUDIT_WAIT_MS = 10_000;
+
+/** Waits until every answer was held against its row, and reads. */
+export async function readAudited(adminUrl: string, signal: AbortSignal): Promise<ServerKpis> {
+  const endsMs = performance.now() + AUDIT_WAIT_MS;
+  for (;;) {
+    const kpis = await readServerKpis(adminUrl);
+    if (kpis.auditPending === 0 || performance.now() > endsMs || signal.aborted) return kpis;
+    await sleep(200);
+  }
+}
+
+/** What happened between two readings. */
+export function between(before: ServerKpis, after: ServerKpis): ServerKpis {
+  const kpis = new Map(
+    [...after.kpis].map(([id, { numerator, denominator }]) => {
+      const was = before.kpis.get(id) ?? { numerator: 0, denominator: 0 };
+      const difference = {
+        numerator: numerator - was.numerator,
+        denominator: denominator - was.denominator,
+      };
+      return [id, difference];
+    }),
+  );
+  return {
+    kpis,
+    verified: after.verified - before.verified,
+    rotated: after.rotated - before.rotated,
+    failed5xx: after.failed5xx - before.failed5xx,
+    unaudited: after.unaudited - before.unaudited,
+    auditPending: after.auditPending,
+  };
+}
+
+function parse(document: unknown, url: URL): ServerKpis {
+  const { kpis, counts, audit_pending } = object(document);
+  const sinceStart = object(object(counts)['since_start']);
+  if (!Array.isArray(kpis)) throw unreadable(url, undefined);
+  const rows = kpis.map(object).filter(({ window }) => window === 'since_start');
+  const number = (value: unknown): number => {
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw unreadable(url, undefined);
+    return value;
+  };
+  return {
+    kpis: new Map(
+      rows.map(({ id, numerator, denominator }) => [
+        String(id),
+        { numerator: number(numerator), denominator: number(denominator) },
+      ]),
+    ),
+    verified: number(sinceStart['verified']),
+    rotated: number(sinceStart['rotated']),
+    failed5xx: number(sinceStart['failed_5xx']),
+    unaudited: number(sinceStart['unaudited']),
+    auditPending: number(audit_pending),
+  };
+}
+
+function object(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function unreadable(url: URL, cause: unknown): BenchError {
+  return new BenchError(
+    'ADMIN_UNREACHABLE',
+    `${url.href} can't be read as the KPIs of a carelink-tokens server. Is --admin-url right? Leave it out for another server.`,
+    { cause },
+  );
+}

@@ -1,0 +1,91 @@
+import type { Finding } from './health.js';
+import type { KpiRow } from './kpi-report.js';
+import type { LimitRow, RunVerdict } from './report.js';
+
+export interface Judged {
+  readonly kpis: readonly KpiRow[];
+  readonly limits: readonly LimitRow[];
+  readonly findings: readonly Finding[];
+  readonly forks: number;
+  readonly mode: 'closed' | 'open';
+  readonly users: number;
+  readonly perSecond: number;
+}
+
+/**
+ * The run's verdict, and why. A spoilt run is inconclusive; a miss that the generator may be to blame for is, too; any
+ * other miss is a fail; unmeasured is never a pass. Pure.
+ */
+export function judge(run: Judged): { readonly verdict: RunVerdict; readonly because: string } {
+  const spoilt = run.findings.find(({ spoils }) => spoils === 'all');
+  if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
+  if (run.forks > 0) {
+    return {
+      verdict: 'fail',
+      because: `${run.forks} tokens were rotated twice, each with a successor of its own: families forked.`,
+    };
+  }
+  const [missed, excused] = misses(run);
+  if (missed !== undefined) return { verdict: 'fail', because: missed };
+  if (excused !== undefined) return { verdict: 'inconclusive', because: excused };
+  const unmeasured = run.kpis.filter(({ verdict }) => verdict === 'unmeasured');
+  const [first] = unmeasured;
+  if (first !== undefined) {
+    const names = unmeasured.map(({ name }) => name).join(', ');
+    return { verdict: 'inconclusive', because: `Unmeasured: ${names} (${first.note ?? first.source}).` };
+  }
+  return { verdict: 'pass', because: 'Every KPI holds.' };
+}
+
+/** The first miss that stands, and the first that the generator's trouble may explain. */
+function misses(run: Judged): readonly [string | undefined, string | undefined] {
+  let missed: string | undefined;
+  let excused: string | undefined;
+  for (const row of run.kpis.filter(({ verdict }) => verdict === 'fail')) {
+    const excuse =
+      row.id === 'refresh_duration' && row.note === undefined
+        ? excuseFor(row.source === '/kpis', run)
+        : undefined;
+    const sentence = explain(row, run);
+    if (excuse === undefined) missed ??= sentence;
+    else excused ??= `${sentence} But: ${excuse}`;
+  }
+  for (const { name, maxMs, measuredMs, verdict } of run.limits) {
+    if (verdict === 'pass') continue;
+    const excuse = excuseFor(false, run);
+    const sentence = `${name} was ${measuredMs.toFixed(1)} ms, over the ${maxMs} ms that were asked for.`;
+    if (excuse === undefined) missed ??= sentence;
+    else excused ??= `${sentence} But: ${excuse}`;
+  }
+  return [missed, excused];
+}
+
+function excuseFor(measuredByServer: boolean, { findings }: Judged): string | undefined {
+  const spoiling = (spoils: Finding['spoils']): boolean =>
+    spoils === 'server_time' || (spoils === 'latency' && !measuredByServer);
+  return findings.find(({ spoils }) => spoiling(spoils))?.sentence;
+}
+
+function explain(row: KpiRow, { mode, users, perSecond }: Judged): string {
+  const measured = row.measured === null ? '' : `${format(row.measured)} ${row.unit}`;
+  const missed = `${row.name} was ${measured}, and must be ${row.comparison} ${row.target} ${row.unit}.`;
+  if (row.note !== undefined) return `${row.name}: ${row.note}.`;
+  switch (row.id) {
+    case 'refresh_duration':
+      return mode === 'closed'
+        ? `${missed} ${users} users who never pause wait for one another: at ${perSecond.toFixed(0)} refreshes/s a mean under ${row.target} ms takes fewer than ${Math.floor((perSecond * row.target) / 1_000)} of them, or a server that does ${Math.ceil((users * 1_000) / row.target)}/s.`
+        : missed;
+    case 'db_queries':
+      return `${missed} Too few refreshes share a statement, or too many tokens are unknown to the cache.`;
+    case 'concurrent_refresh':
+      return `${missed} Clients refresh one token from several places at once: tabs that don't know of each other, or retries that come too soon.`;
+    case 'cache_hit':
+      return `${missed} Tokens come to an instance that has not seen them: after a restart, or because the balancer sends a user here and there.`;
+    default:
+      return `${missed} Answers were given whose rows were not in the database 5 s later.`;
+  }
+}
+
+function format(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 3);
+}

@@ -1,0 +1,169 @@
+import Table from 'cli-table3';
+import type { BenchReport, Progress } from '../../bench/index.js';
+
+/** What goes on, in one line. */
+export function progressText({ phase, leftMs, slice }: Progress): string {
+  const left = leftMs === undefined ? '' : `  ${Math.ceil(leftMs / 1_000)} s left`;
+  if (slice === undefined) return `${phase}${left}`;
+  const rate = (slice.successes * 1_000) / slice.durationMs;
+  return `${phase}${left}  ${rate.toFixed(0)}/s  p50 ${ms(slice.p50Ms)}  p99 ${ms(slice.p99Ms)}${slice.errors === 0 ? '' : `  ${slice.errors} errors`}`;
+}
+
+/** The report for a person: the verdict first, then what it stands on. */
+export function reportLines(report: BenchReport, strong: (text: string) => string): string[] {
+  return [
+    `${strong(report.verdict.toUpperCase())}  ${report.because}`,
+    '',
+    headline(report),
+    '',
+    kpiTable(report),
+    '',
+    ...latencyLines(report, strong),
+    '',
+    ...comparisonLines(report, strong),
+    ...errorLines(report),
+    ...countLines(report),
+    generatorLine(report),
+    ...report.findings.map(({ sentence }) => `  ! ${sentence}`),
+  ];
+}
+
+function headline({ target, plan, throughput }: BenchReport): string {
+  const how =
+    plan.mode === 'closed'
+      ? `${plan.users} users in a closed loop`
+      : `${plan.ratePerSecond ?? 0}/s offered (${plan.arrivals ?? ''}), ${plan.users} sessions`;
+  const what = target.own ? 'a server of its own (embedded)' : target.url;
+  const copies = plan.tabs > 1 ? `${plan.tabs} tabs each` : `${plan.duplicatesPercent} % sent twice`;
+  return `${what}: ${how}, ${copies}: ${throughput.perSecond.toFixed(0)} refreshes/s over ${(throughput.elapsedMs / 1_000).toFixed(1)} s`;
+}
+
+function kpiTable({ kpis, limits }: BenchReport): string {
+  const table = plainTable(['KPI', 'target', 'measured', 'samples', 'how', 'verdict'], [2, 3]);
+  for (const { name, comparison, target, unit, measured, samples, source, note, verdict } of kpis) {
+    const value = measured === null ? '-' : `${figure(measured)} ${unit}`;
+    table.push([name, `${comparison} ${target} ${unit}`, value, String(samples), source, verdict]);
+    if (note !== undefined) table.push([{ colSpan: 6, content: `  (${note})` }]);
+  }
+  for (const { name, maxMs, measuredMs, verdict } of limits) {
+    table.push([
+      `${name} of the client`,
+      `<= ${maxMs} ms`,
+      `${figure(measuredMs)} ms`,
+      '',
+      'client',
+      verdict,
+    ]);
+  }
+  return table.toString();
+}
+
+/** Bars of a percentile's latency, against the greatest. */
+const BAR_WIDTH = 40;
+
+function latencyLines(report: BenchReport, strong: (text: string) => string): string[] {
+  const { latency, service, plan } = report;
+  const rows: (readonly [string, number, number | undefined])[] = [
+    ['mean', latency.mean_ms, service.mean_ms],
+    ...Object.entries(latency.percentiles_ms).map(
+      ([name, value]) => [name, value, service.percentiles_ms[name]] as const,
+    ),
+    ['max', latency.max_ms, service.max_ms],
+  ];
+  const open = plan.mode === 'open';
+  const title = open ? 'Latency from when it was due (and from when it was sent)' : 'Latency';
+  return [
+    strong(`${title}, of ${latency.count} refreshes, at the client`),
+    ...rows.map(([name, value, sent]) => {
+      const bar = '█'.repeat(Math.max(1, Math.round((value / Math.max(latency.max_ms, 0.001)) * BAR_WIDTH)));
+      const beside = open && sent !== undefined ? `(${ms(sent)})`.padStart(13) : '';
+      return `  ${name.padEnd(7)}${ms(value).padStart(11)}${beside}  ${bar}`;
+    }),
+  ];
+}
+
+function comparisonLines(
+  { comparison, throughput, latency }: BenchReport,
+  strong: (text: string) => string,
+): string[] {
+  if (comparison === undefined) return [];
+  const { other } = comparison;
+  const table = plainTable(['', 'this', 'other', 'ratio', '95 % interval'], [1, 2, 3]);
+  const add = (name: string, ours: number, theirs: number, ratio: typeof comparison.rate): void => {
+    table.push(
+      ratio === undefined
+        ? [name, figure(ours), figure(theirs), '-', 'too few blocks']
+        : [
+            name,
+            figure(ours),
+            figure(theirs),
+            ratio.ratio.toFixed(3),
+            `${ratio.low.toFixed(3)} to ${ratio.high.toFixed(3)}`,
+          ],
+    );
+  };
+  add('refreshes/s', throughput.perSecond, other.perSecond, comparison.rate);
+  add('mean, ms', latency.mean_ms, other.latency.mean_ms, comparison.mean);
+  add(
+    'p99, ms',
+    latency.percentiles_ms['p99'] ?? 0,
+    other.latency.percentiles_ms['p99'] ?? 0,
+    comparison.p99,
+  );
+  const how =
+    comparison.kind === 'paired'
+      ? `${comparison.pairs} pairs of blocks in turn`
+      : 'another run, at another time';
+  return [strong(`Against ${comparison.against} (${how})`), table.toString(), ''];
+}
+
+function errorLines({ errors }: BenchReport): string[] {
+  const kinds = Object.entries(errors).sort(([, a], [, b]) => b - a);
+  if (kinds.length === 0) return ['errors     none'];
+  return [`errors     ${kinds.map(([kind, count]) => `${kind}: ${count}`).join(', ')}`];
+}
+
+function countLines({ counts }: BenchReport): string[] {
+  const server =
+    counts.rotatedByServer === undefined ? '' : `, ${counts.rotatedByServer} rotated by the server`;
+  const lines = [
+    `counts     ${counts.successes} answered${server}; ${counts.duplicatesSent} duplicates sent, ${counts.duplicatesRefused} refused, ${counts.forks} forks`,
+  ];
+  if (counts.waitedForSession > 0)
+    lines.push(
+      `           ${counts.waitedForSession} were due while every session was in flight, and waited`,
+    );
+  if (counts.lostSessions > 0) lines.push(`           ${counts.lostSessions} sessions lost their token`);
+  return lines;
+}
+
+function generatorLine({ generator, sendLag }: BenchReport): string {
+  const lag = sendLag === undefined ? '' : `, sent ${ms(sendLag.percentiles_ms['p99'] ?? 0)} late at p99`;
+  return (
+    `generator  ${percent(generator.cpuShare)} of a core, machine ${percent(generator.machineBusyShare)} busy, ` +
+    `loop ${ms(generator.loopDelayP99Ms)} late at p99${lag}; against a null server ${generator.nullPerSecond.toFixed(0)}/s`
+  );
+}
+
+function plainTable(head: string[], right: readonly number[]): Table.Table {
+  return new Table({
+    head,
+    colAligns: head.map((_, at) => (right.includes(at) ? 'right' : 'left')),
+    // Colours are for a terminal only, and this room decides on them elsewhere.
+    style: { head: [], border: [], compact: true },
+  });
+}
+
+function ms(value: number): string {
+  return `${figure(value)} ms`;
+}
+
+function figure(value: number): string {
+  if (value >= 1_000) return value.toFixed(0);
+  if (value >= 100) return value.toFixed(1);
+  return value.toFixed(value >= 10 ? 2 : 3);
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
+}

@@ -1,0 +1,96 @@
+import { writeFile } from 'node:fs/promises';
+import ora from 'ora';
+import type { BenchReport, Progress } from '../../bench/index.js';
+import { BENCH_OPTIONS } from '../../config/bench-options.js';
+import { benchSettings } from '../../config/bench-settings.js';
+import { CommandError } from '../../config/errors.js';
+import type { BenchSettings } from '../../config/settings.js';
+import type { CommandDescriptor } from '../descriptor.js';
+import type { ExitCode } from '../exit-codes.js';
+import type { Output } from '../output.js';
+import { stopSignal } from '../signals.js';
+import { progressText, reportLines } from './bench-text.js';
+import { snakeCased } from './snake-case.js';
+
+export const benchCommand: CommandDescriptor<BenchSettings> = {
+  name: 'bench',
+  summary: 'load a refresh endpoint with rotating chains, and say whether the KPIs hold',
+  words: [['[url]', 'of a server or its refresh endpoint (default: a server of its own, embedded)']],
+  examples: [
+    'carelink-tokens bench',
+    'carelink-tokens bench --mode open --rate 500 --html report.html',
+    'CARELINK_SIGNING_KEY=... carelink-tokens bench http://127.0.0.1:8000 --admin-url http://127.0.0.1:9464',
+    'CARELINK_SIGNING_KEY=... carelink-tokens bench http://127.0.0.1:8000 --vs http://127.0.0.1:9000/api/token',
+    'carelink-tokens bench --out today.json --baseline yesterday.json',
+  ],
+  table: BENCH_OPTIONS,
+  settings: benchSettings,
+  run: bench,
+};
+
+const EXIT_CODE_OF = { pass: 0, fail: 1, inconclusive: 3 } as const;
+
+async function bench(settings: BenchSettings, output: Output): Promise<ExitCode> {
+  const [{ runBenchCommand }, { htmlReport }] = await Promise.all([
+    import('../../compose/bench.js'),
+    import('../../bench/index.js'),
+  ]);
+  const interrupted = new AbortController();
+  void stopSignal().then(() => interrupted.abort());
+  const live = liveLine(settings);
+  try {
+    const { report, hgrm } = await runBenchCommand(settings, {
+      signal: interrupted.signal,
+      onStarting: () => live.show('starting a server of its own'),
+      onProgress: (progress) => live.show(progressText(progress), progress.phase),
+    });
+    live.stop();
+    const { out, hgrm: hgrmFile, html } = settings.files;
+    await write(out, () => `${JSON.stringify(snakeCased(report))}\n`);
+    await write(hgrmFile, () => hgrm);
+    await write(html, () => htmlReport(report));
+    output.document(snakeCased(report));
+    output.say(...reportLines(report, (text) => output.strong(text)));
+    if (settings.quiet && !settings.json) output.verdict(`${report.verdict}: ${report.because}`);
+    return interrupted.signal.aborted ? 130 : EXIT_CODE_OF[report.verdict satisfies BenchReport['verdict']];
+  } finally {
+    live.stop();
+  }
+}
+
+async function write(file: string | undefined, text: () => string): Promise<void> {
+  if (file === undefined) return;
+  try {
+    await writeFile(file, text());
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+    throw new CommandError(
+      'FILE_NOT_WRITTEN',
+      1,
+      `${file} could not be written (${code}). Is its directory there?`,
+      { cause },
+    );
+  }
+}
+
+/** One line that moves on a terminal; in a pipe one line a phase; nothing with --json or --quiet. */
+function liveLine({ json, quiet }: BenchSettings): {
+  show(text: string, phase?: Progress['phase']): void;
+  stop(): void;
+} {
+  if (json || quiet) return { show: () => undefined, stop: () => undefined };
+  if (!process.stderr.isTTY) {
+    let told: string | undefined;
+    return {
+      show(text, phase) {
+        if ((phase ?? text) === told) return;
+        told = phase ?? text;
+        process.stderr.write(`${told} ...\n`);
+      },
+      stop: () => undefined,
+    };
+  }
+  // stdin stays as it is: a signal must reach us, and a paste must not be swallowed.
+  const spinner = ora({ stream: process.stderr, discardStdin: false }).start();
+  return { show: (text) => void (spinner.text = text), stop: () => void spinner.stop() };
+}

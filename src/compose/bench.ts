@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import {
+  BenchError,
+  mintRefreshToken,
+  readBaseline,
+  runBench,
+  type BenchErrorCode,
+  type BenchPlan,
+  type BenchResult,
+  type BenchTarget,
+} from '../bench/index.js';
+import { CommandError, type FailureExitCode } from '../config/errors.js';
+import type { BenchSettings } from '../config/settings.js';
+import { ReleaseStack } from './release.js';
+
+const EXIT_CODES: Readonly<Record<BenchErrorCode, FailureExitCode>> = {
+  TARGET_UNREACHABLE: 4,
+  TOKENS_REFUSED: 4,
+  NOT_A_REFRESH_ENDPOINT: 4,
+  ADMIN_UNREACHABLE: 4,
+  SERVER_NOT_STARTED: 1,
+};
+
+/**
+ * Does the work of the command `bench`: starts a server of its own where none is named, mints tokens, loads, stops.
+ *
+ * @throws CommandError with what to do about it
+ */
+export async function runBenchCommand(
+  settings: BenchSettings,
+  hooks: { readonly signal: AbortSignal; onProgress: BenchPlan['onProgress']; onStarting: () => void },
+): Promise<BenchResult> {
+  const baseline = baselineOf(settings);
+  const releases = new ReleaseStack();
+  try {
+    const own = settings.url === undefined ? await startOwnServer(settings, hooks, releases) : undefined;
+    const url = own?.url ?? settings.url ?? '';
+    const signingKey = own?.signingKey ?? settings.signingKey;
+    const [ours, theirs] = beginnings(settings, signingKey);
+    const target: BenchTarget = {
+      refreshUrl: new URL(url),
+      adminUrl: own?.adminUrl ?? settings.adminUrl,
+      ...ours,
+    };
+    const versus: BenchTarget | undefined =
+      settings.vs === undefined
+        ? undefined
+        : { refreshUrl: new URL(settings.vs), adminUrl: undefined, ...theirs };
+    const { signal, onProgress } = hooks;
+    return await runBench(target, versus, {
+      ...settings,
+      own: own !== undefined,
+      baseline,
+      signal,
+      onProgress,
+    });
+  } catch (error) {
+    if (!(error instanceof BenchError)) throw error;
+    throw new CommandError(error.code, EXIT_CODES[error.code], error.message, { cause: error });
+  } finally {
+    await releases.release();
+  }
+}
+
+function baselineOf({ baseline }: BenchSettings): BenchPlan['baseline'] {
+  if (baseline === undefined) return undefined;
+  const read = readBaseline(baseline.file, baseline.report);
+  if (read !== undefined) return read;
+  throw new CommandError('BASELINE_UNFIT', 2, `${baseline.file} is no report of bench. Make one with --out.`);
+}
+
+type Beginning = Pick<BenchTarget, 'tokens' | 'reissue'>;
+
+/** The tokens that the sessions begin with, for the target and the one that it is compared with. */
+function beginnings(
+  settings: BenchSettings,
+  signingKey: string | undefined,
+): readonly [Beginning, Beginning] {
+  const { tokens, users, firstUserId, vs } = settings;
+  if (tokens !== undefined) {
+    const part = (n: number): Beginning => ({
+      tokens: (vs === undefined ? tokens : tokens.filter((_, at) => at % 2 === n)).slice(0, users),
+      reissue: undefined,
+    });
+    return [part(0), part(1)];
+  }
+  if (signingKey === undefined) throw new Error('settings without tokens and without a key');
+  const mint = (n: number): string => mintRefreshToken(signingKey, firstUserId + (n % users), Date.now());
+  const minted = (): Beginning => {
+    let reissued = 0;
+    return { tokens: Array.from({ length: users }, (_, n) => mint(n)), reissue: () => mint(reissued++) };
+  };
+  return [minted(), minted()];
+}
+
+interface OwnServer {
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly signingKey: string;
+}
+
+/** A first start makes a database cluster: seconds, on a busy machine half a minute. */
+const START_TIMEOUT_MS = 120_000;
+
+/** `serve`, as anybody would start it, on free ports, with a database that is removed with it. */
+async function startOwnServer(
+  settings: BenchSettings,
+  { onStarting }: { onStarting: () => void },
+  releases: ReleaseStack,
+): Promise<OwnServer> {
+  onStarting();
+  const dataDir = await mkdtemp(join(tmpdir(), 'carelink-bench-'));
+  releases.add(() => rm(dataDir, { recursive: true, force: true }));
+  const signingKey = randomBytes(48).toString('base64url');
+  const bin = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
+  const args = [
+    'serve',
+    '--json',
+    '--port',
+    '0',
+    '--admin-port',
+    '0',
+    '--data-dir',
+    dataDir,
+    '--log-level',
+    settings.logLevel,
+  ];
+  const child = spawn(process.execPath, [bin, ...args], {
+    env: { ...settings.serverEnvironment, CARELINK_SIGNING_KEY: signingKey },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // Ctrl-C goes to the whole group of a terminal: the run is to end first, and then its server.
+    detached: true,
+  });
+  const exited = once(child, 'exit');
+  releases.add(async () => {
+    child.kill('SIGTERM');
+    await exited;
+  });
+  const listening = new Promise<Record<string, unknown>>((resolve, reject) => {
+    const fail = (): void =>
+      reject(
+        new BenchError(
+          'SERVER_NOT_STARTED',
+          'The server to be measured did not start: what it said is above.',
+        ),
+      );
+    const timer = setTimeout(fail, START_TIMEOUT_MS);
+    void exited.then(fail, fail);
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const event = JSON.parse(line) as Record<string, unknown>;
+      if (event['event'] !== 'listening') return;
+      clearTimeout(timer);
+      resolve(event);
+    });
+  });
+  const { url, admin_url, base_path } = await listening;
+  return { url: `${String(url)}${String(base_path)}/refresh/`, adminUrl: String(admin_url), signingKey };
+}

@@ -1,0 +1,45 @@
+import { kpiMeter, type KpiDocument, type KpiMeterOptions } from '../observe/kpi-meter.js';
+import { metricsSink, type MetricsSink } from '../observe/metrics.js';
+import type { ReleaseStack } from './release.js';
+
+export interface Observing extends MetricsSink {
+  kpis(): KpiDocument;
+  /** From now on answers are held against rows. Before it, what was answered counts as not checked in the end. */
+  startAudit(countRows: KpiMeterOptions['countRows'], releases: ReleaseStack): void;
+}
+
+/** Twice in the second that a batch of answers covers. */
+const AUDIT_EVERY_MS = 500;
+
+/** Metrics and KPIs, fed by the same events. */
+export function observing(monotonicMs: () => number): Observing {
+  let countRows: KpiMeterOptions['countRows'] = () => Promise.reject(new Error('no database yet'));
+  const meter = kpiMeter({
+    countRows: (jtis) => countRows(jtis),
+    monotonicMs,
+    startedAtMs: Date.now(),
+    random: Math.random,
+  });
+  const metrics = metricsSink(() => meter.read());
+  return {
+    ...metrics,
+    onRotationEvent(event) {
+      metrics.onRotationEvent(event);
+      meter.onRotationEvent(event);
+    },
+    onStatement(purpose) {
+      metrics.onStatement(purpose);
+      meter.onStatement(purpose);
+    },
+    onRequest(route, outcome, durationUs) {
+      metrics.onRequest(route, outcome, durationUs);
+      meter.onRequest(route, outcome, durationUs);
+    },
+    kpis: () => meter.read(),
+    startAudit(count, releases) {
+      countRows = count;
+      const timer = setInterval(() => void meter.audit(), AUDIT_EVERY_MS).unref();
+      releases.add(() => clearInterval(timer));
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { secretText } from './key-kinds.js';
+import { decimal, durationMs, integer, oneOf, path } from './kinds.js';
+import { httpUrl } from './network-kinds.js';
+import { optional, secret, toggle, valued } from './option.js';
+import { SHARED_OPTIONS } from './shared-options.js';
+
+const percent = decimal({ min: 0, max: 100, what: 'percentage' });
+const bound = durationMs({ min: '1ms', max: '60s' });
+const ofClient = { absentText: 'no bound' };
+
+/** All that `bench` takes. No database: what it loads is reached over HTTP, or is a server of its own. */
+export const BENCH_OPTIONS = {
+  users: valued(integer({ min: 1, max: 20_000 }), {
+    default: '100',
+    help: 'sessions, each with a rotating chain of tokens',
+  }),
+  duration: valued(durationMs({ min: '1s', max: '1h' }), { default: '15s', help: 'how long is measured' }),
+  warmup: valued(durationMs({ min: '0s', max: '10m' }), {
+    default: '3s',
+    help: 'load before it, which is not measured',
+  }),
+  mode: valued(oneOf(['closed', 'open']), {
+    default: 'closed',
+    help: 'closed: a user refreshes again when answered; open: refreshes come at --rate, whatever becomes of those before',
+  }),
+  rate: valued(decimal({ min: 0.1, max: 100_000, what: 'number of refreshes a second' }), {
+    default: '200',
+    help: 'open: refreshes a second',
+  }),
+  arrivals: valued(oneOf(['poisson', 'constant']), {
+    default: 'poisson',
+    help: 'open: independent arrivals, or one every 1/rate',
+  }),
+  duplicates: valued(percent, { default: '0.5', help: '% of refreshes that are sent twice at once' }),
+  tabs: valued(integer({ min: 1, max: 50 }), {
+    default: '1',
+    help: 'every refresh is sent by so many at once: from 2 on the concurrency KPI must fail',
+  }),
+  seed: valued(integer({ min: 0, max: 4_294_967_295 }), {
+    default: '1',
+    help: 'of the schedule and the duplicates',
+  }),
+  vs: optional(httpUrl, { help: 'another server to compare with, in interleaved blocks' }),
+  baseline: optional(path('file'), { help: 'an earlier --out to compare with' }),
+  'admin-url': optional(httpUrl, {
+    help: "the server's admin port, whose /kpis tells what can't be measured from outside",
+  }),
+  tokens: optional(path('file'), {
+    help: 'refresh tokens to begin with, one a line; with --vs every second one is for the other server',
+  }),
+  'signing-key-file': optional(path('file'), {
+    help: 'file with the key that the server verifies HS256 tokens with, to mint them',
+    absentText: 'CARELINK_SIGNING_KEY',
+  }),
+  'first-user-id': valued(integer({ min: 0, max: 2_000_000_000 }), {
+    default: '1',
+    help: 'minted tokens are of users from this id on',
+  }),
+  out: optional(path('file'), { help: 'write the report there as JSON' }),
+  hgrm: optional(path('file'), { help: 'write the percentile distribution there (HdrHistogram)' }),
+  html: optional(path('file'), { help: 'write the report there as one page with plots' }),
+  'max-mean': optional(bound, { help: "fail where the client's mean is over it", ...ofClient }),
+  'max-p50': optional(bound, { help: 'the same for the median', ...ofClient }),
+  'max-p99': optional(bound, { help: 'the same for p99', ...ofClient }),
+  'max-p999': optional(bound, { help: 'the same for p99.9', ...ofClient }),
+  json: SHARED_OPTIONS.json,
+  'log-level': SHARED_OPTIONS['log-level'],
+  quiet: toggle({ help: 'say the verdict only' }),
+  'signing-key': secret(secretText, { help: 'the key that tokens are minted with' }),
+};

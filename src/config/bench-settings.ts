@@ -1,0 +1,165 @@
+import { resolve as absolutePath } from 'node:path';
+import { BENCH_OPTIONS } from './bench-options.js';
+import { ConfigError } from './errors.js';
+import { FileReader } from './files.js';
+import { deepFreeze } from './freeze.js';
+import { httpUrl } from './network-kinds.js';
+import { resolve, type Environment, type Flags, type Resolved } from './resolve.js';
+import type { BenchSettings } from './settings.js';
+import type { Source } from './source.js';
+import { unknownVariables } from './unknown-variables.js';
+
+/**
+ * @param words what was typed without dashes: a URL, or nothing
+ * @throws {ConfigError} with everything that is wrong
+ */
+export function benchSettings(
+  flags: Flags,
+  source: Source,
+  [word, ...more]: readonly string[] = [],
+): BenchSettings {
+  const resolved = resolve(BENCH_OPTIONS, flags, source.env);
+  const { values, given } = resolved;
+  const problems = [...resolved.problems];
+  const files = new FileReader(source, problems);
+  const url = word === undefined ? undefined : httpUrl.parse(word);
+  if (word !== undefined && url === undefined)
+    problems.push(`bench takes ${httpUrl.allowed}, not ${JSON.stringify(word)}.`);
+  if (more.length > 0) problems.push('bench takes one URL: name the one to compare with by --vs.');
+  const tokens = readTokens(resolved, files, problems);
+  const signingKey =
+    values['signing-key-file'] === undefined
+      ? values['signing-key']
+      : files.readKey(given['signing-key-file'] ?? '--signing-key-file', values['signing-key-file']);
+  if (url === undefined && word === undefined) {
+    for (const flag of ['admin-url', 'tokens', 'vs'] as const) {
+      if (given[flag] === `--${flag}`) {
+        problems.push(
+          `--${flag} is for a server that is named: without a URL, bench starts and seeds one of its own.`,
+        );
+      }
+    }
+  } else if (
+    tokens === undefined &&
+    signingKey === undefined &&
+    given.tokens === undefined &&
+    given['signing-key-file'] === undefined
+  ) {
+    problems.push(
+      'A server of yours needs tokens that it accepts: give them with --tokens, or the key that it verifies with (--signing-key-file or CARELINK_SIGNING_KEY).',
+    );
+  }
+  if (values.mode === 'closed') {
+    for (const flag of ['rate', 'arrivals'] as const) {
+      if (given[flag] === `--${flag}`) problems.push(`--${flag} is for --mode open.`);
+    }
+  }
+  const baseline = readBaseline(resolved, files, problems);
+  if (baseline !== undefined && values.vs !== undefined)
+    problems.push('--vs and --baseline exclude each other.');
+  if (problems.length > 0) throw new ConfigError(problems);
+  const absolute = (path: string | undefined): string | undefined =>
+    path === undefined ? undefined : absolutePath(source.cwd, path);
+  return deepFreeze<BenchSettings>({
+    command: 'bench',
+    json: values.json,
+    quiet: values.quiet,
+    logLevel: values['log-level'] ?? 'warn',
+    warnings: unknownVariables(source.env),
+    url: url === undefined ? undefined : refreshUrl(url),
+    vs: values.vs === undefined ? undefined : refreshUrl(values.vs),
+    adminUrl: values['admin-url'],
+    users: values.users,
+    durationMs: values.duration,
+    warmupMs: values.warmup,
+    mode: values.mode,
+    ratePerSecond: values.rate,
+    arrivals: values.arrivals,
+    duplicatesPercent: values.duplicates,
+    tabs: values.tabs,
+    seed: values.seed,
+    tokens,
+    signingKey,
+    firstUserId: values['first-user-id'],
+    baseline,
+    files: { out: absolute(values.out), hgrm: absolute(values.hgrm), html: absolute(values.html) },
+    limits: limitsOf(values),
+    serverEnvironment: serverEnvironment(source.env),
+  });
+}
+
+function limitsOf(values: ResolvedBench['values']): BenchSettings['limits'] {
+  const asked = [
+    ['mean', 'mean', values['max-mean']],
+    ['p50', 50, values['max-p50']],
+    ['p99', 99, values['max-p99']],
+    ['p99.9', 99.9, values['max-p999']],
+  ] as const;
+  return asked.flatMap(([name, percentile, maxMs]) =>
+    maxMs === undefined ? [] : [{ name, percentile, maxMs }],
+  );
+}
+
+/** `http://host:8000` is a server with the default base path; what has a path is a base path, or the endpoint itself. */
+function refreshUrl(text: string): string {
+  const url = new URL(text);
+  const path = url.pathname.replace(/\/$/, '');
+  if (path === '') url.pathname = '/account/token/refresh/';
+  else if (!path.endsWith('/refresh')) url.pathname = `${path}/refresh/`;
+  return url.href;
+}
+
+type ResolvedBench = Resolved<typeof BENCH_OPTIONS>;
+
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+function readTokens(
+  { values, given }: ResolvedBench,
+  files: FileReader,
+  problems: string[],
+): readonly string[] | undefined {
+  if (values.tokens === undefined) return undefined;
+  const from = given.tokens ?? '--tokens';
+  const lines = files
+    .read(from, values.tokens)
+    ?.split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
+  const wrong = lines?.findIndex((line) => !COMPACT_JWS.test(line)) ?? -1;
+  // A line isn't told back: it may be half of a token.
+  if (wrong >= 0)
+    problems.push(`${from}: line ${wrong + 1} is no token. The file has one refresh token a line.`);
+  return lines;
+}
+
+function readBaseline(
+  { values, given }: ResolvedBench,
+  files: FileReader,
+  problems: string[],
+): BenchSettings['baseline'] {
+  if (values.baseline === undefined) return undefined;
+  const from = given.baseline ?? '--baseline';
+  const text = files.read(from, values.baseline);
+  if (text === undefined) return undefined;
+  try {
+    const report = JSON.parse(text) as unknown;
+    if (typeof report === 'object' && report !== null) {
+      return { file: values.baseline, report };
+    }
+  } catch {
+    // Told below.
+  }
+  problems.push(`${from}: ${values.baseline} is no report of bench. Make one with --out.`);
+  return undefined;
+}
+
+/** What is ours in the environment was meant for another server, with another database. */
+function serverEnvironment(env: Environment): Readonly<Record<string, string>> {
+  const foreign = new Set(['DATABASE_URL', 'REDIS_URL', 'PORT']);
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] =>
+        entry[1] !== undefined && !entry[0].startsWith('CARELINK_') && !foreign.has(entry[0]),
+    ),
+  );
+}

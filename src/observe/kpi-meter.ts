@@ -1,0 +1,124 @@
+import type { EventSink } from '../rotation/events.js';
+import { AnswerAudit } from './answer-audit.js';
+import { KpiRing, type KpiSums } from './kpi-ring.js';
+import { kpisOf, type Kpi } from './kpis.js';
+import type { StatementPurpose } from './metrics.js';
+import type { RequestObserver } from './requests.js';
+
+const WINDOWS = [
+  ['1m', 60_000],
+  ['15m', 900_000],
+] as const;
+
+export type KpiWindow = (typeof WINDOWS)[number][0] | 'since_start';
+
+/** What `/kpis` tells. */
+export interface KpiDocument {
+  /** ISO 8601. */
+  readonly started_at: string;
+  readonly uptime_seconds: number;
+  /** Three windows of five. */
+  readonly kpis: readonly (Kpi & { readonly window: KpiWindow })[];
+  /** What they were made of, by window. */
+  readonly counts: Readonly<Record<KpiWindow, KpiCounts>>;
+  /** Answers whose rows are not due yet: `background` will count them. */
+  readonly audit_pending: number;
+}
+
+/** `KpiSums` in the style of JSON. */
+interface KpiCounts {
+  readonly verified: number;
+  readonly succeeded: number;
+  readonly rotated: number;
+  readonly replayed: number;
+  readonly failed_5xx: number;
+  readonly duration_ms: number;
+  readonly statements: number;
+  readonly met_in_flight: number;
+  readonly cached: number;
+  readonly confirmed: number;
+  readonly audited: number;
+  readonly unaudited: number;
+}
+
+export interface KpiMeter extends RequestObserver {
+  readonly onRotationEvent: EventSink;
+  onStatement(purpose: StatementPurpose): void;
+  /** Holds what was answered against the rows; to be called about once a second. Never rejects. */
+  audit(): Promise<void>;
+  read(): KpiDocument;
+}
+
+export interface KpiMeterOptions {
+  /** How many of these tokens have a committed blacklist row. */
+  readonly countRows: (jtis: readonly string[]) => Promise<number>;
+  /** A clock that nobody sets back. */
+  readonly monotonicMs: () => number;
+  readonly startedAtMs: number;
+  readonly random: () => number;
+}
+
+/**
+ * Statements that are sent for refreshes. Not: setting up a connection, health, the audit itself, verify, log-outs and
+ * revocations, migrations, cleanup.
+ */
+const OF_REFRESHES: ReadonlySet<StatementPurpose> = new Set(['claim', 'lookup', 'write_behind']);
+
+/** Measures the five KPIs where they happen. */
+export function kpiMeter(options: KpiMeterOptions): KpiMeter {
+  const { monotonicMs, countRows, random } = options;
+  const bornMs = monotonicMs();
+  const ring = new KpiRing(WINDOWS[1][1]);
+  const audit = new AnswerAudit({
+    countRows,
+    random,
+    onAudited(confirmed, audited) {
+      ring.add('confirmed', confirmed, monotonicMs());
+      ring.add('audited', audited, monotonicMs());
+    },
+    onUnaudited: (count) => ring.add('unaudited', count, monotonicMs()),
+  });
+  return {
+    onRequest(route, outcome, durationUs) {
+      if (route !== 'refresh' || (outcome !== 'rotated' && outcome !== 'replayed')) return;
+      const nowMs = monotonicMs();
+      ring.add(outcome, 1, nowMs);
+      ring.add('succeeded', 1, nowMs);
+      ring.add('durationUs', durationUs, nowMs);
+    },
+    onRotationEvent(event) {
+      if (event.kind !== 'refresh') return;
+      const nowMs = monotonicMs();
+      ring.add('verified', 1, nowMs);
+      if (event.met) ring.add('met', 1, nowMs);
+      if (!event.read) ring.add('cached', 1, nowMs);
+      if (event.outcome === 'unavailable' || event.outcome === 'broken') ring.add('failed5xx', 1, nowMs);
+      if (event.outcome === 'rotated') audit.answered(event.jti, nowMs);
+    },
+    onStatement(purpose) {
+      if (OF_REFRESHES.has(purpose)) ring.add('statements', 1, monotonicMs());
+    },
+    audit: () => audit.check(monotonicMs()),
+    read() {
+      const nowMs = monotonicMs();
+      const windows: (readonly [KpiWindow, KpiSums])[] = [
+        ...WINDOWS.map(([name, ms]) => [name, ring.within(ms, nowMs)] as const),
+        ['since_start', ring.total()],
+      ];
+      return {
+        started_at: new Date(options.startedAtMs).toISOString(),
+        uptime_seconds: Math.round(nowMs - bornMs) / 1000,
+        kpis: windows.flatMap(([window, sums]) => kpisOf(sums).map((kpi) => ({ ...kpi, window }))),
+        counts: Object.fromEntries(windows.map(([window, sums]) => [window, countsOf(sums)])) as Record<
+          KpiWindow,
+          KpiCounts
+        >,
+        audit_pending: audit.pending,
+      };
+    },
+  };
+}
+
+function countsOf({ failed5xx, durationUs, met, ...same }: KpiSums): KpiCounts {
+  return { ...same, failed_5xx: failed5xx, duration_ms: durationUs / 1000, met_in_flight: met };
+}

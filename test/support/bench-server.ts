@@ -1,0 +1,118 @@
+import { MemoryCache } from '../../src/cache/memory.js';
+import { observing } from '../../src/compose/observe.js';
+import { ReleaseStack } from '../../src/compose/release.js';
+import { createAdminServer } from '../../src/http/admin.js';
+import { DEFAULT_LIMITS } from '../../src/http/limits.js';
+import { createPublicServer } from '../../src/http/server.js';
+import { createCodec } from '../../src/jwt/create-codec.js';
+import { createLog } from '../../src/observe/log.js';
+import { createChain } from '../../src/rotation/chain.js';
+import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
+import type { TokenStore } from '../../src/rotation/ports.js';
+import { createTokenService } from '../../src/rotation/service.js';
+import { countBlacklisted } from '../../src/store/audit.js';
+import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
+import { PgDatabase } from '../../src/store/pool.js';
+import { readSchema } from '../../src/store/schema.js';
+import { PgTokenStore } from '../../src/store/token-store.js';
+import { TEST_SIGNING_KEY } from './tokens.js';
+
+/** What is wrong with a server, on purpose: one KPI each. */
+export type Broken = 'nothing' | 'slow' | 'chatty' | 'forgetful' | 'lossy' | 'faulty';
+
+export interface BenchServer {
+  readonly url: string;
+  readonly adminUrl: string;
+  stop(): Promise<void>;
+}
+
+/** A server of the real parts on a real database, whose fault is in how they are put together. */
+export async function startBenchServer(databaseUrl: string, broken: Broken): Promise<BenchServer> {
+  const releases = new ReleaseStack();
+  const monotonicMs = () => performance.now();
+  const metrics = observing(monotonicMs);
+  const database = new PgDatabase({
+    connection: databaseUrl,
+    size: 4,
+    statementTimeoutMs: 5_000,
+    connectTimeoutMs: 3_000,
+    applicationName: 'carelink-tokens test',
+    onStatement: (purpose) => metrics.onStatement(purpose),
+    onIdleError: () => undefined,
+  });
+  releases.add(() => database.end());
+  const users = {
+    userCheck: 'off',
+    userTable: undefined,
+    userIdColumn: 'id',
+    userActiveColumn: 'is_active',
+  } as const;
+  const schema = await readSchema(database, users);
+  metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
+  const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
+  const store = new PgTokenStore({
+    database, schema, clock, lanes: 2, monotonicMs, random: Math.random, onBatch: (size) => metrics.onBatch(size),
+  }); // prettier-ignore
+  const log = createLog({ level: 'error', destination: process.stderr });
+  const { codec } = await createCodec({
+    algorithm: 'HS256', signingKey: TEST_SIGNING_KEY, verifyingKeys: [], audience: [], issuer: undefined, leewaySeconds: 0,
+  }); // prettier-ignore
+  const service = createTokenService({
+    settings: {
+      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id' },
+      accessLifetimeSeconds: 900,
+      refreshLifetimeSeconds: 43_200,
+      slidingLifetimeSeconds: 900,
+      graceUs: 0,
+      onReuse: 'reject',
+      leewaySeconds: 0,
+      requestTimeoutMs: 5_000,
+    },
+    codec,
+    chain: createChain([Buffer.alloc(32, 1)]),
+    store: faulty(store, database, broken),
+    cache: new MemoryCache({ maxActive: broken === 'forgetful' ? 1 : 10_000, maxSpent: 10_000 }),
+    doubtful: new DoubtfulClaims(1_000),
+    clock,
+    emit: (event) => metrics.onRotationEvent(event),
+    monotonicMs,
+  });
+  const server = createPublicServer({
+    service, basePath: '/account/token', compat: '5.5', limits: DEFAULT_LIMITS, observe: metrics, log,
+  }); // prettier-ignore
+  const readiness = () => Promise.resolve({ ready: true, checks: {} });
+  const admin = createAdminServer({ readiness, metrics, kpis: () => metrics.kpis(), host: 'localhost', log });
+  releases.add(() => admin.close(100));
+  releases.add(() => server.close(100));
+  const { url } = await server.listen('127.0.0.1', 0);
+  const { url: adminUrl } = await admin.listen('127.0.0.1', 0);
+  return { url, adminUrl, stop: () => releases.release() };
+}
+
+/** Longer than the 30 ms of the target, and far shorter than a time-out. */
+const SLOW_MS = 60;
+
+function faulty(store: PgTokenStore, database: PgDatabase, broken: Broken): TokenStore {
+  let claims = 0;
+  const claim: TokenStore['claim'] = async (one, deadlineMs) => {
+    claims += 1;
+    if (broken === 'faulty' && claims % 20 === 0) return { kind: 'unavailable', sent: false };
+    if (broken === 'slow') await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+    if (broken === 'chatty') for (let n = 0; n < 2; n++) await database.query('lookup', { text: 'SELECT 1' });
+    const result = await store.claim(one, deadlineMs);
+    if (broken === 'lossy' && claims % 20 === 0) {
+      const text = `DELETE FROM token_blacklist_blacklistedtoken b USING token_blacklist_outstandingtoken o
+                     WHERE b.token_id = o.id AND o.jti = $1`;
+      await database.query('cleanup', { text, values: [one.jti] });
+    }
+    return result;
+  };
+  // Its methods live on its prototype: the copy has them, too, and they find the private parts of the original.
+  return new Proxy<TokenStore>(store, {
+    get: (target, name) => {
+      if (name === 'claim') return claim;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
