@@ -2,7 +2,7 @@
  * Of how many parts the keys consist: each lies whole in one slot of a Redis Cluster. 256 spread evenly over any
  * cluster that a refresh server needs, and one instance can still own many of them.
  */
-export const PARTITIONS = 256;
+const PARTITIONS = 256;
 
 /**
  * The partition of a user's tokens (FNV-1a, 32 bits): a token and its successor, and so all keys of one script, share
