@@ -21,8 +21,8 @@ describe('memory of 100,000 active sessions', () => {
       gc(); const before = process.memoryUsage().heapUsed;
       for (let n = 0; n < ${SESSIONS}; n++) {
         const jti = randomBytes(16).toString('hex');
-        cache.begin(jti);
-        cache.finish(jti, { spent: jti, successor: { jti: randomBytes(16).toString('hex'), rowId: String(1e7 + n) } });
+        cache.begin({ jti, userKey: undefined });
+        cache.finish({ jti, userKey: undefined }, { spent: jti, successor: { jti: randomBytes(16).toString('hex'), rowId: String(1e7 + n) } });
       }
       gc(); console.log((process.memoryUsage().heapUsed - before) / ${SESSIONS});`;
     const { stdout } = await promisify(execFile)(process.execPath, [

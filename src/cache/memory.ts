@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Begun, Hint, Learned, TokenCache } from '../rotation/ports.js';
+import type { Begun, Hint, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
 
 /**
  * The cache of one process: what it learned of tokens, bounded, and the in-flight lock.
@@ -18,14 +18,14 @@ export class MemoryCache implements TokenCache {
     this.#spent = new LRUCache({ max: bounds.maxSpent });
   }
 
-  begin(jti: string): Begun {
+  begin({ jti }: TokenKey): Begun {
     const other = this.#inFlight.get(jti);
     if (other !== undefined) return { kind: 'busy', settled: other.settled() };
     this.#inFlight.set(jti, new InFlight());
-    return { kind: 'begun', hint: this.#hint(jti) };
+    return { kind: 'begun', hint: this.#hint(jti), doubtAtUs: undefined };
   }
 
-  finish(jti: string, learned: Learned | undefined): void {
+  finish({ jti }: TokenKey, learned: Learned | undefined): void {
     if (learned !== undefined) {
       this.#active.delete(learned.spent);
       this.#spent.set(learned.spent, true);
@@ -33,6 +33,11 @@ export class MemoryCache implements TokenCache {
     }
     this.#inFlight.get(jti)?.end();
     this.#inFlight.delete(jti);
+  }
+
+  /** The rotation remembers its own doubts; there is nobody else here to tell. */
+  noteDoubt(): Promise<void> {
+    return Promise.resolve();
   }
 
   #hint(jti: string): Hint | undefined {

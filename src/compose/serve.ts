@@ -1,4 +1,3 @@
-import { MemoryCache } from '../cache/memory.js';
 import { toCommandError } from './command-errors.js';
 import { CommandError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
@@ -9,6 +8,7 @@ import type { Log } from '../observe/log.js';
 import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
+import { openTokenCache } from './token-cache.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationEvent } from '../rotation/events.js';
@@ -33,9 +33,6 @@ export interface Serving {
 
 /** Group commit lanes: two statements in flight keep the database busy while the next batch gathers (measured). */
 const LANES = 2;
-
-/** Live tokens that are remembered: about 100 MB at most. A forgotten one costs a slower statement. */
-const CACHE_BOUNDS = { maxActive: 500_000, maxSpent: 100_000 };
 
 /** Claims in doubt that are remembered: an outage's worth of what can be in flight. */
 const MAX_DOUBTFUL = 100_000;
@@ -100,7 +97,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     codec,
     chain: openChain(settings, signingKey, log),
     store,
-    cache: new MemoryCache(CACHE_BOUNDS),
+    cache: openTokenCache(settings, log, releases, monotonicMs),
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     clock,
     emit: (event) => {

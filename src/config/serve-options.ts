@@ -1,6 +1,7 @@
 import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
 import { host, urlPath } from './network-kinds.js';
+import { redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { columnName, tableName } from './sql-kinds.js';
@@ -56,6 +57,12 @@ export const SERVE_OPTIONS = {
     }),
     { default: 'auto', help: 'when a spent token is written down: sync is before the answer' },
   ),
+  'redis-url': optional(redisUrl, {
+    help: 'the Redis that the instances share: also rediss://, redis+cluster://h1,h2,h3, redis+sentinel://h1,h2/master-name',
+    absentText: 'none: each process remembers by itself',
+    customary: ['REDIS_URL'],
+    sensitive: true,
+  }),
   'request-timeout': valued(durationMs({ min: '100ms', max: '60s' }), {
     default: '5s',
     help: 'how long a refresh may wait for the database',

@@ -18,6 +18,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     command: 'serve',
     ...sharedSettings(resolved, source, problems),
     poolSize: values['pool-size'],
+    redis: values['redis-url'],
     http: {
       host: values.host,
       port: values.port,

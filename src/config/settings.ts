@@ -33,6 +33,8 @@ export interface ServeSettings extends SharedSettings {
   readonly command: 'serve';
   /** Connections to a database by URL. The embedded one takes a pool of one, whatever this says. */
   readonly poolSize: number;
+  /** Undefined: each process remembers by itself. */
+  readonly redis: RedisSettings | undefined;
   readonly http: HttpSettings;
   readonly admin: { readonly host: string; readonly port: number };
   readonly keys: KeySettings;
@@ -41,6 +43,19 @@ export interface ServeSettings extends SharedSettings {
   readonly users: UserSettings;
   /** How long a stop may take until what is still in flight is cut off. */
   readonly shutdownTimeoutMs: number;
+}
+
+export interface RedisSettings {
+  readonly kind: 'single' | 'cluster' | 'sentinel';
+  /** One node; some of the cluster's; or the sentinels. */
+  readonly nodes: readonly { readonly host: string; readonly port: number }[];
+  /** What the sentinels call the master. */
+  readonly masterName: string | undefined;
+  readonly tls: boolean;
+  readonly username: string | undefined;
+  /** Never to be printed or logged. */
+  readonly password: string | undefined;
+  readonly database: number;
 }
 
 export interface HttpSettings {

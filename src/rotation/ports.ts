@@ -116,16 +116,29 @@ export interface TokenToBlacklist {
 export type Hint = { readonly state: 'active'; readonly rowId: string } | { readonly state: 'spent' };
 
 export type Begun =
-  | { readonly kind: 'begun'; readonly hint: Hint | undefined }
+  | {
+      readonly kind: 'begun';
+      readonly hint: Hint | undefined;
+      /** The time of a claim of this token that another instance left in doubt (rule 4). */
+      readonly doubtAtUs: number | undefined;
+    }
   /** Another refresh of this token holds the lock; `settled` resolves when it's over. */
   | { readonly kind: 'busy'; readonly settled: Promise<void> };
 
-/** The cache and the in-flight lock. */
+/** A token by its id; the user says where it is kept. */
+export interface TokenKey {
+  readonly jti: string;
+  readonly userKey: string | undefined;
+}
+
+/** The cache and the in-flight lock. Nothing here throws or rejects: a cache that is down knows nothing. */
 export interface TokenCache {
   /** Takes the in-flight lock of a token, atomically. Whoever gets `begun` must call `finish`. */
-  begin(jti: string): Begun;
+  begin(token: TokenKey): Begun | Promise<Begun>;
   /** Gives the lock back and remembers what came of it. */
-  finish(jti: string, learned: Learned | undefined): void;
+  finish(token: TokenKey, learned: Learned | undefined): void;
+  /** Tells other instances of a claim whose answer got lost. Something learned of the token ends it. */
+  noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void>;
 }
 
 export type Learned = {

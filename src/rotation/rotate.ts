@@ -2,7 +2,14 @@ import { accessClaims, isRefusal, successorClaims, type Subject } from './claims
 import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from './context.js';
 import { judge } from './judge.js';
 import type { RefreshOutcome } from './outcomes.js';
-import { StoreUnavailableError, type Claim, type Claims, type Learned, type TokenState } from './ports.js';
+import {
+  StoreUnavailableError,
+  type Claim,
+  type Claims,
+  type Hint,
+  type Learned,
+  type TokenState,
+} from './ports.js';
 import { answerReuse, finishRevocation } from './revoke.js';
 
 /**
@@ -32,7 +39,7 @@ export async function refresh(context: RotationContext, token: string): Promise<
 
 async function refreshVerified(context: RotationContext, request: Request): Promise<RefreshOutcome> {
   const { subject, trace } = request;
-  const begun = context.cache.begin(subject.jti);
+  const begun = await context.cache.begin(subject);
   if (begun.kind === 'busy') {
     trace.met = true;
     context.emit({ kind: 'cache_lookup', result: 'busy' });
@@ -40,6 +47,9 @@ async function refreshVerified(context: RotationContext, request: Request): Prom
     await begun.settled;
     return orUnavailable(() => followInFlight(context, request));
   }
+
+  // Another instance's doubt is as good as an own one: the same claim is repeated, and its marker tells.
+  if (begun.doubtAtUs !== undefined) context.doubtful.remember(subject.jti, begun.doubtAtUs);
 
   let learned: Learned | undefined;
   try {
@@ -50,7 +60,7 @@ async function refreshVerified(context: RotationContext, request: Request): Prom
       return settled.outcome;
     });
   } finally {
-    context.cache.finish(subject.jti, learned);
+    context.cache.finish(subject, learned);
   }
 }
 
@@ -80,10 +90,8 @@ interface Settled {
   readonly learned: Learned | undefined;
 }
 
-type Hint = Extract<ReturnType<RotationContext['cache']['begin']>, { kind: 'begun' }>['hint'];
-
 /** Claims the token unless it is known to be spent; whatever else it turns out to be, its rows decide. */
-async function settle(context: RotationContext, request: Request, hint: Hint): Promise<Settled> {
+async function settle(context: RotationContext, request: Request, hint: Hint | undefined): Promise<Settled> {
   const { subject } = request;
   let rowId = hint?.state === 'active' ? hint.rowId : undefined;
   if (rowId === undefined) request.trace.read = true;
@@ -116,7 +124,7 @@ async function settle(context: RotationContext, request: Request, hint: Hint): P
       case 'revoked':
         return { outcome: { kind: 'blacklisted' }, learned: undefined };
       case 'unavailable':
-        if (result.sent) rememberDoubt(context, pending.claim);
+        if (result.sent) await rememberDoubt(context, pending.claim);
         return { outcome: UNAVAILABLE, learned: undefined };
       case 'ahead':
         // A claim in doubt would carry its time again, and be ahead again, until a clock that was set back gets there.
@@ -129,9 +137,9 @@ async function settle(context: RotationContext, request: Request, hint: Hint): P
         if (overlapped) request.trace.met = true;
         const ownClaimAtUs = pending.claim.claimedAtUs;
         const judged = await judgeByRows(context, request, { overlapped, ownClaimAtUs }).catch(
-          (error: unknown) => {
+          async (error: unknown) => {
             // It may be our own claim that stands, sent twice: only the rows tell, and they couldn't be read.
-            rememberDoubt(context, pending.claim);
+            await rememberDoubt(context, pending.claim);
             throw error;
           },
         );
@@ -271,8 +279,10 @@ async function pair(
   };
 }
 
-function rememberDoubt(context: RotationContext, { jti, claimedAtUs }: Claim): void {
-  context.doubtful.remember(jti, claimedAtUs);
+/** Before it is answered, so that whoever is asked next knows. */
+async function rememberDoubt(context: RotationContext, claim: Claim): Promise<void> {
+  context.doubtful.remember(claim.jti, claim.claimedAtUs);
+  await context.cache.noteDoubt(claim, claim.claimedAtUs);
   context.emit({ kind: 'claim_in_doubt', resolved: false });
 }
 

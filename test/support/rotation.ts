@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { MemoryCache } from '../../src/cache/memory.js';
+import type { TokenCache } from '../../src/rotation/ports.js';
 import { createCodec } from '../../src/jwt/create-codec.js';
 import { createChain } from '../../src/rotation/chain.js';
 import type { RotationSettings } from '../../src/rotation/context.js';
@@ -41,13 +42,15 @@ export interface Fault {
 export interface InstanceOptions extends Partial<RotationSettings> {
   readonly chainKeys?: readonly Buffer[];
   readonly userCheck?: 'auto' | 'on' | 'off';
+  /** Instead of a memory of its own. */
+  readonly cache?: TokenCache;
 }
 
 const CHAIN_KEY = randomBytes(32);
 
 /** One instance as `serve` composes it, without its HTTP port: several of them on one database make a fleet. */
 export async function startInstance(databaseUrl: string, options: InstanceOptions = {}): Promise<Instance> {
-  const { chainKeys = [CHAIN_KEY], userCheck = 'auto', ...settings } = options;
+  const { chainKeys = [CHAIN_KEY], userCheck = 'auto', cache, ...settings } = options;
   const monotonicMs = () => performance.now();
   const events: RotationEvent[] = [];
   const statements = new Map<Purpose, number>();
@@ -102,7 +105,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     codec,
     chain: createChain(chainKeys),
     store,
-    cache: new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
+    cache: cache ?? new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
     doubtful: new DoubtfulClaims(1_000),
     clock,
     emit: (event) => events.push(event),

@@ -1,0 +1,20 @@
+/**
+ * Of how many parts the keys consist: each lies whole in one slot of a Redis Cluster. 256 spread evenly over any
+ * cluster that a refresh server needs, and one instance can still own many of them.
+ */
+const PARTITIONS = 256;
+
+/**
+ * The partition of a user's tokens (FNV-1a, 32 bits): a token and its successor, and so all keys of one script, share
+ * it. Every instance must compute the same, so it never changes. Tokens without a user share one.
+ */
+export function partitionOf(userKey: string | undefined): number {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(userKey ?? '')) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash % PARTITIONS;
+}
+
+/** The key of a token's lock, hint or doubt. The braces are Redis Cluster's: what is in them chooses the slot. */
+export function keyOf(partition: number, what: 'lock' | 'token' | 'doubt', jti: string): string {
+  return `carelink_tokens:{${partition}}:${what}:${jti}`;
+}
