@@ -23,7 +23,9 @@ export type CleanupEvent =
   /** A row that others held on to even by itself: for the next run. */
   | { readonly event: 'stepped_over'; readonly id: string; readonly reason: string }
   | { readonly event: 'vacuum_started' }
-  | { readonly event: 'vacuum_finished'; readonly durationMs: number };
+  | { readonly event: 'vacuum_finished'; readonly durationMs: number }
+  /** A SQLSTATE, as a rule. */
+  | { readonly event: 'vacuum_failed'; readonly reason: string };
 
 export type Ended =
   /** Nothing is left. */

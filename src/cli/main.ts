@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { SharedSettings } from '../config/settings.js';
 import { processSource } from '../config/source.js';
+import { cleanupCommand } from './commands/cleanup.js';
 import { migrateCommand } from './commands/migrate.js';
 import { serveCommand } from './commands/serve.js';
 import type { CommandDescriptor } from './descriptor.js';
@@ -26,7 +27,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
   const program = new Command('carelink-tokens')
-    .description("Refresh server and migrations for Django + simplejwt's token tables.")
+    .description("Refresh server, migrations and cleanup for Django + simplejwt's token tables.")
     .version(version(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
@@ -38,6 +39,7 @@ async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   const done = (code: ExitCode): void => void (exitCode = code);
   register(program, serveCommand, done);
   register(program, migrateCommand, done);
+  register(program, cleanupCommand, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;

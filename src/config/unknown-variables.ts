@@ -1,10 +1,13 @@
+import { CLEANUP_OPTIONS } from './cleanup-options.js';
 import { MIGRATE_OPTIONS } from './migrate-options.js';
 import { variableOf } from './option.js';
 import type { Environment } from './resolve.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 
 const KNOWN: ReadonlySet<string> = new Set(
-  [...Object.keys(SERVE_OPTIONS), ...Object.keys(MIGRATE_OPTIONS)].map(variableOf),
+  [...Object.keys(SERVE_OPTIONS), ...Object.keys(MIGRATE_OPTIONS), ...Object.keys(CLEANUP_OPTIONS)].map(
+    variableOf,
+  ),
 );
 
 /**

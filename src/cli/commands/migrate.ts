@@ -6,6 +6,7 @@ import type { MigrateEvent, Overview, Report } from '../../migrate/index.js';
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
+import { snakeCased } from '../snake-case.js';
 import { stopSignal } from '../signals.js';
 import { LiveLine } from './migrate-live-line.js';
 import { eventLine, planLines, progressText, statusLines } from './migrate-text.js';
@@ -147,16 +148,4 @@ class Teller {
     if (due) [this.#phase, this.#toldAtMs] = [phase, elapsedMs];
     return due;
   }
-}
-
-/** JSON is printed in snake_case, as in the server's log and metrics. */
-function snakeCased(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(snakeCased);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      snakeCased(inner),
-    ]),
-  );
 }
