@@ -28,7 +28,7 @@ const COUNTED = 50_000;
 export async function readBacklog(query: Query, { outstanding }: Tables, cutoff: Cutoff): Promise<Backlog> {
   const past = `FROM ONLY ${outstanding} AS o WHERE o.expires_at <= '${cutoff.at}'::timestamptz`;
   const [counted] = await query<{ rows: number }>(
-    `SELECT count(*)::int AS rows FROM (SELECT ${past} ORDER BY o.expires_at LIMIT ${COUNTED + 1}) AS some`,
+    `SELECT count(*)::int AS rows FROM (SELECT ${past} ORDER BY o.expires_at LIMIT ${COUNTED + 1}) AS few`,
   );
   const rows = counted?.rows ?? 0;
   if (rows <= COUNTED) return { rows, exact: true };

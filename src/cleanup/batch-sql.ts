@@ -100,7 +100,7 @@ export function batchSql({ outstanding, blacklisted }: Tables): string {
            (SELECT array_agg(id::text) FROM gone WHERE id NOT IN (SELECT token_id FROM freed)) END AS unlisted,
          CASE WHEN c.seen > c.gone THEN
            (SELECT array_agg(id::text)
-              FROM (SELECT id FROM batch WHERE id NOT IN (SELECT id FROM gone) LIMIT 5) AS some) END AS kept
+              FROM (SELECT id FROM batch WHERE id NOT IN (SELECT id FROM gone) LIMIT 5) AS few) END AS kept
     FROM counted AS c`;
 }
 
