@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import type { CommonSettings } from '../config/settings.js';
 import { processSource } from '../config/source.js';
 import { benchCommand } from './commands/bench.js';
+import { cleanupCommand } from './commands/cleanup.js';
 import { migrateCommand } from './commands/migrate.js';
 import { serveCommand } from './commands/serve.js';
 import type { CommandDescriptor } from './descriptor.js';
@@ -27,7 +28,9 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
   const program = new Command('carelink-tokens')
-    .description("Refresh server, migrations and load benchmark for Django + simplejwt's token tables.")
+    .description(
+      "Refresh server, migrations, cleanup and load benchmark for Django + simplejwt's token tables.",
+    )
     .version(version(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
@@ -40,6 +43,7 @@ async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   register(program, serveCommand, done);
   register(program, migrateCommand, done);
   register(program, benchCommand, done);
+  register(program, cleanupCommand, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;

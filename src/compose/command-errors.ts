@@ -1,3 +1,4 @@
+import { CleanupError, type CleanupErrorCode } from '../cleanup/errors.js';
 import { CommandError, type FailureExitCode } from '../config/errors.js';
 import type { DatabaseSettings } from '../config/settings.js';
 import { KeyError } from '../jwt/key-error.js';
@@ -21,6 +22,17 @@ const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = 
   MIGRATION_FAILED: 1,
   CONNECTION_LOST: 4,
 };
+const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCode>> = {
+  TABLES_MISSING: 4,
+  NOT_MIGRATED: 4,
+  CONNECTION_LOST: 4,
+  LEASE_HELD: 5,
+  LEASE_LOST: 5,
+  REFERENCED: 6,
+  UNSAFE: 6,
+  CONTENDED: 1,
+  REFUSED: 1,
+};
 const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
   DATA_DIRECTORY_IN_USE: 5,
   DATA_DIRECTORY_UNUSABLE: 2,
@@ -35,6 +47,7 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
   if (error instanceof KeyError) return ended(2, error);
   if (error instanceof SchemaError || error instanceof EmbeddedError) return ended(4, error);
   if (error instanceof DataDirectoryError) return ended(DATA_DIRECTORY_EXIT_CODES[error.code], error);
+  if (error instanceof CleanupError) return ended(CLEANUP_EXIT_CODES[error.code], error);
   if (error instanceof MigrateError) return ended(MIGRATE_EXIT_CODES[error.code], error);
   if (error instanceof NotConnectedError && database.kind === 'url') {
     const { cause } = error;

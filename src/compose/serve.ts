@@ -1,3 +1,4 @@
+import { cleanUpBeside } from './cleanup.js';
 import { toCommandError } from './command-errors.js';
 import { CommandError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
@@ -111,6 +112,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     const state = await health();
     return { ready: state === 'ok', checks: { database: state } };
   });
+  cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
     publicUrl,

@@ -27,6 +27,16 @@ export function durationMs(range: { min: string; max: string }): ValueKind<numbe
   };
 }
 
+/** Milliseconds, or `off`. */
+export function durationOrOff(range: { min: string; max: string }): ValueKind<number | 'off'> {
+  const ms = durationMs(range);
+  return {
+    placeholder: 'duration|off',
+    allowed: `${ms.allowed}, or off`,
+    parse: (text) => (text === 'off' ? 'off' : ms.parse(text)),
+  };
+}
+
 /** Whole seconds: what a token's claims count in. */
 export function durationSeconds(range: { min: string; max: string }): ValueKind<number> {
   const ms = durationMs(range);

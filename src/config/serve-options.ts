@@ -1,5 +1,5 @@
 import { chainKey, secretText } from './key-kinds.js';
-import { durationMs, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
+import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
 import { host, urlPath } from './network-kinds.js';
 import { redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, valued } from './option.js';
@@ -96,6 +96,10 @@ export const SERVE_OPTIONS = {
   'pool-size': valued(integer({ min: 1, max: 1_000 }), {
     default: '8',
     help: 'connections to --database-url at most; the embedded PostgreSQL takes one',
+  }),
+  'cleanup-every': optional(durationOrOff({ min: '1m', max: '30d' }), {
+    help: 'remove expired tokens as `cleanup` does, so long after each beginning; off: never',
+    absentText: '1h with the embedded PostgreSQL, else off',
   }),
   'shutdown-timeout': valued(durationMs({ min: '0s', max: '15m' }), {
     default: '10s',

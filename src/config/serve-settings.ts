@@ -1,3 +1,4 @@
+import { cleanupChoicesOfServer } from './cleanup-settings.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -43,6 +44,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       userActiveColumn: values['user-active-column'],
     },
     shutdownTimeoutMs: values['shutdown-timeout'],
+    cleanup: cleanupOf(resolved),
   };
   checkPorts(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
@@ -74,6 +76,15 @@ function tokenSettings({ values }: Resolved<typeof SERVE_OPTIONS>, problems: str
       tokenType: values['token-type-claim'],
     },
   };
+}
+
+/** Nobody else tidies the embedded database; beside a Django it is for its operator to say. */
+const EMBEDDED_CLEANUP_MS = 60 * 60_000;
+
+function cleanupOf({ values }: Resolved<typeof SERVE_OPTIONS>): ServeSettings['cleanup'] {
+  const embedded = values['database-url'] === undefined;
+  const every = values['cleanup-every'] ?? (embedded ? EMBEDDED_CLEANUP_MS : 'off');
+  return every === 'off' ? undefined : { everyMs: every, ...cleanupChoicesOfServer(values.leeway) };
 }
 
 function checkPorts({ http, admin }: ServeSettings, problems: string[]): void {

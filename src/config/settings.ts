@@ -43,6 +43,8 @@ export interface ServeSettings extends SharedSettings {
   readonly users: UserSettings;
   /** How long a stop may take until what is still in flight is cut off. */
   readonly shutdownTimeoutMs: number;
+  /** Undefined: this server doesn't clean up. */
+  readonly cleanup: (CleanupChoices & { readonly everyMs: number }) | undefined;
 }
 
 export interface RedisSettings {
@@ -157,4 +159,27 @@ export interface BenchSettings extends CommonSettings {
   }[];
   /** For a server of its own: this environment without what is ours in it. */
   readonly serverEnvironment: Readonly<Record<string, string>>;
+}
+
+export interface CleanupSettings extends SharedSettings {
+  readonly command: 'cleanup';
+  readonly cleanup: CleanupChoices;
+  /** Only tell what would go. */
+  readonly dryRun: boolean;
+  /** Undefined: once. */
+  readonly everyMs: number | undefined;
+}
+
+export interface CleanupChoices {
+  /** How long a token must have been expired. */
+  readonly retentionMs: number;
+  readonly leewayMs: number;
+  /** Undefined: steered by the target. */
+  readonly batchSize: number | undefined;
+  readonly targetBatchMs: number;
+  /** Rest for each millisecond of work. */
+  readonly nice: number;
+  readonly maxRows: number | undefined;
+  readonly maxDurationMs: number | undefined;
+  readonly vacuum: 'auto' | 'off';
 }

@@ -1,13 +1,12 @@
 import { BENCH_OPTIONS } from './bench-options.js';
+import { CLEANUP_OPTIONS } from './cleanup-options.js';
 import { MIGRATE_OPTIONS } from './migrate-options.js';
 import { variableOf } from './option.js';
 import type { Environment } from './resolve.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 
 const KNOWN: ReadonlySet<string> = new Set(
-  [...Object.keys(SERVE_OPTIONS), ...Object.keys(MIGRATE_OPTIONS), ...Object.keys(BENCH_OPTIONS)].map(
-    variableOf,
-  ),
+  [SERVE_OPTIONS, MIGRATE_OPTIONS, CLEANUP_OPTIONS, BENCH_OPTIONS].flatMap(Object.keys).map(variableOf),
 );
 
 /**

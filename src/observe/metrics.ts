@@ -21,6 +21,9 @@ export interface MetricsSink extends RequestObserver {
   onStatement(purpose: StatementPurpose): void;
   /** How many claims shared one statement. */
   onBatch(size: number): void;
+  onCleanupDeleted(rows: number): void;
+  /** Expired rows that are still there, as the last look had it. */
+  onCleanupBacklog(rows: number): void;
   readonly contentType: string;
   /** The Prometheus text format. */
   render(): Promise<string>;
@@ -100,6 +103,16 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
   });
 
   if (kpis !== undefined) registerKpis(registry, kpis);
+  const cleanupDeleted = new Counter({
+    name: 'carelink_cleanup_deleted_total',
+    help: 'Outstanding rows of expired tokens that the cleanup of this process removed.',
+    registers,
+  });
+  const cleanupBacklog = new Gauge({
+    name: 'carelink_cleanup_backlog_rows',
+    help: 'Outstanding rows past their retention, as the cleanup of this process last saw them.',
+    registers,
+  });
 
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
@@ -130,6 +143,8 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onRotationEvent,
     onStatement: (purpose) => statements.inc({ purpose }),
     onBatch: (size) => batches.observe(size),
+    onCleanupDeleted: (rows) => cleanupDeleted.inc(rows),
+    onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
     onRequest(route, outcome, durationUs) {
       requests.inc({ route, outcome });
       if (route !== 'refresh') return;

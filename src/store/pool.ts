@@ -107,6 +107,42 @@ export class PgDatabase implements Database {
     }
   }
 
+  /**
+   * Does work on one connection that nobody else gets meanwhile: a transaction of several statements.
+   *
+   * @throws what the work throws
+   */
+  async exclusively<T>(
+    purpose: Purpose,
+    work: (query: <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>) => Promise<T>,
+  ): Promise<T> {
+    let client: pg.PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
+    }
+    let broken = false;
+    try {
+      return await work(async <Row>(text: string, values?: readonly unknown[]) => {
+        this.#onStatement(purpose);
+        try {
+          const result = await (values === undefined ? client.query(text) : client.query(text, [...values]));
+          // `pg` hands over a list of results where a text had several statements.
+          const last: pg.QueryResult | undefined = Array.isArray(result)
+            ? (result as pg.QueryResult[]).at(-1)
+            : result;
+          return (last?.rows ?? []) as Row[];
+        } catch (error) {
+          broken ||= !leavesConnectionUsable(error);
+          throw error;
+        }
+      });
+    } finally {
+      client.release(broken);
+    }
+  }
+
   /** Connections that are open, idle, and requests waiting for one. */
   get usage(): { readonly open: number; readonly idle: number; readonly waiting: number } {
     return { open: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };

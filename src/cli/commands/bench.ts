@@ -10,7 +10,7 @@ import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
 import { stopSignal } from '../signals.js';
 import { progressText, reportLines } from './bench-text.js';
-import { snakeCased } from './snake-case.js';
+import { snakeCased } from '../snake-case.js';
 
 export const benchCommand: CommandDescriptor<BenchSettings> = {
   name: 'bench',

@@ -6,9 +6,9 @@ import type { MigrateEvent, Overview, Report } from '../../migrate/index.js';
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
+import { snakeCased } from '../snake-case.js';
 import { stopSignal } from '../signals.js';
 import { LiveLine } from './migrate-live-line.js';
-import { snakeCased } from './snake-case.js';
 import { eventLine, planLines, progressText, statusLines } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {

@@ -1,0 +1,63 @@
+/** What a cleanup tells while it works. */
+export type CleanupEvent =
+  | {
+      readonly event: 'started';
+      /** Rows that expired before this moment go. */
+      readonly cutoff: string;
+      readonly backlogRows: number;
+      /** False: PostgreSQL's own estimate. */
+      readonly backlogExact: boolean;
+    }
+  | {
+      readonly event: 'progress';
+      readonly deleted: number;
+      readonly rowsPerSecond: number;
+      /** Undefined until it can be told. */
+      readonly remainingMs: number | undefined;
+      readonly batchSize: number;
+      readonly percent: number;
+    }
+  /** Told when it changes. Slowdown 1: over. Infinity: stopped. */
+  | { readonly event: 'pressure'; readonly slowdown: number; readonly reasons: readonly string[] }
+  | { readonly event: 'retry'; readonly reason: string; readonly batchSize: number }
+  /** A row that others held on to even by itself: for the next run. */
+  | { readonly event: 'stepped_over'; readonly id: string; readonly reason: string }
+  | { readonly event: 'vacuum_started' }
+  | { readonly event: 'vacuum_finished'; readonly durationMs: number }
+  /** A SQLSTATE, as a rule. */
+  | { readonly event: 'vacuum_failed'; readonly reason: string };
+
+export type Ended =
+  /** Nothing is left. */
+  | 'done'
+  /** --max-rows. */
+  | 'max_rows'
+  /** --max-duration. */
+  | 'max_duration'
+  /** Stopped by what goes on around it for so long that it gave up. */
+  | 'pressure'
+  | 'interrupted';
+
+export interface Summary {
+  readonly ended: Ended;
+  readonly cutoff: string;
+  /** Outstanding rows; blacklist rows that went with them. */
+  readonly deleted: number;
+  readonly blacklistDeleted: number;
+  /** Rows past the cutoff that stay: the JWT they store expires later, or can't be read for certain. */
+  readonly kept: number;
+  readonly keptIds: readonly string[];
+  /** Rows that others held on to; the next run takes them. */
+  readonly steppedOver: number;
+  readonly batches: number;
+  readonly retries: number;
+  readonly durationMs: number;
+  /** While it worked and rested, without the VACUUM. */
+  readonly rowsPerSecond: number;
+  readonly batchMs: { readonly p50: number; readonly p99: number; readonly max: number };
+  /** How long it was slowed or stopped, by what. */
+  readonly givenWay: readonly { readonly reason: string; readonly ms: number }[];
+  /** Rows past the cutoff that are left. */
+  readonly backlogRows: number;
+  readonly vacuumMs: number | undefined;
+}

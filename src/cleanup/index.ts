@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NotConnectedError, sqlStateOf } from '../store/errors.js';
+import { readFacts } from './catalog.js';
+import { dryRun, type DryRun } from './dry-run.js';
+import { CleanupError } from './errors.js';
+import type { CleanupEvent, Summary } from './events.js';
+import { sinceLastFinish, takeLease, type LeaseTiming } from './lease.js';
+import { run } from './run.js';
+import type { CleanupSession } from './session.js';
+import { vacuum, vacuumPays } from './vacuum.js';
+
+export { CleanupError } from './errors.js';
+export type { CleanupEvent, Summary } from './events.js';
+export type { DryRun } from './dry-run.js';
+export { openCleanupSession, sharedCleanupSession, type CleanupSession } from './session.js';
+
+export interface CleanupOptions {
+  /** A row goes once its token has been expired this long; never sooner than leeway + 5 min. */
+  readonly retentionMs: number;
+  /** By how much clocks may differ when a token expires: that of the servers. */
+  readonly leewayMs: number;
+  /** Undefined: steered by the target. */
+  readonly batchSize: number | undefined;
+  readonly targetBatchMs: number;
+  /** Rest for each millisecond of work. */
+  readonly nice: number;
+  readonly maxRows?: number | undefined;
+  readonly maxDurationMs?: number | undefined;
+  readonly vacuum: 'auto' | 'off';
+  readonly onEvent?: (event: CleanupEvent) => void;
+  /** Finishes the batch that is under way, and ends. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Whatever is asked: a token that has just expired may be on its way, or be judged by a clock that is behind. */
+const SAFETY_MS = 5 * 60_000;
+
+const TIMING: LeaseTiming = {
+  monotonicMs: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
+};
+
+/** How long ago a token must have expired for its row to go. */
+function ageOf({ retentionMs, leewayMs }: Pick<CleanupOptions, 'retentionMs' | 'leewayMs'>): number {
+  return Math.max(retentionMs, leewayMs + SAFETY_MS);
+}
+
+/**
+ * Removes expired tokens, as the one runner on this database.
+ *
+ * @throws CleanupError
+ */
+export async function cleanUp(session: CleanupSession, options: CleanupOptions): Promise<Summary> {
+  const emit = options.onEvent ?? (() => undefined);
+  return told(async () => {
+    const facts = await readFacts(session.query);
+    const lease = await takeLease(session, TIMING, options.signal);
+    let summary: Summary | undefined;
+    try {
+      const { batchSize, targetBatchMs, nice, maxRows, maxDurationMs, signal } = options;
+      const pace = { batchSize, targetBatchMs, nice };
+      const ageMs = ageOf(options);
+      summary = await run(session, facts, lease, {
+        pace,
+        ageMs,
+        maxRows,
+        maxDurationMs,
+        timing: TIMING,
+        emit,
+        signal,
+      });
+    } finally {
+      // Before the VACUUM: the next runner needn't wait for that. A lost connection has told itself already.
+      await lease.release(summary?.ended === 'done').catch(() => undefined);
+    }
+    const wanted = options.vacuum === 'auto' && summary.ended !== 'interrupted';
+    if (!wanted || !(await vacuumPays(session, facts, summary.deleted))) return summary;
+    emit({ event: 'vacuum_started' });
+    const startedMs = TIMING.monotonicMs();
+    try {
+      await vacuum(session, facts, options.nice > 0);
+    } catch (error) {
+      // What was asked for is done; the next run, or autovacuum, makes up for it.
+      emit({ event: 'vacuum_failed', reason: sqlStateOf(error) ?? 'connection lost' });
+      return summary;
+    }
+    const vacuumMs = Math.round(TIMING.monotonicMs() - startedMs);
+    emit({ event: 'vacuum_finished', durationMs: vacuumMs });
+    return { ...summary, vacuumMs };
+  });
+}
+
+/**
+ * What a cleanup would do. Changes nothing.
+ *
+ * @throws CleanupError
+ */
+export async function surveyCleanup(
+  session: CleanupSession,
+  options: Pick<CleanupOptions, 'retentionMs' | 'leewayMs' | 'nice'>,
+): Promise<DryRun> {
+  return told(async () =>
+    dryRun(session, await readFacts(session.query), {
+      ageMs: ageOf(options),
+      nice: options.nice,
+      monotonicMs: TIMING.monotonicMs,
+    }),
+  );
+}
+
+/** How long ago a run ended well, on the database's clock; undefined: never, or nobody knows. */
+export async function sinceLastCleanup(session: CleanupSession): Promise<number | undefined> {
+  return sinceLastFinish(session.query).catch(() => undefined);
+}
+
+/** Errors of `pg` may hold values in their details; their messages name objects, and tell what is wrong. */
+async function told<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CleanupError || error instanceof NotConnectedError) throw error;
+    const cause = { cause: error };
+    if (sqlStateOf(error) === undefined) {
+      if (!isConnectionError(error)) throw error;
+      throw new CleanupError(
+        'CONNECTION_LOST',
+        'The connection to PostgreSQL broke. What was finished is kept; run it again, and it goes on from there.',
+        cause,
+      );
+    }
+    throw new CleanupError('REFUSED', `PostgreSQL refused it: ${(error as Error).message}.`, cause);
+  }
+}
+
+/** What `pg` says in words, and Node in codes. */
+function isConnectionError(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (/connection (terminated|ended)|connection error|not queryable|query read timeout/i.test(error.message) ||
+      ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)))
+  );
+}

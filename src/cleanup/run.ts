@@ -1,0 +1,229 @@
+import { readBacklog, readCutoff } from './backlog.js';
+import { runBatch } from './batch.js';
+import { nextRowSql, START, type Cursor, type Cutoff } from './batch-sql.js';
+import type { Facts } from './catalog.js';
+import { CleanupError } from './errors.js';
+import type { CleanupEvent, Ended, Summary } from './events.js';
+import { RENEW_EVERY_MS, type Lease, type LeaseTiming } from './lease.js';
+import { afterBatch, afterRefusal, pauseAfter, startPace, type Pace, type PaceSettings } from './pace.js';
+import { judge, NO_PRESSURE, type Pressure } from './pressure.js';
+import type { CleanupSession } from './session.js';
+import { Surroundings } from './surroundings.js';
+import { Tally } from './tally.js';
+
+export interface RunOptions {
+  readonly pace: PaceSettings;
+  /** How long ago a token must have expired. */
+  readonly ageMs: number;
+  readonly maxRows: number | undefined;
+  readonly maxDurationMs: number | undefined;
+  readonly timing: LeaseTiming;
+  readonly emit: (event: CleanupEvent) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A look at the surroundings costs some 2 ms: at most a five-hundredth of the time. */
+const LOOK_EVERY_MS = 1_000;
+
+/** How often progress is told. */
+const TELL_EVERY_MS = 1_000;
+
+/** An index build on a large table may well take that long; what lasts longer is for people to see to. */
+const LONGEST_STOP_MS = 60 * 60_000;
+
+/** Rows in a row that can't be had even by themselves: then it isn't about rows. */
+const MOST_STEPPED_OVER = 100;
+
+/** After a refusal: those who were in the way get time to finish. */
+const RETRY_PAUSE_MS = 50;
+
+/** Removes what has expired, batch by batch. To be called by the holder of the lease. */
+export async function run(
+  session: CleanupSession,
+  facts: Facts,
+  lease: Lease,
+  options: RunOptions,
+): Promise<Summary> {
+  const cutoff = await readCutoff(session.query, options.ageMs);
+  return new Run(session, facts, lease, options, cutoff).run();
+}
+
+/**
+ * The state of a run. The cursor only moves forward: scanning from the start for every batch would wade through the
+ * index entries of all that is gone already.
+ */
+class Run {
+  readonly #session: CleanupSession;
+  readonly #facts: Facts;
+  readonly #lease: Lease;
+  readonly #options: RunOptions;
+  readonly #cutoff: Cutoff;
+  readonly #surroundings: Surroundings;
+  readonly #tally: Tally;
+  #cursor: Cursor = START;
+  #pace: Pace;
+  #pressure: Pressure = NO_PRESSURE;
+  #lookedAtMs = -Infinity;
+  #renewedAtMs = 0;
+  #toldAtMs = 0;
+  #steppedOverInARow = 0;
+
+  constructor(session: CleanupSession, facts: Facts, lease: Lease, options: RunOptions, cutoff: Cutoff) {
+    this.#session = session;
+    this.#facts = facts;
+    this.#lease = lease;
+    this.#options = options;
+    this.#cutoff = cutoff;
+    this.#pace = startPace(options.pace);
+    this.#surroundings = new Surroundings(session.query, facts, options.timing.monotonicMs);
+    this.#tally = new Tally(options.timing.monotonicMs());
+  }
+
+  async run(): Promise<Summary> {
+    const { emit } = this.#options;
+    const backlog = await readBacklog(this.#session.query, this.#facts, this.#cutoff);
+    this.#tally.backlogRows = backlog.rows;
+    emit({
+      event: 'started',
+      cutoff: this.#cutoff.at,
+      backlogRows: backlog.rows,
+      backlogExact: backlog.exact,
+    });
+    if (backlog.rows === 0) return this.#summary('done', 0);
+    if (!this.#facts.embedded) await this.#surroundings.calibrate();
+    this.#renewedAtMs = this.#now();
+    const ended = await this.#work();
+    const left =
+      ended === 'done'
+        ? this.#tally.kept + this.#tally.steppedOver
+        : (await readBacklog(this.#session.query, this.#facts, this.#cutoff)).rows;
+    return this.#summary(ended, left);
+  }
+
+  async #work(): Promise<Ended> {
+    for (;;) {
+      const stop = (await this.#giveWay()) ?? this.#budgetEnd();
+      if (stop !== undefined) return stop;
+      const startedMs = this.#now();
+      const outcome = await runBatch(this.#session, this.#facts, this.#lease, {
+        cursor: this.#cursor,
+        cutoff: this.#cutoff,
+        limit: Math.min(this.#pace.size, this.#rowsAllowed()),
+      });
+      const ms = this.#now() - startedMs;
+      this.#renewedAtMs = this.#now();
+      switch (outcome.kind) {
+        case 'end':
+          return 'done';
+        case 'committed':
+          this.#cursor = outcome.cursor;
+          this.#steppedOverInARow = 0;
+          this.#pace = afterBatch(this.#options.pace, this.#pace, { rows: outcome.seen, ms });
+          this.#tally.committed(outcome, ms);
+          this.#tellProgress();
+          await this.#rest(pauseAfter(this.#options.pace, ms, finite(this.#pressure.slowdown)));
+          break;
+        case 'refused':
+          this.#tally.retries++;
+          if (this.#pace.size === 1) await this.#stepOver(outcome.reason);
+          this.#pace = afterRefusal(this.#pace);
+          this.#options.emit({ event: 'retry', reason: outcome.reason, batchSize: this.#pace.size });
+          await this.#rest(RETRY_PAUSE_MS);
+      }
+    }
+  }
+
+  /** Looks around now and then; where it must stop it waits here until it needn't. */
+  async #giveWay(): Promise<Ended | undefined> {
+    if (this.#facts.embedded) return undefined;
+    const stoppedAtMs = this.#now();
+    while (this.#now() - this.#lookedAtMs >= LOOK_EVERY_MS || this.#pressure.slowdown === Infinity) {
+      const before = this.#pressure;
+      if (this.#lookedAtMs > 0) this.#tally.gaveWay(before.reasons, this.#now() - this.#lookedAtMs);
+      this.#pressure = judge(await this.#surroundings.read());
+      this.#lookedAtMs = this.#now();
+      if (changed(before, this.#pressure)) this.#options.emit({ event: 'pressure', ...this.#pressure });
+      if (this.#pressure.slowdown !== Infinity) return undefined;
+      const end = this.#budgetEnd();
+      if (end !== undefined) return end;
+      if (this.#now() - stoppedAtMs > LONGEST_STOP_MS) return 'pressure';
+      await this.#rest(LOOK_EVERY_MS);
+    }
+    return undefined;
+  }
+
+  #budgetEnd(): Ended | undefined {
+    const { signal, maxDurationMs } = this.#options;
+    if (signal?.aborted === true) return 'interrupted';
+    if (this.#rowsAllowed() <= 0) return 'max_rows';
+    if (maxDurationMs !== undefined && this.#now() - this.#tally.startedMs >= maxDurationMs) {
+      return 'max_duration';
+    }
+    return undefined;
+  }
+
+  #rowsAllowed(): number {
+    return (this.#options.maxRows ?? Infinity) - this.#tally.deleted;
+  }
+
+  /** Sleeps, and keeps the lease meanwhile. A signal ends it at once. */
+  async #rest(ms: number): Promise<void> {
+    const { timing, signal } = this.#options;
+    const untilMs = this.#now() + ms;
+    for (;;) {
+      if (this.#now() - this.#renewedAtMs >= RENEW_EVERY_MS) {
+        await this.#lease.renew(this.#session.query);
+        this.#renewedAtMs = this.#now();
+      }
+      const left = Math.min(untilMs - this.#now(), RENEW_EVERY_MS);
+      if (left <= 0 || signal?.aborted === true) return;
+      await timing.sleep(left, signal).catch(() => undefined);
+    }
+  }
+
+  /** @throws CleanupError CONTENDED */
+  async #stepOver(reason: string): Promise<void> {
+    const [row] = await this.#session.query<{ expires_at: string; id: string }>(nextRowSql(this.#facts), [
+      this.#cursor.expiresAt,
+      this.#cursor.id,
+      this.#cutoff.at,
+    ]);
+    if (row === undefined) return;
+    if (++this.#steppedOverInARow > MOST_STEPPED_OVER) {
+      throw new CleanupError(
+        'CONTENDED',
+        `${MOST_STEPPED_OVER} rows one after the other could not be had (${reason}). Is there a lock on the whole ` +
+          'table? What was finished is kept; run it again later.',
+      );
+    }
+    this.#cursor = { expiresAt: row.expires_at, id: row.id };
+    this.#tally.steppedOver++;
+    this.#options.emit({ event: 'stepped_over', id: row.id, reason });
+  }
+
+  #tellProgress(): void {
+    if (this.#now() - this.#toldAtMs < TELL_EVERY_MS) return;
+    this.#toldAtMs = this.#now();
+    this.#options.emit({
+      event: 'progress',
+      batchSize: this.#pace.size,
+      ...this.#tally.progress(this.#now()),
+    });
+  }
+
+  #summary(ended: Ended, backlogRows: number): Summary {
+    return this.#tally.summary({ ended, cutoff: this.#cutoff.at, backlogRows, nowMs: this.#now() });
+  }
+
+  #now(): number {
+    return this.#options.timing.monotonicMs();
+  }
+}
+
+function finite(slowdown: number): number {
+  return slowdown === Infinity ? 1 : slowdown;
+}
+
+function changed(before: Pressure, after: Pressure): boolean {
+  return before.slowdown !== after.slowdown || (before.reasons.length === 0) !== (after.reasons.length === 0);
+}

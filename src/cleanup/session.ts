@@ -1,0 +1,101 @@
+import pg from 'pg';
+import { NotConnectedError } from '../store/errors.js';
+import type { PgDatabase, PoolOptions } from '../store/pool.js';
+
+/** One statement, or several separated by semicolons (then without values): the rows of the last one. */
+export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+/** How a transaction ends, and what it found out. */
+export interface Ending<T> {
+  readonly commit: boolean;
+  readonly value: T;
+}
+
+/**
+ * What a cleanup needs of a connection: single statements, and transactions. Nothing is set for the session and
+ * nothing is expected of it, so that a pooler may give each transaction another one.
+ */
+export interface CleanupSession {
+  readonly query: Query;
+  /** @param begin the text that begins it: BEGIN, and what is SET LOCAL */
+  transaction<T>(begin: string, work: (query: Query) => Promise<Ending<T>>): Promise<T>;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Longer than any statement's own timeout: only for a server that has stopped answering at all. */
+const FROZEN_MS = 10 * 60_000;
+
+/**
+ * A connection of its own.
+ *
+ * @throws NotConnectedError
+ */
+export async function openCleanupSession(
+  connection: PoolOptions['connection'],
+  onStatement: () => void = () => undefined,
+): Promise<CleanupSession> {
+  const client = new pg.Client({
+    ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+    application_name: 'carelink-tokens cleanup',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: FROZEN_MS,
+    keepAlive: true,
+  });
+  // A lost connection also fails the statement that is running, or the next one: there it is handled.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
+  }
+  const query = queryOf(client, onStatement);
+  return {
+    query,
+    transaction: (begin, work) => transactionOn(query, begin, work),
+    close: () => client.end().catch(() => undefined),
+  };
+}
+
+/** On the pool of a server: the embedded PostgreSQL is one session, which all of a process share (rule 15). */
+export function sharedCleanupSession(database: PgDatabase): CleanupSession {
+  return {
+    query: (text, values) => database.exclusively('cleanup', (query) => query(text, values)),
+    transaction: (begin, work) =>
+      database.exclusively('cleanup', (query) => transactionOn(query, begin, work)),
+    close: () => Promise.resolve(),
+  };
+}
+
+function queryOf(client: pg.ClientBase, onStatement: () => void): Query {
+  return async <Row>(text: string, values?: readonly unknown[]) => {
+    onStatement();
+    const result = await (values === undefined ? client.query(text) : client.query(text, [...values]));
+    return lastRows<Row>(result);
+  };
+}
+
+/** `pg` hands over a list of results where a text had several statements. */
+function lastRows<Row>(result: pg.QueryResult | readonly pg.QueryResult[]): Row[] {
+  const last = 'rows' in result ? result : result.at(-1);
+  return (last?.rows ?? []) as Row[];
+}
+
+async function transactionOn<T>(
+  query: Query,
+  begin: string,
+  work: (query: Query) => Promise<Ending<T>>,
+): Promise<T> {
+  try {
+    await query(begin);
+    const { commit, value } = await work(query);
+    await query(commit ? 'COMMIT' : 'ROLLBACK');
+    return value;
+  } catch (error) {
+    // Where the connection is gone the server rolls back by itself; the first error is the one that tells.
+    await query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+import type { CleanupEvent, DryRun, Summary } from '../../cleanup/index.js';
+
+/** An event as a line for people; undefined: nothing to say. */
+export function eventLine(event: CleanupEvent): string | undefined {
+  switch (event.event) {
+    case 'started':
+      return `expired before ${event.cutoff}: ${event.backlogExact ? '' : 'about '}${count(event.backlogRows)} rows`;
+    case 'progress':
+      return progressLine(event);
+    case 'pressure':
+      if (event.slowdown === 1) return 'going on at the usual pace';
+      return `${event.slowdown === Infinity ? 'stopped' : `slowed down ${event.slowdown} times`}: ${event.reasons.join('; ')}`;
+    case 'retry':
+      return undefined;
+    case 'stepped_over':
+      return `stepped over row ${event.id}: ${event.reason}; the next run takes it`;
+    case 'vacuum_started':
+      return 'vacuuming ...';
+    case 'vacuum_finished':
+      return `vacuumed (${seconds(event.durationMs)})`;
+    case 'vacuum_failed':
+      return `the VACUUM failed (${event.reason}); autovacuum makes up for it`;
+  }
+}
+
+export function progressLine(event: Extract<CleanupEvent, { event: 'progress' }>): string {
+  const left = event.remainingMs === undefined ? '' : `, ${seconds(event.remainingMs)} left`;
+  return `${event.percent} %  ${count(event.deleted)} rows, ${count(event.rowsPerSecond)}/s${left}`;
+}
+
+export function summaryLines(summary: Summary): string[] {
+  const { deleted, blacklistDeleted, kept, keptIds, steppedOver, batches, batchMs, backlogRows } = summary;
+  const lines = [
+    `${count(batches)} batches in ${seconds(summary.durationMs)}: ${count(summary.rowsPerSecond)} rows/s, a batch ` +
+      `${batchMs.p50} ms (p99 ${batchMs.p99} ms); ${count(blacklistDeleted)} blacklist rows went with them`,
+  ];
+  for (const { reason, ms } of summary.givenWay) lines.push(`gave way for ${seconds(ms)}: ${reason}`);
+  if (kept > 0) {
+    lines.push(
+      `${count(kept)} rows are kept, for the JWT that they store expires later or can't be read (ids ${keptIds.join(', ')})`,
+    );
+  }
+  if (steppedOver > 0)
+    lines.push(`${count(steppedOver)} rows were locked by others: the next run takes them`);
+  if (summary.ended !== 'done')
+    lines.push(`${ENDED[summary.ended]}: about ${count(backlogRows)} rows are left`);
+  lines.push(`Cleaned up ${deleted} expired token records`);
+  return lines;
+}
+
+const ENDED: Readonly<Record<Exclude<Summary['ended'], 'done'>, string>> = {
+  max_rows: 'stopped by --max-rows',
+  max_duration: 'stopped by --max-duration',
+  pressure: 'stopped by what goes on in the database',
+  interrupted: 'interrupted',
+};
+
+export function dryRunLines(told: DryRun): string[] {
+  const width = Math.max(...told.byAge.map(({ rows }) => count(rows).length));
+  const lines = [
+    `Expired before ${told.cutoff}, and would go: ${count(told.wouldDelete)} rows`,
+    ...told.byAge.map(({ age, rows }) => `  ${count(rows).padStart(width)}  ${age} past that`),
+  ];
+  if (told.wouldKeep > 0) {
+    lines.push(`${count(told.wouldKeep)} rows would be kept: their JWT expires later or can't be read`);
+  }
+  lines.push(`${count(told.notYet)} rows are younger`);
+  if (told.estimatedMs !== undefined) lines.push(`It would take about ${seconds(told.estimatedMs)}`);
+  lines.push('Nothing was changed.');
+  return lines;
+}
+
+function count(rows: number): string {
+  return rows.toLocaleString('en-US');
+}
+
+function seconds(ms: number): string {
+  if (ms >= 120_000) return `${Math.round(ms / 60_000)} min`;
+  return ms >= 10_000 ? `${Math.round(ms / 1000)} s` : `${(ms / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,142 @@
+import {
+  cleanUp,
+  CleanupError,
+  openCleanupSession,
+  sharedCleanupSession,
+  sinceLastCleanup,
+  type CleanupSession,
+} from '../cleanup/index.js';
+import type { CleanupSettings, ServeSettings } from '../config/settings.js';
+import { describeError } from '../observe/errors.js';
+import type { Log } from '../observe/log.js';
+import type { MetricsSink } from '../observe/metrics.js';
+import { openDataDirectory } from '../store/data-directory.js';
+import { startEmbedded } from '../store/embedded.js';
+import type { PgDatabase } from '../store/pool.js';
+import { applyMigrations } from '../migrate/index.js';
+import { toCommandError } from './command-errors.js';
+import { ReleaseStack } from './release.js';
+
+/**
+ * Does the work of the command `cleanup` on its database: the one by URL, or the embedded one, started for it and
+ * stopped afterwards.
+ *
+ * @throws CommandError with what to do about it, or what the work throws
+ */
+export async function onCleanupDatabase<T>(
+  settings: CleanupSettings,
+  work: (session: CleanupSession) => Promise<T>,
+): Promise<T> {
+  const releases = new ReleaseStack();
+  try {
+    let connection: Parameters<typeof openCleanupSession>[0];
+    if (settings.database.kind === 'url') {
+      connection = settings.database.url;
+    } else {
+      const directory = await openDataDirectory(settings.database.dataDir, 'cleanup');
+      releases.add(() => directory.release());
+      const embedded = await startEmbedded({ dataDir: directory.path });
+      releases.add(() => embedded.stop());
+      // Nobody but this tool is in charge of it.
+      await applyMigrations(embedded.connection, { createTables: true });
+      connection = embedded.connection;
+    }
+    const session = await openCleanupSession(connection);
+    releases.add(() => session.close());
+    return await work(session);
+  } catch (error) {
+    throw toCommandError(error, settings.database);
+  } finally {
+    await releases.release();
+  }
+}
+
+/** After a start there is more urgent work than what has lain about for a week. */
+const FIRST_AFTER_MS = 60_000;
+
+/** Cleans up beside a server, again and again, until it is released. Tells log and metrics; never throws. */
+export function cleanUpBeside(
+  settings: ServeSettings,
+  database: PgDatabase,
+  metrics: MetricsSink,
+  log: Log,
+  releases: ReleaseStack,
+): void {
+  const { cleanup } = settings;
+  if (cleanup === undefined) return;
+  const stopping = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  const schedule = (ms: number): void => {
+    timer = setTimeout(() => {
+      const startedMs = performance.now();
+      running = once().then(() => {
+        if (!stopping.signal.aborted) {
+          schedule(Math.max(0, cleanup.everyMs - (performance.now() - startedMs)));
+        }
+      });
+    }, ms).unref();
+  };
+  const once = async (): Promise<void> => {
+    let session: CleanupSession | undefined;
+    try {
+      session =
+        settings.database.kind === 'url'
+          ? await openCleanupSession(settings.database.url, () => metrics.onStatement('cleanup'))
+          : sharedCleanupSession(database);
+      await round(session, cleanup, metrics, log, stopping.signal);
+    } catch (error) {
+      if (error instanceof CleanupError && error.code === 'LEASE_HELD') {
+        log.info('cleanup_elsewhere');
+      } else {
+        const cause = error instanceof CleanupError ? { cause: error.message } : {};
+        log.error('cleanup_failed', { ...describeError(error), ...cause });
+      }
+    } finally {
+      await session?.close();
+    }
+  };
+  // A share of it, so that instances that are started together don't come together.
+  schedule(Math.min(FIRST_AFTER_MS, cleanup.everyMs) * Math.random());
+  releases.add(() => {
+    stopping.abort();
+    clearTimeout(timer);
+    return running;
+  });
+}
+
+async function round(
+  session: CleanupSession,
+  cleanup: NonNullable<ServeSettings['cleanup']>,
+  metrics: MetricsSink,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  // With a schedule in each of many instances, one of them is enough.
+  const sinceMs = await sinceLastCleanup(session);
+  if (sinceMs !== undefined && sinceMs < cleanup.everyMs / 2) return;
+  let deleted = 0;
+  const count = (total: number): void => {
+    metrics.onCleanupDeleted(total - deleted);
+    deleted = total;
+  };
+  const summary = await cleanUp(session, {
+    ...cleanup,
+    signal,
+    onEvent(event) {
+      if (event.event === 'started') metrics.onCleanupBacklog(event.backlogRows);
+      if (event.event === 'progress') count(event.deleted);
+      if (event.event === 'pressure') log.info('cleanup_pressure', { cause: event.reasons.join('; ') });
+    },
+  });
+  count(summary.deleted);
+  metrics.onCleanupBacklog(summary.backlogRows);
+  const { kept, durationMs, ended } = summary;
+  log.info('cleaned_up', { rows: deleted, count: kept, duration_ms: durationMs, end: ended });
+  if (kept > 0) {
+    log.warn('cleanup_kept', {
+      count: kept,
+      cause: 'rows past their retention whose stored JWT expires later, or can not be read',
+    });
+  }
+}

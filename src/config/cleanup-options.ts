@@ -1,0 +1,52 @@
+import { durationMs, durationSeconds, integer, oneOf, type ValueKind } from './kinds.js';
+import { optional, toggle, valued } from './option.js';
+import { SHARED_OPTIONS } from './shared-options.js';
+
+const rows = integer({ min: 1, max: 20_000 });
+
+/** `auto`: undefined would be refused, so it has a value of its own. */
+const batchSize: ValueKind<number | 'auto'> = {
+  placeholder: 'auto|rows',
+  allowed: `auto, or ${rows.allowed}`,
+  parse: (text) => (text === 'auto' ? 'auto' : rows.parse(text)),
+};
+
+/** All that `cleanup` takes. */
+export const CLEANUP_OPTIONS = {
+  // At least an hour: a token that has just expired may still be judged by a clock that is behind (rule 16).
+  retention: valued(durationMs({ min: '1h', max: '3650d' }), {
+    default: '7d',
+    help: 'a row goes once its token has been expired this long',
+  }),
+  leeway: valued(durationSeconds({ min: '0s', max: '1h' }), {
+    default: '0s',
+    help: "the servers' leeway: nothing goes sooner than it and 5 min after a token expired",
+  }),
+  'dry-run': toggle({ help: 'tell what would go, by age, and how long it would take' }),
+  every: optional(durationMs({ min: '1m', max: '30d' }), {
+    help: 'stay, and do it again so long after each beginning',
+    absentText: 'once',
+  }),
+  'max-duration': optional(durationMs({ min: '1s', max: '30d' }), {
+    help: 'stop after so long, with exit code 3 if something is left',
+    absentText: 'no end',
+  }),
+  'max-rows': optional(integer({ min: 1, max: 1_000_000_000 }), {
+    help: 'stop after so many, likewise',
+    absentText: 'no end',
+  }),
+  nice: valued(integer({ min: 0, max: 1_000 }), {
+    default: '4',
+    help: "rest after each batch, as a multiple of the batch's own time; 0: full speed",
+  }),
+  'target-batch-time': valued(durationMs({ min: '1ms', max: '2s' }), {
+    default: '25ms',
+    help: 'what a batch is to take',
+  }),
+  'batch-size': valued(batchSize, { default: 'auto', help: 'rows a batch; auto: steered by its time' }),
+  vacuum: valued(oneOf(['auto', 'off']), {
+    default: 'auto',
+    help: 'VACUUM (ANALYZE) afterwards; auto: where so much was removed that it pays',
+  }),
+  ...SHARED_OPTIONS,
+};

@@ -1,0 +1,50 @@
+import { CLEANUP_OPTIONS } from './cleanup-options.js';
+import { ConfigError } from './errors.js';
+import { deepFreeze } from './freeze.js';
+import { resolve, type Flags } from './resolve.js';
+import type { CleanupChoices, CleanupSettings } from './settings.js';
+import { sharedSettings } from './shared-settings.js';
+import type { Source } from './source.js';
+
+/** @throws {ConfigError} with everything that is wrong */
+export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
+  const resolved = resolve(CLEANUP_OPTIONS, flags, source.env);
+  const { values, given } = resolved;
+  const problems = [...resolved.problems];
+  const shared = sharedSettings(resolved, source, problems);
+  if (values['dry-run'] && values.every !== undefined) {
+    problems.push(`--dry-run and ${given.every ?? '--every'} exclude each other: leave one out.`);
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze({
+    command: 'cleanup',
+    ...shared,
+    cleanup: {
+      retentionMs: values.retention,
+      leewayMs: values.leeway * 1000,
+      batchSize: values['batch-size'] === 'auto' ? undefined : values['batch-size'],
+      targetBatchMs: values['target-batch-time'],
+      nice: values.nice,
+      maxRows: values['max-rows'],
+      maxDurationMs: values['max-duration'],
+      vacuum: values.vacuum,
+    },
+    dryRun: values['dry-run'],
+    everyMs: values.every,
+  });
+}
+
+/** What `serve` does by itself: the defaults of the command, with the leeway of the server. */
+export function cleanupChoicesOfServer(leewaySeconds: number): CleanupChoices {
+  const absent = <T>({ absent: value }: { readonly absent: T }): T => value;
+  return {
+    retentionMs: absent(CLEANUP_OPTIONS.retention),
+    leewayMs: leewaySeconds * 1000,
+    batchSize: undefined,
+    targetBatchMs: absent(CLEANUP_OPTIONS['target-batch-time']),
+    nice: absent(CLEANUP_OPTIONS.nice),
+    maxRows: undefined,
+    maxDurationMs: undefined,
+    vacuum: absent(CLEANUP_OPTIONS.vacuum),
+  };
+}
