@@ -28,7 +28,7 @@ export interface CleanupWorld {
   readonly url: string;
   readonly client: pg.Client;
   readonly session: CleanupSession;
-  sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
+  readonly sql: <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
   run(options?: Partial<CleanupOptions>): Promise<Summary>;
   stop(): Promise<void>;
 }

@@ -28,6 +28,7 @@ describe("serve's settings", () => {
       logLevel: 'info',
       warnings: [],
       poolSize: 8,
+      redis: undefined,
       http: {
         host: '127.0.0.1',
         port: 8000,
@@ -50,7 +51,23 @@ describe("serve's settings", () => {
       rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
       users: { userCheck: 'auto', userTable: undefined, userIdColumn: 'id', userActiveColumn: 'is_active' },
       shutdownTimeoutMs: 10_000,
+      // The embedded database has nobody else to tidy it.
+      cleanup: {
+        everyMs: 3_600_000,
+        retentionMs: 604_800_000,
+        leewayMs: 0,
+        batchSize: undefined,
+        targetBatchMs: 25,
+        nice: 4,
+        maxRows: undefined,
+        maxDurationMs: undefined,
+        vacuum: 'auto',
+      },
     });
+    expect(
+      serveSettings({ 'database-url': 'postgres://h/d' }, source({ CARELINK_SIGNING_KEY: 'k'.repeat(64) }))
+        .cleanup,
+    ).toBeUndefined();
   });
 
   it('are frozen to the ground', () => {
