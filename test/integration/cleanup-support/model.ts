@@ -60,7 +60,11 @@ const jwt = (payload: string, ends: Jwt['ends']): Jwt => ({
   ends,
 });
 
-const hex = fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: 32, maxLength: 32 });
+const hex = fc.string({
+  unit: fc.constantFrom(...Array.from('0123456789abcdef')),
+  minLength: 32,
+  maxLength: 32,
+});
 const rest = hex.map((jti) => `"iat":${CUTOFF_SECONDS - 99_999},"jti":"${jti}","user_id":"7"`);
 /** Claims of a project's own, none of which ends a token's life. */
 const harmless = fc.constantFrom(
