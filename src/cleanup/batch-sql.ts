@@ -109,6 +109,8 @@ export interface NeighboursRow {
   readonly waiters: number;
   /** Whether another transaction has written to the blacklist and is open. */
   readonly writers: boolean;
+  /** Whether one has read outstanding rows a moment ago, and may blacklist one next. */
+  readonly readers: boolean;
 }
 
 /**
@@ -117,7 +119,8 @@ export interface NeighboursRow {
  *
  * https://www.postgresql.org/docs/current/view-pg-locks.html
  */
-export function neighboursSql({ blacklisted }: Tables): string {
+export function neighboursSql(tables: Tables): string {
+  const { blacklisted } = tables;
   return `
   SET CONSTRAINTS ALL IMMEDIATE;
   SET CONSTRAINTS ALL DEFERRED;
@@ -125,7 +128,28 @@ export function neighboursSql({ blacklisted }: Tables): string {
          EXISTS (SELECT FROM pg_locks h
                   WHERE h.locktype = 'relation' AND h.relation = '${blacklisted.replaceAll("'", "''")}'::regclass
                     AND h.mode = 'RowExclusiveLock' AND h.granted AND h.pid <> pg_backend_pid()
-                    AND h.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS writers`;
+                    AND h.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS writers,
+         ${readersOf(tables)} AS readers`;
+}
+
+export function readersSql(tables: Tables): string {
+  return `SELECT ${WAITERS} AS waiters, ${readersOf(tables)} AS readers`;
+}
+
+/** A request of Django's is over by then; what is older is a report or a backup, and blacklists nothing. */
+const READERS_MS = 5_000;
+
+/**
+ * A transaction of several statements keeps its locks until its end: it has looked at a token, and may go on to insert
+ * its blacklist row when the token is gone. A single statement (a claim of ours) does not: its transaction began with
+ * it. Parse and bind of one statement may lie up to a millisecond apart.
+ */
+function readersOf({ outstanding }: Tables): string {
+  return `EXISTS (SELECT FROM pg_locks h JOIN pg_stat_activity a ON a.pid = h.pid
+                   WHERE h.locktype = 'relation' AND h.relation = '${outstanding.replaceAll("'", "''")}'::regclass
+                     AND h.granted AND h.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
+                     AND (a.state <> 'active' OR a.query_start - a.xact_start > interval '2 ms')
+                     AND a.xact_start > clock_timestamp() - ${READERS_MS} * interval '1 millisecond')`;
 }
 
 /** A foreign key's check waits for the transaction that deleted its row; so does an insert of the same unique key. */

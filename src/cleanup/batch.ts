@@ -4,6 +4,7 @@ import {
   batchSql,
   neighboursSql,
   probeSql,
+  readersSql,
   unprobeSql,
   type BatchRow,
   type Cursor,
@@ -28,7 +29,22 @@ export type BatchOutcome =
       readonly keptIds: readonly string[];
     }
   /** Rolled back, to be tried again with fewer rows. */
-  | { readonly kind: 'refused'; readonly reason: string };
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** Rolled back, to be tried again later: it isn't about these rows. */
+  | { readonly kind: 'readers'; readonly reason: string };
+
+export interface BatchInput {
+  readonly cursor: Cursor;
+  readonly cutoff: Cutoff;
+  readonly limit: number;
+  /** Whether to give way to transactions that have only read tokens. Not for ever: there may always be one. */
+  readonly heedReaders: boolean;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+/** A moment without readers is waited for so often and so long; others wait for this batch's locks meanwhile. */
+const READER_POLLS = 8;
+const READER_POLL_MS = 3;
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const TRY_AGAIN: Readonly<Record<string, string>> = {
@@ -51,7 +67,7 @@ export async function runBatch(
   session: CleanupSession,
   facts: Facts,
   lease: Lease,
-  at: { readonly cursor: Cursor; readonly cutoff: Cutoff; readonly limit: number },
+  at: BatchInput,
 ): Promise<BatchOutcome> {
   try {
     return await session.transaction(BEGIN_BATCH, async (query) => {
@@ -65,11 +81,8 @@ export async function runBatch(
   }
 }
 
-async function removeRows(
-  query: Query,
-  facts: Facts,
-  { cursor, cutoff, limit }: { cursor: Cursor; cutoff: Cutoff; limit: number },
-): Promise<Ending<BatchOutcome>> {
+async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<Ending<BatchOutcome>> {
+  const { cursor, cutoff, limit } = at;
   const [row] = await query<BatchRow>(batchSql(facts), [
     cursor.expiresAt,
     cursor.id,
@@ -80,8 +93,8 @@ async function removeRows(
   if (row === undefined) throw new Error('a batch answered nothing');
   if (row.last_expires_at === null || row.last_id === null) return { commit: false, value: { kind: 'end' } };
   assertSafe(row, limit);
-  const hurt = row.gone === 0 ? undefined : await whoWouldBeHurt(query, facts, row);
-  if (hurt !== undefined) return { commit: false, value: { kind: 'refused', reason: hurt } };
+  const hurt = row.gone === 0 ? undefined : await whoWouldBeHurt(query, facts, row, at);
+  if (hurt !== undefined) return { commit: false, value: hurt };
   return {
     commit: true,
     value: {
@@ -105,16 +118,32 @@ function assertSafe({ younger, freed, gone, seen }: BatchRow, limit: number): vo
   );
 }
 
-async function whoWouldBeHurt(query: Query, facts: Facts, row: BatchRow): Promise<string | undefined> {
+async function whoWouldBeHurt(
+  query: Query,
+  facts: Facts,
+  row: BatchRow,
+  { heedReaders, sleep }: BatchInput,
+): Promise<BatchOutcome | undefined> {
   // One session is all that PGlite is.
   if (facts.embedded) return undefined;
   const [neighbours] = await query<NeighboursRow>(neighboursSql(facts));
   if (neighbours === undefined) throw new Error('nothing was told of other sessions');
-  let { waiters } = neighbours;
+  let { waiters, readers } = neighbours;
+  const look = async (text: string, values?: readonly unknown[]): Promise<void> => {
+    const [found] = await query<Partial<NeighboursRow>>(text, values);
+    waiters = found?.waiters ?? 0;
+    readers = found?.readers ?? readers;
+  };
+  for (let polls = 0; heedReaders && readers && waiters === 0 && polls < READER_POLLS; polls++) {
+    await sleep(READER_POLL_MS);
+    await look(readersSql(facts));
+  }
+  if (waiters === 0 && heedReaders && readers) {
+    return { kind: 'readers', reason: 'open transactions have read tokens, and may blacklist one' };
+  }
   if (waiters === 0 && neighbours.writers && row.unlisted !== null) {
     await query(probeSql(facts), [row.unlisted]);
-    const [after] = await query<Pick<NeighboursRow, 'waiters'>>(unprobeSql(facts), [row.unlisted]);
-    waiters = after?.waiters ?? 0;
+    await look(unprobeSql(facts), [row.unlisted]);
   }
-  return waiters === 0 ? undefined : 'another session waits for these rows';
+  return waiters === 0 ? undefined : { kind: 'refused', reason: 'another session waits for these rows' };
 }

@@ -34,6 +34,9 @@ const LONGEST_STOP_MS = 60 * 60_000;
 /** Rows in a row that can't be had even by themselves: then it isn't about rows. */
 const MOST_STEPPED_OVER = 100;
 
+/** Then a batch goes through all the same: where somebody reads all the time, that says nothing about these rows. */
+const PATIENCE_WITH_READERS = 5;
+
 /** After a refusal: those who were in the way get time to finish. */
 const RETRY_PAUSE_MS = 50;
 
@@ -67,6 +70,7 @@ class Run {
   #renewedAtMs = 0;
   #toldAtMs = 0;
   #steppedOverInARow = 0;
+  #readersInARow = 0;
 
   constructor(session: CleanupSession, facts: Facts, lease: Lease, options: RunOptions, cutoff: Cutoff) {
     this.#session = session;
@@ -109,6 +113,8 @@ class Run {
         cursor: this.#cursor,
         cutoff: this.#cutoff,
         limit: Math.min(this.#pace.size, this.#rowsAllowed()),
+        heedReaders: this.#readersInARow < PATIENCE_WITH_READERS,
+        sleep: (waitMs) => this.#options.timing.sleep(waitMs),
       });
       const ms = this.#now() - startedMs;
       this.#renewedAtMs = this.#now();
@@ -118,10 +124,17 @@ class Run {
         case 'committed':
           this.#cursor = outcome.cursor;
           this.#steppedOverInARow = 0;
+          this.#readersInARow = 0;
           this.#pace = afterBatch(this.#options.pace, this.#pace, { rows: outcome.seen, ms });
           this.#tally.committed(outcome, ms);
           this.#tellProgress();
           await this.#rest(pauseAfter(this.#options.pace, ms, finite(this.#pressure.slowdown)));
+          break;
+        case 'readers':
+          this.#tally.retries++;
+          this.#readersInARow++;
+          this.#options.emit({ event: 'retry', reason: outcome.reason, batchSize: this.#pace.size });
+          await this.#rest(RETRY_PAUSE_MS);
           break;
         case 'refused':
           this.#tally.retries++;

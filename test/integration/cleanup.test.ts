@@ -1,0 +1,283 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readFacts } from '../../src/cleanup/catalog.js';
+import {
+  cleanUp,
+  CleanupError,
+  openCleanupSession,
+  surveyCleanup,
+  type CleanupEvent,
+  type CleanupSession,
+} from '../../src/cleanup/index.js';
+import type { Query } from '../../src/cleanup/session.js';
+import { services } from '../support/services.js';
+import { census, fill, PLAIN, startWorld, type CleanupWorld } from './cleanup-support/world.js';
+
+describe.skipIf(services().postgres === undefined)('cleanup', () => {
+  let world: CleanupWorld;
+  beforeAll(async () => {
+    world = await startWorld();
+  });
+  beforeEach(() =>
+    world.sql(`TRUNCATE token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken RESTART IDENTITY;
+               TRUNCATE carelink.cleanup_lease`),
+  );
+  afterAll(() => world.stop());
+
+  const failure = async (work: Promise<unknown>): Promise<CleanupError> => {
+    const error: unknown = await work.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(CleanupError);
+    return error as CleanupError;
+  };
+  const connect = async (): Promise<pg.Client> => {
+    const client = new pg.Client({ connectionString: world.url });
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  };
+
+  it('removes what has expired, tells how it went, and has nothing to do afterwards', async () => {
+    await fill(world.sql, { expired: 4_000, live: 500 });
+    const events: CleanupEvent[] = [];
+    const summary = await world.run({ onEvent: (event) => events.push(event), vacuum: 'auto' });
+    expect(summary).toMatchObject({
+      ended: 'done',
+      deleted: 4_000,
+      blacklistDeleted: 3_200,
+      kept: 0,
+      backlogRows: 0,
+    });
+    expect(events[0]).toMatchObject({ event: 'started', backlogRows: 4_000, backlogExact: true });
+    expect(await census(world.sql)).toEqual({ orphans: 0, expired: 0, live: 500, blacklisted: 400 });
+    expect(await world.run()).toMatchObject({ ended: 'done', deleted: 0, batches: 0 });
+  });
+
+  it('vacuums where so much was removed that it pays', async () => {
+    await fill(world.sql, { expired: 12_000, live: 100 });
+    const summary = await world.run({ vacuum: 'auto' });
+    expect(summary.vacuumMs).toBeDefined();
+    const [row] = await world.sql<{ pages: number }>(
+      `SELECT reltuples::int AS pages FROM pg_class WHERE relname = 'token_blacklist_outstandingtoken'`,
+    );
+    expect(row!.pages).toBe(100);
+  });
+
+  it('keeps to its budget, and tells what is left', async () => {
+    await fill(world.sql, { expired: 1_000, live: 0 });
+    expect(await world.run({ maxRows: 150, batchSize: 100 })).toMatchObject({
+      ended: 'max_rows',
+      deleted: 150,
+      backlogRows: 850,
+    });
+    expect(await world.run({ maxDurationMs: 1, batchSize: 10, nice: 1 })).toMatchObject({
+      ended: 'max_duration',
+    });
+  });
+
+  it('finishes its batch and ends when it is told to', async () => {
+    await fill(world.sql, { expired: 2_000, live: 0 });
+    const stop = new AbortController();
+    const summary = await world.run({
+      batchSize: 100,
+      nice: 1_000,
+      signal: stop.signal,
+      onEvent: ({ event }) => {
+        if (event === 'progress') stop.abort();
+      },
+    });
+    expect(summary).toMatchObject({ ended: 'interrupted', deleted: 100, backlogRows: 1_900 });
+    expect((await census(world.sql)).orphans).toBe(0);
+  });
+
+  it('never takes a row sooner than leeway and 5 min after its token expired', async () => {
+    await world.sql(
+      `INSERT INTO token_blacklist_outstandingtoken (token, expires_at, jti)
+       VALUES ('a', now() - interval '64 min', 'young'), ('b', now() - interval '66 min', 'old')`,
+    );
+    const hour = 3_600_000;
+    expect(await world.run({ retentionMs: hour, leewayMs: hour })).toMatchObject({ deleted: 1 });
+    expect(await world.sql('SELECT jti FROM token_blacklist_outstandingtoken')).toEqual([{ jti: 'young' }]);
+  });
+
+  it('refuses where other tables refer to the tokens, and names them', async () => {
+    await fill(world.sql, { expired: 10, live: 0 });
+    await world.sql(
+      'CREATE TABLE devices (token_id bigint CONSTRAINT device_token REFERENCES token_blacklist_outstandingtoken ON DELETE CASCADE)',
+    );
+    const error = await failure(world.run());
+    await world.sql('DROP TABLE devices');
+    expect(error.code).toBe('REFERENCED');
+    expect(error.message).toContain('devices (device_token)');
+    expect((await census(world.sql)).expired).toBe(10);
+  });
+
+  it.each([
+    ['DROP TABLE carelink.cleanup_lease', 'NOT_MIGRATED', /carelink-tokens migrate/],
+    ['DROP INDEX idx_outstanding_token_expires', 'NOT_MIGRATED', /no index.*carelink-tokens migrate/],
+    [
+      'DROP TABLE token_blacklist_blacklistedtoken',
+      'TABLES_MISSING',
+      /no table token_blacklist_blacklistedtoken/,
+    ],
+    [
+      'ALTER TABLE token_blacklist_blacklistedtoken RENAME TO t; CREATE VIEW token_blacklist_blacklistedtoken AS TABLE t',
+      'TABLES_MISSING',
+      /no plain table/,
+    ],
+  ])('refuses after %s', async (damage, code, message) => {
+    await world.sql(`BEGIN; ${damage}`);
+    const query: Query = async <Row>(text: string, values?: readonly unknown[]) =>
+      (await world.client.query(text, [...(values ?? [])])).rows as Row[];
+    const error = await failure(readFacts(query)).finally(() => world.sql('ROLLBACK'));
+    expect(error).toMatchObject({ code });
+    expect(error.message).toMatch(message);
+  });
+
+  it.each([
+    // The cutoff of the deletion, and the cutoff by which rows are chosen: a bug that lets young ones through.
+    [
+      'takes what is too young',
+      (text: string) =>
+        text
+          .replaceAll('<= $3', "<= interval '30 days' + $3")
+          .replace("NOT (expires_at <= interval '30 days' + $3", 'NOT (expires_at <= $3'),
+    ],
+    [
+      'frees more than went',
+      (text: string) => text.replace('b.token_id = ANY (ARRAY(SELECT id FROM gone))', 'true'),
+    ],
+    ['takes more than it was told', (text: string) => text.replace('LIMIT $5::int', 'LIMIT $5::int + 1')],
+  ])('rolls back and stops where a batch %s', async (_, broken) => {
+    await fill(world.sql, { expired: 200, live: 200 });
+    const before = await census(world.sql);
+    const session: CleanupSession = {
+      ...world.session,
+      transaction: (begin, work) =>
+        world.session.transaction(begin, (query) =>
+          work((text, values) => query(text.includes('WITH batch') ? broken(text) : text, values)),
+        ),
+    };
+    const error = await failure(cleanUp(session, { ...PLAIN, batchSize: 150 }));
+    expect(error).toMatchObject({ code: 'UNSAFE' });
+    // What came before the broken batch may have been in order.
+    expect(await census(world.sql)).toMatchObject({ live: before.live, orphans: 0 });
+  });
+
+  it('leaves a row whose life is lengthened meanwhile, with its blacklist row', async () => {
+    await fill(world.sql, { expired: 20, live: 0 });
+    const other = await connect();
+    await other.query('BEGIN');
+    await other.query(
+      `UPDATE token_blacklist_outstandingtoken SET expires_at = now() + interval '1 hour' WHERE id = 4`,
+    );
+    const running = world.run({ batchSize: 20 });
+    await sleep(20);
+    await other.query('COMMIT');
+    await running;
+    await other.end();
+    expect(await world.sql('SELECT id::int FROM token_blacklist_outstandingtoken')).toEqual([{ id: 4 }]);
+    expect(await world.sql('SELECT token_id::int FROM token_blacklist_blacklistedtoken')).toEqual([
+      { token_id: 4 },
+    ]);
+  });
+
+  it('steps over rows that others hold on to, and takes them the next time', async () => {
+    await fill(world.sql, { expired: 300, live: 0 });
+    const other = await connect();
+    await other.query('BEGIN');
+    await other.query('SELECT FROM token_blacklist_outstandingtoken WHERE id IN (7, 150) FOR UPDATE');
+    const events: CleanupEvent[] = [];
+    expect(await world.run({ onEvent: (event) => events.push(event) })).toMatchObject({
+      ended: 'done',
+      deleted: 298,
+      steppedOver: 2,
+      backlogRows: 2,
+    });
+    expect(events.flatMap((event) => (event.event === 'stepped_over' ? [event.id] : []))).toEqual([
+      '7',
+      '150',
+    ]);
+    await other.query('COMMIT');
+    await other.end();
+    expect(await world.run()).toMatchObject({ deleted: 2, steppedOver: 0 });
+  });
+
+  it('is refused beside another one at once, and takes over from one that was killed', async () => {
+    await fill(world.sql, { expired: 500, live: 0 });
+    const stop = new AbortController();
+    const first = world.run({ batchSize: 10, nice: 20, signal: stop.signal });
+    await sleep(100);
+    const second = await openCleanupSession(world.url);
+    const error = await failure(cleanUp(second, PLAIN));
+    expect(error.code).toBe('LEASE_HELD');
+    expect(error.message).toContain(`process ${process.pid} on`);
+    stop.abort();
+    await first;
+    // As a killed one leaves it.
+    await world.sql(
+      `UPDATE carelink.cleanup_lease SET owner = gen_random_uuid(), expires_at = clock_timestamp() + interval '1 s'`,
+    );
+    expect(await cleanUp(second, PLAIN)).toMatchObject({ ended: 'done' });
+    await second.close();
+  });
+
+  it('stops as soon as its lease is somebody else’s, and takes back the batch', async () => {
+    await fill(world.sql, { expired: 500, live: 0 });
+    const running = world.run({ batchSize: 10, nice: 10 });
+    await sleep(100);
+    await world.sql(
+      `UPDATE carelink.cleanup_lease SET owner = gen_random_uuid(), expires_at = clock_timestamp() + interval '1 min'`,
+    );
+    const left = await census(world.sql);
+    const error = await failure(running);
+    expect(error.code).toBe('LEASE_LOST');
+    expect(await census(world.sql)).toEqual(left);
+  });
+
+  it('waits while an index is being built, and goes on', async () => {
+    await fill(world.sql, { expired: 2_000, live: 0 });
+    // The build waits for this one, and the cleanup for the build.
+    const writer = await connect();
+    await writer.query('BEGIN');
+    await writer.query(
+      `INSERT INTO token_blacklist_outstandingtoken (token, expires_at, jti) VALUES ('t', now(), 'w')`,
+    );
+    const builder = await connect();
+    const built = builder.query(
+      'CREATE INDEX CONCURRENTLY slow ON token_blacklist_outstandingtoken (created_at)',
+    );
+    await sleep(200);
+    const events: CleanupEvent[] = [];
+    const running = world.run({ onEvent: (event) => events.push(event) });
+    await sleep(300);
+    expect(events).toContainEqual({
+      event: 'pressure',
+      slowdown: Infinity,
+      reasons: ['an index is being built on token_blacklist_outstandingtoken'],
+    });
+    expect((await census(world.sql)).expired).toBe(2_000);
+    await writer.query('COMMIT');
+    await built;
+    expect(await running).toMatchObject({ ended: 'done', deleted: 2_000 });
+    await writer.end();
+    await builder.end();
+  });
+
+  it('tells in a dry run what would go, by age, and changes nothing', async () => {
+    await fill(world.sql, { expired: 3_000, live: 200 });
+    await world.sql(
+      `INSERT INTO token_blacklist_outstandingtoken (token, expires_at, jti) VALUES ('a.b.c', now() - interval '1 year', 'odd')`,
+    );
+    const before = await census(world.sql);
+    const told = await surveyCleanup(world.session, PLAIN);
+    expect(told).toMatchObject({ wouldDelete: 3_000, wouldKeep: 1, notYet: 200 });
+    expect(told.byAge.reduce((sum, { rows }) => sum + rows, 0)).toBe(3_000);
+    expect(told.byAge.find(({ age }) => age === '7 to 30 days')!.rows).toBeGreaterThan(2_000);
+    expect(told.estimatedMs).toBeGreaterThan(0);
+    expect(await census(world.sql)).toEqual(before);
+  });
+});
