@@ -5,7 +5,7 @@ import { openCleanupSession, cleanUp } from '../../src/cleanup/index.js';
 import { census, fill, PLAIN, type CleanupWorld } from '../integration/cleanup-support/world.js';
 
 const BATCH = 20;
-const BLACKLISTERS = 4;
+const BLACKLISTERS = 2;
 
 /**
  * Sessions that blacklist, all the time, rows that are about to go, in transactions that are open for up to 30 ms;
@@ -49,7 +49,7 @@ export function besideSuite(world: () => CleanupWorld, { batches }: { batches: n
           counts.failed++;
           await client.query('ROLLBACK');
         }
-        await sleep(5);
+        await sleep(Math.random() * 100);
       }
       await client.end();
     };

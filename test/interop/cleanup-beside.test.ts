@@ -82,5 +82,5 @@ describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting'
     expect((await census(world.sql)).orphans).toBe(0);
   });
 
-  besideSuite(() => world, { batches: 400 });
+  besideSuite(() => world, { batches: 150 });
 });
