@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { expect, it } from 'vitest';
+import { openCleanupSession, cleanUp } from '../../src/cleanup/index.js';
+import { census, fill, PLAIN, type CleanupWorld } from '../integration/cleanup-support/world.js';
+
+const BATCH = 20;
+const BLACKLISTERS = 2;
+
+/**
+ * Sessions that blacklist, all the time, rows that are about to go, in transactions that are open for up to 30 ms;
+ * some are open before the batch comes, some come while it works. Counts what reaches them.
+ */
+export function besideSuite(world: () => CleanupWorld, { batches }: { batches: number }): void {
+  it(`hurts next to nobody in ${batches} batches, and leaves no orphan`, async () => {
+    const { url, sql } = world();
+    await fill(sql, { expired: batches * BATCH, live: 100 });
+    const counts = { committed: 0, taken: 0, gone: 0, failed: 0 };
+    let position = 0;
+    let ended = false;
+    const blacklister = async (): Promise<void> => {
+      const client = new pg.Client({ connectionString: url });
+      await client.connect();
+      while (!ended) {
+        // One of the next 40 rows, that no blacklist row is for: two batches' worth.
+        const id =
+          Math.ceil((position + Math.random() * 2 * BATCH) / 10) * 10 - (Math.random() < 0.5 ? 1 : 2) + 1;
+        try {
+          await client.query('BEGIN');
+          const { rowCount } = await client.query(
+            'SELECT FROM token_blacklist_outstandingtoken WHERE id = $1',
+            [id],
+          );
+          if (rowCount === 0) counts.gone++;
+          else {
+            const done = await client.query(
+              `INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id) VALUES (now(), $1)
+               ON CONFLICT DO NOTHING`,
+              [id],
+            );
+            if (done.rowCount === 0) counts.taken++;
+            await sleep(Math.random() * 30);
+          }
+          await client.query('COMMIT');
+          if (rowCount !== 0) counts.committed++;
+        } catch (error) {
+          // 23503: its row went between its look and its commit.
+          expect((error as { code?: string }).code).toBe('23503');
+          counts.failed++;
+          await client.query('ROLLBACK');
+        }
+        await sleep(Math.random() * 100);
+      }
+      await client.end();
+    };
+    const others = Array.from({ length: BLACKLISTERS }, blacklister);
+    const session = await openCleanupSession(url);
+    let [deleted, stepped, retries, done] = [0, 0, 0, 0];
+    for (let more = true; more;) {
+      const summary = await cleanUp(session, {
+        ...PLAIN,
+        nice: 1,
+        batchSize: BATCH,
+        maxRows: BATCH * 5,
+      });
+      more = summary.ended === 'max_rows';
+      deleted += summary.deleted;
+      position = deleted;
+      stepped += summary.steppedOver;
+      retries += summary.retries;
+      done += summary.batches;
+    }
+    ended = true;
+    await Promise.all(others);
+    await session.close();
+    console.log(JSON.stringify({ batches: done, deleted, stepped, retries, blacklisting: counts }));
+    expect((await census(sql)).orphans).toBe(0);
+    expect(counts.committed).toBeGreaterThan(batches / 10);
+    expect(counts.failed).toBeLessThanOrEqual(Math.ceil(done / 1000));
+  });
+}
