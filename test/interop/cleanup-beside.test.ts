@@ -5,7 +5,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openCleanupSession, type CleanupEvent, type CleanupSession } from '../../src/cleanup/index.js';
 import { census, fill, PLAIN, startWorld, type CleanupWorld } from '../integration/cleanup-support/world.js';
 import { services } from '../support/services.js';
-import { besideSuite } from './cleanup-beside-suite.js';
 
 describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting', () => {
   let world: CleanupWorld;
@@ -81,6 +80,4 @@ describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting'
     await session.close();
     expect((await census(world.sql)).orphans).toBe(0);
   });
-
-  besideSuite(() => world, { batches: 150 });
 });
