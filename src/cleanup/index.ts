@@ -9,8 +9,8 @@ import { run } from './run.js';
 import type { CleanupSession } from './session.js';
 import { vacuum, vacuumPays } from './vacuum.js';
 
-export { CleanupError, type CleanupErrorCode } from './errors.js';
-export type { CleanupEvent, Ended, Summary } from './events.js';
+export { CleanupError } from './errors.js';
+export type { CleanupEvent, Summary } from './events.js';
 export type { DryRun } from './dry-run.js';
 export { openCleanupSession, sharedCleanupSession, type CleanupSession } from './session.js';
 
@@ -41,7 +41,7 @@ const TIMING: LeaseTiming = {
 };
 
 /** How long ago a token must have expired for its row to go. */
-export function ageOf({ retentionMs, leewayMs }: Pick<CleanupOptions, 'retentionMs' | 'leewayMs'>): number {
+function ageOf({ retentionMs, leewayMs }: Pick<CleanupOptions, 'retentionMs' | 'leewayMs'>): number {
   return Math.max(retentionMs, leewayMs + SAFETY_MS);
 }
 

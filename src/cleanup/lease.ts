@@ -23,7 +23,7 @@ export interface Lease {
 }
 
 /** How long a killed runner may keep the next one waiting. */
-export const LEASE_MS = 10_000;
+const LEASE_MS = 10_000;
 
 /** A holder that rests renews at least that often, a third of the time, so that one lost renewal is no loss. */
 export const RENEW_EVERY_MS = LEASE_MS / 4;

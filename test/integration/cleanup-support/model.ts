@@ -5,7 +5,7 @@ import fc from 'fast-check';
 export const NOW = '2032-03-01 12:34:56.789012+00';
 export const RETENTION_MS = 7 * 86_400_000;
 const NOW_US = BigInt(Date.parse('2032-03-01T12:34:56.789Z')) * 1000n + 12n;
-export const CUTOFF_US = NOW_US - BigInt(RETENTION_MS) * 1000n;
+const CUTOFF_US = NOW_US - BigInt(RETENTION_MS) * 1000n;
 const CUTOFF_SECONDS = Number(CUTOFF_US / 1_000_000n);
 
 export interface Row {
@@ -60,7 +60,11 @@ const jwt = (payload: string, ends: Jwt['ends']): Jwt => ({
   ends,
 });
 
-const hex = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 });
+const hex = fc.string({
+  unit: fc.constantFrom(...Array.from('0123456789abcdef')),
+  minLength: 32,
+  maxLength: 32,
+});
 const rest = hex.map((jti) => `"iat":${CUTOFF_SECONDS - 99_999},"jti":"${jti}","user_id":"7"`);
 /** Claims of a project's own, none of which ends a token's life. */
 const harmless = fc.constantFrom(
@@ -128,7 +132,7 @@ function jwts(own: number): fc.Arbitrary<Jwt> {
   );
 }
 
-export const rowArbitrary: fc.Arbitrary<Row> = expires.chain((when) => {
+const rowArbitrary: fc.Arbitrary<Row> = expires.chain((when) => {
   const own = typeof when === 'string' ? CUTOFF_SECONDS : Number((CUTOFF_US + when) / SECOND);
   return fc
     .record({

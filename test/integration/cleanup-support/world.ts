@@ -28,9 +28,9 @@ export interface CleanupWorld {
   readonly url: string;
   readonly client: pg.Client;
   readonly session: CleanupSession;
-  sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
-  run(options?: Partial<CleanupOptions>): Promise<Summary>;
-  stop(): Promise<void>;
+  readonly sql: <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
+  readonly run: (options?: Partial<CleanupOptions>) => Promise<Summary>;
+  readonly stop: () => Promise<void>;
 }
 
 /** A migrated database, a connection of the test's own, and one for cleanups. */

@@ -50,6 +50,18 @@ describe("serve's settings", () => {
       rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
       users: { userCheck: 'auto', userTable: undefined, userIdColumn: 'id', userActiveColumn: 'is_active' },
       shutdownTimeoutMs: 10_000,
+      // Nobody else tidies the embedded database.
+      cleanup: {
+        everyMs: 3_600_000,
+        retentionMs: 7 * 86_400_000,
+        leewayMs: 0,
+        batchSize: undefined,
+        targetBatchMs: 25,
+        nice: 4,
+        maxRows: undefined,
+        maxDurationMs: undefined,
+        vacuum: 'auto',
+      },
     });
   });
 
