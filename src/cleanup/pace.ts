@@ -51,9 +51,9 @@ export function afterRefusal(pace: Pace): Pace {
   return { ...pace, size: clamp(Math.floor(pace.size / 2)) };
 }
 
-/** @param slowdown 1: none; see pressure.ts */
+/** @param slowdown 1: none; see pressure.ts. At nice 0 only what stops a run counts: full speed was asked for. */
 export function pauseAfter(settings: PaceSettings, batchMs: number, slowdown: number): number {
-  return Math.min(LONGEST_PAUSE_MS, batchMs * (settings.nice * slowdown + slowdown - 1));
+  return Math.min(LONGEST_PAUSE_MS, batchMs * settings.nice * slowdown);
 }
 
 function clamp(size: number): number {

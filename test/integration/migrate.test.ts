@@ -50,6 +50,7 @@ describe.skipIf(services().postgres === undefined)('migrate on PostgreSQL', () =
       [EXPIRES, 'applied'],
       ['autovacuum_outstanding', 'applied'],
       ['autovacuum_blacklisted', 'applied'],
+      ['cleanup_lease', 'applied'],
     ]);
     expect((await indexes()).filter((name) => !before.includes(name))).toEqual([
       'idx_blacklisted_token_created',

@@ -66,9 +66,9 @@ describe('the pace of a cleanup', () => {
 
   it('rests nice times what a batch took, longer under pressure, never without end', () => {
     expect(pauseAfter(STEERED, 25, 1)).toBe(100);
-    expect(pauseAfter(STEERED, 25, 2)).toBe(225);
+    expect(pauseAfter(STEERED, 25, 2)).toBe(200);
     expect(pauseAfter({ ...STEERED, nice: 0 }, 25, 1)).toBe(0);
-    expect(pauseAfter({ ...STEERED, nice: 0 }, 25, 4)).toBe(75);
+    expect(pauseAfter({ ...STEERED, nice: 0 }, 25, 4)).toBe(0);
     expect(pauseAfter(STEERED, 60_000, 4)).toBe(5_000);
   });
 });

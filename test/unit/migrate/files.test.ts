@@ -61,6 +61,7 @@ describe('a migration file', () => {
       'idx_outstanding_token_expires',
       'autovacuum_outstanding',
       'autovacuum_blacklisted',
+      'cleanup_lease',
     ]);
   });
 });
