@@ -11,7 +11,7 @@ describe.skipIf(services().postgres === undefined)('a database that freezes', ()
     const frozen = () => new Promise<void>((resolve) => setTimeout(resolve, 4_000));
     faults.push(
       { purpose: 'claim', what: frozen },
-      { purpose: 'lookup', what: frozen },
+      { purpose: 'verify', what: frozen },
       { purpose: 'revoke', what: frozen },
     );
     const took = async (work: Promise<{ kind: string }>) => {
