@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { accessClaims, isRefusal, successorClaims, type Subject } from './claims.js';
 import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from './context.js';
 import { judge } from './judge.js';
@@ -62,6 +63,14 @@ async function refreshVerified(context: RotationContext, request: Request): Prom
   } finally {
     context.cache.finish(subject, learned);
   }
+}
+
+/**
+ * A claim's time is also its name: equal to the marker of the rows, it is ours. Two instances that claim in the very
+ * same microsecond would both take the one row for their own, so each steps back by up to a millisecond of its own.
+ */
+function ownTimeUs({ clock }: RotationContext): number {
+  return clock.nowUs() - randomInt(1_000);
 }
 
 interface Request {
@@ -165,7 +174,7 @@ async function prepare(
 ): Promise<PendingClaim> {
   const { settings, chain, codec } = context;
   const { subject } = request;
-  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
+  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? ownTimeUs(context);
   const jti = chain.successorOf(subject.jti);
   const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
   const lifetimeSeconds = settings.refreshLifetimeSeconds;
