@@ -13,6 +13,7 @@ import { createTokenService } from '../../dist/rotation/service.js';
 const metrics = metricsSink();
 let rows = 0;
 const store = {
+  canHold: () => true,
   canonicalUserKey: (key) => key,
   claim: () => Promise.resolve({ kind: 'won', successorRowId: String(++rows) }),
 };

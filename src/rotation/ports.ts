@@ -36,8 +36,11 @@ export type ClaimResult =
   | { readonly kind: 'won'; readonly successorRowId: string }
   /** Won, but the successor's row stood already: a second claim of this token, to be judged by its rows. */
   | { readonly kind: 'successor_stands' }
-  /** Another claim, a log-out or Django was first. `overlapped`: it committed while ours was running. */
-  | { readonly kind: 'spent'; readonly overlapped: boolean }
+  /**
+   * Another claim, a log-out or Django was first. `overlapped`: it committed while ours was running. `repeated`: ours
+   * was sent before, and the answer to that got lost: so it may be ours that was first.
+   */
+  | { readonly kind: 'spent'; readonly overlapped: boolean; readonly repeated: boolean }
   | { readonly kind: 'inactive' }
   /** The user's tokens of this age are revoked. */
   | { readonly kind: 'revoked' }

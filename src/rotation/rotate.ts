@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { accessClaims, isRefusal, successorClaims, type Subject } from './claims.js';
 import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from './context.js';
 import { judge } from './judge.js';
@@ -63,14 +62,6 @@ async function refreshVerified(context: RotationContext, request: Request): Prom
   } finally {
     context.cache.finish(subject, learned);
   }
-}
-
-/**
- * A claim's time is also its name: equal to the marker of the rows, it is ours. Two instances that claim in the very
- * same microsecond would both take the one row for their own, so each steps back by up to a millisecond of its own.
- */
-function ownTimeUs({ clock }: RotationContext): number {
-  return clock.nowUs() - randomInt(1_000);
 }
 
 interface Request {
@@ -144,11 +135,13 @@ async function settle(context: RotationContext, request: Request, hint: Hint | u
       case 'successor_stands': {
         const overlapped = result.kind === 'spent' && result.overlapped;
         if (overlapped) request.trace.met = true;
-        const ownClaimAtUs = pending.claim.claimedAtUs;
+        // One that was sent once, and told that it lost, lost: a marker of the same microsecond is another instance's.
+        const mayBeOurs = result.kind === 'successor_stands' || result.repeated;
+        const ownClaimAtUs = mayBeOurs ? pending.claim.claimedAtUs : undefined;
         const judged = await judgeByRows(context, request, { overlapped, ownClaimAtUs }).catch(
           async (error: unknown) => {
             // It may be our own claim that stands, sent twice: only the rows tell, and they couldn't be read.
-            await rememberDoubt(context, pending.claim);
+            if (mayBeOurs) await rememberDoubt(context, pending.claim);
             throw error;
           },
         );
@@ -174,7 +167,7 @@ async function prepare(
 ): Promise<PendingClaim> {
   const { settings, chain, codec } = context;
   const { subject } = request;
-  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? ownTimeUs(context);
+  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
   const jti = chain.successorOf(subject.jti);
   const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
   const lifetimeSeconds = settings.refreshLifetimeSeconds;

@@ -46,7 +46,8 @@ export type Patience = 'usual' | 'brief';
 export type ReferenceGone = Extract<Failure, { kind: 'reference_gone' }>;
 
 export type Settlement<Result> =
-  | { readonly kind: 'done'; readonly result: Result }
+  /** `repeated`: it was sent before, and the answer to that never came. */
+  | { readonly kind: 'done'; readonly result: Result; readonly repeated: boolean }
   /** `sent`: it was, and its answer never came. */
   | { readonly kind: 'unavailable'; readonly sent: boolean };
 
@@ -84,6 +85,7 @@ export class GroupQueue<Item, Result> {
   #flushScheduled = false;
   #failuresInARow = 0;
   #restUntilMs = 0;
+  #wake: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: GroupQueueOptions<Item, Result>) {
@@ -140,7 +142,11 @@ export class GroupQueue<Item, Result> {
         this.#schedule();
       });
     }
-    if (this.#options.monotonicMs() < this.#restUntilMs) return;
+    const restMs = this.#restUntilMs - this.#options.monotonicMs();
+    if (restMs > 0) {
+      this.#wakeAfter(restMs);
+      return;
+    }
     while (this.#waiting.length > 0 && this.#busyLanes < lanes) {
       const batch = this.#takeBatch();
       if (batch.length === 0) break;
@@ -183,7 +189,7 @@ export class GroupQueue<Item, Result> {
         const result = results[index];
         if (result === undefined)
           entry.reject(new Error('a statement returned no result for one of its items'));
-        else entry.resolve({ kind: 'done', result });
+        else entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
       }
     } catch (error) {
       this.#recover(batch, classify(error));
@@ -209,7 +215,7 @@ export class GroupQueue<Item, Result> {
       case 'reference_gone': {
         const rest = batch.filter((entry) => {
           const result = this.#options.whenReferenceGone(entry.item, failure, batch.length === 1);
-          if (result !== undefined) entry.resolve({ kind: 'done', result });
+          if (result !== undefined) entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
           return result === undefined;
         });
         if (rest.length < batch.length) this.#requeue(rest);
@@ -251,8 +257,18 @@ export class GroupQueue<Item, Result> {
     const restMs = bound * (0.5 + this.#options.random() / 2);
     this.#failuresInARow++;
     this.#restUntilMs = this.#options.monotonicMs() + restMs;
-    setTimeout(() => this.#schedule(), restMs + 1);
     this.#requeue(batch);
+  }
+
+  /**
+   * A timer counts from the beginning of the loop's turn and so can fire early, by as much as that turn was long: whoever
+   * finds the rest not over yet asks to be woken again, or what waits would wait until its deadline.
+   */
+  #wakeAfter(ms: number): void {
+    this.#wake ??= setTimeout(() => {
+      this.#wake = undefined;
+      this.#schedule();
+    }, ms);
   }
 
   #requeue(batch: Entry<Item, Result>[]): void {

@@ -112,14 +112,16 @@ export class PgTokenStore implements TokenStore {
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
     if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
     let queue = claim.rowId === undefined ? this.#byJti : this.#known;
+    let repeated = false;
     for (;;) {
       const settled = await queue.submit(claim, deadlineMs);
-      if (settled.kind === 'unavailable') return settled;
-      const result = readClaim(settled.result);
+      if (settled.kind === 'unavailable') return repeated ? { ...settled, sent: true } : settled;
+      repeated ||= settled.repeated;
+      const result = readClaim(settled.result, repeated);
       if (result !== 'again') return result;
       // The row isn't where the cache said, or was made by another session while ours looked for it.
       queue = this.#byJti;
-      if (this.#options.monotonicMs() >= deadlineMs) return { kind: 'unavailable', sent: false };
+      if (this.#options.monotonicMs() >= deadlineMs) return { kind: 'unavailable', sent: repeated };
     }
   }
 
@@ -273,19 +275,19 @@ export class PgTokenStore implements TokenStore {
   }
 }
 
-function readClaim(raw: RawClaim): ClaimResult | 'again' {
+function readClaim(raw: RawClaim, repeated: boolean): ClaimResult | 'again' {
   if (raw === 'user_gone') return { kind: 'inactive' };
   if (raw === 'row_gone') return 'again';
   if (raw.won) {
     return raw.next_id === null ? { kind: 'successor_stands' } : { kind: 'won', successorRowId: raw.next_id };
   }
-  if (raw.spent === true) return { kind: 'spent', overlapped: false };
+  if (raw.spent === true) return { kind: 'spent', overlapped: false, repeated };
   if (raw.active === false) return { kind: 'inactive' };
   if (raw.revoked === true) return { kind: 'revoked' };
   if (raw.id === null) return 'again';
   if (raw.ahead === true) return { kind: 'ahead' };
   // Nobody's row stood when the statement began, and ours wasn't the first: another committed meanwhile.
-  return { kind: 'spent', overlapped: true };
+  return { kind: 'spent', overlapped: true, repeated };
 }
 
 function toState(row: StateRow): TokenState {

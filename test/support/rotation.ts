@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { MemoryCache } from '../../src/cache/memory.js';
-import type { TokenCache } from '../../src/rotation/ports.js';
+import type { DatabaseClock, TokenCache } from '../../src/rotation/ports.js';
 import { createCodec } from '../../src/jwt/create-codec.js';
 import { createChain } from '../../src/rotation/chain.js';
 import type { RotationSettings } from '../../src/rotation/context.js';
@@ -44,13 +44,15 @@ export interface InstanceOptions extends Partial<RotationSettings> {
   readonly userCheck?: 'auto' | 'on' | 'off';
   /** Instead of a memory of its own. */
   readonly cache?: TokenCache;
+  /** Instead of what it learns from the database's answers. */
+  readonly clock?: DatabaseClock;
 }
 
 const CHAIN_KEY = randomBytes(32);
 
 /** One instance as `serve` composes it, without its HTTP port: several of them on one database make a fleet. */
 export async function startInstance(databaseUrl: string, options: InstanceOptions = {}): Promise<Instance> {
-  const { chainKeys = [CHAIN_KEY], userCheck = 'auto', cache, ...settings } = options;
+  const { chainKeys = [CHAIN_KEY], userCheck = 'auto', cache, clock: given, ...settings } = options;
   const monotonicMs = () => performance.now();
   const events: RotationEvent[] = [];
   const statements = new Map<Purpose, number>();
@@ -107,7 +109,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     store,
     cache: cache ?? new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
     doubtful: new DoubtfulClaims(1_000),
-    clock,
+    clock: given ?? clock,
     emit: (event) => events.push(event),
     monotonicMs,
   });

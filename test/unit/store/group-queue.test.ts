@@ -51,7 +51,7 @@ describe('items that arrive together', () => {
     const { batches, execute } = recorder();
     const settled = await submitAll(queue(execute), [item(1), item(2), item(3)]);
     expect(batches).toEqual([[1, 2, 3]]);
-    expect(settled).toEqual([10, 20, 30].map((result) => ({ kind: 'done', result })));
+    expect(settled).toEqual([10, 20, 30].map((result) => ({ kind: 'done', result, repeated: false })));
   });
 
   it('never share it with another of the same key', async () => {
@@ -124,11 +124,11 @@ describe('a failed statement', () => {
     );
     const others = Array.from({ length: 60 }, (_, n) => item(n + 100));
     expect(await submitAll(target, others)).toEqual(
-      others.map(({ n }) => ({ kind: 'done', result: n * 10 })),
+      others.map(({ n }) => ({ kind: 'done', result: n * 10, repeated: false })),
     );
     locked = false;
     if (code === '22P05') expect(await culprit).toMatchObject({ code });
-    else expect(await culprit).toEqual({ kind: 'done', result: 70 });
+    else expect(await culprit).toEqual({ kind: 'done', result: 70, repeated: false });
   });
 
   it('because a row is gone tells that one and sends the others again', async () => {
@@ -152,7 +152,15 @@ describe('a failed statement', () => {
   ])('%s is repeated until it goes through', async (_, error) => {
     let failures = 3;
     const { execute } = recorder(() => (failures-- > 0 ? error : undefined));
-    expect(await queue(execute).submit(item(1), never())).toEqual({ kind: 'done', result: 10 });
+    const repeated = !(error instanceof NotConnectedError);
+    expect(await queue(execute).submit(item(1), never())).toEqual({ kind: 'done', result: 10, repeated });
+  });
+
+  it('is repeated though the timers run ahead of the clock, as they do after a busy turn of the loop', async () => {
+    let failures = 1;
+    const { execute } = recorder(() => (failures-- > 0 ? new NotConnectedError('no') : undefined));
+    const slow = queue(execute, { monotonicMs: () => performance.now() / 4 });
+    expect(await slow.submit(item(1), 5_000 + performance.now() / 4)).toMatchObject({ kind: 'done' });
   });
 
   it('that never goes through tells whether something was sent', async () => {
