@@ -1,4 +1,3 @@
-/* eslint-disable @typescript-eslint/no-explicit-any -- reports are read as JSON */
 /** bench against Django alone, and this server against Django on the same tables, in one command each. */
 import { expect, it } from 'vitest';
 import { startDjango } from '../test/support/django.js';
@@ -8,6 +7,15 @@ import { runBenchCommand } from './support/bench-command.js';
 import { migrateDatabase } from './support/migrate.js';
 
 const USERS = 100;
+
+/** Of the JSON report. */
+interface KpiRow {
+  readonly id: string;
+  readonly measured: number | null;
+  readonly samples: number;
+  readonly source: string;
+  readonly verdict: string;
+}
 
 it('a foreign server, and two in turn', async () => {
   const cluster = await startCluster({ settings: { fsync: 'on', max_connections: '200' } });
@@ -22,10 +30,10 @@ it('a foreign server, and two in turn', async () => {
     const { report } = alone;
     console.log('Django alone: exit', alone.code, report.verdict, report.because);
     console.table(
-      report.kpis.map(({ id, measured, source, verdict }: any) => ({ id, measured, source, verdict })),
+      report.kpis.map(({ id, measured, source, verdict }: KpiRow) => ({ id, measured, source, verdict })),
     );
     console.log(JSON.stringify({ counts: report.counts, errors: report.errors, latency: report.latency }));
-    expect(report.kpis.slice(1).every(({ verdict }: any) => verdict === 'unmeasured')).toBe(true);
+    expect(report.kpis.slice(1).every(({ verdict }: KpiRow) => verdict === 'unmeasured')).toBe(true);
 
     const args = [server.url, '--admin-url', server.adminUrl, '--vs', django.url, ...ids];
     const both = await runBenchCommand([...args, '--duration', '12s', '--warmup', '2s']);
@@ -38,7 +46,12 @@ it('a foreign server, and two in turn', async () => {
       }),
     );
     console.table(
-      both.report.kpis.map(({ id, measured, samples, verdict }: any) => ({ id, measured, samples, verdict })),
+      both.report.kpis.map(({ id, measured, samples, verdict }: KpiRow) => ({
+        id,
+        measured,
+        samples,
+        verdict,
+      })),
     );
   } finally {
     await server.stop();

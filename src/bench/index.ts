@@ -3,4 +3,5 @@ export { BenchError, type BenchErrorCode } from './error.js';
 export { htmlReport } from './html.js';
 export { mintRefreshToken } from './mint.js';
 export type { BenchReport } from './report.js';
-export { runBench, type BenchPlan, type BenchResult, type BenchTarget, type Progress } from './run.js';
+export type { BenchPlan, BenchTarget, Progress } from './plan.js';
+export { runBench, type BenchResult } from './run.js';

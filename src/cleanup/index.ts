@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isConnectionError } from '../store/connect.js';
 import { NotConnectedError, sqlStateOf } from '../store/errors.js';
 import { readFacts } from './catalog.js';
 import { dryRun, type DryRun } from './dry-run.js';
@@ -130,13 +131,4 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
     }
     throw new CleanupError('REFUSED', `PostgreSQL refused it: ${(error as Error).message}.`, cause);
   }
-}
-
-/** What `pg` says in words, and Node in codes. */
-function isConnectionError(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    (/connection (terminated|ended)|connection error|not queryable|query read timeout/i.test(error.message) ||
-      ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)))
-  );
 }

@@ -1,6 +1,6 @@
-import pg from 'pg';
-import { NotConnectedError } from '../store/errors.js';
-import type { PgDatabase, PoolOptions } from '../store/pool.js';
+import type pg from 'pg';
+import { connectClient, type Connection } from '../store/connect.js';
+import type { PgDatabase } from '../store/pool.js';
 
 /** One statement, or several separated by semicolons (then without values): the rows of the last one. */
 export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
@@ -22,8 +22,6 @@ export interface CleanupSession {
   close(): Promise<void>;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
-
 /** Longer than any statement's own timeout: only for a server that has stopped answering at all. */
 const FROZEN_MS = 10 * 60_000;
 
@@ -33,24 +31,10 @@ const FROZEN_MS = 10 * 60_000;
  * @throws NotConnectedError
  */
 export async function openCleanupSession(
-  connection: PoolOptions['connection'],
+  connection: Connection,
   onStatement: () => void = () => undefined,
 ): Promise<CleanupSession> {
-  const client = new pg.Client({
-    ...(typeof connection === 'string' ? { connectionString: connection } : connection),
-    application_name: 'carelink-tokens cleanup',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: FROZEN_MS,
-    keepAlive: true,
-  });
-  // A lost connection also fails the statement that is running, or the next one: there it is handled.
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
-  }
+  const client = await connectClient(connection, 'carelink-tokens cleanup', FROZEN_MS);
   const query = queryOf(client, onStatement);
   return {
     query,

@@ -111,6 +111,7 @@ function escape(text: string, at: number, begin: number): number {
   }
   const end = at + 6;
   if (end >= text.length || !/^[0-9a-fA-F]{4}$/.test(text.slice(at + 2, end))) {
+    // Python's own words, X for X: clients of Django REST framework are told them.
     throw new Fault('Invalid \\uXXXX escape', at + 1);
   }
   return end;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isConnectionError, type Connection } from '../store/connect.js';
 import { NotConnectedError, sqlStateOf } from '../store/errors.js';
 import { down } from './down.js';
 import { MigrateError } from './errors.js';
@@ -9,7 +10,7 @@ import { readOverview, type Overview } from './overview.js';
 import { refusePooler } from './pooler.js';
 import { judgeServer, type ServerFacts } from './preflight.js';
 import type { RunContext, Timing } from './run-context.js';
-import { openSession, type Connection, type Session } from './session.js';
+import { openSession, type Session } from './session.js';
 import { readServer } from './surroundings.js';
 import { up } from './up.js';
 
@@ -157,15 +158,6 @@ function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknow
   }
   const { message } = error as Error;
   return new MigrateError('MIGRATION_FAILED', `PostgreSQL refused it: ${message}.`, cause);
-}
-
-/** What `pg` says in words, and Node in codes. */
-function isConnectionError(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    (/connection terminated|client has encountered a connection error|not queryable/i.test(error.message) ||
-      ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)))
-  );
 }
 
 async function fitServer(session: Session): Promise<ServerFacts & { readonly embedded: boolean }> {

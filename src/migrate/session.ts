@@ -1,16 +1,5 @@
-import pg from 'pg';
-import { NotConnectedError } from '../store/errors.js';
-
-/** A `postgres://` URL, or the parts of the embedded server. */
-export type Connection =
-  | string
-  | {
-      readonly host: string;
-      readonly port?: number;
-      readonly user: string;
-      readonly database: string;
-      readonly password?: string;
-    };
+import type pg from 'pg';
+import { connectClient, type Connection } from '../store/connect.js';
 
 /** One connection, which is one session of the server: session locks and settings are what a migration stands on. */
 export interface Session {
@@ -23,8 +12,6 @@ export interface Session {
   configure(): Promise<void>;
   close(): Promise<void>;
 }
-
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /** No statement_timeout and no lock_timeout: an index takes as long as it takes, and its waits stall nobody. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -49,21 +36,7 @@ const SETTINGS_OF_SOME_SERVERS: Readonly<Record<string, string>> = {
 
 /** @throws NotConnectedError */
 export async function openSession(connection: Connection, applicationName: string): Promise<Session> {
-  const client = new pg.Client({
-    ...(typeof connection === 'string' ? { connectionString: connection } : connection),
-    application_name: applicationName,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-  });
-  // A lost connection also fails the statement that is running, or the next one: there it is handled.
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
-  }
-  return new PgSession(client);
+  return new PgSession(await connectClient(connection, applicationName));
 }
 
 class PgSession implements Session {

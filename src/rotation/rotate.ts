@@ -1,15 +1,9 @@
-import { accessClaims, isRefusal, successorClaims, type Subject } from './claims.js';
+import { isRefusal } from './claims.js';
 import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from './context.js';
 import { judge } from './judge.js';
 import type { RefreshOutcome } from './outcomes.js';
-import {
-  StoreUnavailableError,
-  type Claim,
-  type Claims,
-  type Hint,
-  type Learned,
-  type TokenState,
-} from './ports.js';
+import { pair, prepare, replayedClaims, type Request } from './pairs.js';
+import { StoreUnavailableError, type Claim, type Hint, type Learned, type TokenState } from './ports.js';
 import { answerReuse, finishRevocation } from './revoke.js';
 
 /**
@@ -63,24 +57,6 @@ async function refreshVerified(context: RotationContext, request: Request): Prom
     context.cache.finish(subject, learned);
   }
 }
-
-interface Request {
-  readonly token: string;
-  readonly subject: Subject;
-  readonly arrivedAtUs: number;
-  readonly deadlineMs: number;
-  readonly trace: Trace;
-}
-
-/** What is told of a refresh when it is over. */
-interface Trace {
-  /** It met another refresh of its token in flight: here, or at another instance. */
-  met: boolean;
-  /** The state of its token had to be read from the database: no cache knew it. */
-  read: boolean;
-}
-
-type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
 
 /** A new pair is made under the newest chain key; a replay under the one that made its successor. */
 const NEWEST_KEY = 0;
@@ -154,42 +130,6 @@ async function settle(context: RotationContext, request: Request, hint: Hint | u
   return { outcome: UNAVAILABLE, learned: undefined };
 }
 
-interface PendingClaim {
-  readonly claim: Claim;
-  readonly claims: Claims;
-}
-
-/** Decides all that the claim will write. A claim that is in doubt is repeated with the time it carried. */
-async function prepare(
-  context: RotationContext,
-  request: Request,
-  rowId: string | undefined,
-): Promise<PendingClaim> {
-  const { settings, chain, codec } = context;
-  const { subject } = request;
-  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
-  const jti = chain.successorOf(subject.jti);
-  const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
-  const lifetimeSeconds = settings.refreshLifetimeSeconds;
-  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, lifetimeSeconds });
-  const successor = {
-    jti,
-    token: await codec.sign(claims),
-    expiresAtSeconds: issuedAtSeconds + lifetimeSeconds,
-  };
-  const claim = {
-    jti: subject.jti,
-    rowId,
-    token: request.token,
-    userKey: subject.userKey,
-    issuedAtSeconds: subject.issuedAtSeconds,
-    expiresAtSeconds: subject.expiresAtSeconds,
-    claimedAtUs,
-    successor,
-  };
-  return { claim, claims };
-}
-
 /** The token isn't ours to claim, or not simply: its rows say what it is. */
 async function judgeByRows(
   context: RotationContext,
@@ -244,41 +184,6 @@ function readState(context: RotationContext, { subject, deadlineMs, trace }: Req
   const { jti, userKey, issuedAtSeconds } = subject;
   const candidates = context.chain.candidatesAfter(jti);
   return context.store.readState({ jti, candidates, userKey, issuedAtSeconds }, deadlineMs);
-}
-
-/** The successor's claims, computed again from the claim's time as stored. */
-function replayedClaims(
-  context: RotationContext,
-  { subject }: Request,
-  successor: { readonly jti: string },
-  claimedAtUs: number,
-): Claims {
-  return successorClaims(subject.claims, context.settings.names, {
-    jti: successor.jti,
-    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
-    lifetimeSeconds: context.settings.refreshLifetimeSeconds,
-  });
-}
-
-async function pair(
-  { settings, chain, codec }: RotationContext,
-  refreshClaims: Claims,
-  successor: { readonly jti: string; readonly token: string },
-  claimedAtUs: number,
-  keyIndex: number,
-): Promise<Rotated> {
-  const access = accessClaims(refreshClaims, settings.names, {
-    jti: chain.accessOf(successor.jti, keyIndex),
-    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
-    lifetimeSeconds: settings.accessLifetimeSeconds,
-  });
-  return {
-    kind: 'rotated',
-    access: await codec.sign(access),
-    refresh: successor.token,
-    claimedAtUs,
-    replayed: false,
-  };
 }
 
 /** Before it is answered, so that whoever is asked next knows. */

@@ -1,18 +1,10 @@
 import pg from 'pg';
+import type { Connection } from './connect.js';
 import type { Database, Purpose, Statement } from './database.js';
 import { isStaleStatement, leavesConnectionUsable, NotConnectedError } from './errors.js';
 
 export interface PoolOptions {
-  /** A `postgres://` URL, or the parts of the embedded server. */
-  readonly connection:
-    | string
-    | {
-        readonly host: string;
-        readonly port?: number;
-        readonly user: string;
-        readonly database: string;
-        readonly password?: string;
-      };
+  readonly connection: Connection;
   /** Connections at most. 1 for the embedded PostgreSQL, which is one session (rule 15). */
   readonly size: number;
   /** A statement that takes longer is given up and its connection closed: a frozen server must not hold a request. */

@@ -16,6 +16,7 @@ import { encodable } from './encoding.js';
 import { classify } from './errors.js';
 import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
 import { arrayLiteral } from './quote.js';
+import { readClaim, toState, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import {
   blacklistByJtiSql,
@@ -53,8 +54,6 @@ const MAX_TRIES = 5;
 
 /** A user's key that a foreign key didn't find: not tried again for a while, so that it fails no batch twice. */
 const GONE_USER_TTL_MS = 60_000;
-
-type RawClaim = ClaimRow | 'user_gone' | 'row_gone';
 
 /** The tables of simplejwt, through any `Database`. */
 export class PgTokenStore implements TokenStore {
@@ -273,44 +272,6 @@ export class PgTokenStore implements TokenStore {
       }
     }
   }
-}
-
-function readClaim(raw: RawClaim, repeated: boolean): ClaimResult | 'again' {
-  if (raw === 'user_gone') return { kind: 'inactive' };
-  if (raw === 'row_gone') return 'again';
-  if (raw.won) {
-    return raw.next_id === null ? { kind: 'successor_stands' } : { kind: 'won', successorRowId: raw.next_id };
-  }
-  if (raw.spent === true) return { kind: 'spent', overlapped: false, repeated };
-  if (raw.active === false) return { kind: 'inactive' };
-  if (raw.revoked === true) return { kind: 'revoked' };
-  if (raw.id === null) return 'again';
-  if (raw.ahead === true) return { kind: 'ahead' };
-  // Nobody's row stood when the statement began, and ours wasn't the first: another committed meanwhile.
-  return { kind: 'spent', overlapped: true, repeated };
-}
-
-function toState(row: StateRow): TokenState {
-  return {
-    row: row.id === null ? undefined : { id: row.id, blacklistedAtUs: toUs(row.blacklisted_us) },
-    successor:
-      row.next_id === null || row.next_jti === null || row.next_token === null
-        ? undefined
-        : {
-            id: row.next_id,
-            jti: row.next_jti,
-            token: row.next_token,
-            createdAtUs: toUs(row.next_created_us),
-            blacklisted: row.next_blacklisted === true,
-          },
-    userActive: row.active,
-    revoked: row.revoked,
-    readAtUs: Number(row.now_us),
-  };
-}
-
-function toUs(text: string | null): number | undefined {
-  return text === null ? undefined : Number(text);
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { readFacts } from '../../src/cleanup/catalog.js';
 import {
   cleanUp,
@@ -12,18 +11,12 @@ import {
 } from '../../src/cleanup/index.js';
 import type { Query } from '../../src/cleanup/session.js';
 import { services } from '../support/services.js';
-import { census, fill, PLAIN, startWorld, type CleanupWorld } from './cleanup-support/world.js';
+import { census, cleanupWorld, connectTo, fill, PLAIN, type CleanupWorld } from './cleanup-support/world.js';
 
 describe.skipIf(services().postgres === undefined)('cleanup', () => {
+  const given = cleanupWorld();
   let world: CleanupWorld;
-  beforeAll(async () => {
-    world = await startWorld();
-  });
-  beforeEach(() =>
-    world.sql(`TRUNCATE token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken RESTART IDENTITY;
-               TRUNCATE carelink.cleanup_lease`),
-  );
-  afterAll(() => world.stop());
+  beforeEach(() => void (world = given()));
 
   const failure = async (work: Promise<unknown>): Promise<CleanupError> => {
     const error: unknown = await work.then(
@@ -33,12 +26,7 @@ describe.skipIf(services().postgres === undefined)('cleanup', () => {
     expect(error).toBeInstanceOf(CleanupError);
     return error as CleanupError;
   };
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: world.url });
-    client.on('error', () => undefined);
-    await client.connect();
-    return client;
-  };
+  const connect = () => connectTo(world);
 
   it('removes what has expired, tells how it went, and has nothing to do afterwards', async () => {
     await fill(world.sql, { expired: 4_000, live: 500 });

@@ -1,17 +1,8 @@
-import { afterAll, beforeAll, describe } from 'vitest';
-import { startWorld, type CleanupWorld } from '../integration/cleanup-support/world.js';
+import { describe } from 'vitest';
+import { cleanupWorld } from '../integration/cleanup-support/world.js';
 import { services } from '../support/services.js';
 import { besideSuite } from './cleanup-beside-suite.js';
 
-describe.skipIf(services().postgres === undefined)(
-  'cleanup beside sessions that blacklist what it takes',
-  () => {
-    let world: CleanupWorld;
-    beforeAll(async () => {
-      world = await startWorld();
-    });
-    afterAll(() => world.stop());
-
-    besideSuite(() => world, { batches: 1_000 });
-  },
-);
+describe.skipIf(services().postgres === undefined)('cleanup beside sessions that blacklist its rows', () => {
+  besideSuite(cleanupWorld(), { batches: 1_000 });
+});

@@ -1,28 +1,24 @@
 /** A cleanup beside Django that blacklists the very rows that go, in transactions that stay open for a while. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { openCleanupSession, type CleanupEvent, type CleanupSession } from '../../src/cleanup/index.js';
-import { census, fill, PLAIN, startWorld, type CleanupWorld } from '../integration/cleanup-support/world.js';
+import {
+  census,
+  cleanupWorld,
+  connectTo,
+  fill,
+  PLAIN,
+  type CleanupWorld,
+} from '../integration/cleanup-support/world.js';
 import { services } from '../support/services.js';
 
 describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting', () => {
+  const given = cleanupWorld();
   let world: CleanupWorld;
-  beforeAll(async () => {
-    world = await startWorld();
-  });
-  beforeEach(() =>
-    world.sql(`TRUNCATE token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken RESTART IDENTITY;
-               TRUNCATE carelink.cleanup_lease`),
-  );
-  afterAll(() => world.stop());
+  beforeEach(() => void (world = given()));
 
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: world.url });
-    client.on('error', () => undefined);
-    await client.connect();
-    return client;
-  };
+  const connect = () => connectTo(world);
   /** As Django does it: the foreign key is looked at when it commits. */
   const insert = (client: pg.Client, id: number) =>
     client.query(

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import {
   cleanUp,
   openCleanupSession,
@@ -112,4 +113,26 @@ export async function census(
             (SELECT count(*) FROM token_blacklist_blacklistedtoken)::int AS blacklisted`,
   );
   return row!;
+}
+
+/** A world for the tests of a file, emptied before each of them. */
+export function cleanupWorld(): () => CleanupWorld {
+  let world: CleanupWorld;
+  beforeAll(async () => {
+    world = await startWorld();
+  });
+  beforeEach(() =>
+    world.sql(`TRUNCATE token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken RESTART IDENTITY;
+               TRUNCATE carelink.cleanup_lease`),
+  );
+  afterAll(() => world.stop());
+  return () => world;
+}
+
+/** A session of somebody else's, which may lose its connection. */
+export async function connectTo({ url }: CleanupWorld): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
 }

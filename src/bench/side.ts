@@ -1,0 +1,90 @@
+import { load, type LoadPlan } from './load.js';
+import type { BenchPlan, BenchTarget } from './plan.js';
+import { seeded } from './random.js';
+import { Recording, type Slice } from './record.js';
+import type { Session } from './sessions.js';
+import { openTarget, type Target } from './target.js';
+
+/** Connections at most: an open loop may have every session in flight. */
+export const MAX_CONNECTIONS = 2_000;
+
+/** A target under load, and what came of it so far. */
+export interface Side {
+  readonly target: Target;
+  readonly url: URL;
+  readonly sessions: Session[];
+  readonly reissue: (() => string) | undefined;
+  readonly recording: Recording;
+  elapsedMs: number;
+}
+
+export function openSide({ refreshUrl, tokens, reissue }: BenchTarget): Side {
+  return {
+    target: openTarget(refreshUrl, Math.min(tokens.length, MAX_CONNECTIONS)),
+    url: refreshUrl,
+    sessions: tokens.map((token, lane) => ({ token, lane })),
+    reissue,
+    recording: new Recording(),
+    elapsedMs: 0,
+  };
+}
+
+export function loadPlan(side: Side, plan: BenchPlan, durationMs: number, seed: number): LoadPlan {
+  const { mode, ratePerSecond, arrivals, tabs, signal } = plan;
+  const duplicates = plan.duplicatesPercent / 100;
+  return { mode, ratePerSecond, arrivals, tabs, signal, duplicates, durationMs, seed, reissue: side.reissue };
+}
+
+export async function block(
+  side: Side,
+  plan: BenchPlan,
+  durationMs: number,
+  seed: number,
+  say: (phase: 'measuring', leftMs: number, slice: Slice) => void,
+  leftMs: number,
+): Promise<{ readonly perSecond: number; readonly meanMs: number; readonly p99Ms: number }> {
+  const onSlice = (slice: Slice): void => say('measuring', Math.max(0, leftMs - slice.atMs), slice);
+  const { recording, elapsedMs } = await load(side.target, side.sessions, {
+    ...loadPlan(side, plan, durationMs, seed),
+    onSlice,
+  });
+  side.recording.absorb(recording);
+  side.elapsedMs += elapsedMs;
+  return {
+    perSecond: (recording.successes * 1_000) / elapsedMs,
+    meanMs: recording.latency.meanMs,
+    p99Ms: recording.latency.percentileMs(99),
+  };
+}
+
+export type Block = Awaited<ReturnType<typeof block>>;
+
+/** A block is long enough for a p99, and there are enough of them for an interval. */
+const BLOCK_MS = 1_000;
+const MIN_PAIRS = 6;
+const MAX_PAIRS = 30;
+
+/** Both targets in turn, the order of each pair drawn: a slow moment of the machine falls on either as often. */
+export async function interleave(
+  ours: Side,
+  theirs: Side,
+  plan: BenchPlan,
+  say: (phase: 'measuring', leftMs: number, slice: Slice) => void,
+): Promise<(readonly [Block, Block])[]> {
+  const count = Math.min(MAX_PAIRS, Math.max(MIN_PAIRS, Math.round(plan.durationMs / BLOCK_MS)));
+  const blockMs = plan.durationMs / count;
+  const random = seeded(plan.seed);
+  const pairs: (readonly [Block, Block])[] = [];
+  for (let n = 0; n < count && !plan.signal.aborted; n++) {
+    const leftMs = 2 * (plan.durationMs - n * blockMs);
+    const run = (side: Side): Promise<Block> => block(side, plan, blockMs, plan.seed + 2 + n, say, leftMs);
+    if (random() < 0.5) {
+      const first = await run(ours);
+      pairs.push([first, await run(theirs)]);
+    } else {
+      const first = await run(theirs);
+      pairs.push([await run(ours), first]);
+    }
+  }
+  return pairs;
+}

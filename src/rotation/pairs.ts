@@ -1,0 +1,95 @@
+import { accessClaims, successorClaims, type Subject } from './claims.js';
+import type { RotationContext } from './context.js';
+import type { RefreshOutcome } from './outcomes.js';
+import type { Claim, Claims } from './ports.js';
+
+/** A refresh under way: a verified token, and how long it may take. */
+export interface Request {
+  readonly token: string;
+  readonly subject: Subject;
+  readonly arrivedAtUs: number;
+  readonly deadlineMs: number;
+  readonly trace: Trace;
+}
+
+/** What is told of a refresh when it is over. */
+interface Trace {
+  /** It met another refresh of its token in flight: here, or at another instance. */
+  met: boolean;
+  /** The state of its token had to be read from the database: no cache knew it. */
+  read: boolean;
+}
+
+type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
+
+interface PendingClaim {
+  readonly claim: Claim;
+  readonly claims: Claims;
+}
+
+/** Decides all that the claim will write. A claim that is in doubt is repeated with the time it carried. */
+export async function prepare(
+  context: RotationContext,
+  request: Request,
+  rowId: string | undefined,
+): Promise<PendingClaim> {
+  const { settings, chain, codec } = context;
+  const { subject } = request;
+  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
+  const jti = chain.successorOf(subject.jti);
+  const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
+  const lifetimeSeconds = settings.refreshLifetimeSeconds;
+  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, lifetimeSeconds });
+  const successor = {
+    jti,
+    token: await codec.sign(claims),
+    expiresAtSeconds: issuedAtSeconds + lifetimeSeconds,
+  };
+  const claim = {
+    jti: subject.jti,
+    rowId,
+    token: request.token,
+    userKey: subject.userKey,
+    issuedAtSeconds: subject.issuedAtSeconds,
+    expiresAtSeconds: subject.expiresAtSeconds,
+    claimedAtUs,
+    successor,
+  };
+  return { claim, claims };
+}
+
+/** The successor's claims, computed again from the claim's time as stored. */
+export function replayedClaims(
+  context: RotationContext,
+  { subject }: Request,
+  successor: { readonly jti: string },
+  claimedAtUs: number,
+): Claims {
+  return successorClaims(subject.claims, context.settings.names, {
+    jti: successor.jti,
+    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
+    lifetimeSeconds: context.settings.refreshLifetimeSeconds,
+  });
+}
+
+/** The pair to hand out: the successor, and the access token that goes with it. */
+export async function pair(
+  { settings, chain, codec }: RotationContext,
+  refreshClaims: Claims,
+  successor: { readonly jti: string; readonly token: string },
+  claimedAtUs: number,
+  keyIndex: number,
+): Promise<Rotated> {
+  const access = accessClaims(refreshClaims, settings.names, {
+    jti: chain.accessOf(successor.jti, keyIndex),
+    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
+    lifetimeSeconds: settings.accessLifetimeSeconds,
+  });
+  return {
+    kind: 'rotated',
+    access: await codec.sign(access),
+    refresh: successor.token,
+    claimedAtUs,
+    replayed: false,
+  };
+}
