@@ -11,14 +11,22 @@ export interface Observing extends MetricsSink {
 /** Twice in the second that a batch of answers covers. */
 const AUDIT_EVERY_MS = 500;
 
-/** Metrics and KPIs, fed by the same events. */
-export function observing(monotonicMs: () => number): Observing {
+/**
+ * Metrics and KPIs, fed by the same events.
+ *
+ * @param audit how long a row may take after its answer; the contract's 5 s if not given
+ */
+export function observing(
+  monotonicMs: () => number,
+  audit: Pick<KpiMeterOptions, 'auditDueMs'> = {},
+): Observing {
   let countRows: KpiMeterOptions['countRows'] = () => Promise.reject(new Error('no database yet'));
   const meter = kpiMeter({
     countRows: (jtis) => countRows(jtis),
     monotonicMs,
     startedAtMs: Date.now(),
     random: Math.random,
+    ...audit,
   });
   const metrics = metricsSink(() => meter.read());
   return {
