@@ -1,11 +1,15 @@
 /** carelink-tokens in a program of one's own: what the commands do, without a terminal. */
+import type { BenchPlan, BenchReport } from './bench/index.js';
+import { runBenchCommand } from './compose/bench.js';
 import { startServing, type Serving } from './compose/serve.js';
+import { benchSettings } from './config/bench-settings.js';
 import type { Flags } from './config/resolve.js';
 import { serveSettings } from './config/serve-settings.js';
 import { processSource } from './config/source.js';
 import { createLog } from './observe/log.js';
 
 export { CommandError, ConfigError } from './config/errors.js';
+export type { BenchReport } from './bench/index.js';
 export type { Flags } from './config/resolve.js';
 export type { Serving } from './compose/serve.js';
 
@@ -20,4 +24,25 @@ export function serve(options: Flags = {}, log?: { write(line: string): void }):
   const settings = serveSettings(options, processSource());
   const level = log === undefined ? 'silent' : settings.logLevel;
   return startServing(settings, createLog({ level, destination: log ?? { write: () => undefined } }));
+}
+
+/**
+ * Loads a refresh endpoint and judges it by the KPIs. Options are those of the command line, without their dashes
+ * (`{ mode: 'open', rate: '500' }`); those that name files to be written are not looked at.
+ *
+ * @param url of a server or its refresh endpoint; without one a server is started, seeded and stopped
+ * @throws ConfigError with all that is wrong with the options; CommandError where the endpoint can't be loaded
+ */
+export async function bench(
+  url?: string,
+  options: Flags = {},
+  hooks: { readonly signal?: AbortSignal; readonly onProgress?: BenchPlan['onProgress'] } = {},
+): Promise<BenchReport> {
+  const settings = benchSettings(options, processSource(), url === undefined ? [] : [url]);
+  const { report } = await runBenchCommand(settings, {
+    signal: hooks.signal ?? new AbortController().signal,
+    onProgress: hooks.onProgress ?? (() => undefined),
+    onStarting: () => undefined,
+  });
+  return report;
 }

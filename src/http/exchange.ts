@@ -107,7 +107,7 @@ export class Exchange {
       const { status, outcome } = reply;
       const { name } = this.#route;
       const event = name === 'refresh' ? `Token refresh took ${durationMs.toFixed(2)} ms` : 'request';
-      log.debug(event, { route: name, status, outcome, duration_ms: durationMs });
+      log.debug(event, { route: name, status, outcome, duration_ms: Math.round(durationMs * 1000) / 1000 });
     }
   }
 }
