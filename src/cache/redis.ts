@@ -99,6 +99,19 @@ export class RedisCache implements TokenCache {
     await this.#ask(() => this.#options.client.setFor(key, String(claimedAtUs), DOUBT_LIFE_MS));
   }
 
+  noteSpent(tokens: readonly TokenKey[]): void {
+    this.#options.local.noteSpent(tokens);
+    for (const { jti, userKey } of tokens) {
+      const key = keyOf(partitionOf(userKey), 'token', jti);
+      void this.#ask(() => this.#options.client.setFor(key, 's', SPENT_LIFE_MS));
+    }
+  }
+
+  /** Redis' own hints stay: each is as wrong or right as before, and costs a claim that loses where it's wrong. */
+  forgetActive(): void {
+    this.#options.local.forgetActive();
+  }
+
   /** Resolves when the lock is free; at the latest in half the time a request has, so that it can still be answered. */
   async #released(lock: string): Promise<void> {
     const { client, monotonicMs, requestTimeoutMs, random } = this.#options;

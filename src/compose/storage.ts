@@ -31,6 +31,8 @@ export async function openStorage(
       connectTimeoutMs: Math.min(3_000, settings.rotation.requestTimeoutMs),
       applicationName: 'carelink-tokens serve',
       onStatement: (purpose) => metrics.onStatement(purpose),
+      onPooler: () =>
+        log.info('pooler', { cause: 'settings go along with each transaction, nothing is prepared' }),
       onIdleError: (error) => log.warn('database_connection_lost', describeError(error)),
     });
     releases.add(() => database.end());

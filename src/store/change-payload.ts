@@ -1,0 +1,32 @@
+import type { Change } from '../rotation/ports.js';
+
+/** Where the triggers of `migrate --notify` tell of changes. */
+export const CHANGES_CHANNEL = 'carelink_changes';
+
+const GAP: Change = { kind: 'gap' };
+
+/** What a trigger's payload says. One that isn't understood, from another release of the tool, may say anything. */
+export function readChange(payload: string): Change {
+  let value: unknown;
+  try {
+    value = JSON.parse(payload);
+  } catch {
+    return GAP;
+  }
+  if (typeof value !== 'object' || value === null) return GAP;
+  const { users, blacklisted } = value as { readonly users?: unknown; readonly blacklisted?: unknown };
+  if (Array.isArray(users) && users.every((key) => typeof key === 'string')) {
+    return { kind: 'users', userKeys: users };
+  }
+  if (Array.isArray(blacklisted) && blacklisted.every(isPair)) {
+    const tokens = blacklisted.map(([jti, userKey]) => ({ jti, userKey: userKey ?? undefined }));
+    return { kind: 'blacklisted', tokens };
+  }
+  return GAP;
+}
+
+function isPair(value: unknown): value is readonly [string, string | null] {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [jti, userKey] = value as readonly unknown[];
+  return typeof jti === 'string' && (userKey === null || typeof userKey === 'string');
+}
