@@ -145,7 +145,10 @@ export class PgChangeFeed implements ChangeFeed {
   #sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const signals = [this.#stopping.signal, ...(signal === undefined ? [] : [signal])];
     return new Promise((resolve) => {
-      if (signals.some(({ aborted }) => aborted)) { resolve(); return; }
+      if (signals.some(({ aborted }) => aborted)) {
+        resolve();
+        return;
+      }
       const done = (): void => {
         clearTimeout(timer);
         for (const one of signals) one.removeEventListener('abort', done);

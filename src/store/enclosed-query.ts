@@ -12,7 +12,7 @@ interface Wire {
   sync(): void;
 }
 
-type Callback = (error: unknown, result: pg.QueryResult | readonly pg.QueryResult[]) => void;
+type Callback = (error: Error | null, result: pg.QueryResult | readonly pg.QueryResult[]) => void;
 
 /** What pg's own query does, as far as it is used here. */
 const Query = pg.Query as unknown as new (

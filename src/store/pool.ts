@@ -88,26 +88,22 @@ export class PgDatabase implements Database {
       client.release();
       return rows as Row[];
     } catch (error) {
-      client.release(!leavesConnectionUsable(error));
+      const usable =
+        leavesConnectionUsable(error) && (!this.#pooled.has(client) || (await isRolledBack(client)));
+      client.release(!usable);
       throw error;
     }
   }
 
   /** In a transaction of its own that brings its settings along: what is set for a session may reach anybody's. */
   async #enclosed<Row>(client: pg.ClientBase, { text, values = [] }: Statement): Promise<Row[]> {
-    try {
-      const results = await new Promise<pg.QueryResult | readonly pg.QueryResult[]>((resolve, reject) => {
-        const query = new EnclosedQuery({ text, values }, this.#around, (error, result) =>
-          error === null ? resolve(result) : reject(error),
-        );
-        client.query(query as unknown as pg.Submittable);
-      });
-      return ('rows' in results ? [] : (results.at(-2)?.rows ?? [])) as Row[];
-    } catch (error) {
-      // An error at COMMIT has ended the transaction, any other has left it open; ROLLBACK is right for both.
-      if (leavesConnectionUsable(error)) await client.query('ROLLBACK');
-      throw error;
-    }
+    const results = await new Promise<pg.QueryResult | readonly pg.QueryResult[]>((resolve, reject) => {
+      const query = new EnclosedQuery({ text, values }, this.#around, (error, result) =>
+        error === null ? resolve(result) : reject(error),
+      );
+      client.query(query as unknown as pg.Submittable);
+    });
+    return ('rows' in results ? [] : (results.at(-2)?.rows ?? [])) as Row[];
   }
 
   /**
@@ -164,4 +160,15 @@ export class PgDatabase implements Database {
 export async function isPooled(client: pg.ClientBase): Promise<boolean> {
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   return rows[0]?.pid !== (client as pg.ClientBase & { readonly processID: number | null }).processID;
+}
+
+/**
+ * Ends a transaction that failed. An error at COMMIT has ended it already, and nothing is wrong with saying it again; a
+ * pooler in statement mode ends the connection instead.
+ */
+function isRolledBack(client: pg.ClientBase): Promise<boolean> {
+  return client.query('ROLLBACK').then(
+    () => true,
+    () => false,
+  );
 }
