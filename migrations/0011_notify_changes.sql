@@ -9,8 +9,9 @@
 --           carelink.tell(text, text[]) CASCADE;
 
 -- NOTIFY goes out with the commit of whoever made the change, through any pooler; only LISTEN needs a session.
--- Triggers are called once a statement, whatever it touches: one row or a million. Refreshes of ours say
--- carelink.quiet and call none at all, for every NOTIFY takes a lock that all of them share at commit.
+-- Triggers are called once a statement, whatever it touches: one row or a million. Where every server is synchronous,
+-- rotations are carelink.quiet and call none, for a NOTIFY takes a lock at commit that all of them share; so is what is
+-- written behind, which is known to everybody already.
 
 -- Payloads hold what fits: a NOTIFY may have 8,000 bytes, and a chunk is at most 6,000 and one item more. Past a
 -- thousand items nobody wants the list: "gap" says that anything may have changed.
@@ -96,7 +97,8 @@ BEGIN
     $body$ $make$, user_key, outstanding_name, or_gap);
   EXECUTE format($make$
     CREATE OR REPLACE TRIGGER carelink_tell_blacklisted AFTER INSERT ON %s REFERENCING NEW TABLE AS added
-      FOR EACH STATEMENT WHEN (current_setting('carelink.quiet', true) IS DISTINCT FROM 'on')
+      FOR EACH STATEMENT WHEN (current_setting('carelink.quiet', true) IS DISTINCT FROM 'on'
+                               AND current_setting('carelink.write_behind', true) IS DISTINCT FROM 'on')
       EXECUTE FUNCTION carelink.tell_blacklisted() $make$, blacklisted_name);
 
   IF users IS NOT NULL THEN

@@ -1,7 +1,8 @@
 import type { ServeSettings } from '../config/settings.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
-import type { ChangeFeed, TokenCache } from '../rotation/ports.js';
+import type { ChangeFeed } from '../rotation/change-feed.js';
+import type { TokenCache } from '../rotation/ports.js';
 import { PgChangeFeed, type Deafness } from '../store/change-feed.js';
 import type { Database } from '../store/database.js';
 import type { TokenSchema } from '../store/schema.js';
@@ -12,10 +13,10 @@ export interface HeardChanges extends ChangeFeed {
   readonly check: string | undefined;
 }
 
-/** The embedded database is ours alone: nobody else changes anything in it. */
-const NOBODY: HeardChanges = { alive: false, check: undefined, subscribe: () => undefined };
-
-/** Listens to what Django and other instances do, and forgets what that makes wrong. */
+/**
+ * Listens to what Django and other instances do, and forgets what that makes wrong. Undefined: the embedded database is
+ * ours alone, and nobody else changes anything in it.
+ */
 export function openChangeFeed(
   settings: ServeSettings,
   parts: {
@@ -27,8 +28,8 @@ export function openChangeFeed(
     readonly monotonicMs: () => number;
   },
   releases: ReleaseStack,
-): HeardChanges {
-  if (settings.database.kind === 'embedded') return NOBODY;
+): HeardChanges | undefined {
+  if (settings.database.kind === 'embedded') return undefined;
   const { database, schema, cache, metrics, log, monotonicMs } = parts;
   const feed = new PgChangeFeed({
     connection: settings.listenUrl ?? settings.database.url,
@@ -41,18 +42,14 @@ export function openChangeFeed(
       tell(state, log);
     },
   });
-  feed.subscribe((change) => {
-    metrics.onChange(change.kind);
-    switch (change.kind) {
-      case 'blacklisted':
-        cache.noteSpent(change.tokens);
-        return;
-      case 'users':
-        // Nothing is remembered of them: each claim looks at the user's row.
-        return;
-      case 'gap':
-        cache.forgetActive();
-    }
+  feed.subscribe({
+    onChange(change) {
+      metrics.onChange(change.kind);
+      // Of users nothing is remembered: each claim looks at the user's row.
+      if (change.kind === 'blacklisted') cache.noteSpent(change.tokens);
+    },
+    onAlive: () => cache.forgetActive(),
+    onLost: () => metrics.onChange('gap'),
   });
   feed.start();
   releases.add(() => feed.stop());

@@ -113,7 +113,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
 
   const { publicUrl, adminUrl } = await listen(settings, service, metrics, log, releases, async () => {
     const state = await health();
-    const checks = { database: state, ...(feed.check === undefined ? {} : { changes: feed.check }) };
+    const checks = { database: state, ...(feed?.check === undefined ? {} : { changes: feed.check }) };
     return { ready: state === 'ok', checks };
   });
   cleanUpBeside(settings, database, metrics, log, releases);

@@ -29,6 +29,7 @@ export async function openStorage(
       size,
       statementTimeoutMs: settings.rotation.requestTimeoutMs,
       connectTimeoutMs: Math.min(3_000, settings.rotation.requestTimeoutMs),
+      quiet: settings.rotation.blacklist === 'sync',
       applicationName: 'carelink-tokens serve',
       onStatement: (purpose) => metrics.onStatement(purpose),
       onPooler: () =>

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
-import type { Change } from '../rotation/ports.js';
+import type { Change } from '../rotation/change-feed.js';
 import type { KpiDocument } from './kpi-meter.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
 
@@ -27,7 +27,7 @@ export interface MetricsSink extends RequestObserver {
   onCleanupBacklog(rows: number): void;
   /** Whether what Django does by itself is heard. */
   onChangeFeed(alive: boolean): void;
-  onChange(kind: Change['kind']): void;
+  onChange(kind: Change['kind'] | 'gap'): void;
   readonly contentType: string;
   /** The Prometheus text format. */
   render(): Promise<string>;
@@ -37,7 +37,7 @@ export interface MetricsSink extends RequestObserver {
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
-const CHANGE_KINDS: readonly Change['kind'][] = ['blacklisted', 'users', 'gap'];
+const CHANGE_KINDS: readonly (Change['kind'] | 'gap')[] = ['blacklisted', 'user', 'gap'];
 const REUSE_KINDS: readonly ReuseKind[] = ['late', 'second_claim'];
 const REVOCATION_ENDS: readonly Extract<RotationEvent, { kind: 'revocation' }>['end'][] = [
   'tip',

@@ -148,27 +148,6 @@ export interface TokenCache {
   forgetActive(): void;
 }
 
-/**
- * What was changed in the database by other hands: by Django, or by a log-out or revocation at another instance. Told
- * within a second, in order, at least once.
- */
-export type Change =
-  /** Tokens were blacklisted; a row that has no user names none. */
-  | { readonly kind: 'blacklisted'; readonly tokens: readonly TokenKey[] }
-  /** Users were made active or inactive, deleted, or all that they hold was revoked. */
-  | { readonly kind: 'users'; readonly userKeys: readonly string[] }
-  /** Something may have been missed: whatever is called active may not be. */
-  | { readonly kind: 'gap' };
-
-export interface ChangeFeed {
-  /**
-   * Nothing that was committed more than about a second ago can have been missed. After a loss it's true again only
-   * when subscribers have been told of the gap.
-   */
-  readonly alive: boolean;
-  subscribe(listener: (change: Change) => void): void;
-}
-
 export type Learned = {
   readonly spent: string;
   readonly successor: { readonly jti: string; readonly rowId: string } | undefined;

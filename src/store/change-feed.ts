@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { Change, ChangeFeed } from '../rotation/ports.js';
-import { CHANGES_CHANNEL, readChange } from './change-payload.js';
+import type { ChangeFeed, ChangeListener } from '../rotation/change-feed.js';
+import { CHANGES_CHANNEL, readChanges } from './change-payload.js';
 import { connectClient, type Connection } from './connect.js';
 import type { Database } from './database.js';
 import { isPooled } from './pool.js';
@@ -49,7 +49,7 @@ const LOOK_AGAIN_MS = 5_000;
  */
 export class PgChangeFeed implements ChangeFeed {
   readonly #options: ChangeFeedOptions;
-  readonly #listeners: ((change: Change) => void)[] = [];
+  readonly #listeners: ChangeListener[] = [];
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #beatAtMs = -Infinity;
@@ -69,8 +69,9 @@ export class PgChangeFeed implements ChangeFeed {
     return this.#state ?? 'unreachable';
   }
 
-  subscribe(listener: (change: Change) => void): void {
+  subscribe(listener: ChangeListener): void {
     this.#listeners.push(listener);
+    if (this.alive) listener.onAlive();
   }
 
   /** Listens until it is stopped; whatever fails is tried again. */
@@ -108,16 +109,15 @@ export class PgChangeFeed implements ChangeFeed {
       const ended = new AbortController();
       client.on('end', () => ended.abort());
       client.on('error', () => ended.abort());
-      client.on('notification', ({ payload = '' }) => this.#tell(readChange(payload)));
+      client.on('notification', ({ payload = '' }) => this.#hear(payload));
       await client.query(`LISTEN ${CHANGES_CHANNEL}`);
       for (let first = true; !this.#stopping.signal.aborted && !ended.signal.aborted; first = false) {
         const sentAtMs = this.#options.monotonicMs();
         const { rows } = await client.query<Installed>({ text: look.text, values: [...look.values] });
         if (rows[0]?.complete !== true) return 'triggers_missing';
-        // What happened before this connection listened, nobody has heard.
-        if (first) this.#tell({ kind: 'gap' });
         this.#beatAtMs = sentAtMs;
-        this.#become('alive');
+        // What happened before this connection listened, nobody has heard.
+        if (first) this.#become('alive');
         onAlive();
         await this.#sleep(BEAT_EVERY_MS, ended.signal);
       }
@@ -133,12 +133,23 @@ export class PgChangeFeed implements ChangeFeed {
 
   #become(state: 'alive' | Deafness): void {
     if (state === this.#state) return;
+    const wasAlive = this.#state === 'alive';
     this.#state = state;
+    if (state === 'alive') for (const listener of this.#listeners) listener.onAlive();
+    else if (wasAlive) for (const listener of this.#listeners) listener.onLost();
     this.#options.onChange(state);
   }
 
-  #tell(change: Change): void {
-    for (const listener of this.#listeners) listener(change);
+  #hear(payload: string): void {
+    const changes = readChanges(payload);
+    for (const listener of this.#listeners) {
+      if (changes === 'anything') {
+        listener.onLost();
+        if (this.#state === 'alive') listener.onAlive();
+      } else {
+        for (const change of changes) listener.onChange(change);
+      }
+    }
   }
 
   /** Until the time is over, it is stopped, or the signal fires. */

@@ -12,6 +12,8 @@ export interface PoolOptions {
   /** A statement that takes longer is given up and its connection closed: a frozen server must not hold a request. */
   readonly statementTimeoutMs: number;
   readonly connectTimeoutMs: number;
+  /** Let the triggers of `migrate --notify` tell nobody of rotations; see session-settings.ts. */
+  readonly quiet?: boolean;
   readonly applicationName: string;
   readonly onStatement: (purpose: Purpose) => void;
   /** There is a pooler between here and PostgreSQL. */
@@ -30,8 +32,9 @@ export class PgDatabase implements Database {
 
   constructor(options: PoolOptions) {
     const { connection } = options;
-    const setUp = sessionSetUp(options.statementTimeoutMs);
-    this.#around = transactionSetUp(options.statementTimeoutMs);
+    const { statementTimeoutMs, quiet = false } = options;
+    const setUp = sessionSetUp({ statementTimeoutMs, quiet });
+    this.#around = transactionSetUp({ statementTimeoutMs, quiet });
     this.#onStatement = options.onStatement;
     // The pool waits for the promise, but @types/pg says void.
     const onConnect: (client: pg.ClientBase) => unknown = async (client) => {

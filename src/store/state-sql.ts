@@ -53,7 +53,7 @@ export function findSql(schema: TokenSchema): string {
 
 /**
  * Beside a log-out or a revocation: let the triggers of `migrate --notify` tell other instances of it. All else that a
- * server writes are rotations, of which nobody needs to be told: its connections are set to quiet.
+ * server writes are rotations, of which nobody may need to be told: its connections may be set to quiet.
  */
 const LOUD = `(SELECT set_config('${QUIET_SETTING}', 'off', true) AS quiet OFFSET 0) AS loud`;
 

@@ -25,7 +25,9 @@ describe.skipIf(!ready)('what Django does by itself', () => {
     django = await startDjango({ database: database.url });
     const args = ['migrate', '--notify', '--database-url', database.url];
     expect(await run(args)).toMatchObject({ code: 0 });
-    servers = await Promise.all([1, 2].map(() => startServer({ databaseUrl: database.url })));
+    servers = await Promise.all(
+      [1, 2].map(() => startServer({ databaseUrl: database.url, args: ['--blacklist', 'sync'] })),
+    );
     for (const server of servers) await until(async () => (await checks(server))['changes'] === 'ok');
   });
   afterAll(async () => {
@@ -60,14 +62,14 @@ describe.skipIf(!ready)('what Django does by itself', () => {
     const user = await django.makeUser();
     const tokens = await Promise.all(servers.map(() => django.mint(user)));
     const before = await Promise.all(
-      servers.map((server) => count(server, 'carelink_changes_total', 'users')),
+      servers.map((server) => count(server, 'carelink_changes_total', 'user')),
     );
     const pairs = await Promise.all(
       servers.map(async (server, n) => pairOf(await refresh(server.url, tokens[n]!.refresh))),
     );
     await end(user);
     for (const [n, server] of servers.entries()) {
-      await until(async () => (await count(server, 'carelink_changes_total', 'users')) > before[n]!);
+      await until(async () => (await count(server, 'carelink_changes_total', 'user')) > before[n]!);
       expect(await refresh(server.url, pairs[n]!.refresh)).toMatchObject({
         status: 401,
         body: NO_ACTIVE_ACCOUNT,
