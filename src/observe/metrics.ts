@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
 import type { Change } from '../rotation/change-feed.js';
 import type { KpiDocument } from './kpi-meter.js';
+import type { MetricsSnapshot } from './merged-metrics.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
 
 /** The labels of `carelink_db_statements_total`; the store's purposes are these. */
@@ -31,6 +32,8 @@ export interface MetricsSink extends RequestObserver {
   readonly contentType: string;
   /** The Prometheus text format. */
   render(): Promise<string>;
+  /** The same as data, for a process that adds up those of several. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
 
 /** Around the target of 30 ms, and far enough on both sides to see a good day and a bad one. */
@@ -174,11 +177,12 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     },
     contentType: registry.contentType,
     render: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
   };
 }
 
 /** A KPI that is unmeasured has no series: an alert on it must say what absence means. */
-function registerKpis(registry: Registry, kpis: () => KpiDocument): void {
+export function registerKpis(registry: Registry, kpis: () => KpiDocument): void {
   const labelNames = ['kpi', 'window'];
   const value = new Gauge({
     name: 'carelink_kpi_value',
