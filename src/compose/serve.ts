@@ -103,7 +103,7 @@ async function compose(
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
   });
-  const cache = openTokenCache(settings, log, releases, monotonicMs);
+  const { cache, check: redisCheck } = openTokenCache(settings, log, releases, monotonicMs, metrics);
   const feed = openChangeFeed(settings, { database, schema, cache, metrics, log, monotonicMs }, releases);
   const service = createTokenService({
     settings: {
@@ -130,8 +130,14 @@ async function compose(
   });
 
   const readiness = async (): Promise<Readiness> => {
-    const state = await health();
-    const checks = { database: state, ...(feed?.check === undefined ? {} : { changes: feed.check }) };
+    // Without Redis refreshes go on: it is told, and no reason to send them elsewhere.
+    const [state, redis] = await Promise.all([health(), redisCheck()]);
+    const changes = feed?.check;
+    const checks = {
+      database: state,
+      ...(redis === undefined ? {} : { redis }),
+      ...(changes === undefined ? {} : { changes }),
+    };
     return { ready: state === 'ok', checks };
   };
   const { publicUrl, adminUrl } = await listen(

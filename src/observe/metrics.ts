@@ -26,6 +26,8 @@ export interface MetricsSink extends RequestObserver {
   onCleanupDeleted(rows: number): void;
   /** Expired rows that are still there, as the last look had it. */
   onCleanupBacklog(rows: number): void;
+  /** Redis answers, or no longer does. */
+  onRedis(up: boolean): void;
   /** Whether what Django does by itself is heard. */
   onChangeFeed(alive: boolean): void;
   onChange(kind: Change['kind'] | 'gap'): void;
@@ -122,6 +124,19 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
+  const redisUp = new Gauge({
+    name: 'carelink_redis_up',
+    help: 'Whether Redis answers: 1 or 0; no series where there is none.',
+    registers,
+    aggregator: 'min',
+  });
+  // A gauge without labels begins at 0, which would say that a Redis is down that nobody has.
+  redisUp.remove();
+  const redisOutages = new Counter({
+    name: 'carelink_redis_outages_total',
+    help: 'How often Redis stopped answering.',
+    registers,
+  });
   const feedAlive = new Gauge({
     name: 'carelink_change_feed_alive',
     help: 'Whether log-outs, deactivations and deletions by Django are heard: 1 or 0.',
@@ -167,6 +182,10 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onBatch: (size) => batches.observe(size),
     onCleanupDeleted: (rows) => cleanupDeleted.inc(rows),
     onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
+    onRedis(up) {
+      redisUp.set(up ? 1 : 0);
+      if (!up) redisOutages.inc();
+    },
     onChangeFeed: (alive) => feedAlive.set(alive ? 1 : 0),
     onChange: (kind) => changes.inc({ kind }),
     onRequest(route, outcome, durationUs) {
