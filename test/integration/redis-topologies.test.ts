@@ -63,8 +63,6 @@ describe.skipIf(!ready)('serve --redis-url', () => {
 
   it('alone: killed, it is told in /readyz and /metrics, and refreshes go on; back, it is used again', async () => {
     const redis = await startRedis();
-    let again: Awaited<ReturnType<typeof startRedis>> | undefined;
-    onTestFinished(() => again?.stop());
     const server = await start(`redis://127.0.0.1:${redis.port}`);
     const refresh = await session();
     await until(async () => (await checks(server))['redis'] === 'ok');
@@ -80,7 +78,8 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     });
     for (let n = 0; n < 5; n++) await refresh(server);
     expect(await scrape(server, 'carelink_redis_outages_total')).toBe(1);
-    again = await startRedis('--port', String(redis.port));
+    const again = await startRedis('--port', String(redis.port));
+    onTestFinished(() => again.stop());
     await until(async () => (await scrape(server, 'carelink_redis_up')) === 1);
     expect(await checks(server)).toMatchObject({ redis: 'ok' });
     await refresh(server);

@@ -11,6 +11,7 @@ const run = promisify(execFile);
 
 export interface RedisServer {
   readonly port: number;
+  readonly pid: number;
   readonly cli: (...args: string[]) => Promise<string>;
   kill(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
@@ -37,6 +38,7 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
   await until(async () => (await cli('PING')) === 'PONG');
   return {
     port,
+    pid: child.pid!,
     cli,
     kill: (signal) => void child.kill(signal),
     stop: async () => {
