@@ -40,6 +40,17 @@ export class MemoryCache implements TokenCache {
     return Promise.resolve();
   }
 
+  noteSpent(tokens: readonly TokenKey[]): void {
+    for (const { jti } of tokens) {
+      // One that nobody here has seen needs no place.
+      if (this.#active.delete(jti)) this.#spent.set(jti, true);
+    }
+  }
+
+  forgetActive(): void {
+    this.#active.clear();
+  }
+
   #hint(jti: string): Hint | undefined {
     const rowId = this.#active.get(jti);
     if (rowId !== undefined) return { state: 'active', rowId };

@@ -43,6 +43,7 @@ export class RedisCache implements TokenCache {
   readonly #owners = new Map<string, string>();
   readonly #process = randomUUID();
   #requests = 0;
+  #everAnswered = false;
 
   constructor(options: RedisCacheOptions) {
     this.#options = options;
@@ -99,6 +100,25 @@ export class RedisCache implements TokenCache {
     await this.#ask(() => this.#options.client.setFor(key, String(claimedAtUs), DOUBT_LIFE_MS));
   }
 
+  /** Asks Redis whether it is there; while it is known not to be, it isn't asked. */
+  async check(): Promise<'ok' | 'unreachable'> {
+    const reply = await this.#ask(() => this.#options.client.exists(keyOf(0, 'lock', 'check')));
+    return reply === undefined ? 'unreachable' : 'ok';
+  }
+
+  noteSpent(tokens: readonly TokenKey[]): void {
+    this.#options.local.noteSpent(tokens);
+    for (const { jti, userKey } of tokens) {
+      const key = keyOf(partitionOf(userKey), 'token', jti);
+      void this.#ask(() => this.#options.client.setFor(key, 's', SPENT_LIFE_MS));
+    }
+  }
+
+  /** Redis' own hints stay: each is as wrong or right as before, and costs a claim that loses where it's wrong. */
+  forgetActive(): void {
+    this.#options.local.forgetActive();
+  }
+
   /** Resolves when the lock is free; at the latest in half the time a request has, so that it can still be answered. */
   async #released(lock: string): Promise<void> {
     const { client, monotonicMs, requestTimeoutMs, random } = this.#options;
@@ -114,7 +134,9 @@ export class RedisCache implements TokenCache {
     if (!this.#circuit.admit()) return undefined;
     try {
       const reply = await send();
-      if (this.#circuit.succeeded()) this.#options.onChange('up');
+      const wasDown = this.#circuit.succeeded();
+      if (wasDown || !this.#everAnswered) this.#options.onChange('up');
+      this.#everAnswered = true;
       return reply;
     } catch {
       if (this.#circuit.failed()) this.#options.onChange('down');

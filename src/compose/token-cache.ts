@@ -3,11 +3,21 @@ import { openRedis } from '../cache/redis-client.js';
 import { RedisCache } from '../cache/redis.js';
 import type { ServeSettings } from '../config/settings.js';
 import type { Log } from '../observe/log.js';
+import type { MetricsSink } from '../observe/metrics.js';
 import type { TokenCache } from '../rotation/ports.js';
 import type { ReleaseStack } from './release.js';
 
 /** Live tokens that are remembered: about 100 MB at most. A forgotten one costs a slower statement. */
 const CACHE_BOUNDS = { maxActive: 500_000, maxSpent: 100_000 };
+
+/** Without refreshes nobody else would notice that Redis went, or came back. */
+const CHECK_EVERY_MS = 1_000;
+
+export interface OpenedCache {
+  readonly cache: TokenCache;
+  /** How Redis is; undefined where there is none to be asked. */
+  readonly check: () => Promise<'ok' | 'unreachable' | undefined>;
+}
 
 /** This process's memory, and before it Redis where there is one. A Redis that can't be reached stops no start. */
 export function openTokenCache(
@@ -15,9 +25,10 @@ export function openTokenCache(
   log: Log,
   releases: ReleaseStack,
   monotonicMs: () => number,
-): TokenCache {
+  metrics: MetricsSink,
+): OpenedCache {
   const local = new MemoryCache(CACHE_BOUNDS);
-  if (settings.redis === undefined) return local;
+  if (settings.redis === undefined) return { cache: local, check: () => Promise.resolve(undefined) };
   let told = false;
   const tellDown = (): void => {
     if (told) return;
@@ -28,7 +39,7 @@ export function openTokenCache(
   };
   const client = openRedis(settings.redis, Math.random, tellDown);
   releases.add(() => client.close());
-  return new RedisCache({
+  const cache = new RedisCache({
     client,
     local,
     requestTimeoutMs: settings.rotation.requestTimeoutMs,
@@ -36,6 +47,7 @@ export function openTokenCache(
     monotonicMs,
     random: Math.random,
     onChange: (state) => {
+      metrics.onRedis(state === 'up');
       if (state === 'down') {
         tellDown();
         return;
@@ -44,4 +56,7 @@ export function openTokenCache(
       log.info('redis_up');
     },
   });
+  const timer = setInterval(() => void cache.check(), CHECK_EVERY_MS).unref();
+  releases.add(() => clearInterval(timer));
+  return { cache, check: () => cache.check() };
 }

@@ -18,7 +18,9 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const settings: ServeSettings = {
     command: 'serve',
     ...sharedSettings(resolved, source, problems),
+    workers: values.workers,
     poolSize: values['pool-size'],
+    listenUrl: values['listen-url'],
     redis: values['redis-url'],
     http: {
       host: values.host,
@@ -47,6 +49,9 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     cleanup: cleanupOf(resolved),
   };
   checkPorts(settings, problems);
+  if (settings.workers > 1 && settings.database.kind === 'embedded') {
+    problems.push('--workers needs --database-url: the embedded PostgreSQL belongs to one process.');
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(settings);
 }

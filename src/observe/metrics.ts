@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
+import type { Change } from '../rotation/change-feed.js';
 import type { KpiDocument } from './kpi-meter.js';
+import type { MetricsSnapshot } from './merged-metrics.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
 
 /** The labels of `carelink_db_statements_total`; the store's purposes are these. */
@@ -24,15 +26,23 @@ export interface MetricsSink extends RequestObserver {
   onCleanupDeleted(rows: number): void;
   /** Expired rows that are still there, as the last look had it. */
   onCleanupBacklog(rows: number): void;
+  /** Redis answers, or no longer does. */
+  onRedis(up: boolean): void;
+  /** Whether what Django does by itself is heard. */
+  onChangeFeed(alive: boolean): void;
+  onChange(kind: Change['kind'] | 'gap'): void;
   readonly contentType: string;
   /** The Prometheus text format. */
   render(): Promise<string>;
+  /** The same as data, for a process that adds up those of several. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
 
 /** Around the target of 30 ms, and far enough on both sides to see a good day and a bad one. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
+const CHANGE_KINDS: readonly (Change['kind'] | 'gap')[] = ['blacklisted', 'user', 'gap'];
 const REUSE_KINDS: readonly ReuseKind[] = ['late', 'second_claim'];
 const REVOCATION_ENDS: readonly Extract<RotationEvent, { kind: 'revocation' }>['end'][] = [
   'tip',
@@ -114,10 +124,37 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
+  const redisUp = new Gauge({
+    name: 'carelink_redis_up',
+    help: 'Whether Redis answers: 1 or 0; no series where there is none.',
+    registers,
+    aggregator: 'min',
+  });
+  // A gauge without labels begins at 0, which would say that a Redis is down that nobody has.
+  redisUp.remove();
+  const redisOutages = new Counter({
+    name: 'carelink_redis_outages_total',
+    help: 'How often Redis stopped answering.',
+    registers,
+  });
+  const feedAlive = new Gauge({
+    name: 'carelink_change_feed_alive',
+    help: 'Whether log-outs, deactivations and deletions by Django are heard: 1 or 0.',
+    registers,
+    aggregator: 'min',
+  });
+  const changes = new Counter({
+    name: 'carelink_changes_total',
+    help: 'What was heard of changes by other hands; gap: something may have been missed.',
+    labelNames: ['kind'],
+    registers,
+  });
+
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
   for (const end of REVOCATION_ENDS) revocations.inc({ end }, 0);
   for (const kind of REUSE_KINDS) reuse.inc({ kind }, 0);
+  for (const kind of CHANGE_KINDS) changes.inc({ kind }, 0);
   for (const resolved of ['true', 'false']) inDoubt.inc({ resolved }, 0);
 
   const onRotationEvent = (event: RotationEvent): void => {
@@ -145,6 +182,12 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onBatch: (size) => batches.observe(size),
     onCleanupDeleted: (rows) => cleanupDeleted.inc(rows),
     onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
+    onRedis(up) {
+      redisUp.set(up ? 1 : 0);
+      if (!up) redisOutages.inc();
+    },
+    onChangeFeed: (alive) => feedAlive.set(alive ? 1 : 0),
+    onChange: (kind) => changes.inc({ kind }),
     onRequest(route, outcome, durationUs) {
       requests.inc({ route, outcome });
       if (route !== 'refresh') return;
@@ -153,11 +196,12 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     },
     contentType: registry.contentType,
     render: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
   };
 }
 
 /** A KPI that is unmeasured has no series: an alert on it must say what absence means. */
-function registerKpis(registry: Registry, kpis: () => KpiDocument): void {
+export function registerKpis(registry: Registry, kpis: () => KpiDocument): void {
   const labelNames = ['kpi', 'window'];
   const value = new Gauge({
     name: 'carelink_kpi_value',

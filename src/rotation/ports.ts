@@ -142,6 +142,10 @@ export interface TokenCache {
   finish(token: TokenKey, learned: Learned | undefined): void;
   /** Tells other instances of a claim whose answer got lost. Something learned of the token ends it. */
   noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void>;
+  /** These were blacklisted by other hands. */
+  noteSpent(tokens: readonly TokenKey[]): void;
+  /** Nothing that this process calls active may be believed any longer. */
+  forgetActive(): void;
 }
 
 export type Learned = {
