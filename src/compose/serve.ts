@@ -1,3 +1,4 @@
+import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { toCommandError } from './command-errors.js';
 import { CommandError } from '../config/errors.js';
@@ -84,6 +85,8 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
   });
+  const cache = openTokenCache(settings, log, releases, monotonicMs);
+  const feed = openChangeFeed(settings, { database, schema, cache, metrics, log, monotonicMs }, releases);
   const service = createTokenService({
     settings: {
       names: settings.tokens.names,
@@ -98,7 +101,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     codec,
     chain: openChain(settings, signingKey, log),
     store,
-    cache: openTokenCache(settings, log, releases, monotonicMs),
+    cache,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     clock,
     emit: (event) => {
@@ -110,7 +113,8 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
 
   const { publicUrl, adminUrl } = await listen(settings, service, metrics, log, releases, async () => {
     const state = await health();
-    return { ready: state === 'ok', checks: { database: state } };
+    const checks = { database: state, ...(feed?.check === undefined ? {} : { changes: feed.check }) };
+    return { ready: state === 'ok', checks };
   });
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });

@@ -1,10 +1,10 @@
 import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
-import { host, urlPath } from './network-kinds.js';
+import { host, postgresUrl, urlPath } from './network-kinds.js';
 import { redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
-import { columnName, tableName } from './sql-kinds.js';
+import { USER_TABLE_OPTIONS } from './user-table-options.js';
 import { ALGORITHMS } from './vocabulary.js';
 
 /** Ten years: beyond it, a typing error. */
@@ -79,20 +79,17 @@ export const SERVE_OPTIONS = {
     default: 'auto',
     help: 'refuse tokens of inactive and deleted users; auto: where the user table is found',
   }),
-  'user-table': optional(tableName, {
-    help: 'the table of users, also schema.table',
-    absentText: 'what user_id refers to, else auth_user',
-  }),
-  'user-id-column': valued(columnName, { default: 'id', help: 'its column that the user id claim holds' }),
-  'user-active-column': valued(columnName, {
-    default: 'is_active',
-    help: 'its column that says who may refresh',
-  }),
+  ...USER_TABLE_OPTIONS,
   'simplejwt-compat': valued(oneOf(['5.2', '5.5']), {
     default: '5.5',
     help: 'the version whose texts of errors are answered',
   }),
 
+  'listen-url': optional(postgresUrl, {
+    help: 'a direct connection to hear the triggers of `migrate --notify` by, where --database-url is a pooler',
+    absentText: '--database-url',
+    sensitive: true,
+  }),
   'pool-size': valued(integer({ min: 1, max: 1_000 }), {
     default: '8',
     help: 'connections to --database-url at most; the embedded PostgreSQL takes one',

@@ -19,6 +19,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     command: 'serve',
     ...sharedSettings(resolved, source, problems),
     poolSize: values['pool-size'],
+    listenUrl: values['listen-url'],
     redis: values['redis-url'],
     http: {
       host: values.host,

@@ -33,6 +33,8 @@ export interface ServeSettings extends SharedSettings {
   readonly command: 'serve';
   /** Connections to a database by URL. The embedded one takes a pool of one, whatever this says. */
   readonly poolSize: number;
+  /** A direct connection for LISTEN; undefined: as the database's. Holds a password as a rule. */
+  readonly listenUrl: string | undefined;
   /** Undefined: each process remembers by itself. */
   readonly redis: RedisSettings | undefined;
   readonly http: HttpSettings;
@@ -117,6 +119,9 @@ export interface MigrateSettings extends SharedSettings {
   readonly createTables: boolean;
   /** Build an index even where another one covers it. */
   readonly buildCovered: boolean;
+  /** Install the triggers that tell of what Django does by itself. */
+  readonly notify: boolean;
+  readonly users: Omit<UserSettings, 'userCheck'>;
   /** `down` drops tables that this tool made, too. */
   readonly dropTables: boolean;
   /** How long one try for a lock may make live traffic wait behind it. */

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
+import type { Change } from '../rotation/change-feed.js';
 import type { KpiDocument } from './kpi-meter.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
 
@@ -24,6 +25,9 @@ export interface MetricsSink extends RequestObserver {
   onCleanupDeleted(rows: number): void;
   /** Expired rows that are still there, as the last look had it. */
   onCleanupBacklog(rows: number): void;
+  /** Whether what Django does by itself is heard. */
+  onChangeFeed(alive: boolean): void;
+  onChange(kind: Change['kind'] | 'gap'): void;
   readonly contentType: string;
   /** The Prometheus text format. */
   render(): Promise<string>;
@@ -33,6 +37,7 @@ export interface MetricsSink extends RequestObserver {
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
+const CHANGE_KINDS: readonly (Change['kind'] | 'gap')[] = ['blacklisted', 'user', 'gap'];
 const REUSE_KINDS: readonly ReuseKind[] = ['late', 'second_claim'];
 const REVOCATION_ENDS: readonly Extract<RotationEvent, { kind: 'revocation' }>['end'][] = [
   'tip',
@@ -114,10 +119,24 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
+  const feedAlive = new Gauge({
+    name: 'carelink_change_feed_alive',
+    help: 'Whether log-outs, deactivations and deletions by Django are heard: 1 or 0.',
+    registers,
+    aggregator: 'min',
+  });
+  const changes = new Counter({
+    name: 'carelink_changes_total',
+    help: 'What was heard of changes by other hands; gap: something may have been missed.',
+    labelNames: ['kind'],
+    registers,
+  });
+
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
   for (const end of REVOCATION_ENDS) revocations.inc({ end }, 0);
   for (const kind of REUSE_KINDS) reuse.inc({ kind }, 0);
+  for (const kind of CHANGE_KINDS) changes.inc({ kind }, 0);
   for (const resolved of ['true', 'false']) inDoubt.inc({ resolved }, 0);
 
   const onRotationEvent = (event: RotationEvent): void => {
@@ -145,6 +164,8 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onBatch: (size) => batches.observe(size),
     onCleanupDeleted: (rows) => cleanupDeleted.inc(rows),
     onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
+    onChangeFeed: (alive) => feedAlive.set(alive ? 1 : 0),
+    onChange: (kind) => changes.inc({ kind }),
     onRequest(route, outcome, durationUs) {
       requests.inc({ route, outcome });
       if (route !== 'refresh') return;

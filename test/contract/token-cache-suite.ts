@@ -72,4 +72,22 @@ export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCach
       expect(hintOf(await begunOnceFree(there, token))).toEqual({ state: 'spent' });
     }
   });
+
+  it('calls a token spent that others blacklisted', async () => {
+    const [here, there] = caches();
+    const [token, next] = [fresh(), fresh()];
+    const successor = { ...next, userKey: token.userKey };
+    await begunOnceFree(here, token);
+    here.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '7' } });
+    expect(hintOf(await begunOnceFree(here, successor))).toEqual({ state: 'active', rowId: '7' });
+    here.finish(successor, undefined);
+    here.noteSpent([successor, fresh()]);
+    there.noteSpent([successor]);
+    // Redis is told without being waited for.
+    for (const cache of [here, there]) {
+      const begun = await begunOnceFree(cache, successor);
+      expect(hintOf(begun)).toEqual({ state: 'spent' });
+      cache.finish(successor, undefined);
+    }
+  });
 }

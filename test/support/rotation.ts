@@ -44,6 +44,8 @@ export interface InstanceOptions extends Partial<RotationSettings> {
   readonly userCheck?: 'auto' | 'on' | 'off';
   /** Instead of a memory of its own. */
   readonly cache?: TokenCache;
+  /** Nobody is told of its rotations. */
+  readonly quiet?: boolean;
   /** Instead of what it learns from the database's answers. */
   readonly clock?: DatabaseClock;
 }
@@ -52,7 +54,14 @@ const CHAIN_KEY = randomBytes(32);
 
 /** One instance as `serve` composes it, without its HTTP port: several of them on one database make a fleet. */
 export async function startInstance(databaseUrl: string, options: InstanceOptions = {}): Promise<Instance> {
-  const { chainKeys = [CHAIN_KEY], userCheck = 'auto', cache, clock: given, ...settings } = options;
+  const {
+    chainKeys = [CHAIN_KEY],
+    userCheck = 'auto',
+    cache,
+    clock: given,
+    quiet = false,
+    ...settings
+  } = options;
   const monotonicMs = () => performance.now();
   const events: RotationEvent[] = [];
   const statements = new Map<Purpose, number>();
@@ -63,6 +72,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     size: 8,
     statementTimeoutMs: 5_000,
     connectTimeoutMs: 3_000,
+    quiet,
     applicationName: 'carelink-tokens test',
     onStatement: (purpose) => statements.set(purpose, (statements.get(purpose) ?? 0) + 1),
     onIdleError: () => undefined,
