@@ -20,7 +20,7 @@ export class MemoryCache implements TokenCache {
     this.#spent = new LRUCache({ max: bounds.maxSpent });
   }
 
-  begin({ jti }: TokenKey): Begun {
+  begin({ jti }: TokenKey): Extract<Begun, { kind: 'begun' | 'busy' }> {
     const other = this.#inFlight.get(jti);
     if (other !== undefined) return { kind: 'busy', settled: other.settled() };
     this.#inFlight.set(jti, new InFlight());

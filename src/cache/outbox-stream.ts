@@ -2,6 +2,7 @@ import type { Claim } from '../rotation/ports.js';
 import type { Circuit } from './circuit.js';
 import { decodeClaim } from './claim-entry.js';
 import { keyOf, outboxKey, partitionOf, PARTITIONS, userSinceKey } from './partition.js';
+import type { RedisClock } from './redis-clock.js';
 import type { ScriptClient } from './redis-client.js';
 import { SPENT_LIFE_MS } from './redis.js';
 
@@ -16,6 +17,8 @@ export interface Entry {
 export interface OutboxStreamOptions {
   readonly client: ScriptClient;
   readonly circuit: Circuit;
+  readonly clock: RedisClock;
+  readonly monotonicMs: () => number;
   readonly consumer: string;
   readonly refreshLifetimeMs: number;
   readonly onChange: (state: 'down' | 'up') => void;
@@ -38,10 +41,14 @@ export class OutboxStream {
 
   /** Entries that their instance left behind, now ours; undefined where Redis doesn't answer. */
   async takeOver(partition: number): Promise<Entry[] | undefined> {
-    const { client, consumer } = this.#options;
+    const { client, consumer, clock, monotonicMs } = this.#options;
+    const sentAtMs = monotonicMs();
     const reply = await this.#ask(() => client.takeOver(outboxKey(partition), consumer, LEFT_FOR_MS, PAGE));
     if (!Array.isArray(reply)) return undefined;
-    return (reply as unknown[]).flatMap((list) => readEntries(partition, list));
+    const [fresh, nowUs, left] = reply as unknown[];
+    // By the way it is learned what time each partition's Redis has, before the first claim wants to know.
+    clock.observe(partition, nowUs, sentAtMs);
+    return [...readEntries(partition, fresh), ...readEntries(partition, left)];
   }
 
   /** Written: false where Redis couldn't be told. */
@@ -75,7 +82,8 @@ export class OutboxStream {
       );
       if (reply === undefined) return undefined;
       const entries = readEntries(partition, reply);
-      for (const { claim } of entries) if (claim?.userKey === userKey && claim !== undefined) claims.push(claim);
+      for (const { claim } of entries)
+        if (claim?.userKey === userKey && claim !== undefined) claims.push(claim);
       const last = entries.at(-1);
       if (last === undefined || entries.length < PAGE) return claims;
       from = `(${last.id}`;

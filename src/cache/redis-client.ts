@@ -123,6 +123,8 @@ function connect(
         db: address.database,
         retryStrategy: retryDelayMs,
         sentinelRetryStrategy: retryDelayMs,
+        // A master that froze keeps its connections: only the sentinels say that there is another one.
+        failoverDetector: true,
         ...(address.tls && { enableTLSForSentinelMode: true }),
       });
     case 'cluster':

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Begun, Claim, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
 import type { Circuit } from './circuit.js';
 import { encodeClaim } from './claim-entry.js';
+import type { MemoryCache } from './memory.js';
 import { keyOf, outboxKey, partitionOf, sinceKey, userSinceKey } from './partition.js';
 import { COMMAND_TIMEOUT_MS, type ScriptClient } from './redis-client.js';
 import type { RedisClock } from './redis-clock.js';
@@ -13,7 +14,7 @@ export interface RedisCacheOptions {
   readonly circuit: Circuit;
   readonly clock: RedisClock;
   /** This process's own: asked first, and alone while Redis doesn't answer. */
-  readonly local: TokenCache;
+  readonly local: MemoryCache;
   /** Undefined: no claims are taken here. */
   readonly desk: ClaimDesk | undefined;
   /** How long a request may take: a lock whose owner died lasts no longer (rule 12). */
@@ -84,8 +85,8 @@ export class RedisCache implements TokenCache {
 
   async begin(token: TokenKey, offer?: Claim): Promise<Begun> {
     const { local, desk } = this.#options;
-    const mine = await local.begin(token);
-    if (mine.kind !== 'begun') return mine;
+    const mine = local.begin(token);
+    if (mine.kind === 'busy') return mine;
     const owedAtUs = desk?.owedAtUs(token.jti);
     if (owedAtUs !== undefined) return { ...mine, hint: { state: 'claimed', claimedAtUs: owedAtUs } };
     if (offer !== undefined && desk?.hasRoom() === false) {
@@ -95,7 +96,7 @@ export class RedisCache implements TokenCache {
     const partition = partitionOf(token.userKey);
     const owner = `${this.#process}:${this.#requests++}`;
     const trustedSinceUs = offer === undefined ? undefined : desk?.trustedSinceUs();
-    let sent = false;
+    let sent = false as boolean;
     const reply = await this.#timed(partition, (untilUs) => {
       sent = true;
       // Remembered before it is asked for: a script whose client timed out may still run, and is then given back.
@@ -163,7 +164,7 @@ export class RedisCache implements TokenCache {
   noteSpent(tokens: readonly TokenKey[]): void {
     this.#options.local.noteSpent(tokens);
     for (const { jti, userKey } of tokens) this.#owesNews(jti, partitionOf(userKey));
-    void this.#tell();
+    void this.tell();
   }
 
   /** Redis' own hints stay: where they are only hints each costs a claim that loses; else the desk trusts them no more. */
@@ -215,12 +216,11 @@ export class RedisCache implements TokenCache {
   }
 
   #owesNews(jti: string, partition: number): void {
-    if (this.#options.desk === undefined) return;
     if (this.#untold.size < MAX_UNTOLD) this.#untold.set(jti, partition);
   }
 
-  /** Tells Redis of tokens that were spent without it, so that nobody goes on believing them active. */
-  async #tell(): Promise<void> {
+  /** Tells Redis of tokens that were spent without it, so that nobody goes on believing them active; to be called now and then. */
+  async tell(): Promise<void> {
     if (this.#telling) return;
     this.#telling = true;
     try {
@@ -228,7 +228,9 @@ export class RedisCache implements TokenCache {
         const some = [...this.#untold].slice(0, TOLD_AT_ONCE);
         const told = await Promise.all(
           some.map(([jti, partition]) =>
-            this.#ask(() => this.#options.client.setFor(keyOf(partition, 'token', jti), SPENT, SPENT_LIFE_MS)),
+            this.#ask(() =>
+              this.#options.client.setFor(keyOf(partition, 'token', jti), SPENT, SPENT_LIFE_MS),
+            ),
           ),
         );
         for (const [at, [jti]] of some.entries()) if (told[at] !== undefined) this.#untold.delete(jti);
@@ -261,7 +263,7 @@ export class RedisCache implements TokenCache {
     try {
       const reply = await send();
       if (circuit.succeeded()) onChange('up');
-      if (this.#untold.size > 0) void this.#tell();
+      if (this.#untold.size > 0) void this.tell();
       return reply ?? null;
     } catch {
       if (circuit.failed()) onChange('down');

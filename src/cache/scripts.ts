@@ -69,14 +69,14 @@ return {1, now, state, doubt}`;
 
 /**
  * Takes over entries that nobody has got, and those that their instance has left for too long.
- * KEYS: outbox. ARGV: consumer, how long they were left (ms), how many. Returns {entries, entries}.
+ * KEYS: outbox. ARGV: consumer, how long they were left (ms), how many. Returns {entries, now, entries}.
  */
-export const TAKE_OVER_LUA = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return {{}, {}} end
+export const TAKE_OVER_LUA = `${NOW}
+if redis.call('EXISTS', KEYS[1]) == 0 then return {{}, now} end
 redis.pcall('XGROUP', 'CREATE', KEYS[1], 'writers', '0')
 local fresh = redis.call('XREADGROUP', 'GROUP', 'writers', ARGV[1], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], '>')
 local left = redis.call('XAUTOCLAIM', KEYS[1], 'writers', ARGV[1], ARGV[2], '0-0', 'COUNT', ARGV[3])
-return {fresh and fresh[1][2] or {}, left[2]}`;
+return {fresh and fresh[1][2] or {}, now, left[2]}`;
 
 /**
  * The rows of these entries are written: the entries go, and their tokens are spent.

@@ -10,9 +10,11 @@ import type { Log } from '../observe/log.js';
 import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
-import { openTokenCache } from './token-cache.js';
+import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
+import type { ChangeFeed } from '../rotation/change-feed.js';
+import type { RotationContext } from '../rotation/context.js';
 import type { RotationEvent } from '../rotation/events.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { createTokenService } from '../rotation/service.js';
@@ -85,9 +87,25 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
   });
-  const cache = openTokenCache(settings, log, releases, monotonicMs);
+  const shared = await openSharedCache(
+    {
+      redis: settings.redis,
+      blacklist: settings.rotation.blacklist,
+      requestTimeoutMs: settings.rotation.requestTimeoutMs,
+      refreshLifetimeMs: settings.tokens.refreshLifetimeSeconds * 1000,
+      shutdownTimeoutMs: settings.shutdownTimeoutMs,
+      database,
+      schema,
+      clock,
+      monotonicMs,
+      metrics,
+      log,
+    },
+    releases,
+  );
+  const { cache, outbox } = shared;
   const feed = openChangeFeed(settings, { database, schema, cache, metrics, log, monotonicMs }, releases);
-  const service = createTokenService({
+  const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
@@ -102,6 +120,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     chain: openChain(settings, signingKey, log),
     store,
     cache,
+    outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     clock,
     emit: (event) => {
@@ -109,13 +128,24 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
       logEvent(event, log);
     },
     monotonicMs,
-  });
+  };
+  shared.start(context, feed);
+  tellAsync(settings, feed, log);
+  const service = createTokenService(context);
 
-  const { publicUrl, adminUrl } = await listen(settings, service, metrics, log, releases, async () => {
-    const state = await health();
-    const checks = { database: state, ...(feed?.check === undefined ? {} : { changes: feed.check }) };
-    return { ready: state === 'ok', checks };
-  });
+  const { publicUrl, adminUrl } = await listen(
+    settings,
+    service,
+    metrics,
+    shared,
+    log,
+    releases,
+    async () => {
+      const state = await health();
+      const checks = { database: state, ...(feed?.check === undefined ? {} : { changes: feed.check }) };
+      return { ready: state === 'ok', checks };
+    },
+  );
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
@@ -137,6 +167,7 @@ async function listen(
   settings: ServeSettings,
   service: TokenService,
   metrics: Observing,
+  shared: SharedCache,
   log: Log,
   releases: ReleaseStack,
   readiness: () => Promise<Readiness>,
@@ -145,7 +176,7 @@ async function listen(
   const adminServer = createAdminServer({
     readiness,
     metrics,
-    kpis: () => metrics.kpis(),
+    kpis: () => ({ ...metrics.kpis(), outbox: shared.status() }),
     host: admin.host,
     log,
   });
@@ -194,6 +225,15 @@ function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): 
       cause: 'no user table found: deactivated and deleted users go on refreshing; name it with --user-table',
     });
   }
+}
+
+/** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */
+function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined, log: Log): void {
+  if (settings.rotation.blacklist !== 'async' || feed?.alive === true) return;
+  log.warn('async_unheard', {
+    cause:
+      'until changes are heard (migrate --notify, changes_heard in this log) a log-out or a deactivated user at Django is not seen here before the next write; --blacklist auto waits for it',
+  });
 }
 
 function logEvent(event: RotationEvent, log: Log): void {

@@ -48,6 +48,11 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     cleanup: cleanupOf(resolved),
   };
   checkPorts(settings, problems);
+  if (settings.rotation.blacklist === 'async' && settings.redis === undefined) {
+    problems.push(
+      '--blacklist async needs a Redis that claims are kept in until they are written: give --redis-url.',
+    );
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(settings);
 }

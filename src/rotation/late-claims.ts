@@ -13,7 +13,11 @@ import { answerReuse, revokeDescendants } from './revoke.js';
  *
  * @throws StoreUnavailableError
  */
-export async function settleLateClaim(context: RotationContext, claim: Claim, written: Written): Promise<void> {
+export async function settleLateClaim(
+  context: RotationContext,
+  claim: Claim,
+  written: Written,
+): Promise<void> {
   const { settings, monotonicMs } = context;
   const deadlineMs = monotonicMs() + settings.requestTimeoutMs;
   switch (written.kind) {
@@ -29,7 +33,8 @@ export async function settleLateClaim(context: RotationContext, claim: Claim, wr
       const repeatUs = Math.max(settings.graceUs, REPEAT_IS_NO_REUSE_US) + settings.requestTimeoutMs * 1000;
       if (apartUs <= repeatUs) return;
       const answered = await answerReuse(context, claim, 'second_claim', deadlineMs);
-      if (answered.kind === 'unavailable') throw new StoreUnavailableError('a late double spend is not dealt with yet');
+      if (answered.kind === 'unavailable')
+        throw new StoreUnavailableError('a late double spend is not dealt with yet');
     }
   }
 }

@@ -189,6 +189,5 @@ export type Written =
 export type Learned = {
   readonly spent: string;
   readonly successor:
-    | { readonly jti: string; readonly rowId: string; readonly claimedAtUs: number }
-    | undefined;
+    { readonly jti: string; readonly rowId: string; readonly claimedAtUs: number } | undefined;
 };

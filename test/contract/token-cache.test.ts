@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Circuit } from '../../src/cache/circuit.js';
 import { MemoryCache } from '../../src/cache/memory.js';
 import { openRedis, type RedisAddress, type ScriptClient } from '../../src/cache/redis-client.js';
+import { RedisClock } from '../../src/cache/redis-clock.js';
 import { RedisCache } from '../../src/cache/redis.js';
 import { redisUrl } from '../../src/config/redis-url.js';
 import { startRedis, startRedisCluster, type RedisServer } from '../support/redis.js';
@@ -16,6 +18,9 @@ function redisInstance(address: RedisAddress) {
   const client: ScriptClient = openRedis(address, Math.random, () => undefined);
   const cache = new RedisCache({
     client,
+    circuit: new Circuit(() => performance.now(), Math.random),
+    clock: new RedisClock(() => performance.now()),
+    desk: undefined,
     local: memory(),
     requestTimeoutMs: 2_000,
     refreshLifetimeMs: 60_000,
@@ -80,7 +85,7 @@ describe.skipIf(services().redis === undefined)('a single Redis', () => {
     ];
     there.cache.finish(next, { spent: next.jti, successor: undefined });
     await sleep(50);
-    here.cache.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '1' } });
+    here.cache.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '1', claimedAtUs: 1 } });
     await sleep(50);
     expect(await there.cache.begin(next)).toMatchObject({ hint: { state: 'spent' } });
   });
@@ -137,7 +142,10 @@ describe.skipIf(services().redis === undefined)('a Redis Cluster of three master
     for (let n = 0; n < 60; n++) {
       const token = { jti: randomUUID(), userKey: String(n) };
       await here.cache.begin(token);
-      here.cache.finish(token, { spent: token.jti, successor: { jti: randomUUID(), rowId: String(n) } });
+      here.cache.finish(token, {
+        spent: token.jti,
+        successor: { jti: randomUUID(), rowId: String(n), claimedAtUs: 1 },
+      });
     }
     await sleep(100);
     for (const { cli } of cluster.nodes) expect(Number(await cli('DBSIZE'))).toBeGreaterThan(0);

@@ -71,6 +71,7 @@ export async function startBenchServer(databaseUrl: string, broken: Broken): Pro
     codec,
     chain: createChain([Buffer.alloc(32, 1)]),
     store: faulty(store, database, broken),
+    outbox: undefined,
     cache: new MemoryCache({ maxActive: broken === 'forgetful' ? 1 : 10_000, maxSpent: 10_000 }),
     doubtful: new DoubtfulClaims(1_000),
     clock,
