@@ -7,6 +7,7 @@ const ALLOWED = {
   config: [],
   store: ['rotation'],
   cache: ['rotation'],
+  outbox: ['rotation'],
   observe: ['rotation'],
   http: ['rotation', 'observe'],
   migrate: ['store'],

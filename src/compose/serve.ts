@@ -12,9 +12,11 @@ import { listening } from './listening.js';
 import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
-import { openTokenCache } from './token-cache.js';
+import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
+import type { ChangeFeed } from '../rotation/change-feed.js';
+import type { RotationContext } from '../rotation/context.js';
 import type { RotationEvent } from '../rotation/events.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { createTokenService } from '../rotation/service.js';
@@ -103,9 +105,25 @@ async function compose(
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
   });
-  const { cache, check: redisCheck } = openTokenCache(settings, log, releases, monotonicMs, metrics);
+  const shared = await openSharedCache(
+    {
+      redis: settings.redis,
+      blacklist: settings.rotation.blacklist,
+      requestTimeoutMs: settings.rotation.requestTimeoutMs,
+      refreshLifetimeMs: settings.tokens.refreshLifetimeSeconds * 1000,
+      shutdownTimeoutMs: settings.shutdownTimeoutMs,
+      database,
+      schema,
+      clock,
+      monotonicMs,
+      metrics,
+      log,
+    },
+    releases,
+  );
+  const { cache, outbox } = shared;
   const feed = openChangeFeed(settings, { database, schema, cache, metrics, log, monotonicMs }, releases);
-  const service = createTokenService({
+  const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
@@ -120,6 +138,7 @@ async function compose(
     chain: openChain(settings, signingKey, log),
     store,
     cache,
+    outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     clock,
     emit: (event) => {
@@ -127,11 +146,14 @@ async function compose(
       logEvent(event, log);
     },
     monotonicMs,
-  });
+  };
+  shared.start(context, feed);
+  tellAsync(settings, feed, log);
+  const service = createTokenService(context);
 
   const readiness = async (): Promise<Readiness> => {
     // Without Redis refreshes go on: it is told, and no reason to send them elsewhere.
-    const [state, redis] = await Promise.all([health(), redisCheck()]);
+    const [state, redis] = await Promise.all([health(), shared.check()]);
     const changes = feed?.check;
     const checks = {
       database: state,
@@ -144,6 +166,7 @@ async function compose(
     settings,
     service,
     metrics,
+    shared,
     log,
     releases,
     admin ? readiness : undefined,
@@ -170,15 +193,17 @@ async function listen(
   settings: ServeSettings,
   service: TokenService,
   metrics: Observing,
+  shared: SharedCache,
   log: Log,
   releases: ReleaseStack,
   readiness: (() => Promise<Readiness>) | undefined,
 ): Promise<{ publicUrl: string; adminUrl: string }> {
   const { http, admin, shutdownTimeoutMs } = settings;
+  const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
   const adminServer =
     readiness === undefined
       ? undefined
-      : createAdminServer({ readiness, metrics, kpis: () => metrics.kpis(), host: admin.host, log });
+      : createAdminServer({ readiness, metrics, kpis, host: admin.host, log });
   const publicServer = createPublicServer({
     service,
     basePath: http.basePath,
@@ -210,6 +235,15 @@ function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): 
       cause: 'no user table found: deactivated and deleted users go on refreshing; name it with --user-table',
     });
   }
+}
+
+/** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */
+function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined, log: Log): void {
+  if (settings.rotation.blacklist !== 'async' || feed?.alive === true) return;
+  log.warn('async_unheard', {
+    cause:
+      'until changes are heard (migrate --notify, changes_heard in this log) a log-out or a deactivated user at Django is not seen here before the next write; --blacklist auto waits for it',
+  });
 }
 
 function logEvent(event: RotationEvent, log: Log): void {

@@ -51,12 +51,10 @@ export const SERVE_OPTIONS = {
     help: "simplejwt's TOKEN_TYPE_CLAIM",
   }),
 
-  blacklist: valued(
-    oneOf(['auto', 'sync'], {
-      async: 'the value async (write-behind over Redis) is not in this version. Use auto or sync',
-    }),
-    { default: 'auto', help: 'when a spent token is written down: sync is before the answer' },
-  ),
+  blacklist: valued(oneOf(['auto', 'sync', 'async']), {
+    default: 'auto',
+    help: 'when a spent token is written down: sync is before the answer, async within half a second of it, over Redis; auto: async while Redis is there and changes by Django are heard (migrate --notify)',
+  }),
   'redis-url': optional(redisUrl, {
     help: 'the Redis that the instances share: also rediss://, redis+cluster://h1,h2,h3, redis+sentinel://h1,h2/master-name',
     absentText: 'none: each process remembers by itself',

@@ -97,7 +97,7 @@ export interface TokenSettings {
 }
 
 export interface RotationChoices {
-  readonly blacklist: 'auto' | 'sync';
+  readonly blacklist: 'auto' | 'sync' | 'async';
   readonly requestTimeoutMs: number;
   /** 0: a repeat of a rotated token is refused. */
   readonly reuseGraceMs: number;

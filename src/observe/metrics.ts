@@ -31,12 +31,23 @@ export interface MetricsSink extends RequestObserver {
   /** Whether what Django does by itself is heard. */
   onChangeFeed(alive: boolean): void;
   onChange(kind: Change['kind'] | 'gap'): void;
+  /** A claim that was taken in Redis is dealt with, so long after it was taken. */
+  onBackgroundWrite(result: BackgroundWrite, lagSeconds: number): void;
+  /** Where to look how much is owed to the database. */
+  watchOutbox(look: () => { readonly depth: number; readonly lagMs: number }): void;
   readonly contentType: string;
   /** The Prometheus text format. */
   render(): Promise<string>;
   /** The same as data, for a process that adds up those of several. */
   snapshot(): Promise<MetricsSnapshot>;
 }
+
+/** How the writing of a claim ended; outbox/ports.ts says what they mean. */
+const BACKGROUND_WRITES = ['written', 'redelivered', 'double', 'closed', 'dead_letter'] as const;
+export type BackgroundWrite = (typeof BACKGROUND_WRITES)[number];
+
+/** Lags gather for 20 ms; the target of their p99 is half a second, the KPI's limit five. */
+const LAG_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 /** Around the target of 30 ms, and far enough on both sides to see a good day and a bad one. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -150,9 +161,41 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
+  const backgroundWrites = new Counter({
+    name: 'carelink_background_writes_total',
+    help: 'Claims that were taken in Redis and written behind, by how that ended.',
+    labelNames: ['result'],
+    registers,
+  });
+  const lag = new Histogram({
+    name: 'carelink_background_lag_seconds',
+    help: "From a claim's being taken in Redis to its rows' being in the database.",
+    buckets: LAG_BUCKETS,
+    registers,
+  });
+  let outbox = (): { readonly depth: number; readonly lagMs: number } => ({ depth: 0, lagMs: 0 });
+  new Gauge({
+    name: 'carelink_outbox_depth',
+    help: 'Claims that this process still owes to the database.',
+    registers,
+    collect() {
+      this.set(outbox().depth);
+    },
+  });
+  new Gauge({
+    name: 'carelink_outbox_oldest_seconds',
+    help: 'How long the oldest of them has been owed.',
+    registers,
+    aggregator: 'max',
+    collect() {
+      this.set(outbox().lagMs / 1000);
+    },
+  });
+
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
   for (const end of REVOCATION_ENDS) revocations.inc({ end }, 0);
+  for (const result of BACKGROUND_WRITES) backgroundWrites.inc({ result }, 0);
   for (const kind of REUSE_KINDS) reuse.inc({ kind }, 0);
   for (const kind of CHANGE_KINDS) changes.inc({ kind }, 0);
   for (const resolved of ['true', 'false']) inDoubt.inc({ resolved }, 0);
@@ -181,6 +224,11 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onStatement: (purpose) => statements.inc({ purpose }),
     onBatch: (size) => batches.observe(size),
     onCleanupDeleted: (rows) => cleanupDeleted.inc(rows),
+    onBackgroundWrite(result, lagSeconds) {
+      backgroundWrites.inc({ result });
+      lag.observe(lagSeconds);
+    },
+    watchOutbox: (look) => (outbox = look),
     onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
     onRedis(up) {
       redisUp.set(up ? 1 : 0);

@@ -1,8 +1,7 @@
-import type { Subject } from './claims.js';
 import { before, UNAVAILABLE, type RotationContext } from './context.js';
 import type { ReuseKind } from './events.js';
 import type { Refusal } from './outcomes.js';
-import { StoreUnavailableError, type FoundToken } from './ports.js';
+import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
 
 /** Descendants computed and looked up at once: a shift's worth of 15-minute refreshes fits in one look-up. */
 const WINDOW = 64;
@@ -13,7 +12,7 @@ const MAX_WINDOWS = 256;
 /** Somebody presented a token long after it was rotated: counts it, and does what `--on-reuse` says, before answering. */
 export async function answerReuse(
   context: RotationContext,
-  subject: Subject,
+  subject: TokenKey,
   reuse: ReuseKind,
   deadlineMs: number,
 ): Promise<Refusal> {
@@ -23,9 +22,11 @@ export async function answerReuse(
       case 'reject':
         break;
       case 'revoke-family':
+        await context.outbox?.closeUser(subject.userKey, deadlineMs);
         await revokeDescendants(context, subject, 'reuse');
         break;
       case 'revoke-user':
+        await context.outbox?.closeUser(subject.userKey, deadlineMs);
         await revokeUserOf(context, subject, 'reuse', 0);
         break;
     }
@@ -35,7 +36,7 @@ export async function answerReuse(
 /** A token that was rotated and is revoked: its reuse was answered, but perhaps not to the end (see `refusedOnce`). */
 export async function finishRevocation(
   context: RotationContext,
-  { userKey }: Subject,
+  { userKey }: TokenKey,
   deadlineMs: number,
 ): Promise<Refusal> {
   return refusedOnce(context, deadlineMs, async () => {
@@ -71,7 +72,7 @@ async function refusedOnce(
  */
 export async function revokeDescendants(
   context: RotationContext,
-  subject: Subject,
+  subject: TokenKey,
   cause: 'logout' | 'reuse',
 ): Promise<number> {
   const { chain, store, emit } = context;
@@ -99,7 +100,7 @@ export async function revokeDescendants(
 
 async function revokeUserOf(
   context: RotationContext,
-  subject: Subject,
+  subject: TokenKey,
   cause: 'logout' | 'reuse',
   rowsBefore: number,
 ): Promise<number> {

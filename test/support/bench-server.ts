@@ -74,6 +74,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     codec,
     chain: createChain([Buffer.alloc(32, 1)]),
     store: faulty(store, database, faults),
+    outbox: undefined,
     cache: new MemoryCache({ maxActive: faults.includes('forgetful') ? 1 : 10_000, maxSpent: 10_000 }),
     doubtful: new DoubtfulClaims(1_000),
     clock,
