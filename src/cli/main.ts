@@ -5,6 +5,7 @@ import { processSource } from '../config/source.js';
 import { benchCommand } from './commands/bench.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { migrateCommand } from './commands/migrate.js';
+import { revokeCommand } from './commands/revoke.js';
 import { serveCommand } from './commands/serve.js';
 import type { CommandDescriptor } from './descriptor.js';
 import { EXIT_CODES, failureOf, type ExitCode } from './exit-codes.js';
@@ -44,6 +45,7 @@ async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   register(program, migrateCommand, done);
   register(program, benchCommand, done);
   register(program, cleanupCommand, done);
+  register(program, revokeCommand, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;

@@ -170,6 +170,24 @@ export interface CleanupSettings extends SharedSettings {
   readonly everyMs: number | undefined;
 }
 
+export interface RevokeSettings extends SharedSettings {
+  readonly command: 'revoke';
+  readonly target:
+    | { readonly kind: 'user'; readonly userKey: string }
+    | { readonly kind: 'jti'; readonly jti: string }
+    /** Never to be printed or logged. */
+    | { readonly kind: 'family'; readonly token: string }
+    /** `now`, or ISO 8601 with its zone. */
+    | { readonly kind: 'issued_before'; readonly at: string };
+  /** False: only the count is shown. */
+  readonly yes: boolean;
+  readonly pace: Pick<CleanupChoices, 'batchSize' | 'targetBatchMs' | 'nice'>;
+  /** Only where a family is to be followed. */
+  readonly keys: KeySettings | undefined;
+  readonly tokens: Pick<TokenSettings, 'audience' | 'issuer' | 'names'>;
+  readonly users: UserSettings;
+}
+
 export interface CleanupChoices {
   /** How long a token must have been expired. */
   readonly retentionMs: number;
