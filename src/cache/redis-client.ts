@@ -60,7 +60,7 @@ export function openRedis(
     autoResendUnfulfilledCommands: false,
     connectionName: 'carelink-tokens',
   };
-  const client = connect(address, options, retryDelayMs);
+  const client = connectRedis(address, options, retryDelayMs);
   client.on('error', onError);
   client.defineCommand('carelinkBegin', { numberOfKeys: 3, lua: BEGIN_LUA });
   client.defineCommand('carelinkFinish', { numberOfKeys: 4, lua: FINISH_LUA });
@@ -74,10 +74,12 @@ export function openRedis(
   };
 }
 
-function connect(
+/** A client of the right kind. */
+export function connectRedis(
   address: RedisAddress,
   options: RedisOptions,
-  retryDelayMs: (times: number) => number,
+  /** Null: not again. */
+  retryDelayMs: (times: number) => number | null,
 ): Redis | Cluster {
   const nodes = address.nodes.map(({ host, port }) => ({ host, port }));
   switch (address.kind) {

@@ -47,6 +47,10 @@ export interface ServeSettings extends SharedSettings {
   readonly cleanup: (CleanupChoices & { readonly everyMs: number }) | undefined;
 }
 
+export interface DoctorSettings extends Omit<ServeSettings, 'command'> {
+  readonly command: 'doctor';
+}
+
 export interface RedisSettings {
   readonly kind: 'single' | 'cluster' | 'sentinel';
   /** One node; some of the cluster's; or the sentinels. */
