@@ -4,13 +4,18 @@ import { CommandError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
+import { dashboardPage } from '../dashboard/page.js';
+import { EventStreams } from '../http/events.js';
 import { createPublicServer } from '../http/server.js';
+import { ALERT_CODES } from '../observe/alerts/alert.js';
+import { operatorMetrics } from '../observe/operator-metrics.js';
 import type { Log } from '../observe/log.js';
 import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openTokenCache } from './token-cache.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
+import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationEvent } from '../rotation/events.js';
 import type { TokenService } from '../rotation/outcomes.js';
@@ -18,6 +23,7 @@ import { createTokenService } from '../rotation/service.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkHealth } from '../store/health.js';
+import { countInvalidIndexes } from '../store/invalid-indexes.js';
 import { readSchema, type TokenSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -70,13 +76,23 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
   if (signingKey === undefined) throw new Error('settings without a signing key');
   const codec = await openCodec(settings, signingKey, log);
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
-  const health = (): ReturnType<typeof checkHealth> => checkHealth(database, schema, clock, monotonicMs);
+  const operator = operatorMetrics(metrics.registry, {
+    pool: () => database.usage,
+    poolSize: storage.poolSize,
+    clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
+    alertCodes: ALERT_CODES,
+  });
+  const health = async (): ReturnType<typeof checkHealth> => {
+    const state = await checkHealth(database, schema, clock, monotonicMs);
+    operator.onStore('database', state === 'ok');
+    return state;
+  };
   await health();
   const healthTimer = setInterval(() => void health(), HEALTH_EVERY_MS).unref();
   releases.add(() => clearInterval(healthTimer));
 
   const store = new PgTokenStore({
-    database,
+    database: timingClaims(database, monotonicMs, (seconds) => operator.onClaimStatement(seconds)),
     schema,
     clock,
     lanes: Math.min(LANES, storage.poolSize),
@@ -98,7 +114,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     codec,
     chain: openChain(settings, signingKey, log),
     store,
-    cache: openTokenCache(settings, log, releases, monotonicMs),
+    cache: openTokenCache(settings, log, releases, monotonicMs, (up) => operator.onStore('redis', up)),
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     clock,
     emit: (event) => {
@@ -108,10 +124,32 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     monotonicMs,
   });
 
-  const { publicUrl, adminUrl } = await listen(settings, service, metrics, log, releases, async () => {
-    const state = await health();
-    return { ready: state === 'ok', checks: { database: state } };
-  });
+  const streams = new EventStreams((open) => operator.onStreams(open));
+  const { publicUrl, adminUrl } = await listen(
+    settings,
+    service,
+    metrics,
+    streams,
+    log,
+    releases,
+    async () => {
+      const state = await health();
+      return { ready: state === 'ok', checks: { database: state } };
+    },
+  );
+  const indexes = (): Promise<number> => countInvalidIndexes(database, schema);
+  watch(
+    {
+      settings,
+      observing: metrics,
+      metrics: operator,
+      streams,
+      countInvalidIndexes: indexes,
+      monotonicMs,
+      log,
+    },
+    releases,
+  );
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
@@ -133,6 +171,7 @@ async function listen(
   settings: ServeSettings,
   service: TokenService,
   metrics: Observing,
+  streams: EventStreams,
   log: Log,
   releases: ReleaseStack,
   readiness: () => Promise<Readiness>,
@@ -142,6 +181,7 @@ async function listen(
     readiness,
     metrics,
     kpis: () => metrics.kpis(),
+    dashboard: { page: dashboardPage, streams },
     host: admin.host,
     log,
   });

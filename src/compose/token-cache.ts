@@ -15,17 +15,21 @@ export function openTokenCache(
   log: Log,
   releases: ReleaseStack,
   monotonicMs: () => number,
+  onStore: (up: boolean) => void,
 ): TokenCache {
   const local = new MemoryCache(CACHE_BOUNDS);
   if (settings.redis === undefined) return local;
   let told = false;
   const tellDown = (): void => {
+    onStore(false);
     if (told) return;
     told = true;
     log.warn('redis_down', {
       cause: 'refreshes go on without it: duplicates at two instances are told apart by the database alone',
     });
   };
+  // Up until it is known to be down: the client connects in the background.
+  onStore(true);
   const client = openRedis(settings.redis, Math.random, tellDown);
   releases.add(() => client.close());
   return new RedisCache({
@@ -41,6 +45,7 @@ export function openTokenCache(
         return;
       }
       told = false;
+      onStore(true);
       log.info('redis_up');
     },
   });

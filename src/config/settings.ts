@@ -37,6 +37,8 @@ export interface ServeSettings extends SharedSettings {
   readonly redis: RedisSettings | undefined;
   readonly http: HttpSettings;
   readonly admin: { readonly host: string; readonly port: number };
+  /** May hold a secret in its path: never to be printed or logged. */
+  readonly alertWebhook: string | undefined;
   readonly keys: KeySettings;
   readonly tokens: TokenSettings;
   readonly rotation: RotationChoices;

@@ -24,7 +24,11 @@ export interface MetricsSink extends RequestObserver {
   onCleanupDeleted(rows: number): void;
   /** Expired rows that are still there, as the last look had it. */
   onCleanupBacklog(rows: number): void;
+  /** A run of this process's cleanup came to its end. */
+  onCleanupEnd(result: 'done' | 'failed'): void;
   readonly contentType: string;
+  /** Where more may be registered. */
+  readonly registry: Registry;
   /** The Prometheus text format. */
   render(): Promise<string>;
 }
@@ -114,9 +118,26 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
+  const cleanupRuns = new Counter({
+    name: 'carelink_cleanup_runs_total',
+    help: "Runs of this process's cleanup, by how they ended.",
+    labelNames: ['result'],
+    registers,
+  });
+  const cleanupFailed = new Gauge({
+    name: 'carelink_cleanup_last_failed',
+    help: "Whether the last run of this process's cleanup failed: 1 or 0.",
+    registers,
+  });
+  const cleanupAt = new Gauge({
+    name: 'carelink_cleanup_last_run_timestamp_seconds',
+    help: "When the last run of this process's cleanup ended; 0: never.",
+    registers,
+  });
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
   for (const end of REVOCATION_ENDS) revocations.inc({ end }, 0);
+  for (const result of ['done', 'failed']) cleanupRuns.inc({ result }, 0);
   for (const kind of REUSE_KINDS) reuse.inc({ kind }, 0);
   for (const resolved of ['true', 'false']) inDoubt.inc({ resolved }, 0);
 
@@ -145,12 +166,18 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onBatch: (size) => batches.observe(size),
     onCleanupDeleted: (rows) => cleanupDeleted.inc(rows),
     onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
+    onCleanupEnd(result) {
+      cleanupRuns.inc({ result });
+      cleanupFailed.set(result === 'failed' ? 1 : 0);
+      cleanupAt.set(Date.now() / 1000);
+    },
     onRequest(route, outcome, durationUs) {
       requests.inc({ route, outcome });
       if (route !== 'refresh') return;
       refreshes.inc({ outcome });
       duration.observe({ outcome }, durationUs / 1e6);
     },
+    registry,
     contentType: registry.contentType,
     render: () => registry.metrics(),
   };
