@@ -12,6 +12,9 @@ const ALLOWED = {
   http: ['rotation', 'observe'],
   migrate: ['store'],
   cleanup: ['store'],
+  revoke: ['store', 'cleanup', 'rotation'],
+  doctor: ['store', 'migrate', 'jwt', 'cache'],
+  dashboard: [],
   bench: [],
   client: [],
 };
@@ -28,6 +31,8 @@ const ROOMS = [
   'dashboard',
   'migrate',
   'cleanup',
+  'revoke',
+  'doctor',
   'bench',
   'client',
 ];

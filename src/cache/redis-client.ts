@@ -81,7 +81,7 @@ export function openRedis(
     // A master that was demoted while it was away answers so: ask the sentinels again.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
-  const client = connect(address, options, retryDelayMs);
+  const client = connectRedis(address, options, retryDelayMs);
   client.on('error', onError);
   if (client instanceof Cluster) client.on('+node', (node: Redis) => node.on('ready', onConnect));
   else client.on('ready', onConnect);
@@ -106,10 +106,12 @@ export function openRedis(
   };
 }
 
-function connect(
+/** A client of the right kind. */
+export function connectRedis(
   address: RedisAddress,
   options: RedisOptions,
-  retryDelayMs: (times: number) => number,
+  /** Null: not again. */
+  retryDelayMs: (times: number) => number | null,
 ): Redis | Cluster {
   const nodes = address.nodes.map(({ host, port }) => ({ host, port }));
   switch (address.kind) {

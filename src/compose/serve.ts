@@ -4,8 +4,12 @@ import { toCommandError } from './command-errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
+import { dashboardPage } from '../dashboard/page.js';
+import { EventStreams } from '../http/events.js';
 import { createPublicServer } from '../http/server.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
+import { ALERT_CODES } from '../observe/alerts/alert.js';
+import { operatorMetrics } from '../observe/operator-metrics.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { listening } from './listening.js';
@@ -14,6 +18,7 @@ import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
+import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationContext } from '../rotation/context.js';
@@ -23,6 +28,7 @@ import { createTokenService } from '../rotation/service.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkHealth } from '../store/health.js';
+import { countInvalidIndexes } from '../store/invalid-indexes.js';
 import { readSchema, type TokenSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -91,13 +97,23 @@ async function compose(
   if (signingKey === undefined) throw new Error('settings without a signing key');
   const codec = await openCodec(settings, signingKey, log);
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
-  const health = (): ReturnType<typeof checkHealth> => checkHealth(database, schema, clock, monotonicMs);
+  const operator = operatorMetrics(metrics.registry, {
+    pool: () => database.usage,
+    poolSize: storage.poolSize,
+    clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
+    alertCodes: ALERT_CODES,
+  });
+  const health = async (): ReturnType<typeof checkHealth> => {
+    const state = await checkHealth(database, schema, clock, monotonicMs);
+    operator.onStore('database', state === 'ok');
+    return state;
+  };
   await health();
   const healthTimer = setInterval(() => void health(), HEALTH_EVERY_MS).unref();
   releases.add(() => clearInterval(healthTimer));
 
   const store = new PgTokenStore({
-    database,
+    database: timingClaims(database, monotonicMs, (seconds) => operator.onClaimStatement(seconds)),
     schema,
     clock,
     lanes: Math.min(LANES, storage.poolSize),
@@ -118,6 +134,10 @@ async function compose(
       monotonicMs,
       metrics,
       log,
+      onRedis(up) {
+        operator.onStore('redis', up);
+        if (!up) metrics.onRedisOutage();
+      },
     },
     releases,
   );
@@ -162,15 +182,22 @@ async function compose(
     };
     return { ready: state === 'ok', checks };
   };
+  const streams = new EventStreams((open) => operator.onStreams(open));
   const { publicUrl, adminUrl } = await listen(
     settings,
     service,
     metrics,
     shared,
+    streams,
     log,
     releases,
     admin ? readiness : undefined,
   );
+  if (admin) {
+    const indexes = (): Promise<number> => countInvalidIndexes(database, schema);
+    const parts = { settings, observing: metrics, metrics: operator, streams, monotonicMs, log };
+    watch({ ...parts, countInvalidIndexes: indexes }, releases);
+  }
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
@@ -194,16 +221,18 @@ async function listen(
   service: TokenService,
   metrics: Observing,
   shared: SharedCache,
+  streams: EventStreams,
   log: Log,
   releases: ReleaseStack,
   readiness: (() => Promise<Readiness>) | undefined,
 ): Promise<{ publicUrl: string; adminUrl: string }> {
   const { http, admin, shutdownTimeoutMs } = settings;
   const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
+  const dashboard = { page: dashboardPage, streams };
   const adminServer =
     readiness === undefined
       ? undefined
-      : createAdminServer({ readiness, metrics, kpis, host: admin.host, log });
+      : createAdminServer({ readiness, metrics, kpis, dashboard, host: admin.host, log });
   const publicServer = createPublicServer({
     service,
     basePath: http.basePath,

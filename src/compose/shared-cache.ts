@@ -36,8 +36,9 @@ export interface SharedCacheOptions {
   readonly schema: TokenSchema;
   readonly clock: DatabaseClock;
   readonly monotonicMs: () => number;
-  readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox' | 'onRedis'>;
+  readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox'>;
   readonly log: Log;
+  readonly onRedis: (up: boolean) => void;
 }
 
 export interface SharedCache {
@@ -251,7 +252,7 @@ async function watchEviction(
 
 /** Says once that Redis is gone, and once that it's back. */
 function redisNews(
-  { log, metrics }: SharedCacheOptions,
+  { log, onRedis }: SharedCacheOptions,
   gate: ClaimGate,
   kind: RedisSettings['kind'],
 ): { readonly onError: () => void; readonly onChange: (state: 'down' | 'up') => void } {
@@ -266,7 +267,7 @@ function redisNews(
   return {
     onError,
     onChange(state) {
-      metrics.onRedis(state === 'up');
+      onRedis(state === 'up');
       // A cluster's slots move without a connection's end; a single node can't be another one without it.
       if (kind === 'cluster') gate.onRedis(state);
       if (state === 'down') {

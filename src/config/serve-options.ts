@@ -1,6 +1,6 @@
 import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
-import { host, postgresUrl, urlPath } from './network-kinds.js';
+import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
@@ -17,6 +17,11 @@ export const SERVE_OPTIONS = {
   'base-path': valued(urlPath, { default: '/account/token', help: 'what their paths begin with' }),
   'admin-host': valued(host, { default: '127.0.0.1', help: 'where health and metrics listen' }),
   'admin-port': valued(port, { default: '9464', help: 'their port; 0 takes a free one' }),
+  'alert-webhook': optional(httpUrl, {
+    help: 'where alerts are posted to as JSON, when they are raised and when they are over',
+    absentText: 'nowhere; they are in the log, the metrics and the dashboard',
+    sensitive: true,
+  }),
   'tls-cert': optional(path('file'), { help: 'PEM certificate chain: serve https (with --tls-key)' }),
   'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
   'max-connections': valued(integer({ min: 1, max: 1_000_000 }), {

@@ -31,6 +31,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       compat: values['simplejwt-compat'],
     },
     admin: { host: values['admin-host'], port: values['admin-port'] },
+    alertWebhook: values['alert-webhook'],
     keys: keySettings(resolved, files, problems),
     tokens: tokenSettings(resolved, problems),
     rotation: {

@@ -145,9 +145,9 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
         metrics: {
           onBackgroundWrite: (result) => written.push(result),
           watchOutbox: () => undefined,
-          onRedis: () => undefined,
         },
         log: createLog({ level: 'silent', destination: { write: () => undefined } }),
+        onRedis: () => undefined,
       },
       releases,
     ));

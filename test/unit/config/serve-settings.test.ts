@@ -40,6 +40,7 @@ describe("serve's settings", () => {
         compat: '5.5',
       },
       admin: { host: '127.0.0.1', port: 9464 },
+      alertWebhook: undefined,
       keys: { algorithm: 'HS256', signingKey: undefined, verifyingKeys: [], chainKeys: [] },
       tokens: {
         accessLifetimeSeconds: 900,
