@@ -7,7 +7,8 @@ export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<
 
 /** How a transaction ends, and what it found out. */
 export interface Ending<T> {
-  readonly commit: boolean;
+  /** `committed`: the work has seen to that itself. */
+  readonly end: 'commit' | 'rollback' | 'committed';
   readonly value: T;
 }
 
@@ -74,8 +75,8 @@ async function transactionOn<T>(
 ): Promise<T> {
   try {
     await query(begin);
-    const { commit, value } = await work(query);
-    await query(commit ? 'COMMIT' : 'ROLLBACK');
+    const { end, value } = await work(query);
+    if (end !== 'committed') await query(end === 'commit' ? 'COMMIT' : 'ROLLBACK');
     return value;
   } catch (error) {
     // Where the connection is gone the server rolls back by itself; the first error is the one that tells.
