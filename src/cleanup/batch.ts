@@ -16,10 +16,12 @@ export type BatchOutcome =
       readonly seen: number;
       readonly gone: number;
       readonly freed: number;
+      /** Left to the next run, for somebody holds on to them. */
+      readonly heldIds: readonly string[];
       readonly keptIds: readonly string[];
     }
-  /** Rolled back, to be tried again with fewer rows. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  /** Rolled back, to be tried again: without the rows that others hold on to, else with fewer. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly locks: boolean }
   /** Rolled back, to be tried again later: it isn't about these rows. */
   | { readonly kind: 'readers'; readonly reason: string };
 
@@ -27,22 +29,26 @@ export interface BatchInput {
   readonly cursor: Cursor;
   readonly cutoff: Cutoff;
   readonly limit: number;
+  /** Leave the rows that others have locked. */
+  readonly skipHeld: boolean;
   /** Whether to give way to transactions that have only read tokens. Not for ever: there may always be one. */
   readonly heedReaders: boolean;
   readonly sleep: (ms: number) => Promise<void>;
 }
 
 const GAVE_WAY = {
-  waiter: { kind: 'refused', reason: 'another session waits for these rows' },
+  waiter: { kind: 'refused', reason: 'another session waits for these rows', locks: false },
   reader: { kind: 'readers', reason: 'open transactions have read tokens, and may blacklist one' },
 } as const;
+
+const LOCKED = '55P03';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const TRY_AGAIN: Readonly<Record<string, string>> = {
   '23503': 'a row was blacklisted at this moment',
   '40P01': 'deadlock',
   '40001': 'serialization failure',
-  '55P03': 'a lock was not to be had',
+  [LOCKED]: 'a lock was not to be had',
   '57014': 'it took too long',
 };
 
@@ -68,13 +74,13 @@ export async function runBatch(
   } catch (error) {
     const reason = TRY_AGAIN[sqlStateOf(error) ?? ''];
     if (reason === undefined) throw error;
-    return { kind: 'refused', reason };
+    return { kind: 'refused', reason, locks: sqlStateOf(error) === LOCKED };
   }
 }
 
 async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<Ending<BatchOutcome>> {
   const { cursor, cutoff, limit } = at;
-  const [row] = await query<BatchRow>(batchSql(facts), [
+  const [row] = await query<BatchRow>(batchSql(facts, at.skipHeld), [
     cursor.expiresAt,
     cursor.id,
     cutoff.at,
@@ -99,6 +105,7 @@ async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<E
       seen: row.seen,
       gone: row.gone,
       freed: row.freed,
+      heldIds: row.held ?? [],
       keptIds: row.kept ?? [],
     },
   };

@@ -18,6 +18,8 @@ export interface Ending<T> {
  */
 export interface CleanupSession {
   readonly query: Query;
+  /** A statement that takes as long as it takes: a VACUUM. */
+  readonly slowly: Query;
   /** @param begin the text that begins it: BEGIN, and what is SET LOCAL */
   transaction<T>(begin: string, work: (query: Query) => Promise<Ending<T>>): Promise<T>;
   close(): Promise<void>;
@@ -39,6 +41,7 @@ export async function openCleanupSession(
   const query = queryOf(client, onStatement);
   return {
     query,
+    slowly: query,
     transaction: (begin, work) => transactionOn(query, begin, work),
     close: () => client.end().catch(() => undefined),
   };
@@ -48,6 +51,7 @@ export async function openCleanupSession(
 export function sharedCleanupSession(database: PgDatabase): CleanupSession {
   return {
     query: (text, values) => database.exclusively('cleanup', (query) => query(text, values)),
+    slowly: (text, values) => database.exclusively('cleanup', (query) => query(text, values), FROZEN_MS),
     transaction: (begin, work) =>
       database.exclusively('cleanup', (query) => transactionOn(query, begin, work)),
     close: () => Promise.resolve(),
