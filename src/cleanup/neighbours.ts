@@ -42,7 +42,7 @@ export async function commitUnlessHurting(
   for (let polls = 0; ;) {
     const hurt = await tryCommit(query, prepare, lookSql(tables, heedReaders, !probed));
     if (hurt === undefined || hurt === 'waiter') return hurt;
-    prepare = 'ROLLBACK TO look';
+    prepare = 'ROLLBACK TO look; SELECT pg_stat_clear_snapshot()';
     if (hurt === 'reader') {
       if (++polls > READER_POLLS) return hurt;
       await sleep(READER_POLL_MS);
@@ -53,7 +53,7 @@ export async function commitUnlessHurting(
     await query(probeSql(tables), [unlisted]);
     await query(`DELETE FROM ONLY ${tables.blacklisted} WHERE token_id = ANY ($1::bigint[])`, [unlisted]);
     probed = true;
-    prepare = 'SAVEPOINT look';
+    prepare = 'SAVEPOINT look; SELECT pg_stat_clear_snapshot()';
   }
 }
 
@@ -81,6 +81,9 @@ function said(message: string): Neighbour | undefined {
  * idle now. A claim of ours is one statement that reads and writes: over at once, and a writer at most. Parse and bind
  * of one statement may lie up to a millisecond apart.
  *
+ * What isn't known of a session is taken for the worst: activity is read a moment before or after the locks, is frozen
+ * within a transaction (whence pg_stat_clear_snapshot), and is hidden from a role that may not see others'.
+ *
  * https://www.postgresql.org/docs/current/view-pg-locks.html
  */
 function lookSql({ outstanding, blacklisted }: Tables, readers: boolean, writers: boolean): string {
@@ -101,9 +104,10 @@ function lookSql({ outstanding, blacklisted }: Tables, readers: boolean, writers
   SELECT CASE
            WHEN bool_or(waits) THEN 'waiter'
            WHEN ${String(readers)} AND bool_or(
-                  reads AND backend_type = 'client backend'
-                  AND xact_start > clock_timestamp() - ${READERS_MS} * interval '1 millisecond'
-                  AND (NOT writes OR state <> 'active' OR query_start - xact_start > interval '2 ms')) THEN 'reader'
+                  reads AND coalesce(backend_type = 'client backend', true)
+                  AND coalesce(xact_start > clock_timestamp() - ${READERS_MS} * interval '1 millisecond', true)
+                  AND (NOT writes OR coalesce(state <> 'active' OR query_start - xact_start > interval '2 ms', true))
+                ) THEN 'reader'
            WHEN ${String(writers)} AND bool_or(writes) THEN 'writer'
          END AS who
     FROM others LEFT JOIN pg_stat_activity USING (pid)`;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { services } from '../support/services.js';
 import { BEGINNING, weeksSuite } from './cleanup-support/weeks-suite.js';
-import { fakeClock, startWorld, type CleanupWorld } from './cleanup-support/world.js';
+import { startWorld, type CleanupWorld } from './cleanup-support/world.js';
 
 describe.skipIf(services().postgres === undefined)('six weeks with cleanup on', () => {
   let world: CleanupWorld;
