@@ -7,7 +7,7 @@ import { TABLE_CHECKS } from './checks/tables.js';
 import type { Evidence } from './evidence.js';
 
 export type { Finding } from './check.js';
-export type { DatabaseEvidence, Evidence, KeyEvidence, RedisEvidence, TokenSample } from './evidence.js';
+export type { DatabaseEvidence, Evidence, KeyEvidence, TokenSample } from './evidence.js';
 export { readDatabaseFacts, readTokenSamples } from './read-database.js';
 
 export interface Diagnosis {

@@ -34,11 +34,19 @@ export interface CleanupWorld {
   stop(): Promise<void>;
 }
 
-/** A migrated database, a connection of the test's own, and one for cleanups. */
-export async function startWorld(tables: TableOptions = {}, adminUrl?: string): Promise<CleanupWorld> {
+/**
+ * A migrated database, a connection of the test's own, and one for cleanups.
+ *
+ * @param clock what its clock says, see fakeClock()
+ */
+export async function startWorld(
+  tables: TableOptions = {},
+  { adminUrl, clock }: { adminUrl?: string; clock?: string } = {},
+): Promise<CleanupWorld> {
   const database: FreshDatabase = await freshDatabase(adminUrl);
   await createSimplejwtTables(database.url, tables);
   await applyMigrations(database.url, { createTables: false });
+  if (clock !== undefined) await fakeClock(database.url, clock);
   const client = new pg.Client({ connectionString: database.url });
   client.on('error', () => undefined);
   await client.connect();
@@ -62,7 +70,7 @@ export async function startWorld(tables: TableOptions = {}, adminUrl?: string): 
  * Sets this database's clock: clock_timestamp() of its new sessions tells what is in `fake.now`. A schema that is
  * named before pg_catalog is looked in first.
  */
-export async function fakeClock(url: string, at: string): Promise<void> {
+async function fakeClock(url: string, at: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query(`
