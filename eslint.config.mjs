@@ -61,7 +61,7 @@ export default tseslint.config(
     files: ['**/*.ts'],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './test/tsconfig.json'],
+        project: ['./tsconfig.json', './test/tsconfig.json', './src/dashboard/browser/tsconfig.json'],
         tsconfigRootDir: import.meta.dirname,
       },
     },

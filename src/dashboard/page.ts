@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
 export interface Page {
   readonly html: string;
@@ -18,7 +19,8 @@ function build(): Page {
   const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');
   // `</script` in a text of the script would end the element.
   const script = read('./browser.js').replaceAll('</script', '<\\/script');
-  const style = read('./page.css');
+  const uplot = createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css');
+  const style = readFileSync(uplot, 'utf8') + read('./page.css');
   const html = read('./page.html')
     .replace('<!-- style -->', () => `<style>${style}</style>`)
     .replace('<!-- script -->', () => `<script>${script}</script>`);

@@ -134,8 +134,10 @@ export class PgDatabase implements Database {
       await client.query(`SET statement_timeout = ${ms}`);
     };
     const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
+    // Behind a pooler nothing may be set for a session, and none of ours is.
+    const limited = timeoutMs !== undefined && !this.#pooled.has(client);
     try {
-      if (timeoutMs !== undefined) await setTimeLimit(timeoutMs);
+      if (limited) await setTimeLimit(timeoutMs);
       return await work(async <Row>(text: string, values?: readonly unknown[]) => {
         this.#onStatement(purpose);
         try {
@@ -155,7 +157,7 @@ export class PgDatabase implements Database {
         }
       });
     } finally {
-      if (timeoutMs !== undefined && !broken) {
+      if (limited && !broken) {
         // A connection that can't be told so must not be used with the other limit.
         await setTimeLimit(this.#statementTimeoutMs).catch(() => {
           broken = true;

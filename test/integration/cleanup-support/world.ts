@@ -70,7 +70,7 @@ export async function startWorld(
  * Sets this database's clock: clock_timestamp() of its new sessions tells what is in `fake.now`. A schema that is
  * named before pg_catalog is looked in first.
  */
-async function fakeClock(url: string, at: string): Promise<void> {
+export async function fakeClock(url: string, at: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query(`
