@@ -200,7 +200,7 @@ describe.skipIf(!canRun)('workers', () => {
       const server = await startServer({
         databaseUrl: cluster.url,
         args: ['--blacklist', 'sync'],
-        env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${directory}` },
+        nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${directory}`],
       });
       const minted = await issueTokens(cluster.url, await createUsers(cluster.url, USERS));
       await load.run(
