@@ -4,7 +4,9 @@
  * that is what the arithmetic of docs/scaling.md is made of.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyMigrations } from '../src/migrate/index.js';
@@ -47,6 +49,10 @@ interface Block extends LoadResult {
   /** Of all cores: 1 is a saturated machine. */
   readonly busy: number;
   readonly walBytes: number;
+  /** What statements that were under way were doing, each by the share of looks at it. */
+  readonly waits: Readonly<Record<string, number>>;
+  /** Of the whole machine: above the number of cores others were at work, too. */
+  readonly load: number;
 }
 
 describe.skipIf(!canRun)('workers', () => {
@@ -100,10 +106,12 @@ describe.skipIf(!canRun)('workers', () => {
       Number((await query<{ at: string }>(cluster.url, `SELECT pg_current_wal_lsn() - '0/0' AS at`))[0]!.at);
     const walBefore = await wal();
     const before = clock();
+    const watched = watchStatements(cluster.url);
     const beganMs = performance.now();
     const result = await load.run(server.url + PATH, tokens, BLOCK_SECONDS);
     const tookUs = (performance.now() - beganMs) * 1000;
     const after = clock();
+    const waits = await watched.stop();
     const used = (name: keyof typeof before) => after[name] - before[name];
     const names = Object.keys(before) as (keyof typeof before)[];
     const all = names.reduce((sum, name) => sum + used(name), 0) + result.generatorCpuUs * result.refreshes;
@@ -111,6 +119,8 @@ describe.skipIf(!canRun)('workers', () => {
     return {
       ...result,
       ...(each as Record<keyof typeof before, number>),
+      waits,
+      load: loadavg()[0] ?? 0,
       busy: all / tookUs / cpus().length,
       walBytes: ((await wal()) - walBefore) / result.refreshes,
     };
@@ -122,7 +132,8 @@ describe.skipIf(!canRun)('workers', () => {
     for (let round = 0; round < ROUNDS; round++) {
       for (const candidate of candidates) blocks.get(candidate.name)!.push(await run(candidate));
     }
-    const of = (name: string, key: keyof Block) => median(blocks.get(name)!.map((block) => block[key]));
+    const of = (name: string, key: Exclude<keyof Block, 'waits'>) =>
+      median(blocks.get(name)!.map((block) => block[key]));
     console.table(
       Object.fromEntries(
         candidates.map(({ name }) => [
@@ -151,7 +162,16 @@ describe.skipIf(!canRun)('workers', () => {
     const against = Object.fromEntries(
       candidates.slice(1).map(({ name }) => [name, ratio(name, candidates[0]!.name)]),
     );
-    console.log(JSON.stringify({ cores: cpus().length, rateAgainstOneProcess: against }));
+    console.log(
+      JSON.stringify({
+        cores: cpus().length,
+        machineLoad: candidates.map(({ name }) => +of(name, 'load').toFixed(1)),
+        rateAgainstOneProcess: against,
+        statementsWait: Object.fromEntries(
+          candidates.map(({ name }) => [name, blocks.get(name)!.at(-1)!.waits]),
+        ),
+      }),
+    );
     expect(
       [...blocks.values()]
         .flat()
@@ -200,7 +220,7 @@ describe.skipIf(!canRun)('workers', () => {
       const server = await startServer({
         databaseUrl: cluster.url,
         args: ['--blacklist', 'sync'],
-        env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${directory}` },
+        nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${directory}`],
       });
       const minted = await issueTokens(cluster.url, await createUsers(cluster.url, USERS));
       await load.run(
@@ -218,6 +238,36 @@ describe.skipIf(!canRun)('workers', () => {
     }
   });
 });
+
+/** Looks at the statements that are under way, again and again: running, or what they wait for. */
+function watchStatements(url: string): { stop(): Promise<Record<string, number>> } {
+  const seen = new Map<string, number>();
+  const stopping = new AbortController();
+  const watching = (async () => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    while (!stopping.signal.aborted) {
+      const { rows } = await client.query<{ what: string; count: number }>(
+        `SELECT coalesce(wait_event_type || ':' || wait_event, 'running') AS what, count(*)::int AS count
+           FROM pg_stat_activity
+          WHERE state = 'active' AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+          GROUP BY 1`,
+      );
+      for (const { what, count } of rows) seen.set(what, (seen.get(what) ?? 0) + count);
+      await sleep(20);
+    }
+    await client.end();
+  })();
+  return {
+    async stop() {
+      stopping.abort();
+      await watching;
+      const all = [...seen.values()].reduce((sum, one) => sum + one, 0);
+      const top = [...seen].sort(([, a], [, b]) => b - a).slice(0, 4);
+      return Object.fromEntries(top.map(([what, count]) => [what, +(count / all).toFixed(2)]));
+    },
+  };
+}
 
 interface Profile {
   readonly nodes: readonly {

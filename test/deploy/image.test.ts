@@ -126,7 +126,10 @@ describe('deploy/Dockerfile', () => {
     });
     const exited = once(server, 'exit');
     try {
-      const [line] = (await once(createInterface({ input: server.stdout }), 'line')) as [string];
+      const [line] = (await Promise.race([
+        once(createInterface({ input: server.stdout }), 'line'),
+        exited.then(([code]) => Promise.reject(new Error(`it ended with ${String(code)}`))),
+      ])) as [string];
       const { admin_url, url } = JSON.parse(line) as { admin_url: string; url: string };
       expect(url).toContain('//0.0.0.0:');
       const check = (port: string) =>

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
@@ -34,6 +36,42 @@ async function until(done: () => boolean): Promise<void> {
   }
 }
 
+/** A way to the database on which, when it is silent, nothing is heard any more and nobody hangs up. */
+async function silentNetwork(databaseUrl: string) {
+  const target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  let silent = false;
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port === '' ? 5432 : target.port), target.hostname);
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (data) => {
+        if (!silent) to.write(data);
+      });
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        if (!silent) to.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(databaseUrl);
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    silence: (on: boolean) => (silent = on),
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
 describe.skipIf(services().postgres === undefined)('changes by other hands', () => {
   let database: FreshDatabase;
   let pool: PgDatabase;
@@ -42,7 +80,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
   const feeds: PgChangeFeed[] = [];
   const sql = (text: string, values?: unknown[]) => query(database.url, text, values);
 
-  const open = async (): Promise<PgChangeFeed> => {
+  const open = async (connection = database.url): Promise<PgChangeFeed> => {
     const schema = await readSchema(pool, {
       userCheck: 'auto',
       userTable: undefined,
@@ -50,7 +88,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
       userActiveColumn: 'is_active',
     });
     const feed = new PgChangeFeed({
-      connection: database.url,
+      connection,
       database: pool,
       schema,
       monotonicMs: () => performance.now(),
@@ -267,6 +305,37 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
     }
     expect(states).toContain('unreachable');
     expect(states.at(-1)).toBe('alive');
+  });
+
+  it('whose connection falls silent is no longer alive, and tells of the gap when it hears again', async () => {
+    const network = await silentNetwork(database.url);
+    const events: string[] = [];
+    const feed = await open(network.url);
+    feed.subscribe({
+      onChange: (change) => events.push(change.kind),
+      onAlive: () => events.push('alive'),
+      onLost: () => events.push('lost'),
+    });
+    try {
+      await until(() => feed.alive);
+      network.silence(true);
+      await until(() => !feed.alive);
+      await until(() => events.includes('lost'));
+      const [login] = await issueTokens(database.url, await createUsers(database.url, 1));
+      await sql(
+        `INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id)
+         SELECT now(), id FROM token_blacklist_outstandingtoken WHERE jti = $1`,
+        [login!.jti],
+      );
+      expect(feed.alive).toBe(false);
+      network.silence(false);
+      await until(() => feed.alive);
+      // What was on its way when it was given up is no longer listened to.
+      expect(events).toEqual(['alive', 'lost', 'alive']);
+    } finally {
+      await feed.stop();
+      network.close();
+    }
   });
 
   it('is not alive while a trigger is switched off, and is again once it is on', async () => {

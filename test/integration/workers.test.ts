@@ -121,6 +121,8 @@ describe.skipIf(!ready)('serve --workers 2', () => {
     }
     expect(await server.exited).toEqual({ code: 0, signal: null });
     expect(workers.filter(isAlive)).toEqual([]);
+    // They ended when they were told to, and not when the patience with them did.
+    expect(server.output()).not.toContain('workers_killed');
   });
 
   it.each(['SIGKILL', 'SIGTERM twice'])(
