@@ -77,7 +77,7 @@ export class Plot {
           y: { range: (_, __, max) => [0, Math.max(max * 1.1, this.#digits > 0 ? 1 : 5)] },
         },
         axes: [
-          { ...axis, space: 70, values: '{HH}:{mm}:{ss}' },
+          { ...axis, size: 30, space: 70, values: '{HH}:{mm}:{ss}' },
           { ...axis, size: 44, values: (_, ticks) => ticks.map((tick) => short(tick)) },
         ],
         series: [
