@@ -1,9 +1,12 @@
 import { cleanUpBeside } from './cleanup.js';
+import { readClientFiles } from './client-files.js';
 import { toCommandError } from './command-errors.js';
 import { CommandError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
+import { clientAssets } from '../http/assets.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
+import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
 import type { Log } from '../observe/log.js';
 import { observing, type Observing } from './observe.js';
@@ -150,6 +153,8 @@ async function listen(
     basePath: http.basePath,
     compat: http.compat,
     tls: http.tls,
+    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    assets: clientAssets(http.basePath, readClientFiles()),
     limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
     observe: metrics,
     log,

@@ -2,7 +2,7 @@ import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
 import { host, urlPath } from './network-kinds.js';
 import { redisUrl } from './redis-url.js';
-import { list, optional, secret, secrets, valued } from './option.js';
+import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { columnName, tableName } from './sql-kinds.js';
 import { ALGORITHMS } from './vocabulary.js';
@@ -93,6 +93,12 @@ export const SERVE_OPTIONS = {
     help: 'the version whose texts of errors are answered',
   }),
 
+  'refresh-cookie': toggle({
+    help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
+  }),
+  demo: toggle({
+    help: 'a page and a log-in without password for trying it: embedded database and loopback only',
+  }),
   'pool-size': valued(integer({ min: 1, max: 1_000 }), {
     default: '8',
     help: 'connections to --database-url at most; the embedded PostgreSQL takes one',
