@@ -7,34 +7,25 @@ const TICK_MS = 20_000;
  * wants to be called again.
  */
 export function onWakeUps(check: () => Promise<number>, onOnline: () => void): () => void {
+  const stop = new AbortController();
+  const { signal } = stop;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let stopped = false;
   let running = false;
   const wake = async (): Promise<void> => {
-    if (running || stopped) return;
+    if (running || signal.aborted) return;
     running = true;
     clearTimeout(timer);
     const nextMs = await check().catch(() => TICK_MS);
     running = false;
-    // Whatever else happened meanwhile: it was called again by then.
-    if (!stopped) timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
+    if (!signal.aborted) timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
   };
   const again = (): void => void wake();
-  const online = (): void => {
-    onOnline();
-    again();
-  };
-  document.addEventListener('visibilitychange', again);
-  window.addEventListener('pageshow', again);
-  window.addEventListener('focus', again);
-  window.addEventListener('online', online);
+  document.addEventListener('visibilitychange', again, { signal });
+  for (const name of ['pageshow', 'focus', 'online']) addEventListener(name, again, { signal });
+  addEventListener('online', onOnline, { signal });
   again();
   return () => {
-    stopped = true;
+    stop.abort();
     clearTimeout(timer);
-    document.removeEventListener('visibilitychange', again);
-    window.removeEventListener('pageshow', again);
-    window.removeEventListener('focus', again);
-    window.removeEventListener('online', online);
   };
 }
