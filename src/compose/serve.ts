@@ -1,11 +1,14 @@
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
+import { readClientFiles } from './client-files.js';
 import { toCommandError } from './command-errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
+import { clientAssets } from '../http/assets.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { EventStreams } from '../http/events.js';
+import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
 import { ALERT_CODES } from '../observe/alerts/alert.js';
@@ -238,6 +241,8 @@ async function listen(
     basePath: http.basePath,
     compat: http.compat,
     tls: http.tls,
+    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    assets: clientAssets(http.basePath, readClientFiles()),
     limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
     observe: metrics,
     log,

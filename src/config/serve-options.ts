@@ -2,7 +2,7 @@ import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { redisUrl } from './redis-url.js';
-import { list, optional, secret, secrets, valued } from './option.js';
+import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { USER_TABLE_OPTIONS } from './user-table-options.js';
 import { ALGORITHMS } from './vocabulary.js';
@@ -96,6 +96,12 @@ export const SERVE_OPTIONS = {
   workers: valued(integer({ min: 1, max: 256 }), {
     default: '1',
     help: 'processes that share the port, one a core; with --database-url only, and best with --redis-url',
+  }),
+  'refresh-cookie': toggle({
+    help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
+  }),
+  demo: toggle({
+    help: 'a page and a log-in without password for trying it: embedded database and loopback only',
   }),
   'pool-size': valued(integer({ min: 1, max: 1_000 }), {
     default: '8',

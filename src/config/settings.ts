@@ -80,6 +80,10 @@ export interface HttpSettings {
   /** PEM texts. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly compat: '5.2' | '5.5';
+  /** Refresh tokens travel in cookies. */
+  readonly refreshCookie: boolean;
+  /** The page for trying it. */
+  readonly demo: boolean;
 }
 
 export interface KeySettings {

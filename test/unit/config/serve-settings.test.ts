@@ -38,6 +38,8 @@ describe("serve's settings", () => {
         maxConnections: 10_000,
         tls: undefined,
         compat: '5.5',
+        refreshCookie: false,
+        demo: false,
       },
       admin: { host: '127.0.0.1', port: 9464 },
       alertWebhook: undefined,
