@@ -18,9 +18,15 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-/** Starts that many real servers with the same options. */
-export async function startFleet(size: number, options: ServerOptions): Promise<Fleet> {
-  const started = await Promise.allSettled(Array.from({ length: size }, () => startServer(options)));
+/** Starts that many real servers with the same options, or with those of its number. */
+export async function startFleet(
+  size: number,
+  options: ServerOptions | ((index: number) => ServerOptions),
+): Promise<Fleet> {
+  const optionsOf = typeof options === 'function' ? options : () => options;
+  const started = await Promise.allSettled(
+    Array.from({ length: size }, (_, index) => startServer(optionsOf(index))),
+  );
   const servers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failure = started.find((result) => result.status === 'rejected');
   if (failure !== undefined) {
@@ -46,7 +52,7 @@ export async function startFleet(size: number, options: ServerOptions): Promise<
       expected.add(victim);
       victim.kill('SIGKILL');
       await victim.exited;
-      servers[index] = await startServer(options);
+      servers[index] = await startServer(optionsOf(index));
       watch(servers[index]);
     },
     assertAlive,
