@@ -13,6 +13,7 @@ import {
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { issueTokens } from '../support/tokens.js';
 import type { Attempt, History } from './history.js';
+import { groupBy } from './history-index.js';
 import { GRACE_MS } from './kill.js';
 import { migrate } from './migrate.js';
 
@@ -36,7 +37,8 @@ export interface Theatre {
   /** The way from the first server to Redis. */
   readonly proxy: TcpProxy | undefined;
   readonly outages: Outage[];
-  end(): Promise<History>;
+  /** `doublesFound`: late double spends that the servers found; those of a dead one are gone with it. */
+  end(): Promise<{ readonly history: History; readonly doublesFound: number }>;
   close(): Promise<void>;
 }
 
@@ -49,6 +51,8 @@ export interface Setting {
   readonly redis: 'single' | 'appendonly' | 'cluster' | 'sentinel';
   readonly ownPostgres?: boolean;
   readonly proxied?: boolean;
+  /** Redis forgets, or isn't the same to all: a token may be claimed twice, which is found when the second is written. */
+  readonly forgets?: boolean;
   /** With the triggers of migrate --notify: `--blacklist auto`. */
   readonly heard?: boolean;
 }
@@ -117,8 +121,11 @@ export async function openTheatre(setting: Setting): Promise<Theatre> {
               cluster?.nodes.concat(cluster.replicas) ?? (await currentRedis(sentinels, redis)),
             )) === 0,
         );
+        const found = await Promise.all(fleet.servers.map(({ adminUrl }) => written(adminUrl, 'double')));
+        const doublesFound = found.reduce((a, b) => a + b);
         await end();
-        return { roots, attempts: load.attempts, rows: await readFinalRows(database.url) };
+        const history = { roots, attempts: load.attempts, rows: await readFinalRows(database.url) };
+        return { history, doublesFound };
       },
       close,
     };
@@ -200,14 +207,14 @@ export type BreakName = keyof typeof BREAKS;
 
 export const SETTINGS: Readonly<Record<BreakName, Setting>> = {
   'kill -9 of an instance': { redis: 'single' },
-  'kill -9 of Redis, with its data (appendonly)': { redis: 'appendonly' },
-  'kill -9 of Redis, without its data': { redis: 'single' },
+  'kill -9 of Redis, with its data (appendonly)': { redis: 'appendonly', forgets: true },
+  'kill -9 of Redis, without its data': { redis: 'single', forgets: true },
   'kill -9 of PostgreSQL': { redis: 'single', ownPostgres: true },
-  'Redis paused': { redis: 'single' },
-  FLUSHALL: { redis: 'single' },
-  'one instance cut off from Redis': { redis: 'single', proxied: true, heard: true },
-  'failover of a Redis Cluster': { redis: 'cluster' },
-  'failover by Sentinel': { redis: 'sentinel' },
+  'Redis paused': { redis: 'single', forgets: true },
+  FLUSHALL: { redis: 'single', forgets: true },
+  'one instance cut off from Redis': { redis: 'single', proxied: true, heard: true, forgets: true },
+  'failover of a Redis Cluster': { redis: 'cluster', forgets: true },
+  'failover by Sentinel': { redis: 'sentinel', forgets: true },
 };
 
 /** 5 s where the run is long enough to show what comes of it. */
@@ -242,12 +249,13 @@ async function workGoesOn({ fleet, load: { attempts } }: Theatre): Promise<void>
 }
 
 /** How many claims a server has written behind; 0 where it can't say. */
-async function written(adminUrl: string): Promise<number> {
+async function written(adminUrl: string, result: 'written' | 'double' = 'written'): Promise<number> {
   const metrics = await fetch(`${adminUrl}/metrics`).then(
     (answer) => answer.text(),
     () => '',
   );
-  return Number(/^carelink_background_writes_total\{result="written"\} (\d+)/m.exec(metrics)?.[1] ?? 0);
+  const line = new RegExp(`^carelink_background_writes_total\\{result="${result}"\\} (\\d+)`, 'm');
+  return Number(line.exec(metrics)?.[1] ?? 0);
 }
 
 export interface Told {
@@ -258,11 +266,14 @@ export interface Told {
   readonly busy: number;
   readonly unavailable: number;
   readonly none: number;
+  /** Tokens that were answered by two claims, with one successor; and how many such the servers found when they wrote. */
+  readonly doubles: number;
+  readonly doublesFound: number;
   /** The longest time from something's being whole again to the end of the last request that was answered 503 or not. */
   readonly lastErrorMs: number;
 }
 
-export function tell({ attempts }: History, outages: readonly Outage[]): Told {
+export function tell({ attempts }: History, outages: readonly Outage[], doublesFound: number): Told {
   const count = (status: Attempt['status']) => attempts.filter((attempt) => attempt.status === status).length;
   const failed = attempts.filter(({ status }) => status === 503 || status === 'none');
   const ends = outages.map(({ untilMs }, n) => {
@@ -279,6 +290,13 @@ export function tell({ attempts }: History, outages: readonly Outage[]): Told {
     busy: count(429),
     unavailable: count(503),
     none: count('none'),
+    doubles: [
+      ...groupBy(
+        attempts.filter(({ pair }) => pair !== undefined),
+        ({ jti }) => jti,
+      ).values(),
+    ].filter((answers) => new Set(answers.map(({ pair }) => pair!.refresh)).size > 1).length,
+    doublesFound,
     lastErrorMs: Math.round(Math.max(0, ...ends)),
   };
 }

@@ -10,8 +10,8 @@ export interface Fleet {
   readonly servers: readonly TestServer[];
   /** Where clients send to now. A dead server's address stays among them, as it would behind a slow balancer. */
   urls(): string[];
-  /** Ends one server with SIGKILL and starts another in its place. */
-  replace(index: number): Promise<void>;
+  /** Ends one server, with SIGKILL unless another signal is given, and starts another in its place. */
+  replace(index: number, signal?: NodeJS.Signals): Promise<void>;
   /** Throws where a server has ended that nobody ended, with what it said. */
   assertAlive(): void;
   /** Stops them all in order; throws where one does not end with 0, or had ended before. */
@@ -47,10 +47,10 @@ export async function startFleet(
   return {
     servers,
     urls: () => servers.map(({ url }) => url),
-    replace: async (index) => {
+    replace: async (index, signal = 'SIGKILL') => {
       const victim = servers[index]!;
       expected.add(victim);
-      victim.kill('SIGKILL');
+      victim.kill(signal);
       await victim.exited;
       servers[index] = await startServer(optionsOf(index));
       watch(servers[index]);
