@@ -3,7 +3,7 @@ import type { Begun, Claim, Learned, TokenCache, TokenKey } from '../rotation/po
 import type { Circuit } from './circuit.js';
 import { encodeClaim } from './claim-entry.js';
 import type { MemoryCache } from './memory.js';
-import { keyOf, outboxKey, partitionOf, sinceKey, userSinceKey } from './partition.js';
+import { keyOf, outboxKey, partitionOf, userSinceKey } from './partition.js';
 import { COMMAND_TIMEOUT_MS, type ScriptClient } from './redis-client.js';
 import type { RedisClock } from './redis-clock.js';
 import { readHint, readTime, SPENT } from './values.js';
@@ -191,7 +191,6 @@ export class RedisCache implements TokenCache {
       keyOf(partition, 'doubt', offer.jti),
       keyOf(partition, 'token', offer.successor.jti),
       outboxKey(partition),
-      sinceKey(partition),
       userSinceKey(partition, offer.userKey),
       owner,
       requestTimeoutMs,

@@ -169,6 +169,32 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       rotated(await two.service.refresh(next.refresh));
     });
 
+    it('where Redis forgot and the instance died with it, a replay has the same successor, and is reuse', async () => {
+      const dying = await start();
+      await sleep(TRUST_MS);
+      const { refresh } = await session(dying);
+      hold(dying);
+      const next = rotated(await dying.service.refresh(refresh));
+      await redis.cli('FLUSHALL');
+      // Nobody knows any more that it was claimed. Its successor stands once it has been used.
+      const after = rotated(await two.service.refresh(next.refresh));
+      const before = two.events.length;
+      expect((await two.service.refresh(refresh)).kind).toBe('blacklisted');
+      expect(two.events.slice(before)).toContainEqual(
+        expect.objectContaining({ kind: 'reuse', reuse: 'second_claim' }),
+      );
+      rotated(await two.service.refresh(after.refresh));
+      // And before that, the one successor that it can have.
+      const third = await start();
+      await sleep(TRUST_MS);
+      const other = await session(third);
+      hold(third);
+      const first = rotated(await third.service.refresh(other.refresh));
+      await redis.cli('FLUSHALL');
+      const again = rotated(await one.service.refresh(other.refresh));
+      expect(again.jti).toBe(first.jti);
+    });
+
     it('takes over what an instance left behind that died', async () => {
       const dying = await start();
       await sleep(TRUST_MS);
