@@ -141,6 +141,27 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
         expect((await instance.service.refresh(refresh)).kind).toBe('blacklisted');
     });
 
+    it('leaves the same rows in whatever order two instances write a family', async () => {
+      const { refresh, jti } = await session();
+      const letGo = hold(one);
+      const second = rotated(await one.service.refresh(refresh));
+      const third = rotated(await two.service.refresh(second.refresh));
+      await until(() => isBlacklisted(second.jti));
+      // Its own row was made by its successor's claim, which knew its iat only.
+      expect((await rows(second.jti))[0]?.created_us).not.toBe(String(second.claimedAtUs));
+      letGo();
+      await until(() => isBlacklisted(jti));
+      expect((await rows(jti))[0]?.blacklisted_us).toBe(String(second.claimedAtUs));
+      expect((await rows(second.jti))[0]).toMatchObject({
+        created_us: String(second.claimedAtUs),
+        blacklisted_us: String(third.claimedAtUs),
+      });
+      expect((await rows(third.jti))[0]).toMatchObject({
+        created_us: String(third.claimedAtUs),
+        blacklisted_us: null,
+      });
+    });
+
     it('where Django logged out first, what was claimed dies when that is found, to its tip', async () => {
       const { refresh, jti } = await session();
       const letGo = hold(one);
