@@ -65,6 +65,7 @@ export function openRedis(
   random: () => number,
   onError: (error: Error) => void,
   onConnect: () => void = () => undefined,
+  timeoutMs: number = COMMAND_TIMEOUT_MS,
 ): ScriptClient {
   const retryDelayMs = (times: number): number =>
     Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
@@ -73,7 +74,7 @@ export function openRedis(
     ...(address.password !== undefined && { password: address.password }),
     ...(address.tls && { tls: {} }),
     // What was given up here long ago; see `inTime`.
-    commandTimeout: 20 * COMMAND_TIMEOUT_MS,
+    commandTimeout: 20 * timeoutMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
     // What waited for a reconnect would be answered long after its request has gone on without.
     enableOfflineQueue: false,
@@ -91,13 +92,16 @@ export function openRedis(
     const command = `carelink_${name}`;
     client.defineCommand(command, { lua, ...(numberOfKeys !== undefined && { numberOfKeys }) });
     scripts[name as keyof typeof SCRIPTS] = (...args) =>
-      inTime((client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve());
+      inTime(
+        (client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve(),
+        timeoutMs,
+      );
   }
   return {
     ...scripts,
-    exists: (key) => inTime(client.exists(key)),
-    get: (key) => inTime(client.get(key)),
-    setFor: (key, value, lifeMs) => inTime(client.set(key, value, 'PX', lifeMs)),
+    exists: (key) => inTime(client.exists(key), timeoutMs),
+    get: (key) => inTime(client.get(key), timeoutMs),
+    setFor: (key, value, lifeMs) => inTime(client.set(key, value, 'PX', lifeMs), timeoutMs),
     async evictionPolicies() {
       const nodes = client instanceof Cluster ? client.nodes('master') : [client];
       const infos = await Promise.all(nodes.map((node) => node.info('memory')));
@@ -112,11 +116,11 @@ export function openRedis(
  * was held up itself, by others on its machine as a rule, finds the timer first and the answer in the socket, and would
  * take a healthy Redis for dead.
  */
-function inTime<T>(reply: Promise<T>): Promise<T> {
+function inTime<T>(reply: Promise<T>, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => setImmediate(() => reject(new Error('Redis did not answer in time'))),
-      COMMAND_TIMEOUT_MS,
+      timeoutMs,
     );
     reply.then(resolve, reject).finally(() => clearTimeout(timer));
   });

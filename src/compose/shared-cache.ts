@@ -2,7 +2,7 @@ import { Circuit } from '../cache/circuit.js';
 import { encodeClaim } from '../cache/claim-entry.js';
 import { MemoryCache } from '../cache/memory.js';
 import { OutboxStream } from '../cache/outbox-stream.js';
-import { openRedis, type ScriptClient } from '../cache/redis-client.js';
+import { COMMAND_TIMEOUT_MS, openRedis, type ScriptClient } from '../cache/redis-client.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
 import { CommandError } from '../config/errors.js';
@@ -30,6 +30,8 @@ export interface SharedCacheOptions {
   readonly requestTimeoutMs: number;
   readonly refreshLifetimeMs: number;
   readonly shutdownTimeoutMs: number;
+  /** How long Redis may take for an answer; as a rule it is COMMAND_TIMEOUT_MS. */
+  readonly redisTimeoutMs?: number;
   /** Claims that may be owed to the database; beyond it refreshes are answered 503. */
   readonly maxOwed?: number;
   readonly database: Database;
@@ -89,7 +91,8 @@ export async function openSharedCache(
   });
 
   const told = redisNews(log, gate, redis.kind);
-  const client = openRedis(redis, Math.random, told.onError, () => gate.distrust());
+  const commandTimeoutMs = options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS;
+  const client = openRedis(redis, Math.random, told.onError, () => gate.distrust(), commandTimeoutMs);
   releases.add(() => client.close());
   const shared = {
     client,
@@ -101,6 +104,7 @@ export async function openSharedCache(
   };
   const cache: RedisCache = new RedisCache({
     ...shared,
+    commandTimeoutMs,
     local,
     desk:
       mode === 'sync'
