@@ -24,12 +24,7 @@ export function outboxKey(partition: number): string {
   return `carelink_tokens:{${partition}}:outbox`;
 }
 
-/** The time (us) before which nothing of the partition that was called active is to be believed. */
-export function sinceKey(partition: number): string {
-  return `carelink_tokens:{${partition}}:since`;
-}
-
-/** The same for one user. */
+/** The time (us) before which nothing of a user that was called active is to be believed: log-outs, revocations. */
 export function userSinceKey(partition: number, userKey: string | undefined): string {
   return `carelink_tokens:{${partition}}:user:${userKey ?? ''}`;
 }

@@ -26,7 +26,7 @@ type ScriptCommand = (...keysAndArguments: (string | number)[]) => Promise<unkno
 const SCRIPTS = {
   begin: [BEGIN_LUA, 3],
   finish: [FINISH_LUA, 4],
-  claim: [CLAIM_LUA, 7],
+  claim: [CLAIM_LUA, 6],
   takeOver: [TAKE_OVER_LUA, 1],
   settle: [SETTLE_LUA, undefined],
   closeFor: [CLOSE_LUA, 2],
@@ -65,6 +65,7 @@ export function openRedis(
   random: () => number,
   onError: (error: Error) => void,
   onConnect: () => void = () => undefined,
+  timeoutMs: number = COMMAND_TIMEOUT_MS,
 ): ScriptClient {
   const retryDelayMs = (times: number): number =>
     Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
@@ -72,7 +73,8 @@ export function openRedis(
     ...(address.username !== undefined && { username: address.username }),
     ...(address.password !== undefined && { password: address.password }),
     ...(address.tls && { tls: {} }),
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    // What was given up here long ago; see `inTime`.
+    commandTimeout: 20 * timeoutMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
     // What waited for a reconnect would be answered long after its request has gone on without.
     enableOfflineQueue: false,
@@ -90,13 +92,16 @@ export function openRedis(
     const command = `carelink_${name}`;
     client.defineCommand(command, { lua, ...(numberOfKeys !== undefined && { numberOfKeys }) });
     scripts[name as keyof typeof SCRIPTS] = (...args) =>
-      (client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve();
+      inTime(
+        (client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve(),
+        timeoutMs,
+      );
   }
   return {
     ...scripts,
-    exists: (key) => client.exists(key),
-    get: (key) => client.get(key),
-    setFor: (key, value, lifeMs) => client.set(key, value, 'PX', lifeMs),
+    exists: (key) => inTime(client.exists(key), timeoutMs),
+    get: (key) => inTime(client.get(key), timeoutMs),
+    setFor: (key, value, lifeMs) => inTime(client.set(key, value, 'PX', lifeMs), timeoutMs),
     async evictionPolicies() {
       const nodes = client instanceof Cluster ? client.nodes('master') : [client];
       const infos = await Promise.all(nodes.map((node) => node.info('memory')));
@@ -104,6 +109,21 @@ export function openRedis(
     },
     close: () => client.disconnect(),
   };
+}
+
+/**
+ * Gives up waiting after a while. Not when the timer fires, but after what has arrived by then was read: a process that
+ * was held up itself, by others on its machine as a rule, finds the timer first and the answer in the socket, and would
+ * take a healthy Redis for dead.
+ */
+function inTime<T>(reply: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => setImmediate(() => reject(new Error('Redis did not answer in time'))),
+      timeoutMs,
+    );
+    reply.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /** A client of the right kind. */

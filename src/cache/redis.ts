@@ -3,13 +3,15 @@ import type { Begun, Claim, Learned, TokenCache, TokenKey } from '../rotation/po
 import type { Circuit } from './circuit.js';
 import { encodeClaim } from './claim-entry.js';
 import type { MemoryCache } from './memory.js';
-import { keyOf, outboxKey, partitionOf, sinceKey, userSinceKey } from './partition.js';
-import { COMMAND_TIMEOUT_MS, type ScriptClient } from './redis-client.js';
+import { keyOf, outboxKey, partitionOf, userSinceKey } from './partition.js';
+import type { ScriptClient } from './redis-client.js';
 import type { RedisClock } from './redis-clock.js';
 import { readHint, readTime, SPENT } from './values.js';
 
 export interface RedisCacheOptions {
   readonly client: ScriptClient;
+  /** How long its client waits for an answer. */
+  readonly commandTimeoutMs: number;
   /** Shared with whoever else asks this Redis. */
   readonly circuit: Circuit;
   readonly clock: RedisClock;
@@ -198,7 +200,6 @@ export class RedisCache implements TokenCache {
       keyOf(partition, 'doubt', offer.jti),
       keyOf(partition, 'token', offer.successor.jti),
       outboxKey(partition),
-      sinceKey(partition),
       userSinceKey(partition, offer.userKey),
       owner,
       requestTimeoutMs,
@@ -254,9 +255,9 @@ export class RedisCache implements TokenCache {
     partition: number,
     send: (untilUs: number) => Promise<unknown>,
   ): Promise<readonly unknown[] | undefined> {
-    const { clock, monotonicMs } = this.#options;
+    const { clock, monotonicMs, commandTimeoutMs } = this.#options;
     const sentAtMs = monotonicMs();
-    const reply = await this.#ask(() => send(clock.after(partition, COMMAND_TIMEOUT_MS)));
+    const reply = await this.#ask(() => send(clock.after(partition, commandTimeoutMs)));
     if (reply === undefined) return undefined;
     const list: readonly unknown[] = Array.isArray(reply) ? reply : [undefined, reply];
     clock.observe(partition, list[1], sentAtMs);

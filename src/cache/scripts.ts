@@ -37,7 +37,7 @@ return now`;
 
 /**
  * Claims a token that is surely unspent and appends the claim to the outbox; else does as BEGIN_LUA.
- * KEYS: lock, token, doubt, successor, outbox, partition's since, user's since.
+ * KEYS: lock, token, doubt, successor, outbox, user's since.
  * ARGV: owner, the lock's life (ms), until when it may run, from when on this instance believes what is active, the
  * claim's time, the claim, consumer, life of 'claimed' and of 'active' (ms).
  * Returns {2, now, id of the entry} where it is claimed; an owner that comes twice gets it twice.
@@ -53,8 +53,8 @@ local claimed = 'c' .. ARGV[5] .. ':' .. ARGV[1]
 if state == claimed then return {2, now, ''} end
 local doubt = redis.call('GET', KEYS[3])
 local made = tonumber(state and string.match(state, '^a%d*:(%d+)$') or 0)
-if made > tonumber(ARGV[4]) and not doubt and now < tonumber(ARGV[3])
-   and made > tonumber(redis.call('GET', KEYS[6]) or 0) and made > tonumber(redis.call('GET', KEYS[7]) or 0) then
+if made > tonumber(ARGV[4]) and made > tonumber(redis.call('GET', KEYS[6]) or 0)
+   and not doubt and now < tonumber(ARGV[3]) then
   if redis.call('EXISTS', KEYS[5]) == 0 then
     redis.call('XGROUP', 'CREATE', KEYS[5], 'writers', '0', 'MKSTREAM')
   end

@@ -2,10 +2,9 @@ import { Circuit } from '../cache/circuit.js';
 import { encodeClaim } from '../cache/claim-entry.js';
 import { MemoryCache } from '../cache/memory.js';
 import { OutboxStream } from '../cache/outbox-stream.js';
-import { openRedis, type ScriptClient } from '../cache/redis-client.js';
+import { COMMAND_TIMEOUT_MS, openRedis } from '../cache/redis-client.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
-import { CommandError } from '../config/errors.js';
 import type { RedisSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
@@ -21,6 +20,7 @@ import type { Database } from '../store/database.js';
 import { DeadLetters } from '../store/dead-letters.js';
 import type { TokenSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
+import { redisNews, watchEviction } from './redis-watch.js';
 import type { ReleaseStack } from './release.js';
 
 export interface SharedCacheOptions {
@@ -30,6 +30,8 @@ export interface SharedCacheOptions {
   readonly requestTimeoutMs: number;
   readonly refreshLifetimeMs: number;
   readonly shutdownTimeoutMs: number;
+  /** How long Redis may take for an answer; as a rule it is COMMAND_TIMEOUT_MS. */
+  readonly redisTimeoutMs?: number;
   /** Claims that may be owed to the database; beyond it refreshes are answered 503. */
   readonly maxOwed?: number;
   readonly database: Database;
@@ -55,9 +57,6 @@ export interface SharedCache {
 /** Live tokens that are remembered: about 100 MB at most. A forgotten one costs a slower statement. */
 const CACHE_BOUNDS = { maxActive: 500_000, maxSpent: 100_000 };
 
-/** How long a start waits to learn how Redis evicts. One that can't be reached stops no start. */
-const FIRST_LOOK_MS = 2_000;
-const LOOK_AGAIN_MS = 10_000;
 const TICK_MS = 1_000;
 
 /** Trouble of the outbox is told once in this time: a database that is down is told of by others, too. */
@@ -93,7 +92,8 @@ export async function openSharedCache(
   });
 
   const told = redisNews(options, gate, redis.kind);
-  const client = openRedis(redis, Math.random, told.onError, () => gate.distrust());
+  const commandTimeoutMs = options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS;
+  const client = openRedis(redis, Math.random, told.onError, () => gate.distrust(), commandTimeoutMs);
   releases.add(() => client.close());
   const shared = {
     client,
@@ -105,6 +105,7 @@ export async function openSharedCache(
   };
   const cache: RedisCache = new RedisCache({
     ...shared,
+    commandTimeoutMs,
     local,
     desk:
       mode === 'sync'
@@ -202,82 +203,6 @@ async function wantedMode(
     log.warn('blacklist_mode', { mode: 'sync', cause: 'carelink-tokens migrate has not been run for async' });
     return 'sync';
   }
-}
-
-/** Claims are in Redis alone for a moment: one that evicts them is no place for them (rule 14). */
-async function watchEviction(
-  client: ScriptClient,
-  gate: ClaimGate,
-  { blacklist, log, monotonicMs }: SharedCacheOptions,
-  releases: ReleaseStack,
-): Promise<void> {
-  let last: string | undefined;
-  const look = async (): Promise<string | undefined> => {
-    const policies = await client.evictionPolicies().catch(() => undefined);
-    if (policies === undefined || policies.length === 0) return undefined;
-    const verdict = gate.onPolicies(policies);
-    if (verdict !== last && verdict !== 'ok') {
-      log.warn('redis_evicts', {
-        kind: verdict,
-        cause: `maxmemory-policy ${policies.join(', ')}: set noeviction`,
-      });
-    }
-    last = verdict;
-    return verdict;
-  };
-  const giveUpMs = monotonicMs() + FIRST_LOOK_MS;
-  let first = await look();
-  while (first === undefined && monotonicMs() < giveUpMs) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    first = await look();
-  }
-  if (first === 'evicts_all' && blacklist === 'async') {
-    throw new CommandError(
-      'REDIS_EVICTS',
-      4,
-      'This Redis evicts any key when its memory is full (maxmemory-policy allkeys-*), claims that are not written yet ' +
-        'among them. Set maxmemory-policy noeviction, or use --blacklist sync.',
-    );
-  }
-  let lookedAtMs = monotonicMs();
-  const timer = setInterval(() => {
-    if (!gate.policiesKnown || monotonicMs() - lookedAtMs > LOOK_AGAIN_MS) {
-      lookedAtMs = monotonicMs();
-      void look();
-    }
-    gate.tell();
-  }, TICK_MS).unref();
-  releases.add(() => clearInterval(timer));
-}
-
-/** Says once that Redis is gone, and once that it's back. */
-function redisNews(
-  { log, onRedis }: SharedCacheOptions,
-  gate: ClaimGate,
-  kind: RedisSettings['kind'],
-): { readonly onError: () => void; readonly onChange: (state: 'down' | 'up') => void } {
-  let told = false;
-  const onError = (): void => {
-    if (told) return;
-    told = true;
-    log.warn('redis_down', {
-      cause: 'refreshes go on without it: duplicates at two instances are told apart by the database alone',
-    });
-  };
-  return {
-    onError,
-    onChange(state) {
-      onRedis(state === 'up');
-      // A cluster's slots move without a connection's end; a single node can't be another one without it.
-      if (kind === 'cluster') gate.onRedis(state);
-      if (state === 'down') {
-        onError();
-        return;
-      }
-      told = false;
-      log.info('redis_up');
-    },
-  };
 }
 
 function outboxNews({ metrics, log, monotonicMs }: SharedCacheOptions) {

@@ -88,8 +88,12 @@ export function writeBehindSql(schema: TokenSchema): string {
     UPDATE ${schema.outstanding} o
        SET created_at = j.claimed_at
       FROM judged j
-      JOIN claimed c ON c.token_id = j.old_id
+      LEFT JOIN claimed c ON c.token_id = j.old_id
      WHERE o.id = j.next_id AND j.next_created_at IS DISTINCT FROM j.claimed_at
+       -- Ours: now, or in a statement before, to which the successor's row was not to be seen yet.
+       AND (c.token_id IS NOT NULL
+            OR EXISTS (SELECT 1 FROM ${schema.blacklisted} b
+                        WHERE b.token_id = j.id AND b.blacklisted_at = j.claimed_at))
     RETURNING o.id
   )
   SELECT j.n::int AS n, j.old_id AS id, coalesce(j.next_id, s.id) AS next_id,

@@ -18,6 +18,7 @@ function redisInstance(address: RedisAddress) {
   const client: ScriptClient = openRedis(address, Math.random, () => undefined);
   const cache = new RedisCache({
     client,
+    commandTimeoutMs: 100,
     circuit: new Circuit(() => performance.now(), Math.random),
     clock: new RedisClock(() => performance.now()),
     desk: undefined,

@@ -141,6 +141,27 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
         expect((await instance.service.refresh(refresh)).kind).toBe('blacklisted');
     });
 
+    it('leaves the same rows in whatever order two instances write a family', async () => {
+      const { refresh, jti } = await session();
+      const letGo = hold(one);
+      const second = rotated(await one.service.refresh(refresh));
+      const third = rotated(await two.service.refresh(second.refresh));
+      await until(() => isBlacklisted(second.jti));
+      // Its own row was made by its successor's claim, which knew its iat only.
+      expect((await rows(second.jti))[0]?.created_us).not.toBe(String(second.claimedAtUs));
+      letGo();
+      await until(() => isBlacklisted(jti));
+      expect((await rows(jti))[0]?.blacklisted_us).toBe(String(second.claimedAtUs));
+      expect((await rows(second.jti))[0]).toMatchObject({
+        created_us: String(second.claimedAtUs),
+        blacklisted_us: String(third.claimedAtUs),
+      });
+      expect((await rows(third.jti))[0]).toMatchObject({
+        created_us: String(third.claimedAtUs),
+        blacklisted_us: null,
+      });
+    });
+
     it('where Django logged out first, what was claimed dies when that is found, to its tip', async () => {
       const { refresh, jti } = await session();
       const letGo = hold(one);
@@ -167,6 +188,32 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       expect((await rows(next.jti))[0]?.created_us).toBe(String(next.claimedAtUs));
       // Nobody knows it now, so the database is asked.
       rotated(await two.service.refresh(next.refresh));
+    });
+
+    it('where Redis forgot and the instance died with it, a replay has the same successor, and is reuse', async () => {
+      const dying = await start();
+      await sleep(TRUST_MS);
+      const { refresh } = await session(dying);
+      hold(dying);
+      const next = rotated(await dying.service.refresh(refresh));
+      await redis.cli('FLUSHALL');
+      // Nobody knows any more that it was claimed. Its successor stands once it has been used.
+      const after = rotated(await two.service.refresh(next.refresh));
+      const before = two.events.length;
+      expect((await two.service.refresh(refresh)).kind).toBe('blacklisted');
+      expect(two.events.slice(before)).toContainEqual(
+        expect.objectContaining({ kind: 'reuse', reuse: 'second_claim' }),
+      );
+      rotated(await two.service.refresh(after.refresh));
+      // And before that, the one successor that it can have.
+      const third = await start();
+      await sleep(TRUST_MS);
+      const other = await session(third);
+      hold(third);
+      const first = rotated(await third.service.refresh(other.refresh));
+      await redis.cli('FLUSHALL');
+      const again = rotated(await one.service.refresh(other.refresh));
+      expect(again.jti).toBe(first.jti);
     });
 
     it('takes over what an instance left behind that died', async () => {
@@ -216,18 +263,20 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     });
 
     it('a Redis that froze: the claim goes to the database with its time, and what wakes up late does nothing', async () => {
-      const { refresh, jti, login } = await session();
+      const hasty = await start({ shared: { port: redis.port, redisTimeoutMs: 100 } });
+      await sleep(TRUST_MS);
+      const { refresh, jti, login } = await session(hasty);
       redis.kill('SIGSTOP');
-      const next = rotated(await refreshUntilAnswered(one.service, refresh));
-      const after = rotated(await refreshUntilAnswered(one.service, next.refresh));
+      const next = rotated(await refreshUntilAnswered(hasty.service, refresh));
+      const after = rotated(await refreshUntilAnswered(hasty.service, next.refresh));
       redis.kill('SIGCONT');
-      await until(() => one.service.refresh(after.refresh).then(({ kind }) => kind === 'rotated'));
+      await until(() => hasty.service.refresh(after.refresh).then(({ kind }) => kind === 'rotated'));
       // The first script may not have called `next` active: it was spent since.
       await until(async () => (await redis.cli('GET', token(login, jti))) === 's');
       expect(await redis.cli('GET', token(login, next.jti))).not.toMatch(/^a/);
       expect((await two.service.refresh(next.refresh)).kind).toBe('blacklisted');
       expect((await rows(jti))[0]?.blacklisted_us).toBe(String(next.claimedAtUs));
-      const doubles = [one, two].flatMap(({ written }) => written.filter((kind) => kind === 'double'));
+      const doubles = [hasty, two].flatMap(({ written }) => written.filter((kind) => kind === 'double'));
       expect(doubles).toEqual([]);
     });
 

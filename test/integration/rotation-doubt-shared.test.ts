@@ -34,6 +34,7 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       }
       const cache = new RedisCache({
         client,
+        commandTimeoutMs: 100,
         circuit: new Circuit(() => performance.now(), Math.random),
         clock: new RedisClock(() => performance.now()),
         desk: undefined,

@@ -56,6 +56,8 @@ export interface InstanceOptions extends Partial<RotationSettings> {
     readonly port: number;
     readonly blacklist?: 'auto' | 'sync' | 'async';
     readonly maxOwed?: number;
+    /** Long enough for a busy machine, unless a test wants Redis to be given up. */
+    readonly redisTimeoutMs?: number;
     readonly feed?: ChangeFeed;
   };
   /** Nobody is told of its rotations. */
@@ -137,6 +139,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
         requestTimeoutMs: settings.requestTimeoutMs ?? 5_000,
         refreshLifetimeMs: 12 * 3_600_000,
         shutdownTimeoutMs: 2_000,
+        redisTimeoutMs: shared.redisTimeoutMs ?? 10_000,
         ...(shared.maxOwed !== undefined && { maxOwed: shared.maxOwed }),
         database,
         schema,
