@@ -7,8 +7,8 @@ import { TABLE_CHECKS } from './checks/tables.js';
 import type { Evidence } from './evidence.js';
 
 export type { Finding } from './check.js';
-export type { DatabaseEvidence, Evidence, KeyEvidence, RedisEvidence, TokenSample } from './evidence.js';
-export { readDatabaseFacts, readTokenSamples, type SampleReader } from './read-database.js';
+export type { DatabaseEvidence, Evidence, KeyEvidence, TokenSample } from './evidence.js';
+export { readDatabaseFacts, readTokenSamples } from './read-database.js';
 
 export interface Diagnosis {
   readonly check: string;

@@ -58,7 +58,7 @@ function announce(settings: ServeSettings, serving: Serving, output: Output): vo
   const lines = [
     output.strong('carelink-tokens is listening'),
     `  tokens  ${publicUrl}${basePath}/`,
-    `  admin   ${adminUrl}/  (healthz, readyz, metrics, kpis)`,
+    `  admin   ${adminUrl}/dashboard  (also healthz, readyz, metrics, kpis)`,
   ];
   if (embedded !== undefined) {
     lines.push(
