@@ -1,6 +1,6 @@
 // Builds dist/ afresh: compiled TypeScript plus the files that are shipped as they are.
 import { execFileSync } from 'node:child_process';
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
@@ -21,3 +21,20 @@ await build({
   logLevel: 'warn',
   output: { file: `${root}dist/dashboard/browser.js`, format: 'iife', minify: true },
 });
+// The browser's two files: a module for pages, and the worker as a classic script, which every browser takes.
+execFileSync(process.execPath, [tsc, '-p', 'src/client/tsconfig.json'], { cwd: root, stdio: 'inherit' });
+const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
+const output = { minify: true, sourcemap: false };
+await build([
+  {
+    ...browser,
+    input: 'src/client/token-manager.ts',
+    output: { ...output, file: 'dist/client/token-manager.js', format: 'esm' },
+  },
+  {
+    ...browser,
+    input: 'src/client/worker/service-worker.ts',
+    output: { ...output, file: 'dist/client/service-worker.js', format: 'iife' },
+  },
+]);
+writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');

@@ -1,22 +1,30 @@
+import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
+import { readClientFiles } from './client-files.js';
 import { toCommandError } from './command-errors.js';
-import { CommandError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
+import { clientAssets } from '../http/assets.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { EventStreams } from '../http/events.js';
+import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
+import type { KpiReading } from '../observe/kpi-meter.js';
 import { ALERT_CODES } from '../observe/alerts/alert.js';
 import { operatorMetrics } from '../observe/operator-metrics.js';
 import type { Log } from '../observe/log.js';
+import type { MetricsSink } from '../observe/metrics.js';
+import { listening } from './listening.js';
 import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
-import { openTokenCache } from './token-cache.js';
+import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
 import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
+import type { ChangeFeed } from '../rotation/change-feed.js';
+import type { RotationContext } from '../rotation/context.js';
 import type { RotationEvent } from '../rotation/events.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { createTokenService } from '../rotation/service.js';
@@ -36,6 +44,12 @@ export interface Serving {
   stop(): Promise<void>;
   /** Rejects when something the server can't do without has broken for good. */
   readonly failed: Promise<never>;
+  /** For a process that has the admin port of several. */
+  readonly inside: {
+    readonly readiness: () => Promise<Readiness>;
+    readonly metrics: Pick<MetricsSink, 'snapshot'>;
+    readonly kpis: () => KpiReading;
+  };
 }
 
 /** Group commit lanes: two statements in flight keep the database busy while the next batch gathers (measured). */
@@ -52,20 +66,30 @@ const monotonicMs = (): number => performance.now();
 /**
  * Builds a refresh server out of its parts and starts it.
  *
+ * @param options.admin false: it is one of several, and another process has the admin port for all of them
  * @throws CommandError with what to do about it
  */
-export async function startServing(settings: ServeSettings, log: Log): Promise<Serving> {
+export async function startServing(
+  settings: ServeSettings,
+  log: Log,
+  { admin = true }: { readonly admin?: boolean } = {},
+): Promise<Serving> {
   const releases = new ReleaseStack();
   try {
-    return await compose(settings, log, releases);
+    return await compose(settings, log, releases, admin);
   } catch (error) {
     await releases.release().catch(() => undefined);
     throw toCommandError(error, settings.database);
   }
 }
 
-async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack): Promise<Serving> {
-  const metrics = observing(monotonicMs);
+async function compose(
+  settings: ServeSettings,
+  log: Log,
+  releases: ReleaseStack,
+  admin: boolean,
+): Promise<Serving> {
+  const metrics = observing(monotonicMs, { alone: admin });
   const storage = await openStorage(settings, log, metrics, releases);
   const { database } = storage;
   const schema = await readSchema(database, settings.users);
@@ -100,7 +124,29 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
   });
-  const service = createTokenService({
+  const shared = await openSharedCache(
+    {
+      redis: settings.redis,
+      blacklist: settings.rotation.blacklist,
+      requestTimeoutMs: settings.rotation.requestTimeoutMs,
+      refreshLifetimeMs: settings.tokens.refreshLifetimeSeconds * 1000,
+      shutdownTimeoutMs: settings.shutdownTimeoutMs,
+      database,
+      schema,
+      clock,
+      monotonicMs,
+      metrics,
+      log,
+      onRedis(up) {
+        operator.onStore('redis', up);
+        if (!up) metrics.onRedisOutage();
+      },
+    },
+    releases,
+  );
+  const { cache, outbox } = shared;
+  const feed = openChangeFeed(settings, { database, schema, cache, metrics, log, monotonicMs }, releases);
+  const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
@@ -114,7 +160,8 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     codec,
     chain: openChain(settings, signingKey, log),
     store,
-    cache: openTokenCache(settings, log, releases, monotonicMs, (up) => operator.onStore('redis', up)),
+    cache,
+    outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     clock,
     emit: (event) => {
@@ -122,34 +169,38 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
       logEvent(event, log);
     },
     monotonicMs,
-  });
+  };
+  shared.start(context, feed);
+  tellAsync(settings, feed, log);
+  const service = createTokenService(context);
 
+  const readiness = async (): Promise<Readiness> => {
+    // Without Redis refreshes go on: it is told, and no reason to send them elsewhere.
+    const [state, redis] = await Promise.all([health(), shared.check()]);
+    const changes = feed?.check;
+    const checks = {
+      database: state,
+      ...(redis === undefined ? {} : { redis }),
+      ...(changes === undefined ? {} : { changes }),
+    };
+    return { ready: state === 'ok', checks };
+  };
   const streams = new EventStreams((open) => operator.onStreams(open));
   const { publicUrl, adminUrl } = await listen(
     settings,
     service,
     metrics,
+    shared,
     streams,
     log,
     releases,
-    async () => {
-      const state = await health();
-      return { ready: state === 'ok', checks: { database: state } };
-    },
+    admin ? readiness : undefined,
   );
-  const indexes = (): Promise<number> => countInvalidIndexes(database, schema);
-  watch(
-    {
-      settings,
-      observing: metrics,
-      metrics: operator,
-      streams,
-      countInvalidIndexes: indexes,
-      monotonicMs,
-      log,
-    },
-    releases,
-  );
+  if (admin) {
+    const indexes = (): Promise<number> => countInvalidIndexes(database, schema);
+    const parts = { settings, observing: metrics, metrics: operator, streams, monotonicMs, log };
+    watch({ ...parts, countInvalidIndexes: indexes }, releases);
+  }
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
@@ -164,6 +215,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
         : undefined,
     stop: () => releases.release(),
     failed: storage.failed,
+    inside: { readiness, metrics, kpis: () => metrics.kpiReading() },
   };
 }
 
@@ -171,55 +223,42 @@ async function listen(
   settings: ServeSettings,
   service: TokenService,
   metrics: Observing,
+  shared: SharedCache,
   streams: EventStreams,
   log: Log,
   releases: ReleaseStack,
-  readiness: () => Promise<Readiness>,
+  readiness: (() => Promise<Readiness>) | undefined,
 ): Promise<{ publicUrl: string; adminUrl: string }> {
   const { http, admin, shutdownTimeoutMs } = settings;
-  const adminServer = createAdminServer({
-    readiness,
-    metrics,
-    kpis: () => metrics.kpis(),
-    dashboard: { page: dashboardPage, streams },
-    host: admin.host,
-    log,
-  });
+  const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
+  const dashboard = { page: dashboardPage, streams };
+  const adminServer =
+    readiness === undefined
+      ? undefined
+      : createAdminServer({ readiness, metrics, kpis, dashboard, host: admin.host, log });
   const publicServer = createPublicServer({
     service,
     basePath: http.basePath,
     compat: http.compat,
     tls: http.tls,
+    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    assets: clientAssets(http.basePath, readClientFiles()),
     limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
     observe: metrics,
     log,
   });
   // Stopped in reverse order: the public port drains while the admin port still says so.
-  const { url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin);
-  releases.add(() => adminServer.close(shutdownTimeoutMs));
+  let adminUrl = '';
+  if (adminServer !== undefined) {
+    ({ url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin));
+    releases.add(() => adminServer.close(shutdownTimeoutMs));
+  }
   const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http);
   releases.add(() => {
-    adminServer.startDraining();
+    adminServer?.startDraining();
     return publicServer.close(shutdownTimeoutMs);
   });
   return { publicUrl, adminUrl };
-}
-
-async function listening<T>(started: Promise<T>, at: { host: string; port: number }): Promise<T> {
-  try {
-    return await started;
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new CommandError(
-      'LISTEN_FAILED',
-      1,
-      `Cannot listen on ${at.host}:${at.port} (${code}). ` +
-        (code === 'EADDRINUSE'
-          ? 'Another process has it: stop that one, or choose another port.'
-          : 'Choose another host or port.'),
-      { cause: error },
-    );
-  }
 }
 
 function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): void {
@@ -230,6 +269,15 @@ function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): 
       cause: 'no user table found: deactivated and deleted users go on refreshing; name it with --user-table',
     });
   }
+}
+
+/** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */
+function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined, log: Log): void {
+  if (settings.rotation.blacklist !== 'async' || feed?.alive === true) return;
+  log.warn('async_unheard', {
+    cause:
+      'until changes are heard (migrate --notify, changes_heard in this log) a log-out or a deactivated user at Django is not seen here before the next write; --blacklist auto waits for it',
+  });
 }
 
 function logEvent(event: RotationEvent, log: Log): void {

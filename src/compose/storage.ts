@@ -29,8 +29,11 @@ export async function openStorage(
       size,
       statementTimeoutMs: settings.rotation.requestTimeoutMs,
       connectTimeoutMs: Math.min(3_000, settings.rotation.requestTimeoutMs),
+      quiet: settings.rotation.blacklist === 'sync',
       applicationName: 'carelink-tokens serve',
       onStatement: (purpose) => metrics.onStatement(purpose),
+      onPooler: () =>
+        log.info('pooler', { cause: 'settings go along with each transaction, nothing is prepared' }),
       onIdleError: (error) => log.warn('database_connection_lost', describeError(error)),
     });
     releases.add(() => database.end());

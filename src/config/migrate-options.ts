@@ -1,6 +1,7 @@
 import { durationMs } from './kinds.js';
 import { optional, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
+import { USER_TABLE_OPTIONS } from './user-table-options.js';
 
 /** All that `migrate` takes. */
 export const MIGRATE_OPTIONS = {
@@ -8,6 +9,10 @@ export const MIGRATE_OPTIONS = {
     help: "make simplejwt's tables where there are none: for a database without Django",
   }),
   'build-covered': toggle({ help: 'build an index even where another one covers it' }),
+  notify: toggle({
+    help: 'install triggers that tell every server what Django does by itself: log-outs, users deactivated or deleted',
+  }),
+  ...USER_TABLE_OPTIONS,
   'drop-tables': toggle({ help: 'down: drop tables that migrate made, with the tokens in them' }),
   'lock-timeout': valued(durationMs({ min: '1ms', max: '1m' }), {
     default: '100ms',

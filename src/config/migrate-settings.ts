@@ -33,6 +33,12 @@ export function migrateSettings(
     names,
     createTables: values['create-tables'],
     buildCovered: values['build-covered'],
+    notify: values.notify,
+    users: {
+      userTable: values['user-table'],
+      userIdColumn: values['user-id-column'],
+      userActiveColumn: values['user-active-column'],
+    },
     dropTables: values['drop-tables'],
     lockTimeoutMs: values['lock-timeout'],
     maxWaitMs: values['max-wait'],

@@ -1,10 +1,10 @@
 import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
-import { host, httpUrl, urlPath } from './network-kinds.js';
+import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { redisUrl } from './redis-url.js';
-import { list, optional, secret, secrets, valued } from './option.js';
+import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
-import { columnName, tableName } from './sql-kinds.js';
+import { USER_TABLE_OPTIONS } from './user-table-options.js';
 import { ALGORITHMS } from './vocabulary.js';
 
 /** Ten years: beyond it, a typing error. */
@@ -56,12 +56,10 @@ export const SERVE_OPTIONS = {
     help: "simplejwt's TOKEN_TYPE_CLAIM",
   }),
 
-  blacklist: valued(
-    oneOf(['auto', 'sync'], {
-      async: 'the value async (write-behind over Redis) is not in this version. Use auto or sync',
-    }),
-    { default: 'auto', help: 'when a spent token is written down: sync is before the answer' },
-  ),
+  blacklist: valued(oneOf(['auto', 'sync', 'async']), {
+    default: 'auto',
+    help: 'when a spent token is written down: sync is before the answer, async within half a second of it, over Redis; auto: async while Redis is there and changes by Django are heard (migrate --notify)',
+  }),
   'redis-url': optional(redisUrl, {
     help: 'the Redis that the instances share: also rediss://, redis+cluster://h1,h2,h3, redis+sentinel://h1,h2/master-name',
     absentText: 'none: each process remembers by itself',
@@ -84,23 +82,30 @@ export const SERVE_OPTIONS = {
     default: 'auto',
     help: 'refuse tokens of inactive and deleted users; auto: where the user table is found',
   }),
-  'user-table': optional(tableName, {
-    help: 'the table of users, also schema.table',
-    absentText: 'what user_id refers to, else auth_user',
-  }),
-  'user-id-column': valued(columnName, { default: 'id', help: 'its column that the user id claim holds' }),
-  'user-active-column': valued(columnName, {
-    default: 'is_active',
-    help: 'its column that says who may refresh',
-  }),
+  ...USER_TABLE_OPTIONS,
   'simplejwt-compat': valued(oneOf(['5.2', '5.5']), {
     default: '5.5',
     help: 'the version whose texts of errors are answered',
   }),
 
+  'listen-url': optional(postgresUrl, {
+    help: 'a direct connection to hear the triggers of `migrate --notify` by, where --database-url is a pooler',
+    absentText: '--database-url',
+    sensitive: true,
+  }),
+  workers: valued(integer({ min: 1, max: 256 }), {
+    default: '1',
+    help: 'processes that share the port, one a core; with --database-url only, and best with --redis-url',
+  }),
+  'refresh-cookie': toggle({
+    help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
+  }),
+  demo: toggle({
+    help: 'a page and a log-in without password for trying it: embedded database and loopback only',
+  }),
   'pool-size': valued(integer({ min: 1, max: 1_000 }), {
     default: '8',
-    help: 'connections to --database-url at most; the embedded PostgreSQL takes one',
+    help: 'connections to --database-url at most, of each worker; the embedded PostgreSQL takes one',
   }),
   'cleanup-every': optional(durationOrOff({ min: '1m', max: '30d' }), {
     help: 'remove expired tokens as `cleanup` does, so long after each beginning; off: never',

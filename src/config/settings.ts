@@ -31,8 +31,12 @@ export type DatabaseSettings =
 
 export interface ServeSettings extends SharedSettings {
   readonly command: 'serve';
-  /** Connections to a database by URL. The embedded one takes a pool of one, whatever this says. */
+  /** Processes that share the port. */
+  readonly workers: number;
+  /** Connections to a database by URL, of each process. The embedded one takes a pool of one, whatever this says. */
   readonly poolSize: number;
+  /** A direct connection for LISTEN; undefined: as the database's. Holds a password as a rule. */
+  readonly listenUrl: string | undefined;
   /** Undefined: each process remembers by itself. */
   readonly redis: RedisSettings | undefined;
   readonly http: HttpSettings;
@@ -76,6 +80,10 @@ export interface HttpSettings {
   /** PEM texts. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly compat: '5.2' | '5.5';
+  /** Refresh tokens travel in cookies. */
+  readonly refreshCookie: boolean;
+  /** The page for trying it. */
+  readonly demo: boolean;
 }
 
 export interface KeySettings {
@@ -99,7 +107,7 @@ export interface TokenSettings {
 }
 
 export interface RotationChoices {
-  readonly blacklist: 'auto' | 'sync';
+  readonly blacklist: 'auto' | 'sync' | 'async';
   readonly requestTimeoutMs: number;
   /** 0: a repeat of a rotated token is refused. */
   readonly reuseGraceMs: number;
@@ -123,6 +131,9 @@ export interface MigrateSettings extends SharedSettings {
   readonly createTables: boolean;
   /** Build an index even where another one covers it. */
   readonly buildCovered: boolean;
+  /** Install the triggers that tell of what Django does by itself. */
+  readonly notify: boolean;
+  readonly users: Omit<UserSettings, 'userCheck'>;
   /** `down` drops tables that this tool made, too. */
   readonly dropTables: boolean;
   /** How long one try for a lock may make live traffic wait behind it. */

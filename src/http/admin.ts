@@ -24,7 +24,7 @@ export interface AdminServerOptions {
   readiness(): Promise<Readiness>;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   /** What `/kpis` answers. */
-  kpis(): object;
+  kpis(): object | Promise<object>;
   /** The page of `/dashboard`, and the events that feed it. */
   readonly dashboard?: { page(): DashboardPage; readonly streams: EventStreams } | undefined;
   /** The host the port was configured with: a name of its own that requests may carry. */
@@ -67,7 +67,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ['/readyz', readyz],
     ['/metrics', scrape],
     ['/dashboard', dashboard],
-    ['/kpis', () => json(200, options.kpis() as Record<string, unknown>, 'valid')],
+    ['/kpis', async () => json(200, (await options.kpis()) as Record<string, unknown>, 'valid')],
   ]);
 
   const answer = async (page: () => Reply | Promise<Reply>, response: ServerResponse): Promise<void> => {

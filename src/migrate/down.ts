@@ -68,6 +68,10 @@ async function undo(
       return undoIndex(run, migration, entry, picture);
     case 'settings':
       return undoSettings(run, migration, entry, picture);
+    case 'triggers':
+      run.emit({ event: 'step_started', name: migration.name, what: migration.what, sql: migration.down });
+      await undoInTransaction(run, migration, migration.down);
+      return { outcome: 'removed' };
     case 'schema':
     case 'tables':
       if (!options.dropTables) return { outcome: 'kept', detail: 'it holds data; --drop-tables drops it' };

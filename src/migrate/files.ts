@@ -5,9 +5,10 @@ import { MigrateError } from './errors.js';
 
 /**
  * `schema`: objects of our own. `tables`: simplejwt's tables; where they exist already, they cover it.
- * `index`: one index, built CONCURRENTLY. `settings`: storage parameters of one table.
+ * `index`: one index, built CONCURRENTLY. `settings`: storage parameters of one table. `triggers`: functions of ours,
+ * and triggers that call them; its SQL replaces what is there.
  */
-export type MigrationKind = 'schema' | 'tables' | 'index' | 'settings';
+export type MigrationKind = 'schema' | 'tables' | 'index' | 'settings' | 'triggers';
 
 /** One file of `migrations/`. */
 export interface Migration {
@@ -18,6 +19,8 @@ export interface Migration {
   /** Runs beside live traffic, outside a transaction. */
   readonly online: boolean;
   readonly kind: MigrationKind;
+  /** Applied only where it is asked for (`--notify`), or was before. */
+  readonly optional: boolean;
   /** What it makes, or what its index or its settings are of. */
   readonly tables: readonly string[];
   readonly sql: string;
@@ -27,7 +30,7 @@ export interface Migration {
   readonly checksum: string;
 }
 
-const KINDS: readonly MigrationKind[] = ['schema', 'tables', 'index', 'settings'];
+const KINDS: readonly MigrationKind[] = ['schema', 'tables', 'index', 'settings', 'triggers'];
 
 const CREATES_INDEX = /^(--.*\n|\s)*CREATE (UNIQUE )?INDEX CONCURRENTLY \w+\s+ON \w+[^;]*;$/;
 
@@ -50,7 +53,7 @@ export async function readMigrations(directory: string): Promise<Migration[]> {
 
 /**
  * The header is the comment a file begins with: `-- key: value`, and further lines of a value indented under it.
- * `name`, `what`, `kind`, `online` (yes or no, and why) and `down` are there always; `tables` but for a schema.
+ * `name`, `what`, `kind`, `online` (yes or no, and why) and `down` are there always; `tables` but for a schema; `only` says when it is applied at all.
  */
 export function parseMigration(file: string, text: string): Migration {
   const fail = (what: string): never => {
@@ -73,6 +76,7 @@ export function parseMigration(file: string, text: string): Migration {
     what: field('what'),
     online: online === 'yes',
     kind,
+    optional: header.has('only'),
     tables,
     sql,
     down: field('down'),

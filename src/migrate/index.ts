@@ -12,6 +12,7 @@ import { judgeServer, type ServerFacts } from './preflight.js';
 import type { RunContext, Timing } from './run-context.js';
 import { openSession, type Session } from './session.js';
 import { readServer } from './surroundings.js';
+import type { UserTableNames } from './triggers.js';
 import { up } from './up.js';
 
 export { MigrateError, type MigrateErrorCode } from './errors.js';
@@ -32,6 +33,7 @@ export interface ReadOptions {
 export interface OverviewOptions extends ReadOptions {
   readonly createTables?: boolean;
   readonly buildCovered?: boolean;
+  readonly notify?: boolean;
 }
 
 export interface ChangeOptions extends ReadOptions {
@@ -51,6 +53,10 @@ export interface ApplyOptions extends ChangeOptions {
   readonly createTables: boolean;
   /** Build an index though another one covers it. */
   readonly buildCovered?: boolean;
+  /** Install the triggers that tell every instance what Django does by itself. */
+  readonly notify?: boolean;
+  /** Where they don't find the user table by themselves. */
+  readonly users?: UserTableNames;
 }
 
 export interface RemoveOptions extends ChangeOptions {
@@ -60,6 +66,12 @@ export interface RemoveOptions extends ChangeOptions {
 
 /** A stall of live traffic that nobody notices; the pauses between two tries are ten times that and more. */
 export const DEFAULT_LOCK_TIMEOUT_MS = 100;
+
+const DJANGO_USERS: UserTableNames = {
+  userTable: undefined,
+  userIdColumn: 'id',
+  userActiveColumn: 'is_active',
+};
 
 const APPLICATION_NAME = 'carelink-tokens migrate';
 
@@ -76,9 +88,9 @@ const TIMING: Timing = {
  */
 export async function applyMigrations(connection: Connection, options: ApplyOptions): Promise<Report> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
-  const { createTables, buildCovered = false, names } = options;
+  const { createTables, buildCovered = false, notify = false, names } = options;
   return change(connection, options, (run, server) =>
-    up(run, migrations, server, { createTables, buildCovered, names }),
+    up(run, migrations, server, { createTables, buildCovered, notify, names }),
   );
 }
 
@@ -106,8 +118,8 @@ export async function readMigrationOverview(
   const session = await openSession(connection, APPLICATION_NAME);
   try {
     const server = await fitServer(session);
-    const { buildCovered = false, createTables = false } = options;
-    return await readOverview(session, migrations, server, { buildCovered, createTables });
+    const { buildCovered = false, createTables = false, notify = false } = options;
+    return await readOverview(session, migrations, server, { buildCovered, createTables, notify });
   } finally {
     await session.close();
   }
@@ -115,7 +127,7 @@ export async function readMigrationOverview(
 
 async function change(
   connection: Connection,
-  options: ChangeOptions,
+  options: ChangeOptions & { readonly users?: UserTableNames },
   work: (run: RunContext, server: ServerFacts) => Promise<Step[]>,
 ): Promise<Report> {
   const { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, maxWaitMs, signal } = options;
@@ -130,7 +142,8 @@ async function change(
       await watcher.configure();
     }
     await session.configure();
-    const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal };
+    const userTable = options.users ?? DJANGO_USERS;
+    const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal, userTable };
     return { steps: await withLock(session, run, () => work(run, server)) };
   } catch (error) {
     throw asMigrateError(error, signal);

@@ -8,6 +8,7 @@ import { judgeWork, type Finding, type ServerFacts } from './preflight.js';
 import { redundantIndexes } from './redundancy.js';
 import type { Session } from './session.js';
 import { readSurroundings } from './surroundings.js';
+import { asked } from './up.js';
 
 /** What `plan` and `status` tell. Plain data: it is what --json prints. */
 export interface Overview {
@@ -66,10 +67,11 @@ export async function readOverview(
   session: Session,
   migrations: readonly Migration[],
   server: ServerFacts,
-  options: PlanOptions & { readonly createTables: boolean },
+  options: PlanOptions & { readonly createTables: boolean; readonly notify: boolean },
 ): Promise<Overview> {
   const picture = await readPicture(session, migrations);
-  const standings = judgeAll(migrations, picture, options);
+  const chosen = asked(migrations, picture, { notify: options.notify, names: undefined });
+  const standings = judgeAll(chosen, picture, options);
   const around = await readSurroundings(session, subjectsOf(migrations));
   const [row] = await session.query<{ database: string }>('SELECT current_database()::text AS database');
   const overviews = standings.map((standing) => overviewOf(standing, picture));

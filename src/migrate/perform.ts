@@ -7,6 +7,7 @@ import { formatParameters } from './plan-settings.js';
 import type { Standing } from './plan.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
+import { installTriggers } from './triggers.js';
 
 /**
  * Storage parameters take a lock that stalls neither reads nor writes, only maintenance: so that one may wait longer
@@ -71,16 +72,21 @@ async function runInTransaction(
   run.emit({ event: 'step_started', name, what: migration.what, sql });
   await withLockTimeout(run, { name, lockTimeoutMs }, () =>
     run.session.transaction(async () => {
-      await run.session.query(sql);
+      const triggers =
+        migration.kind === 'triggers'
+          ? await installTriggers(run.session, sql, run.userTable)
+          : (await run.session.query(sql), undefined);
       const durationMs = run.timing.monotonicMs() - startedMs;
-      const made = definition === undefined ? {} : { definition };
+      const made = definitionOf({ definition: definition ?? triggers });
       await record(run.session, { name, checksum, state: 'applied', ...made, durationMs });
     }),
   );
 }
 
-function definitionOf(index: { readonly definition: string } | undefined): { definition?: string } {
-  return index === undefined ? {} : { definition: index.definition };
+function definitionOf(made: { readonly definition: string | undefined } | undefined): {
+  definition?: string;
+} {
+  return made?.definition === undefined ? {} : { definition: made.definition };
 }
 
 function tableOf({ migration }: Standing, { tables }: Picture): TableFacts {

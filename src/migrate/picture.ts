@@ -5,6 +5,7 @@ import type { Migration } from './files.js';
 import { readLedger, type Ledger } from './ledger.js';
 import type { Session } from './session.js';
 import { notOwner } from './preflight.js';
+import { readTriggers, type TriggerFacts } from './triggers.js';
 import { readWanted, type Wanted } from './wanted.js';
 
 /** All that a decision about a migration rests on, read in one go. */
@@ -13,6 +14,8 @@ export interface Picture {
   readonly tables: readonly TableFacts[];
   readonly indexes: readonly IndexFacts[];
   readonly ledger: Ledger;
+  /** This tool's own. */
+  readonly triggers: readonly TriggerFacts[];
   /** By the migration's name; absent where its table doesn't exist yet. */
   readonly wanted: ReadonlyMap<string, Wanted>;
 }
@@ -34,6 +37,7 @@ export async function readPicture(session: Session, migrations: readonly Migrati
       tables.map(({ oid }) => oid),
     ),
     ledger: await readLedger(session),
+    triggers: await readTriggers(session),
     wanted: await readWanted(session, migrations, tables),
   };
 }

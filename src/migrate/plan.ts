@@ -3,6 +3,7 @@ import type { Migration } from './files.js';
 import type { LedgerEntry } from './ledger.js';
 import type { Picture } from './picture.js';
 import { judgeSettings } from './plan-settings.js';
+import { judgeTriggers } from './triggers.js';
 
 /** What `status` calls a migration. `up` has nothing to do for the first two, and leaves the last one alone. */
 export type State = 'applied' | 'covered' | 'pending' | 'invalid' | 'drifted';
@@ -41,6 +42,8 @@ export function judge(migration: Migration, picture: Picture, options: PlanOptio
       return judgeTables(migration, picture);
     case 'settings':
       return judgeSettings(migration, picture);
+    case 'triggers':
+      return judgeTriggers(migration, picture);
     case 'index':
       return judgeIndex(migration, picture, options);
   }

@@ -1,5 +1,6 @@
 import type { MigrateEvent } from './events.js';
 import type { Session } from './session.js';
+import type { UserTableNames } from './triggers.js';
 
 export interface Timing {
   monotonicMs(): number;
@@ -22,4 +23,6 @@ export interface RunContext {
   /** How long others may stand in the way of one step; undefined: as long as they like. */
   readonly maxWaitMs: number | undefined;
   readonly signal: AbortSignal | undefined;
+  /** For the triggers. */
+  readonly userTable: UserTableNames;
 }

@@ -15,6 +15,8 @@ export interface UpOptions extends PlanOptions {
   readonly createTables: boolean;
   /** Only these; undefined: all. */
   readonly names: readonly string[] | undefined;
+  /** Tell of what Django does by itself, too. */
+  readonly notify: boolean;
 }
 
 /** Does what is to be done, in order. To be called under the lock of all runners. */
@@ -24,8 +26,8 @@ export async function up(
   server: ServerFacts,
   options: UpOptions,
 ): Promise<Step[]> {
-  const chosen = choose(migrations, options.names);
   let picture: Picture | undefined = await readPicture(run.session, migrations);
+  const chosen = choose(asked(migrations, picture, options), options.names);
   const standings = judgeAll(chosen, picture, options);
   const around = await readSurroundings(run.session, subjectsOf(migrations));
   heed(run, judgeWork(standings, server, picture.tables, around, options.createTables));
@@ -45,6 +47,17 @@ export async function up(
     steps.push(step);
   }
   return steps;
+}
+
+/** Without what is optional, unless it is asked for, by itself or by its name, or was before. */
+export function asked(
+  migrations: readonly Migration[],
+  { ledger }: Pick<Picture, 'ledger'>,
+  { notify, names }: Pick<UpOptions, 'notify' | 'names'>,
+): readonly Migration[] {
+  return migrations.filter(
+    ({ optional, name }) => !optional || notify || ledger.has(name) || names?.includes(name) === true,
+  );
 }
 
 /** @throws MigrateError UNKNOWN_MIGRATION */

@@ -44,12 +44,14 @@ export function operatorMetrics(registry: Registry, watched: Watched): OperatorM
     'carelink_clock_ahead_seconds',
     "How far this host's clock is ahead of the database's; below 0: behind.",
     (self) => self.set(clockAheadSeconds()),
+    'average',
   );
   const up = new Gauge({
     name: 'carelink_store_up',
     help: 'Whether a store answered when it was last asked: 1 or 0.',
     labelNames: ['store'],
     registers,
+    aggregator: 'min',
   });
   const claims = new Histogram({
     name: 'carelink_claim_statement_duration_seconds',
@@ -61,18 +63,21 @@ export function operatorMetrics(registry: Registry, watched: Watched): OperatorM
     name: 'carelink_invalid_indexes',
     help: 'Indexes of the token tables that are invalid and not being built.',
     registers,
+    aggregator: 'max',
   });
   const certificates = new Gauge({
     name: 'carelink_certificate_expiry_timestamp_seconds',
     help: 'When the first certificate of a use expires.',
     labelNames: ['use'],
     registers,
+    aggregator: 'min',
   });
   const alerts = new Gauge({
     name: 'carelink_alert_active',
     help: 'How many things an alert is raised for.',
     labelNames: ['code'],
     registers,
+    aggregator: 'max',
   });
   for (const code of alertCodes) alerts.set({ code }, 0);
   const webhook = new Counter({
@@ -97,11 +102,17 @@ export function operatorMetrics(registry: Registry, watched: Watched): OperatorM
     onStreams: (open) => streams.set(open),
   };
 
-  function gauge(name: string, help: string, read: (self: Gauge) => void): void {
+  function gauge(
+    name: string,
+    help: string,
+    read: (self: Gauge) => void,
+    aggregator: 'sum' | 'average' = 'sum',
+  ): void {
     new Gauge({
       name,
       help,
       registers,
+      aggregator,
       collect() {
         read(this);
       },

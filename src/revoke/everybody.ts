@@ -36,7 +36,7 @@ export async function countIssuedBefore(
   const moment = await momentOf(session, at);
   return session.transaction(BEGIN_COUNT, async (query) => {
     const [row] = await query<{ live: number }>(countIssuedBeforeSql(schema), [moment]);
-    return { commit: false, value: row?.live ?? 0 };
+    return { end: 'rollback', value: row?.live ?? 0 };
   });
 }
 
@@ -77,7 +77,7 @@ export async function revokeIssuedBefore(
   const firstNew = (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString();
   const late = await session.transaction(BEGIN_REVOKE, async (query) => {
     const [row] = await query<BatchRow>(lateSql(schema), [firstNew, moment]);
-    return { commit: true, value: row?.won ?? 0 };
+    return { end: 'commit', value: row?.won ?? 0 };
   });
   return { ...tally, revoked: tally.revoked + late };
 }

@@ -70,7 +70,7 @@ export async function paced(
     let end: BatchEnd;
     try {
       end = await session.transaction(BEGIN_REVOKE, async (query) => ({
-        commit: true,
+        end: 'commit',
         value: await batch(query, pace.size),
       }));
     } catch (error) {

@@ -8,7 +8,7 @@ import { paced, type PacedOptions, type Tally } from './paced.js';
 export function countOfUser(session: CleanupSession, schema: TokenSchema, userKey: string): Promise<number> {
   return session.transaction(BEGIN_COUNT, async (query) => {
     const [row] = await query<{ live: number }>(countUserSql(schema), [userKey]);
-    return { commit: false, value: row?.live ?? 0 };
+    return { end: 'rollback', value: row?.live ?? 0 };
   });
 }
 

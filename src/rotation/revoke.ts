@@ -1,8 +1,7 @@
-import type { Subject } from './claims.js';
 import { before, UNAVAILABLE, type RotationContext } from './context.js';
 import type { ReuseKind } from './events.js';
 import type { Refusal } from './outcomes.js';
-import { StoreUnavailableError, type FoundToken } from './ports.js';
+import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
 
 /** Descendants computed and looked up at once: a shift's worth of 15-minute refreshes fits in one look-up. */
 const WINDOW = 64;
@@ -18,7 +17,7 @@ export type RevokeContext = Pick<RotationContext, 'chain' | 'store' | 'emit'>;
 /** Somebody presented a token long after it was rotated: counts it, and does what `--on-reuse` says, before answering. */
 export async function answerReuse(
   context: RotationContext,
-  subject: Subject,
+  subject: TokenKey,
   reuse: ReuseKind,
   deadlineMs: number,
 ): Promise<Refusal> {
@@ -28,9 +27,11 @@ export async function answerReuse(
       case 'reject':
         break;
       case 'revoke-family':
+        await context.outbox?.closeUser(subject.userKey, deadlineMs);
         await revokeDescendants(context, subject, 'reuse');
         break;
       case 'revoke-user':
+        await context.outbox?.closeUser(subject.userKey, deadlineMs);
         await revokeUserOf(context, subject, 'reuse', 0);
         break;
     }
@@ -40,7 +41,7 @@ export async function answerReuse(
 /** A token that was rotated and is revoked: its reuse was answered, but perhaps not to the end (see `refusedOnce`). */
 export async function finishRevocation(
   context: RotationContext,
-  { userKey }: Subject,
+  { userKey }: TokenKey,
   deadlineMs: number,
 ): Promise<Refusal> {
   return refusedOnce(context, deadlineMs, async () => {
@@ -76,7 +77,7 @@ async function refusedOnce(
  */
 export async function revokeDescendants(
   context: RevokeContext,
-  subject: Pick<Subject, 'jti' | 'userKey'>,
+  subject: TokenKey,
   cause: RevocationCause,
 ): Promise<number> {
   const { chain, store, emit } = context;
@@ -125,7 +126,7 @@ export async function countDescendants(
 
 async function revokeUserOf(
   context: RevokeContext,
-  subject: Pick<Subject, 'userKey'>,
+  subject: TokenKey,
   cause: RevocationCause,
   rowsBefore: number,
 ): Promise<number> {

@@ -25,11 +25,12 @@ export async function connectClient(
   connection: Connection,
   applicationName: string,
   queryTimeoutMs?: number,
+  connectTimeoutMs = CONNECT_TIMEOUT_MS,
 ): Promise<pg.Client> {
   const client = new pg.Client({
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     application_name: applicationName,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: connectTimeoutMs,
     ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
     keepAlive: true,
   });

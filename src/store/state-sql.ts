@@ -1,4 +1,5 @@
 import { isActive, isRevoked, userIdOf } from './claim-sql.js';
+import { QUIET_SETTING } from './session-settings.js';
 import type { TokenSchema } from './schema.js';
 
 export interface StateRow {
@@ -50,13 +51,19 @@ export function findSql(schema: TokenSchema): string {
      WHERE o.jti = ANY ($1::text[])`;
 }
 
+/**
+ * Beside a log-out or a revocation: let the triggers of `migrate --notify` tell other instances of it. All else that a
+ * server writes are rotations, of which nobody may need to be told: its connections may be set to quiet.
+ */
+const LOUD = `(SELECT set_config('${QUIET_SETTING}', 'off', true) AS quiet OFFSET 0) AS loud`;
+
 /** $1 row ids; returns those that were not blacklisted before. */
 export function blacklistRowsSql(schema: TokenSchema): string {
   return `
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT clock_timestamp(), o.id
-      FROM ${schema.outstanding} o
-     WHERE o.id = ANY ($1::bigint[])
+      FROM ${schema.outstanding} o, ${LOUD}
+     WHERE o.id = ANY ($1::bigint[]) AND loud.quiet = 'off'
      ORDER BY o.id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id`;
@@ -88,7 +95,7 @@ export function blacklistByJtiSql(schema: TokenSchema): string {
     target AS (SELECT id FROM found UNION ALL SELECT id FROM made),
     blacklisted AS (
       INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-      SELECT clock_timestamp(), id FROM target
+      SELECT clock_timestamp(), id FROM target, ${LOUD} WHERE loud.quiet = 'off'
       ON CONFLICT (token_id) DO NOTHING
       RETURNING token_id
     )
@@ -120,7 +127,7 @@ export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'):
     ),
     won AS (
       INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-      SELECT clock_timestamp(), id FROM live
+      SELECT clock_timestamp(), id FROM live, ${LOUD} WHERE loud.quiet = 'off'
       ON CONFLICT (token_id) DO NOTHING
       RETURNING token_id
     )

@@ -1,12 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyMigrations, readMigrationOverview } from '../../src/migrate/index.js';
+import { type Bouncer, startBouncer } from '../support/pgbouncer.js';
 import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
 import { services } from '../support/services.js';
 
@@ -73,75 +67,3 @@ describe.skipIf(PGBOUNCER === undefined || services().postgres === undefined)(
     });
   },
 );
-
-interface Bouncer {
-  readonly url: string;
-  stop(): Promise<void>;
-}
-
-async function startBouncer(databaseUrl: string, settings: Record<string, string>): Promise<Bouncer> {
-  const target = new URL(databaseUrl);
-  const directory = mkdtempSync(join(tmpdir(), 'carelink-pgbouncer-'));
-  chmodSync(directory, 0o755);
-  const port = await freePort();
-  const ini = join(directory, 'pgbouncer.ini');
-  const lines = {
-    listen_addr: '127.0.0.1',
-    listen_port: String(port),
-    unix_socket_dir: '',
-    auth_type: 'any',
-    ...settings,
-  };
-  const password = target.password === '' ? '' : ` password=${decodeURIComponent(target.password)}`;
-  writeFileSync(
-    ini,
-    `[databases]
-* = host=${target.hostname} port=${target.port || '5432'} user=${target.username}${password}
-[pgbouncer]
-${Object.entries(lines)
-  .map(([name, value]) => `${name} = ${value}`)
-  .join('\n')}
-`,
-  );
-  // Like PostgreSQL it refuses to be run by root, and steps down to the user it is told.
-  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
-  const bouncer = spawn(PGBOUNCER!, [...user, ini], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  bouncer.stderr.on('data', (data: Buffer) => (said += data.toString()));
-  const url = new URL(databaseUrl);
-  url.hostname = '127.0.0.1';
-  url.port = String(port);
-  await answers(bouncer, url.href, () => said);
-  return {
-    url: url.href,
-    async stop() {
-      const exited = once(bouncer, 'exit');
-      bouncer.kill('SIGQUIT');
-      await exited;
-      rmSync(directory, { recursive: true });
-    },
-  };
-}
-
-async function answers(bouncer: ChildProcess, url: string, said: () => string): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (bouncer.exitCode !== null) break;
-    if (
-      await query(url, 'SELECT 1').then(
-        () => true,
-        () => false,
-      )
-    )
-      return;
-    await sleep(25);
-  }
-  throw new Error(`PgBouncer does not answer: ${said().slice(-500)}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -11,6 +11,7 @@ const run = promisify(execFile);
 
 export interface RedisServer {
   readonly port: number;
+  readonly pid: number;
   readonly cli: (...args: string[]) => Promise<string>;
   kill(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
@@ -19,9 +20,10 @@ export interface RedisServer {
 /** Bounds against hanging only. */
 const TRIES = 600;
 
-/** A Redis of the test's own on a free port of loopback. */
+/** A Redis of the test's own on a free port of loopback, or on the one that the arguments name. */
 export async function startRedis(...args: string[]): Promise<RedisServer> {
-  const port = await freePort();
+  const named = args.indexOf('--port');
+  const port = named < 0 ? await freePort() : Number(args[named + 1]);
   const directory = mkdtempSync(join(tmpdir(), 'carelink-redis-'));
   const child: ChildProcess = spawn(
     'redis-server',
@@ -36,6 +38,7 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
   await until(async () => (await cli('PING')) === 'PONG');
   return {
     port,
+    pid: child.pid!,
     cli,
     kill: (signal) => void child.kill(signal),
     stop: async () => {
@@ -78,7 +81,7 @@ export async function startRedisCluster(): Promise<{ nodes: RedisServer[]; stop(
   };
 }
 
-async function until(done: () => Promise<boolean>): Promise<void> {
+export async function until(done: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < TRIES; tries++) {
     if (await done().catch(() => false)) return;
     await sleep(50);
@@ -86,7 +89,7 @@ async function until(done: () => Promise<boolean>): Promise<void> {
   throw new Error('Redis did not get ready');
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

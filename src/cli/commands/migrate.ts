@@ -25,6 +25,7 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
     'DATABASE_URL=postgres://django@db/app carelink-tokens migrate plan',
     'DATABASE_URL=postgres://django@db/app carelink-tokens migrate --max-wait 10m',
     'carelink-tokens migrate --database-url postgres://localhost/tokens --create-tables',
+    'carelink-tokens migrate --notify --database-url postgres://django@db/app',
     'carelink-tokens migrate down idx_blacklisted_token_created',
   ],
   table: MIGRATE_OPTIONS,
@@ -45,9 +46,9 @@ function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
 
 async function look(settings: MigrateSettings, output: Output): Promise<ExitCode> {
   const [{ onMigratedDatabase }, { readMigrationOverview }] = await rooms();
-  const { buildCovered, action } = settings;
+  const { buildCovered, notify, action } = settings;
   const overview = await onMigratedDatabase(settings, (connection) =>
-    readMigrationOverview(connection, { buildCovered, createTables: mayCreateTables(settings) }),
+    readMigrationOverview(connection, { buildCovered, notify, createTables: mayCreateTables(settings) }),
   );
   output.document(snakeCased(overview));
   output.say(...(action === 'plan' ? planLines(overview) : statusLines(overview)));
@@ -86,7 +87,7 @@ async function carryOut(
   onEvent: (event: MigrateEvent) => void,
 ): Promise<Report> {
   const [{ onMigratedDatabase }, { applyMigrations, removeMigrations }] = await rooms();
-  const { action, names, buildCovered, dropTables, lockTimeoutMs, maxWaitMs } = settings;
+  const { action, names, buildCovered, notify, users, dropTables, lockTimeoutMs, maxWaitMs } = settings;
   const options = {
     ...(names.length > 0 ? { names } : {}),
     ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
@@ -100,6 +101,8 @@ async function carryOut(
       : applyMigrations(connection, {
           ...options,
           buildCovered,
+          notify,
+          users,
           createTables: mayCreateTables(settings),
         }),
   );

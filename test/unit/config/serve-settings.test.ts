@@ -22,6 +22,8 @@ describe("serve's settings", () => {
   it('have every default of the contract', () => {
     expect(serveSettings({}, source())).toEqual({
       command: 'serve',
+      workers: 1,
+      listenUrl: undefined,
       database: { kind: 'embedded', dataDir: '/srv/app/.carelink' },
       json: false,
       quiet: false,
@@ -36,6 +38,8 @@ describe("serve's settings", () => {
         maxConnections: 10_000,
         tls: undefined,
         compat: '5.5',
+        refreshCookie: false,
+        demo: false,
       },
       admin: { host: '127.0.0.1', port: 9464 },
       alertWebhook: undefined,

@@ -54,6 +54,8 @@ describe('the option tables', () => {
       database: { kind: 'url', url: 'postgres://h/d' },
       createTables: true,
       buildCovered: false,
+      notify: false,
+      users: { userTable: undefined, userIdColumn: 'id', userActiveColumn: 'is_active' },
       dropTables: false,
       lockTimeoutMs: 100,
       maxWaitMs: undefined,

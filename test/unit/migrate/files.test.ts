@@ -62,6 +62,7 @@ describe('a migration file', () => {
       'autovacuum_outstanding',
       'autovacuum_blacklisted',
       'cleanup_lease',
+      'notify_changes',
     ]);
   });
 });

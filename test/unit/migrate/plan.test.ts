@@ -14,6 +14,7 @@ const migration = (name: string, kind: Migration['kind'] = 'index'): Migration =
   what: '',
   online: kind === 'index',
   kind,
+  optional: false,
   tables: ['t'],
   sql: '',
   down: '',
@@ -50,6 +51,7 @@ const wanted = index('w', ['a']);
 const picture = (more: Partial<Picture> & { readonly entry?: LedgerEntry | undefined } = {}): Picture => ({
   tables: [table],
   indexes: [],
+  triggers: [],
   wanted: new Map([['w', { kind: 'index', index: wanted }]]),
   ledger: new Map(more.entry === undefined ? [] : [['w', more.entry]]),
   ...more,
