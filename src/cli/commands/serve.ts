@@ -74,7 +74,7 @@ function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, out
   const lines = [
     output.strong('carelink-tokens is listening'),
     `  tokens  ${publicUrl}${basePath}/`,
-    `  admin   ${adminUrl}/  (healthz, readyz, metrics, kpis)`,
+    `  admin   ${adminUrl}/dashboard  (also healthz, readyz, metrics, kpis)`,
   ];
   if (embedded !== undefined) {
     lines.push(

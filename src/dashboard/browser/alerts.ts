@@ -18,9 +18,14 @@ function entry({ code, severity, title, detail, action, sinceMs }: Alert): HTMLE
     'li',
     `alert ${severity}`,
     make('p', '', make('b', '', title), make('span', '', detail)),
-    make('p', '', action),
+    make('p', '', ...withCode(action)),
     make('code', '', `${code} since ${since}`),
   );
   root.dataset['code'] = code;
   return root;
+}
+
+/** What stands between backticks is something to type. */
+function withCode(text: string): (string | Node)[] {
+  return text.split('`').map((part, at) => (at % 2 === 1 ? make('kbd', '', part) : part));
 }
