@@ -1,5 +1,6 @@
 /** carelink-tokens in a program of one's own: what the commands do, without a terminal. */
 import { startServing, type Serving } from './compose/serve.js';
+import { CommandError } from './config/errors.js';
 import type { Flags } from './config/resolve.js';
 import { serveSettings } from './config/serve-settings.js';
 import { processSource } from './config/source.js';
@@ -18,6 +19,13 @@ export type { Serving } from './compose/serve.js';
  */
 export function serve(options: Flags = {}, log?: { write(line: string): void }): Promise<Serving> {
   const settings = serveSettings(options, processSource());
+  if (settings.workers > 1) {
+    throw new CommandError(
+      'WORKERS_NEED_THE_COMMAND',
+      2,
+      'workers is for the command line, which starts itself again. In a program, call serve() in processes of its own.',
+    );
+  }
   const level = log === undefined ? 'silent' : settings.logLevel;
   return startServing(settings, createLog({ level, destination: log ?? { write: () => undefined } }));
 }

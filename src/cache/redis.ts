@@ -71,6 +71,7 @@ export class RedisCache implements TokenCache {
   readonly #process = randomUUID();
   #requests = 0;
   #telling = false;
+  #everAnswered = false;
 
   constructor(options: RedisCacheOptions) {
     this.#options = options;
@@ -152,6 +153,12 @@ export class RedisCache implements TokenCache {
   async noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void> {
     const key = keyOf(partitionOf(token.userKey), 'doubt', token.jti);
     await this.#ask(() => this.#options.client.setFor(key, String(claimedAtUs), DOUBT_LIFE_MS));
+  }
+
+  /** Asks Redis whether it is there; while it is known not to be, it isn't asked. */
+  async check(): Promise<'ok' | 'unreachable'> {
+    const reply = await this.#ask(() => this.#options.client.exists(keyOf(0, 'lock', 'check')));
+    return reply === undefined ? 'unreachable' : 'ok';
   }
 
   async claimedAtUs({ jti, userKey }: TokenKey): Promise<number | undefined> {
@@ -263,7 +270,9 @@ export class RedisCache implements TokenCache {
     if (!circuit.admit()) return undefined;
     try {
       const reply = await send();
-      if (circuit.succeeded()) onChange('up');
+      const wasDown = circuit.succeeded();
+      if (wasDown || !this.#everAnswered) onChange('up');
+      this.#everAnswered = true;
       if (this.#untold.size > 0) void this.tell();
       return reply ?? null;
     } catch {

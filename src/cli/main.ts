@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { CommonSettings } from '../config/settings.js';
@@ -21,7 +22,8 @@ const LINGER_MS = 2_000;
 export async function main(argv: readonly string[]): Promise<ExitCode> {
   surviveClosedPipes();
   const exitCode = await runCommand(argv);
-  setTimeout(() => process.exit(exitCode), LINGER_MS).unref();
+  // A worker's channel to its primary stays open for ever, and what it had to say is said.
+  setTimeout(() => process.exit(exitCode), cluster.isWorker ? 0 : LINGER_MS).unref();
   return exitCode;
 }
 
@@ -83,7 +85,8 @@ ${exitCodesHelp()}`,
     .action(async () => {
       const settings = descriptor.settings(flagsOf(command, table), processSource(), command.args);
       const output = new Output(settings);
-      for (const warning of settings.warnings) output.warn(warning);
+      // Workers of `serve` are told the same things; once is enough.
+      if (cluster.isPrimary) for (const warning of settings.warnings) output.warn(warning);
       done(await descriptor.run(settings, output));
     });
 }

@@ -1,9 +1,10 @@
-import { kpiMeter, type KpiDocument, type KpiMeterOptions } from '../observe/kpi-meter.js';
+import { kpiMeter, type KpiDocument, type KpiMeterOptions, type KpiReading } from '../observe/kpi-meter.js';
 import { metricsSink, type MetricsSink } from '../observe/metrics.js';
 import type { ReleaseStack } from './release.js';
 
 export interface Observing extends MetricsSink {
   kpis(): KpiDocument;
+  kpiReading(): KpiReading;
   /** From now on answers are held against rows. Before it, what was answered counts as not checked in the end. */
   startAudit(countRows: KpiMeterOptions['countRows'], releases: ReleaseStack): void;
 }
@@ -11,8 +12,12 @@ export interface Observing extends MetricsSink {
 /** Twice in the second that a batch of answers covers. */
 const AUDIT_EVERY_MS = 500;
 
-/** Metrics and KPIs, fed by the same events. */
-export function observing(monotonicMs: () => number): Observing {
+/**
+ * Metrics and KPIs, fed by the same events.
+ *
+ * @param alone false: one of several workers, whose KPIs are no metrics, for a ratio of each is none of all
+ */
+export function observing(monotonicMs: () => number, alone = true): Observing {
   let countRows: KpiMeterOptions['countRows'] = () => Promise.reject(new Error('no database yet'));
   const meter = kpiMeter({
     countRows: (jtis) => countRows(jtis),
@@ -20,7 +25,7 @@ export function observing(monotonicMs: () => number): Observing {
     startedAtMs: Date.now(),
     random: Math.random,
   });
-  const metrics = metricsSink(() => meter.read());
+  const metrics = metricsSink(alone ? () => meter.read() : undefined);
   return {
     ...metrics,
     onRotationEvent(event) {
@@ -36,6 +41,7 @@ export function observing(monotonicMs: () => number): Observing {
       meter.onRequest(route, outcome, durationUs);
     },
     kpis: () => meter.read(),
+    kpiReading: () => meter.reading(),
     startAudit(count, releases) {
       countRows = count;
       const timer = setInterval(() => void meter.audit(), AUDIT_EVERY_MS).unref();

@@ -62,6 +62,7 @@ export function redisNews(
   log: Log,
   gate: ClaimGate,
   kind: RedisSettings['kind'],
+  onRedis: (up: boolean) => void,
 ): { readonly onError: () => void; readonly onChange: (state: 'down' | 'up') => void } {
   let told = false;
   const onError = (): void => {
@@ -74,6 +75,7 @@ export function redisNews(
   return {
     onError,
     onChange(state) {
+      onRedis(state === 'up');
       // A cluster's slots move without a connection's end; a single node can't be another one without it.
       if (kind === 'cluster') gate.onRedis(state);
       if (state === 'down') {

@@ -1,12 +1,14 @@
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { toCommandError } from './command-errors.js';
-import { CommandError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
 import { createPublicServer } from '../http/server.js';
+import type { KpiReading } from '../observe/kpi-meter.js';
 import type { Log } from '../observe/log.js';
+import type { MetricsSink } from '../observe/metrics.js';
+import { listening } from './listening.js';
 import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
@@ -33,6 +35,12 @@ export interface Serving {
   stop(): Promise<void>;
   /** Rejects when something the server can't do without has broken for good. */
   readonly failed: Promise<never>;
+  /** For a process that has the admin port of several. */
+  readonly inside: {
+    readonly readiness: () => Promise<Readiness>;
+    readonly metrics: Pick<MetricsSink, 'snapshot'>;
+    readonly kpis: () => KpiReading;
+  };
 }
 
 /** Group commit lanes: two statements in flight keep the database busy while the next batch gathers (measured). */
@@ -49,20 +57,30 @@ const monotonicMs = (): number => performance.now();
 /**
  * Builds a refresh server out of its parts and starts it.
  *
+ * @param options.admin false: it is one of several, and another process has the admin port for all of them
  * @throws CommandError with what to do about it
  */
-export async function startServing(settings: ServeSettings, log: Log): Promise<Serving> {
+export async function startServing(
+  settings: ServeSettings,
+  log: Log,
+  { admin = true }: { readonly admin?: boolean } = {},
+): Promise<Serving> {
   const releases = new ReleaseStack();
   try {
-    return await compose(settings, log, releases);
+    return await compose(settings, log, releases, admin);
   } catch (error) {
     await releases.release().catch(() => undefined);
     throw toCommandError(error, settings.database);
   }
 }
 
-async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack): Promise<Serving> {
-  const metrics = observing(monotonicMs);
+async function compose(
+  settings: ServeSettings,
+  log: Log,
+  releases: ReleaseStack,
+  admin: boolean,
+): Promise<Serving> {
+  const metrics = observing(monotonicMs, admin);
   const storage = await openStorage(settings, log, metrics, releases);
   const { database } = storage;
   const schema = await readSchema(database, settings.users);
@@ -133,6 +151,17 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
   tellAsync(settings, feed, log);
   const service = createTokenService(context);
 
+  const readiness = async (): Promise<Readiness> => {
+    // Without Redis refreshes go on: it is told, and no reason to send them elsewhere.
+    const [state, redis] = await Promise.all([health(), shared.check()]);
+    const changes = feed?.check;
+    const checks = {
+      database: state,
+      ...(redis === undefined ? {} : { redis }),
+      ...(changes === undefined ? {} : { changes }),
+    };
+    return { ready: state === 'ok', checks };
+  };
   const { publicUrl, adminUrl } = await listen(
     settings,
     service,
@@ -140,11 +169,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     shared,
     log,
     releases,
-    async () => {
-      const state = await health();
-      const checks = { database: state, ...(feed?.check === undefined ? {} : { changes: feed.check }) };
-      return { ready: state === 'ok', checks };
-    },
+    admin ? readiness : undefined,
   );
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
@@ -160,6 +185,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
         : undefined,
     stop: () => releases.release(),
     failed: storage.failed,
+    inside: { readiness, metrics, kpis: () => metrics.kpiReading() },
   };
 }
 
@@ -170,16 +196,19 @@ async function listen(
   shared: SharedCache,
   log: Log,
   releases: ReleaseStack,
-  readiness: () => Promise<Readiness>,
+  readiness: (() => Promise<Readiness>) | undefined,
 ): Promise<{ publicUrl: string; adminUrl: string }> {
   const { http, admin, shutdownTimeoutMs } = settings;
-  const adminServer = createAdminServer({
-    readiness,
-    metrics,
-    kpis: () => ({ ...metrics.kpis(), outbox: shared.status() }),
-    host: admin.host,
-    log,
-  });
+  const adminServer =
+    readiness === undefined
+      ? undefined
+      : createAdminServer({
+          readiness,
+          metrics,
+          kpis: () => ({ ...metrics.kpis(), outbox: shared.status() }),
+          host: admin.host,
+          log,
+        });
   const publicServer = createPublicServer({
     service,
     basePath: http.basePath,
@@ -190,31 +219,17 @@ async function listen(
     log,
   });
   // Stopped in reverse order: the public port drains while the admin port still says so.
-  const { url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin);
-  releases.add(() => adminServer.close(shutdownTimeoutMs));
+  let adminUrl = '';
+  if (adminServer !== undefined) {
+    ({ url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin));
+    releases.add(() => adminServer.close(shutdownTimeoutMs));
+  }
   const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http);
   releases.add(() => {
-    adminServer.startDraining();
+    adminServer?.startDraining();
     return publicServer.close(shutdownTimeoutMs);
   });
   return { publicUrl, adminUrl };
-}
-
-async function listening<T>(started: Promise<T>, at: { host: string; port: number }): Promise<T> {
-  try {
-    return await started;
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new CommandError(
-      'LISTEN_FAILED',
-      1,
-      `Cannot listen on ${at.host}:${at.port} (${code}). ` +
-        (code === 'EADDRINUSE'
-          ? 'Another process has it: stop that one, or choose another port.'
-          : 'Choose another host or port.'),
-      { cause: error },
-    );
-  }
 }
 
 function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): void {

@@ -38,13 +38,15 @@ export interface SharedCacheOptions {
   readonly schema: TokenSchema;
   readonly clock: DatabaseClock;
   readonly monotonicMs: () => number;
-  readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox'>;
+  readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox' | 'onRedis'>;
   readonly log: Log;
 }
 
 export interface SharedCache {
   readonly cache: TokenCache;
   readonly outbox: Outbox | undefined;
+  /** How Redis is; undefined where there is none to be asked. */
+  readonly check: () => Promise<'ok' | 'unreachable' | undefined>;
   /** For /kpis. */
   readonly status: () => { readonly mode: 'async' | 'sync'; readonly depth: number; readonly lag_ms: number };
   /** From now on it follows what others change, and deals with what turns out to have lost. */
@@ -70,6 +72,7 @@ export async function openSharedCache(
     return {
       cache: local,
       outbox: undefined,
+      check: () => Promise.resolve(undefined),
       status: () => ({ mode: 'sync', depth: 0, lag_ms: 0 }),
       start: (_, feed) => feed?.subscribe({ ...silent, onAlive: () => local.forgetActive() }),
     };
@@ -87,7 +90,7 @@ export async function openSharedCache(
       log.info('blacklist_mode', { mode: taken ? 'async' : 'sync', ...(taken ? {} : { cause: why }) }),
   });
 
-  const told = redisNews(log, gate, redis.kind);
+  const told = redisNews(log, gate, redis.kind, (up) => options.metrics.onRedis(up));
   const commandTimeoutMs = options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS;
   const client = openRedis(redis, Math.random, told.onError, () => gate.distrust(), commandTimeoutMs);
   releases.add(() => client.close());
@@ -95,7 +98,7 @@ export async function openSharedCache(
     client,
     circuit: new Circuit(monotonicMs, Math.random),
     onChange: told.onChange,
-    clock: new RedisClock(monotonicMs),
+    clock: new RedisClock(monotonicMs, redis.kind !== 'cluster'),
     refreshLifetimeMs,
     monotonicMs,
   };
@@ -115,7 +118,11 @@ export async function openSharedCache(
     requestTimeoutMs,
     random: Math.random,
   });
-  const telling = setInterval(() => void cache.tell(), TICK_MS).unref();
+  const telling = setInterval(() => {
+    // Without refreshes nobody else would notice that Redis went, or came back.
+    void cache.check();
+    void cache.tell();
+  }, TICK_MS).unref();
   releases.add(() => clearInterval(telling));
   const stream = new OutboxStream({ ...shared, consumer: cache.consumer });
   const observe = outboxNews(options);
@@ -157,6 +164,7 @@ export async function openSharedCache(
   return {
     cache,
     outbox,
+    check: () => cache.check(),
     status: () => ({
       mode: cache.takesClaims ? 'async' : 'sync',
       depth: outbox.depth,

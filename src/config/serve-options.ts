@@ -88,9 +88,13 @@ export const SERVE_OPTIONS = {
     absentText: '--database-url',
     sensitive: true,
   }),
+  workers: valued(integer({ min: 1, max: 256 }), {
+    default: '1',
+    help: 'processes that share the port, one a core; with --database-url only, and best with --redis-url',
+  }),
   'pool-size': valued(integer({ min: 1, max: 1_000 }), {
     default: '8',
-    help: 'connections to --database-url at most; the embedded PostgreSQL takes one',
+    help: 'connections to --database-url at most, of each worker; the embedded PostgreSQL takes one',
   }),
   'cleanup-every': optional(durationOrOff({ min: '1m', max: '30d' }), {
     help: 'remove expired tokens as `cleanup` does, so long after each beginning; off: never',

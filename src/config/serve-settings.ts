@@ -18,6 +18,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const settings: ServeSettings = {
     command: 'serve',
     ...sharedSettings(resolved, source, problems),
+    workers: values.workers,
     poolSize: values['pool-size'],
     listenUrl: values['listen-url'],
     redis: values['redis-url'],
@@ -52,6 +53,9 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     problems.push(
       '--blacklist async needs a Redis that claims are kept in until they are written: give --redis-url.',
     );
+  }
+  if (settings.workers > 1 && settings.database.kind === 'embedded') {
+    problems.push('--workers needs --database-url: the embedded PostgreSQL belongs to one process.');
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(settings);

@@ -31,7 +31,9 @@ export type DatabaseSettings =
 
 export interface ServeSettings extends SharedSettings {
   readonly command: 'serve';
-  /** Connections to a database by URL. The embedded one takes a pool of one, whatever this says. */
+  /** Processes that share the port. */
+  readonly workers: number;
+  /** Connections to a database by URL, of each process. The embedded one takes a pool of one, whatever this says. */
   readonly poolSize: number;
   /** A direct connection for LISTEN; undefined: as the database's. Holds a password as a rule. */
   readonly listenUrl: string | undefined;

@@ -17,7 +17,7 @@ export interface AdminServerOptions {
   readiness(): Promise<Readiness>;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   /** What `/kpis` answers. */
-  kpis(): object;
+  kpis(): object | Promise<object>;
   /** The host the port was configured with: a name of its own that requests may carry. */
   readonly host: string;
   readonly log: Log;
@@ -55,7 +55,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ['/healthz', () => HEALTHY],
     ['/readyz', readyz],
     ['/metrics', scrape],
-    ['/kpis', () => json(200, options.kpis() as Record<string, unknown>, 'valid')],
+    ['/kpis', async () => json(200, (await options.kpis()) as Record<string, unknown>, 'valid')],
   ]);
 
   const answer = async (page: () => Reply | Promise<Reply>, response: ServerResponse): Promise<void> => {

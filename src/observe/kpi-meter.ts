@@ -1,6 +1,6 @@
 import type { EventSink } from '../rotation/events.js';
 import { AnswerAudit } from './answer-audit.js';
-import { KpiRing, type KpiSums } from './kpi-ring.js';
+import { KPI_COUNTERS, KpiRing, type KpiSums } from './kpi-ring.js';
 import { kpisOf, type Kpi } from './kpis.js';
 import type { StatementPurpose } from './metrics.js';
 import type { RequestObserver } from './requests.js';
@@ -11,6 +11,14 @@ const WINDOWS = [
 ] as const;
 
 export type KpiWindow = (typeof WINDOWS)[number][0] | 'since_start';
+
+const KPI_WINDOWS: readonly KpiWindow[] = [...WINDOWS.map(([name]) => name), 'since_start'];
+
+/** What KPIs are made of: it can be added up over processes, as ratios can't. */
+export interface KpiReading {
+  readonly sums: Readonly<Record<KpiWindow, KpiSums>>;
+  readonly auditPending: number;
+}
 
 /** What `/kpis` tells. */
 export interface KpiDocument {
@@ -46,6 +54,7 @@ export interface KpiMeter extends RequestObserver {
   onStatement(purpose: StatementPurpose): void;
   /** Holds what was answered against the rows; to be called about once a second. Never rejects. */
   audit(): Promise<void>;
+  reading(): KpiReading;
   read(): KpiDocument;
 }
 
@@ -78,6 +87,12 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
     },
     onUnaudited: (count) => ring.add('unaudited', count, monotonicMs()),
   });
+  const reading = (): KpiReading => {
+    const nowMs = monotonicMs();
+    const within = WINDOWS.map(([name, ms]) => [name, ring.within(ms, nowMs)] as const);
+    const sums = { ...Object.fromEntries(within), since_start: ring.total() } as KpiReading['sums'];
+    return { sums, auditPending: audit.pending };
+  };
   return {
     onRequest(route, outcome, durationUs) {
       if (route !== 'refresh' || (outcome !== 'rotated' && outcome !== 'replayed')) return;
@@ -99,23 +114,45 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
       if (OF_REFRESHES.has(purpose)) ring.add('statements', 1, monotonicMs());
     },
     audit: () => audit.check(monotonicMs()),
-    read() {
-      const nowMs = monotonicMs();
-      const windows: (readonly [KpiWindow, KpiSums])[] = [
-        ...WINDOWS.map(([name, ms]) => [name, ring.within(ms, nowMs)] as const),
-        ['since_start', ring.total()],
-      ];
-      return {
-        started_at: new Date(options.startedAtMs).toISOString(),
-        uptime_seconds: Math.round(nowMs - bornMs) / 1000,
-        kpis: windows.flatMap(([window, sums]) => kpisOf(sums).map((kpi) => ({ ...kpi, window }))),
-        counts: Object.fromEntries(windows.map(([window, sums]) => [window, countsOf(sums)])) as Record<
-          KpiWindow,
-          KpiCounts
-        >,
-        audit_pending: audit.pending,
-      };
-    },
+    reading,
+    read: () => documentOf(reading(), options.startedAtMs, monotonicMs() - bornMs),
+  };
+}
+
+/** Readings of several processes as one. */
+export function mergeReadings(readings: readonly KpiReading[]): KpiReading {
+  const sums = Object.fromEntries(
+    KPI_WINDOWS.map((window) => [
+      window,
+      Object.fromEntries(
+        KPI_COUNTERS.map((counter) => [
+          counter,
+          readings.reduce((sum, reading) => sum + reading.sums[window][counter], 0),
+        ]),
+      ),
+    ]),
+  ) as unknown as KpiReading['sums'];
+  return { sums, auditPending: readings.reduce((sum, { auditPending }) => sum + auditPending, 0) };
+}
+
+/** What stays of a process that has ended: its last minutes pass, and nobody else will look for its answers' rows. */
+export function retiredReading({ sums }: KpiReading): KpiReading {
+  const nothing = mergeReadings([]).sums;
+  return { sums: { ...nothing, since_start: sums.since_start }, auditPending: 0 };
+}
+
+/** What `/kpis` answers. */
+export function documentOf(reading: KpiReading, startedAtMs: number, uptimeMs: number): KpiDocument {
+  const windows = KPI_WINDOWS.map((window) => [window, reading.sums[window]] as const);
+  return {
+    started_at: new Date(startedAtMs).toISOString(),
+    uptime_seconds: Math.round(uptimeMs) / 1000,
+    kpis: windows.flatMap(([window, sums]) => kpisOf(sums).map((kpi) => ({ ...kpi, window }))),
+    counts: Object.fromEntries(windows.map(([window, sums]) => [window, countsOf(sums)])) as Record<
+      KpiWindow,
+      KpiCounts
+    >,
+    audit_pending: reading.auditPending,
   };
 }
 

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
 import type { Change } from '../rotation/change-feed.js';
 import type { KpiDocument } from './kpi-meter.js';
+import type { MetricsSnapshot } from './merged-metrics.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
 
 /** The labels of `carelink_db_statements_total`; the store's purposes are these. */
@@ -25,6 +26,8 @@ export interface MetricsSink extends RequestObserver {
   onCleanupDeleted(rows: number): void;
   /** Expired rows that are still there, as the last look had it. */
   onCleanupBacklog(rows: number): void;
+  /** Redis answers, or no longer does. */
+  onRedis(up: boolean): void;
   /** Whether what Django does by itself is heard. */
   onChangeFeed(alive: boolean): void;
   onChange(kind: Change['kind'] | 'gap'): void;
@@ -35,6 +38,8 @@ export interface MetricsSink extends RequestObserver {
   readonly contentType: string;
   /** The Prometheus text format. */
   render(): Promise<string>;
+  /** The same as data, for a process that adds up those of several. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
 
 /** How the writing of a claim ended; outbox/ports.ts says what they mean. */
@@ -130,6 +135,19 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
+  const redisUp = new Gauge({
+    name: 'carelink_redis_up',
+    help: 'Whether Redis answers: 1 or 0; no series where there is none.',
+    registers,
+    aggregator: 'min',
+  });
+  // A gauge without labels begins at 0, which would say that a Redis is down that nobody has.
+  redisUp.remove();
+  const redisOutages = new Counter({
+    name: 'carelink_redis_outages_total',
+    help: 'How often Redis stopped answering.',
+    registers,
+  });
   const feedAlive = new Gauge({
     name: 'carelink_change_feed_alive',
     help: 'Whether log-outs, deactivations and deletions by Django are heard: 1 or 0.',
@@ -212,6 +230,10 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     },
     watchOutbox: (look) => (outbox = look),
     onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
+    onRedis(up) {
+      redisUp.set(up ? 1 : 0);
+      if (!up) redisOutages.inc();
+    },
     onChangeFeed: (alive) => feedAlive.set(alive ? 1 : 0),
     onChange: (kind) => changes.inc({ kind }),
     onRequest(route, outcome, durationUs) {
@@ -222,11 +244,12 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     },
     contentType: registry.contentType,
     render: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
   };
 }
 
 /** A KPI that is unmeasured has no series: an alert on it must say what absence means. */
-function registerKpis(registry: Registry, kpis: () => KpiDocument): void {
+export function registerKpis(registry: Registry, kpis: () => KpiDocument): void {
   const labelNames = ['kpi', 'window'];
   const value = new Gauge({
     name: 'carelink_kpi_value',

@@ -20,7 +20,7 @@ function redisInstance(address: RedisAddress) {
     client,
     commandTimeoutMs: 100,
     circuit: new Circuit(() => performance.now(), Math.random),
-    clock: new RedisClock(() => performance.now()),
+    clock: new RedisClock(() => performance.now(), false),
     desk: undefined,
     local: memory(),
     requestTimeoutMs: 2_000,
@@ -153,6 +153,6 @@ describe.skipIf(services().redis === undefined)('a Redis Cluster of three master
     }
     await sleep(100);
     for (const { cli } of cluster.nodes) expect(Number(await cli('DBSIZE'))).toBeGreaterThan(0);
-    expect(here.changes).toEqual([]);
+    expect(here.changes).not.toContain('down');
   });
 });

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
 import type { Change } from '../../src/rotation/change-feed.js';
@@ -34,6 +37,42 @@ async function until(done: () => boolean): Promise<void> {
   }
 }
 
+/** A way to the database on which, when it is silent, nothing is heard any more and nobody hangs up. */
+async function silentNetwork(databaseUrl: string) {
+  const target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  let silent = false;
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port === '' ? 5432 : target.port), target.hostname);
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (data) => {
+        if (!silent) to.write(data);
+      });
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        if (!silent) to.destroy();
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(databaseUrl);
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    silence: (on: boolean) => (silent = on),
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
 describe.skipIf(services().postgres === undefined)('changes by other hands', () => {
   let database: FreshDatabase;
   let pool: PgDatabase;
@@ -42,7 +81,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
   const feeds: PgChangeFeed[] = [];
   const sql = (text: string, values?: unknown[]) => query(database.url, text, values);
 
-  const open = async (): Promise<PgChangeFeed> => {
+  const open = async (connection = database.url): Promise<PgChangeFeed> => {
     const schema = await readSchema(pool, {
       userCheck: 'auto',
       userTable: undefined,
@@ -50,7 +89,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
       userActiveColumn: 'is_active',
     });
     const feed = new PgChangeFeed({
-      connection: database.url,
+      connection,
       database: pool,
       schema,
       monotonicMs: () => performance.now(),
@@ -214,6 +253,21 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
     expect(new Set(changes.slice(3))).toEqual(new Set([one, three].map((id) => told(id!))));
   });
 
+  it('does not make a session that has updated one user wait for ever when it updates all of them', async () => {
+    await createUsers(database.url, 40_000);
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    try {
+      // Enough for PostgreSQL to keep the plan of the trigger's statement.
+      for (let n = 0; n < 10; n++)
+        await client.query('UPDATE auth_user SET is_active = is_active WHERE id = 1');
+      await client.query(`SET statement_timeout = '30s'`);
+      await client.query('UPDATE auth_user SET is_active = is_active');
+    } finally {
+      await client.end();
+    }
+  });
+
   it('names a user all of whose tokens were revoked, again and again', async () => {
     const revoke = `INSERT INTO carelink.revoked_before VALUES ('u"1', now())
                     ON CONFLICT (user_key) DO UPDATE SET at = excluded.at`;
@@ -269,12 +323,46 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
     expect(states.at(-1)).toBe('alive');
   });
 
+  it('whose connection falls silent is no longer alive, and tells of the gap when it hears again', async () => {
+    const network = await silentNetwork(database.url);
+    const events: string[] = [];
+    const feed = await open(network.url);
+    feed.subscribe({
+      onChange: (change) => events.push(change.kind),
+      onAlive: () => events.push('alive'),
+      onLost: () => events.push('lost'),
+    });
+    try {
+      await until(() => feed.alive);
+      network.silence(true);
+      await until(() => !feed.alive);
+      await until(() => events.includes('lost'));
+      const [login] = await issueTokens(database.url, await createUsers(database.url, 1));
+      await sql(
+        `INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id)
+         SELECT now(), id FROM token_blacklist_outstandingtoken WHERE jti = $1`,
+        [login!.jti],
+      );
+      expect(feed.alive).toBe(false);
+      network.silence(false);
+      await until(() => feed.alive);
+      // What was on its way when it was given up is no longer listened to.
+      expect(events).toEqual(['alive', 'lost', 'alive']);
+    } finally {
+      await feed.stop();
+      network.close();
+    }
+  });
+
   it('is not alive while a trigger is switched off, and is again once it is on', async () => {
     await toldOf();
     await sql('ALTER TABLE auth_user DISABLE TRIGGER carelink_tell_users_changed');
     await until(() => !feeds[0]!.alive);
     const { migrations } = await readMigrationOverview(database.url);
-    expect(migrations.at(-1)).toMatchObject({ name: 'notify_changes', state: 'pending', action: 'run' });
+    expect(migrations.find(({ name }) => name === 'notify_changes')).toMatchObject({
+      state: 'pending',
+      action: 'run',
+    });
     await sql('ALTER TABLE auth_user ENABLE TRIGGER carelink_tell_users_changed');
     await until(() => feeds[0]!.alive);
   });
@@ -325,7 +413,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
         notify: true,
         users: { userTable: 'Hospital.staff', userIdColumn: 'staff_no', userActiveColumn: 'employed' },
       });
-      const client = new (await import('pg')).default.Client({ connectionString: other.url });
+      const client = new pg.Client({ connectionString: other.url });
       const payloads: (string | undefined)[] = [];
       client.on('notification', ({ payload }) => payloads.push(payload));
       await client.connect();

@@ -10,6 +10,7 @@ import { services } from './services.js';
 
 export interface Bouncer {
   readonly url: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -51,6 +52,7 @@ ${Object.entries(lines)
   await answers(bouncer, url.href, () => said);
   return {
     url: url.href,
+    pid: bouncer.pid!,
     async stop() {
       const exited = once(bouncer, 'exit');
       bouncer.kill('SIGQUIT');

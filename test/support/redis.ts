@@ -11,6 +11,7 @@ const run = promisify(execFile);
 
 export interface RedisServer {
   readonly port: number;
+  readonly pid: number;
   readonly cli: (...args: string[]) => Promise<string>;
   kill(signal: NodeJS.Signals): void;
   /** Kills it, waits until it is gone, and starts it again: with what it had on its disk, or `empty`. */
@@ -21,7 +22,7 @@ export interface RedisServer {
 /** Bounds against hanging only. */
 const TRIES = 600;
 
-/** A Redis of the test's own on a free port of loopback. */
+/** A Redis of the test's own on a free port of loopback, or on the one that the arguments name. */
 export function startRedis(...args: string[]): Promise<RedisServer> {
   return startServer([], args);
 }
@@ -36,7 +37,8 @@ async function startServer(
   args: readonly string[],
   config?: (port: number) => string,
 ): Promise<RedisServer> {
-  const port = await freePort();
+  const named = args.indexOf('--port');
+  const port = named < 0 ? await freePort() : Number(args[named + 1]);
   const directory = mkdtempSync(join(tmpdir(), 'carelink-redis-'));
   const file = join(directory, 'redis.conf');
   if (config !== undefined) writeFileSync(file, config(port));
@@ -59,6 +61,9 @@ async function startServer(
   await ready();
   return {
     port,
+    get pid() {
+      return child.pid!;
+    },
     cli,
     kill: (signal) => void child.kill(signal),
     async restart({ empty = false, downMs = 0 } = {}) {
@@ -193,7 +198,7 @@ export async function until(done: () => Promise<boolean>): Promise<void> {
   throw new Error('Redis did not get ready');
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -145,7 +145,11 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
         schema,
         clock: given ?? clock,
         monotonicMs,
-        metrics: { onBackgroundWrite: (result) => written.push(result), watchOutbox: () => undefined },
+        metrics: {
+          onBackgroundWrite: (result) => written.push(result),
+          watchOutbox: () => undefined,
+          onRedis: () => undefined,
+        },
         log: createLog({ level: 'silent', destination: { write: () => undefined } }),
       },
       releases,

@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly dataDir?: string;
   /** More flags for `serve`. */
   readonly args?: readonly string[];
+  /** Flags of node's own, such as --cpu-prof. */
+  readonly nodeArgs?: readonly string[];
   /** More variables. Of this process's own only PATH is handed on. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -63,7 +65,18 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       : ['--database-url', options.databaseUrl];
   const child = spawn(
     process.execPath,
-    [BIN, 'serve', '--json', '--port', '0', '--admin-port', '0', ...where, ...(options.args ?? [])],
+    [
+      ...(options.nodeArgs ?? []),
+      BIN,
+      'serve',
+      '--json',
+      '--port',
+      '0',
+      '--admin-port',
+      '0',
+      ...where,
+      ...(options.args ?? []),
+    ],
     {
       env: cleanEnvironment({ CARELINK_SIGNING_KEY: TEST_SIGNING_KEY, ...options.env }),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,7 +1,9 @@
+import cluster from 'node:cluster';
 import type { Serving } from '../../compose/serve.js';
 import { SERVE_OPTIONS } from '../../config/serve-options.js';
 import { serveSettings } from '../../config/serve-settings.js';
 import type { ServeSettings } from '../../config/settings.js';
+import type { Log } from '../../observe/log.js';
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
@@ -13,6 +15,7 @@ export const serveCommand: CommandDescriptor<ServeSettings> = {
   examples: [
     'carelink-tokens serve',
     'DATABASE_URL=postgres://django@db/app CARELINK_SIGNING_KEY=... carelink-tokens serve --port 8000',
+    'carelink-tokens serve --database-url postgres://django@db/app --redis-url redis://cache --workers 4',
   ],
   table: SERVE_OPTIONS,
   settings: serveSettings,
@@ -23,14 +26,28 @@ export const serveCommand: CommandDescriptor<ServeSettings> = {
 async function serve(settings: ServeSettings, output: Output): Promise<ExitCode> {
   // Before anything is started: a signal that comes while it starts stops it in order, too.
   const signal = stopSignal();
-  const [{ startServing }, { createLog }] = await Promise.all([
-    import('../../compose/serve.js'),
-    import('../../observe/log.js'),
-  ]);
+  const { createLog } = await import('../../observe/log.js');
   const log = createLog({ level: settings.logLevel, destination: process.stderr });
+  if (cluster.isWorker) return work(settings, log, signal);
   if (settings.database.kind === 'embedded') output.note('starting the embedded PostgreSQL ...');
-  const serving = await startServing(settings, log);
+  const serving =
+    settings.workers > 1
+      ? await (await import('../../compose/primary.js')).startPrimary(settings, log)
+      : await (await import('../../compose/serve.js')).startServing(settings, log);
   announce(settings, serving, output);
+  await until(serving, signal);
+  return 0;
+}
+
+/** One of `--workers`: the primary speaks for it, and tells it when to stop. */
+async function work(settings: ServeSettings, log: Log, signal: Promise<void>): Promise<ExitCode> {
+  const { startWorker } = await import('../../compose/worker.js');
+  const serving = await startWorker(settings, log, process);
+  await until(serving, Promise.race([signal, serving.asked]));
+  return 0;
+}
+
+async function until(serving: Pick<Serving, 'stop' | 'failed'>, signal: Promise<void>): Promise<void> {
   try {
     await Promise.race([signal, serving.failed]);
   } catch (error) {
@@ -39,10 +56,9 @@ async function serve(settings: ServeSettings, output: Output): Promise<ExitCode>
     throw error;
   }
   await serving.stop();
-  return 0;
 }
 
-function announce(settings: ServeSettings, serving: Serving, output: Output): void {
+function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, output: Output): void {
   const { publicUrl, adminUrl, embedded } = serving;
   const { basePath } = settings.http;
   // A token that works: for who started the server, on its terminal. The log never has it.

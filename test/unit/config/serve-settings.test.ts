@@ -22,6 +22,8 @@ describe("serve's settings", () => {
   it('have every default of the contract', () => {
     expect(serveSettings({}, source())).toEqual({
       command: 'serve',
+      workers: 1,
+      listenUrl: undefined,
       database: { kind: 'embedded', dataDir: '/srv/app/.carelink' },
       json: false,
       quiet: false,

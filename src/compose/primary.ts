@@ -1,0 +1,95 @@
+import type { ServeSettings } from '../config/settings.js';
+import { createAdminServer, type Readiness } from '../http/admin.js';
+import type { Log } from '../observe/log.js';
+import { MergedObservations } from '../observe/merged-observations.js';
+import { listening } from './listening.js';
+import { ReleaseStack } from './release.js';
+import type { Serving } from './serve.js';
+import { Workers } from './workers.js';
+
+const monotonicMs = (): number => performance.now();
+
+/**
+ * So often what workers have counted is fetched, whoever asks for it: of one that is killed no more than this is lost.
+ */
+const FETCH_EVERY_MS = 5_000;
+
+/**
+ * `--workers`: this process starts and watches the others, which do the work, and has the admin port for all of them.
+ *
+ * @throws CommandError with what to do about it
+ */
+export async function startPrimary(settings: ServeSettings, log: Log): Promise<Omit<Serving, 'inside'>> {
+  const { admin, shutdownTimeoutMs } = settings;
+  const releases = new ReleaseStack();
+  try {
+    const observed = new MergedObservations(Date.now(), monotonicMs);
+    const workers = new Workers({
+      count: settings.workers,
+      stopTimeoutMs: shutdownTimeoutMs,
+      monotonicMs,
+      log,
+      onDeath: (workerId) => observed.died(workerId),
+    });
+    const fetch = async (): Promise<void> => {
+      const [kpis, metrics] = await Promise.all([workers.ask('kpis'), workers.ask('metrics')]);
+      for (const [id, reading] of kpis) if (reading !== undefined) observed.sawKpis(id, reading);
+      for (const [id, snapshot] of metrics) if (snapshot !== undefined) observed.sawMetrics(id, snapshot);
+      observed.sawWorkers(workers.counts);
+    };
+    const adminServer = createAdminServer({
+      readiness: () => readinessOf(workers),
+      metrics: {
+        contentType: observed.contentType,
+        render: async () => {
+          await fetch();
+          return observed.render();
+        },
+      },
+      kpis: async () => {
+        await fetch();
+        return observed.kpis();
+      },
+      host: admin.host,
+      log,
+    });
+    const { url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin);
+    releases.add(() => adminServer.close(shutdownTimeoutMs));
+    releases.add(() => {
+      adminServer.startDraining();
+      return workers.stop();
+    });
+    if (settings.redis === undefined) log.warn('workers_without_redis', { cause: WITHOUT_REDIS });
+    const { url: publicUrl } = await workers.start();
+    const timer = setInterval(() => void fetch(), FETCH_EVERY_MS).unref();
+    releases.add(() => clearInterval(timer));
+    log.info('listening', { url: publicUrl, mode: settings.database.kind, count: settings.workers });
+    return {
+      publicUrl,
+      adminUrl,
+      embedded: undefined,
+      stop: () => releases.release(),
+      failed: workers.failed,
+    };
+  } catch (error) {
+    await releases.release().catch(() => undefined);
+    throw error;
+  }
+}
+
+const WITHOUT_REDIS =
+  'each worker remembers by itself: a token that another one rotated has to be looked up, and a 503 resumes only at its own worker';
+
+/** As ready as the least ready of those that listen; fewer than wanted are enough, and told. */
+async function readinessOf(workers: Workers): Promise<Readiness> {
+  const answers = await workers.ask('readiness');
+  const { listening: count, wanted } = workers.counts;
+  const checks: Record<string, string> = { workers: count === wanted ? 'ok' : `${count} of ${wanted}` };
+  for (const [, answer] of answers) {
+    const told = answer?.checks ?? { workers: 'one gives no answer' };
+    for (const [name, state] of Object.entries(told)) {
+      if (checks[name] === undefined || checks[name] === 'ok') checks[name] = state;
+    }
+  }
+  return { ready: answers.length > 0 && answers.every(([, answer]) => answer?.ready === true), checks };
+}

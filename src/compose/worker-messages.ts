@@ -1,0 +1,19 @@
+import type { Readiness } from '../http/admin.js';
+import type { KpiReading } from '../observe/kpi-meter.js';
+import type { MetricsSnapshot } from '../observe/merged-metrics.js';
+
+/** What the primary asks a worker, and what it is answered. */
+export interface Answers {
+  readiness: Readiness;
+  kpis: KpiReading;
+  metrics: MetricsSnapshot;
+}
+
+export type Question = keyof Answers;
+
+export type FromPrimary =
+  { readonly kind: 'ask'; readonly id: number; readonly what: Question } | { readonly kind: 'stop' };
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly url: string }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[Question] };

@@ -1,0 +1,173 @@
+import cluster, { type Worker } from 'node:cluster';
+import { CommandError, type FailureExitCode } from '../config/errors.js';
+import type { Log } from '../observe/log.js';
+import { RestartPolicy } from './restart-policy.js';
+import type { Answers, FromPrimary, FromWorker, Question } from './worker-messages.js';
+
+export interface WorkersOptions {
+  readonly count: number;
+  /** How long a worker may take to finish what is in flight; then it is killed. */
+  readonly stopTimeoutMs: number;
+  readonly monotonicMs: () => number;
+  readonly log: Log;
+  /** A worker has died for good: what it counted is to be kept. */
+  readonly onDeath: (workerId: number) => void;
+}
+
+/** One that is busy for longer is not waited for: the others' answers are worth more than its own. */
+const ANSWER_TIMEOUT_MS = 1_000;
+
+/** A worker ends by itself within its --shutdown-timeout; this is for one that doesn't. */
+const KILL_AFTER_MS = 5_000;
+
+interface Living {
+  readonly worker: Worker;
+  /** Undefined: it doesn't listen yet. */
+  listeningSinceMs: number | undefined;
+}
+
+/** The processes that share a port: started, watched, started again when they die, and stopped in order. */
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #restarts = new RestartPolicy();
+  readonly #living = new Map<number, Living>();
+  readonly #waiting = new Map<number, (answer: Answers[Question]) => void>();
+  #asked = 0;
+  #deaths = 0;
+  #stopping = false;
+  #onStopped: () => void = () => undefined;
+  #onComplete: () => void = () => undefined;
+  #fail: (error: CommandError) => void = () => undefined;
+  /** Rejects when workers die again and again, or the first of them could not start. */
+  readonly failed: Promise<never>;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+    this.failed = new Promise((_, reject) => (this.#fail = reject));
+    this.failed.catch(() => undefined);
+  }
+
+  /** Starts one, and when that listens the others: what is wrong with all of them is then told once. */
+  async start(): Promise<{ readonly url: string }> {
+    // Each accepts for itself. Node's own dealing out has the primary hand connections over, and one that is on its
+    // way when its worker is killed is never answered and never closed (docs/decisions/0007).
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
+    cluster.on('exit', this.#onExit);
+    const { count } = this.#options;
+    const complete = new Promise<void>((resolve) => (this.#onComplete = resolve));
+    const first = await Promise.race([this.#launch(), this.failed]);
+    for (let n = 1; n < count; n++) void this.#launch();
+    await Promise.race([complete, this.failed]);
+    return first;
+  }
+
+  get counts(): { readonly listening: number; readonly wanted: number; readonly deaths: number } {
+    const listening = [...this.#living.values()].filter((one) => one.listeningSinceMs !== undefined).length;
+    return { listening, wanted: this.#options.count, deaths: this.#deaths };
+  }
+
+  /** What each worker that listens answers; undefined: nothing in time. */
+  ask<Q extends Question>(what: Q): Promise<(readonly [workerId: number, answer: Answers[Q] | undefined])[]> {
+    const listening = [...this.#living].filter(([, { listeningSinceMs }]) => listeningSinceMs !== undefined);
+    return Promise.all(
+      listening.map(async ([id, { worker }]) => [id, await this.#askOne(worker, what)] as const),
+    );
+  }
+
+  /** Lets all of them finish what is in flight. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const timer = setTimeout(() => {
+      this.#options.log.error('workers_killed', { count: this.#living.size });
+      for (const { worker } of this.#living.values()) worker.process.kill('SIGKILL');
+    }, this.#options.stopTimeoutMs + KILL_AFTER_MS);
+    const stopped = new Promise<void>((resolve) => (this.#onStopped = resolve));
+    for (const { worker } of this.#living.values()) tell(worker, { kind: 'stop' });
+    if (this.#living.size > 0) await stopped;
+    clearTimeout(timer);
+    cluster.off('exit', this.#onExit);
+  }
+
+  /** Resolves when it listens; never, where it dies before. */
+  #launch(): Promise<{ readonly url: string }> {
+    const worker = cluster.fork();
+    const living: Living = { worker, listeningSinceMs: undefined };
+    this.#living.set(worker.id, living);
+    return new Promise((resolve) => {
+      worker.on('error', () => undefined);
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'listening') {
+          living.listeningSinceMs = this.#options.monotonicMs();
+          this.#options.log.info('worker_listening', { worker: worker.process.pid ?? 0 });
+          if (this.#stopping) tell(worker, { kind: 'stop' });
+          resolve({ url: message.url });
+          if (this.counts.listening === this.#options.count) this.#onComplete();
+        } else {
+          this.#waiting.get(message.id)?.(message.answer);
+        }
+      });
+    });
+  }
+
+  readonly #onExit = (worker: Worker, code: number | null, signal: string | null): void => {
+    const living = this.#living.get(worker.id);
+    if (living === undefined) return;
+    const { log, monotonicMs, onDeath } = this.#options;
+    this.#living.delete(worker.id);
+    onDeath(worker.id);
+    if (this.#stopping) {
+      if (this.#living.size === 0) this.#onStopped();
+      return;
+    }
+    this.#deaths++;
+    const { listeningSinceMs } = living;
+    const never = listeningSinceMs === undefined;
+    log.error('worker_died', {
+      worker: worker.process.pid ?? 0,
+      end: signal ?? String(code ?? 'unknown'),
+      ...(never ? {} : { duration_ms: Math.round(monotonicMs() - listeningSinceMs) }),
+    });
+    // None has ever served, and it said why: the next one would say the same.
+    if (never && this.#deaths === 1 && this.#living.size === 0) {
+      this.#fail(new CommandError('WORKER_NOT_STARTED', exitCodeOf(code), NOT_STARTED));
+      return;
+    }
+    const delayMs = this.#restarts.died(never ? 0 : monotonicMs() - listeningSinceMs);
+    if (delayMs === undefined) {
+      this.#fail(new CommandError('WORKERS_DIE', 1, DIE_AGAIN_AND_AGAIN));
+      return;
+    }
+    setTimeout(() => {
+      if (!this.#stopping) void this.#launch();
+    }, delayMs);
+  };
+
+  async #askOne<Q extends Question>(worker: Worker, what: Q): Promise<Answers[Q] | undefined> {
+    const id = this.#asked++;
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<Answers[Q] | undefined>((resolve) => {
+        timer = setTimeout(() => resolve(undefined), ANSWER_TIMEOUT_MS);
+        // A worker answers what it was asked.
+        this.#waiting.set(id, (answer) => resolve(answer as Answers[Q]));
+        tell(worker, { kind: 'ask', id, what });
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+}
+
+const NOT_STARTED = 'The workers could not be started: what the first of them said is above.';
+const DIE_AGAIN_AND_AGAIN =
+  'The workers die again and again, whatever is done about it: the log says with what (worker_died).';
+
+/** One that dies at this moment is told nothing; its exit says so. */
+function tell(worker: Worker, message: FromPrimary): void {
+  if (worker.isConnected()) worker.send(message, () => undefined);
+}
+
+function exitCodeOf(code: number | null): FailureExitCode {
+  return code === 2 || code === 3 || code === 4 || code === 5 || code === 6 ? code : 1;
+}
