@@ -122,6 +122,7 @@ export async function openSharedCache(
     // Without refreshes nobody else would notice that Redis went, or came back.
     void cache.check();
     void cache.tell();
+    void outbox.closeAgain();
   }, TICK_MS).unref();
   releases.add(() => clearInterval(telling));
   const stream = new OutboxStream({ ...shared, consumer: cache.consumer });
