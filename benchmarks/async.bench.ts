@@ -18,9 +18,9 @@ import { migrateDatabase } from './support/migrate.js';
 import { median, startLoadGenerator } from './support/load.js';
 import { startOpenLoad, type Sample } from './support/open-load.js';
 
-const USERS = Number(process.env['BENCH_USERS'] ?? 400);
+const USERS = Number(process.env['BENCH_USERS'] ?? 2_000);
 const BLOCK_SECONDS = Number(process.env['BENCH_SECONDS'] ?? 8);
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 4);
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const DELAY_MS = 2;
 
 const PATH = '/account/token/refresh/';

@@ -105,6 +105,8 @@ describe.skipIf(services().postgresBin === undefined)('changes by other hands', 
            SELECT repeat('x', 250), now(), n, md5(n::text) FROM generate_series(1, ${BULK}) AS n`,
         );
         await client.query('VACUUM ANALYZE');
+        // What the disk takes is the same with and without, and moves more than what is looked for.
+        await client.query('SET synchronous_commit = off');
         return client;
       }),
     );
@@ -112,10 +114,10 @@ describe.skipIf(services().postgresBin === undefined)('changes by other hands', 
       'a log-out': [
         `INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id)
          SELECT now(), id FROM token_blacklist_outstandingtoken WHERE jti = md5($1::int::text)
-         ON CONFLICT DO NOTHING`, 500,
+         ON CONFLICT DO NOTHING`, 200,
       ],
-      'a log-in noted at its user': [`UPDATE auth_user SET is_active = is_active WHERE id = $1`, 500],
-      'a user deactivated': [`UPDATE auth_user SET is_active = NOT is_active WHERE id = $1`, 500],
+      'a log-in noted at its user': [`UPDATE auth_user SET is_active = is_active WHERE id = $1`, 200],
+      'a user deactivated': [`UPDATE auth_user SET is_active = NOT is_active WHERE id = $1`, 200],
       [`${BULK} tokens blacklisted at once`]: [
         `INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id)
          SELECT now(), id FROM token_blacklist_outstandingtoken ON CONFLICT DO NOTHING`, 1,

@@ -107,10 +107,15 @@ BEGIN
       DECLARE
         items text[];
       BEGIN
+        -- Grouped, not joined: a session keeps the plan that it made for a single row, and a nested loop over two
+        -- times a million would never end.
         items := ARRAY(
-          SELECT to_json(b.%1$I::text)::text
-            FROM before b LEFT JOIN after a ON a.%1$I = b.%1$I
-           WHERE a.%1$I IS NULL OR a.%2$I IS DISTINCT FROM b.%2$I
+          SELECT to_json(u.key::text)::text
+            FROM (SELECT %1$I AS key, %2$I AS active FROM before
+                  UNION ALL
+                  SELECT %1$I, %2$I FROM after) AS u
+           GROUP BY u.key
+          HAVING count(*) <> 2 OR count(u.active) = 1 OR bool_and(u.active) IS DISTINCT FROM bool_or(u.active)
            LIMIT 1001);
         IF items <> '{}' THEN PERFORM carelink.tell('users', items); END IF;
         %3$s

@@ -12,8 +12,12 @@ export class RedisClock {
   readonly #offsetUs = new Float64Array(PARTITIONS).fill(NaN);
   readonly #monotonicMs: () => number;
 
-  constructor(monotonicMs: () => number) {
+  readonly #oneNode: boolean;
+
+  /** @param oneNode keeps all partitions, as where Redis is no cluster */
+  constructor(monotonicMs: () => number, oneNode: boolean) {
     this.#monotonicMs = monotonicMs;
+    this.#oneNode = oneNode;
   }
 
   /** Takes a reading that has just arrived; its script was sent at `sentAtMs`. */
@@ -21,13 +25,14 @@ export class RedisClock {
     if (typeof redisUs !== 'number') return;
     const least = redisUs - this.#monotonicMs() * 1000;
     const most = redisUs - sentAtMs * 1000;
-    const known = this.#offsetUs[partition] ?? NaN;
-    this.#offsetUs[partition] = Number.isNaN(known) ? least : Math.min(Math.max(known, least), most);
+    const at = this.#oneNode ? 0 : partition;
+    const known = this.#offsetUs[at] ?? NaN;
+    this.#offsetUs[at] = Number.isNaN(known) ? least : Math.min(Math.max(known, least), most);
   }
 
   /** The time in so many milliseconds, at most a little before it; 0 where nothing is known: it has passed. */
   after(partition: number, ms: number): number {
-    const offsetUs = this.#offsetUs[partition] ?? NaN;
+    const offsetUs = this.#offsetUs[this.#oneNode ? 0 : partition] ?? NaN;
     return Number.isNaN(offsetUs) ? 0 : Math.floor(offsetUs + (this.#monotonicMs() + ms) * 1000);
   }
 }

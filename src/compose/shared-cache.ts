@@ -99,7 +99,7 @@ export async function openSharedCache(
     client,
     circuit: new Circuit(monotonicMs, Math.random),
     onChange: told.onChange,
-    clock: new RedisClock(monotonicMs),
+    clock: new RedisClock(monotonicMs, redis.kind !== 'cluster'),
     refreshLifetimeMs,
     monotonicMs,
   };
@@ -119,10 +119,11 @@ export async function openSharedCache(
     requestTimeoutMs,
     random: Math.random,
   });
-  // Without refreshes nobody else would notice that Redis went, or came back.
   const telling = setInterval(() => {
+    // Without refreshes nobody else would notice that Redis went, or came back.
     void cache.check();
     void cache.tell();
+    void outbox.closeAgain();
   }, TICK_MS).unref();
   releases.add(() => clearInterval(telling));
   const stream = new OutboxStream({ ...shared, consumer: cache.consumer });

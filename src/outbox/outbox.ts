@@ -41,6 +41,9 @@ const GATHER_MS = 20;
 
 const RETRY_MS = 500;
 
+/** Log-outs of an outage: beyond it only the change feed tells the other instances. */
+const MAX_UNCLOSED = 10_000;
+
 interface Owed {
   readonly claim: Claim;
   readonly partition: number;
@@ -55,6 +58,8 @@ export class WriteBehind implements Outbox {
   readonly #receipts: Receipts;
   /** In the order in which they were taken. */
   readonly #owed = new Map<string, Owed>();
+  /** Logged out or revoked, and Redis doesn't know: user -> what was made before this time (us) is closed. */
+  readonly #unclosed = new Map<string | undefined, number>();
   #gathering: Owed[] = [];
   #gather: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -122,9 +127,21 @@ export class WriteBehind implements Outbox {
    */
   async noteUser(userKey: string | undefined): Promise<readonly Claim[] | undefined> {
     const { stream, clock, requestTimeoutMs, onUnclosed } = this.#options;
-    const claims = await stream.close(userKey, clock.nowUs() + requestTimeoutMs * 1000);
-    if (claims === undefined) onUnclosed();
+    const sinceUs = clock.nowUs() + requestTimeoutMs * 1000;
+    const claims = await stream.close(userKey, sinceUs);
+    if (claims === undefined) {
+      onUnclosed();
+      if (this.#unclosed.size < MAX_UNCLOSED) this.#unclosed.set(userKey, sinceUs);
+    }
     return claims;
+  }
+
+  /** Closes users in Redis that it couldn't be told of when they were logged out; to be called now and then. */
+  async closeAgain(): Promise<void> {
+    for (const [userKey, sinceUs] of this.#unclosed) {
+      if ((await this.#options.stream.close(userKey, sinceUs)) === undefined) return;
+      if (this.#unclosed.get(userKey) === sinceUs) this.#unclosed.delete(userKey);
+    }
   }
 
   /** Writes what is owed, at most so long. Returns how many claims are left: they stay in the stream for others. */

@@ -20,7 +20,7 @@ function redisInstance(address: RedisAddress) {
     client,
     commandTimeoutMs: 100,
     circuit: new Circuit(() => performance.now(), Math.random),
-    clock: new RedisClock(() => performance.now()),
+    clock: new RedisClock(() => performance.now(), false),
     desk: undefined,
     local: memory(),
     requestTimeoutMs: 2_000,

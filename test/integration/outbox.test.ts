@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { outboxKey, partitionOf, keyOf } from '../../src/cache/partition.js';
+import { keyOf, outboxKey, partitionOf, userSinceKey } from '../../src/cache/partition.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { refreshUntilAnswered, rotated, rotationWorld } from '../support/rotation-world.js';
 import type { Instance, InstanceOptions } from '../support/rotation.js';
@@ -278,6 +278,18 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       expect((await rows(jti))[0]?.blacklisted_us).toBe(String(next.claimedAtUs));
       const doubles = [hasty, two].flatMap(({ written }) => written.filter((kind) => kind === 'double'));
       expect(doubles).toEqual([]);
+    });
+
+    it('a log-out while Redis is out of reach is known to the others once it is back', async () => {
+      const hasty = await start({ shared: { port: redis.port, redisTimeoutMs: 100 } });
+      await sleep(TRUST_MS);
+      const { refresh, login } = await session(hasty);
+      redis.kill('SIGSTOP');
+      expect((await hasty.service.logout(refresh)).kind).toBe('logged_out');
+      redis.kill('SIGCONT');
+      const userKey = String(login.userId);
+      await until(async () => (await redis.cli('GET', userSinceKey(partitionOf(userKey), userKey))) !== '');
+      expect((await two.service.refresh(refresh)).kind).toBe('blacklisted');
     });
 
     it('refuses claims by Redis once it evicts, and takes them again', async () => {

@@ -36,7 +36,7 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
         client,
         commandTimeoutMs: 100,
         circuit: new Circuit(() => performance.now(), Math.random),
-        clock: new RedisClock(() => performance.now()),
+        clock: new RedisClock(() => performance.now(), false),
         desk: undefined,
         local: new MemoryCache({ maxActive: 1_000, maxSpent: 1_000 }),
         requestTimeoutMs,

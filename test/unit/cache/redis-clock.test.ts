@@ -4,7 +4,7 @@ import { RedisClock } from '../../../src/cache/redis-clock.js';
 
 describe("Redis' clock", () => {
   it('is long past where nothing is known of it', () => {
-    expect(new RedisClock(() => 1_000).after(3, 100)).toBe(0);
+    expect(new RedisClock(() => 1_000, false).after(3, 100)).toBe(0);
   });
 
   it('is never told ahead of itself, however long an answer was on its way', () => {
@@ -16,7 +16,7 @@ describe("Redis' clock", () => {
         }),
         (offsetUs, trips) => {
           let nowMs = 10_000;
-          const clock = new RedisClock(() => nowMs);
+          const clock = new RedisClock(() => nowMs, false);
           const redisUs = () => nowMs * 1000 + offsetUs;
           for (const { outMs, backMs, restMs } of trips) {
             const sentAtMs = nowMs;
@@ -36,15 +36,21 @@ describe("Redis' clock", () => {
 
   it('follows a Redis whose clock is another: it failed over', () => {
     let nowMs = 0;
-    const clock = new RedisClock(() => nowMs);
+    const clock = new RedisClock(() => nowMs, false);
     clock.observe(0, 5_000_000, 0);
     nowMs = 10;
     clock.observe(0, 4_000_000, 8);
     expect(clock.after(0, 0)).toBe(4_002_000);
   });
 
+  it('is one for all partitions where one node keeps them', () => {
+    const clock = new RedisClock(() => 1, true);
+    clock.observe(7, 5_000, 0);
+    expect(clock.after(200, 0)).toBe(5_000);
+  });
+
   it('takes no answer for a time that is none', () => {
-    const clock = new RedisClock(() => 0);
+    const clock = new RedisClock(() => 0, false);
     clock.observe(0, '5', 0);
     clock.observe(0, undefined, 0);
     expect(clock.after(0, 0)).toBe(0);
