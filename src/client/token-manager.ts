@@ -48,6 +48,7 @@ export class TokenManager {
   #worker: WorkerLink | undefined;
   #stopWakeUps: () => void = () => undefined;
   #refreshing: Promise<void> | undefined;
+  #refreshingId = '';
   #restoring = false;
   #waiting = 0;
   #disposed = false;
@@ -108,6 +109,8 @@ export class TokenManager {
         token: (signal, refused) => this.#token(signal, refused),
         worthAnother: (refused) =>
           refused !== this.getAccessToken() ||
+          // Nobody knows how old a log-in's token was when it was handed over.
+          this.#state.current?.generation === 0 ||
           this.isTokenExpired() ||
           performance.now() - this.#since > tooYoungToBlameMs(refused),
       },
@@ -267,9 +270,8 @@ export class TokenManager {
     }
     this.#waiting += 1;
     try {
-      await bounded(orAborted(this.#refresh(this.#options.batchWindowMs), signal), this.#maxWaitMs, () => {
-        throw new TokenError('UNAVAILABLE', 'The refresh took too long.');
-      });
+      const refreshed = this.#refresh(this.#options.batchWindowMs);
+      await bounded(refreshed, this.#maxWaitMs, tooLong, signal);
     } finally {
       this.#waiting -= 1;
     }
@@ -302,7 +304,6 @@ export class TokenManager {
     this.#changed();
     return running;
   }
-  #refreshingId = '';
 
   #onMessage(message: Message): void {
     const { current } = this.#state;
@@ -321,8 +322,7 @@ export class TokenManager {
   #changed(): void {
     const before = this.#snapshot;
     const now = this.#look();
-    if ((Object.keys(now) as (keyof TokenSnapshot)[]).every((key) => Object.is(now[key], before[key])))
-      return;
+    if (JSON.stringify(now) === JSON.stringify(before)) return;
     this.#snapshot = now;
     if (now.generation !== before.generation || now.session !== before.session)
       this.#since = performance.now();
@@ -346,13 +346,6 @@ export class TokenManager {
   }
 }
 
-/** An abort takes away its own caller, and nobody else's refresh. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+function tooLong(): never {
+  throw new TokenError('UNAVAILABLE', 'The refresh took too long.');
 }

@@ -49,7 +49,8 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
       onLater(String(session), Number(generation));
     }
   };
-  container.addEventListener('message', onMessage);
+  const stop = new AbortController();
+  container.addEventListener('message', onMessage, { signal: stop.signal });
   container.startMessages();
 
   return {
@@ -68,6 +69,6 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
       worker.postMessage(message);
       return true;
     },
-    close: () => container.removeEventListener('message', onMessage),
+    close: () => stop.abort(),
   };
 }

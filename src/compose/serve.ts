@@ -1,10 +1,12 @@
 import { cleanUpBeside } from './cleanup.js';
 import { readClientFiles } from './client-files.js';
+import { openDemo } from './demo.js';
 import { toCommandError } from './command-errors.js';
 import { CommandError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
 import { clientAssets } from '../http/assets.js';
+import { demoRoutes, type Demo } from '../http/demo.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
@@ -13,7 +15,7 @@ import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openTokenCache } from './token-cache.js';
-import { openChain, openCodec, sampleToken } from './tokens.js';
+import { openChain, openCodec, mintToken } from './tokens.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationEvent } from '../rotation/events.js';
 import type { TokenService } from '../rotation/outcomes.js';
@@ -111,7 +113,8 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     monotonicMs,
   });
 
-  const { publicUrl, adminUrl } = await listen(settings, service, metrics, log, releases, async () => {
+  const demo = settings.http.demo ? openDemo(settings, codec, clock) : undefined;
+  const { publicUrl, adminUrl } = await listen(settings, service, demo, metrics, log, releases, async () => {
     const state = await health();
     return { ready: state === 'ok', checks: { database: state } };
   });
@@ -123,7 +126,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
     embedded:
       settings.database.kind === 'embedded'
         ? {
-            sampleRefreshToken: await sampleToken(settings, codec, clock),
+            sampleRefreshToken: await mintToken(settings, codec, clock, 'refresh', '1'),
             dataDir: settings.database.dataDir,
           }
         : undefined,
@@ -135,6 +138,7 @@ async function compose(settings: ServeSettings, log: Log, releases: ReleaseStack
 async function listen(
   settings: ServeSettings,
   service: TokenService,
+  demo: Demo | undefined,
   metrics: Observing,
   log: Log,
   releases: ReleaseStack,
@@ -155,6 +159,7 @@ async function listen(
     tls: http.tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
     assets: clientAssets(http.basePath, readClientFiles()),
+    demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
     observe: metrics,
     log,

@@ -60,6 +60,8 @@ function announce(settings: ServeSettings, serving: Serving, output: Output): vo
     `  tokens  ${publicUrl}${basePath}/`,
     `  admin   ${adminUrl}/  (healthz, readyz, metrics, kpis)`,
   ];
+  if (settings.http.demo)
+    lines.push(`  demo    ${publicUrl}${basePath}/demo/  (anybody on this machine may log in)`);
   if (embedded !== undefined) {
     lines.push(
       `  data    ${embedded.dataDir}  (embedded PostgreSQL)`,
