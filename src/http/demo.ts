@@ -29,7 +29,7 @@ export function demoRoutes(basePath: string, host: string, demo: Demo): DemoRout
   const local = (request: IncomingMessage): boolean =>
     knownHost(request.headers.host, host) && FORWARDED.every((name) => request.headers[name] === undefined);
   const refused = forbidden('The demo is for browsers on this machine, without a proxy.');
-  const policy = "default-src 'self'; frame-ancestors 'none'";
+  const policy = "default-src 'self'; img-src data:; frame-ancestors 'none'";
   const assets = new Map(
     [...demo.files].map(([name, { type, body }]): [string, Asset] => {
       const file = asset(type, body, 'Content-Security-Policy', policy);
