@@ -14,3 +14,5 @@ export function bounded<T>(promise: Promise<T>, ms: number, late: () => T, signa
     });
   });
 }
+
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

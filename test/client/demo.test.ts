@@ -41,7 +41,7 @@ describe.skipIf(path === undefined)('serve --demo', () => {
     await shows('status', 'signed in');
     // The log-in's refresh token is in the cookie by now, and nowhere a script can read.
     expect(
-      await page.evaluate(() => document.cookie + JSON.stringify({ ...sessionStorage, ...localStorage })),
+      await page.evaluate(() => document.cookie + JSON.stringify([sessionStorage, localStorage])),
     ).not.toMatch(/ey[JA]/);
     await press('send');
     await shows('answered', '50');

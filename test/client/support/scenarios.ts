@@ -69,7 +69,10 @@ async function askWorker(tabs: Tabs, mode: Mode, who: Login): Promise<void> {
     async ([refreshToken]) => {
       const registration = (await navigator.serviceWorker.getRegistrations())[0]!;
       await new Promise<void>((resolve) => {
-        const look = (): void => void (registration.active === null ? setTimeout(look, 10) : resolve());
+        const look = (): void => {
+          if (registration.active === null) setTimeout(look, 10);
+          else resolve();
+        };
         look();
       });
       const { session, generation } = window.manager.getSnapshot();
