@@ -24,7 +24,10 @@ await build({
 // The browser's two files: a module for pages, and the worker as a classic script, which every browser takes.
 execFileSync(process.execPath, [tsc, '-p', 'src/client/tsconfig.json'], { cwd: root, stdio: 'inherit' });
 const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
-const output = { minify: true, sourcemap: false };
+// Names that never leave a bundle: not in options, events or messages, nor of the browser's own objects.
+const include =
+  /^(patienceMs|graceMs|lockName|onRetry|onExpired|onEndedElsewhere|onTokens|onLater|adopt|moved|nudge|endpoint|ledger|channel|blacklist|advance|expiresMs|lifeMs|afterMs|worthAnother|onChange|schedule|kick|expect|ask|until|begin|state|current|emit|load|save|adopt)$/;
+const output = { minify: { compress: true, codegen: true, mangle: true, mangleProps: { include } } };
 await build([
   {
     ...browser,
@@ -38,3 +41,7 @@ await build([
   },
 ]);
 writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');
+
+for (const name of ['demo.html', 'demo.css', 'demo.js']) {
+  cpSync(new URL(`../src/demo/${name}`, import.meta.url), new URL(`../dist/demo/${name}`, import.meta.url));
+}

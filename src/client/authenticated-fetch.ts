@@ -22,7 +22,7 @@ export async function authenticatedFetch(
   const request = new Request(input, init);
   const { origin } = new URL(request.url);
   if (origin !== location.origin && !parts.allowedOrigins.includes(origin)) {
-    throw new TokenError('ORIGIN_NOT_ALLOWED', `${origin} is not in allowedOrigins: no token is sent there.`);
+    throw new TokenError('ORIGIN_NOT_ALLOWED', origin);
   }
   const session = parts.session();
   const send = (body: Request, token: string): Promise<Response> => {

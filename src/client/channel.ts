@@ -17,34 +17,25 @@ export interface Channel {
 
 /** Only pages and workers of the same origin can write into it, and they could do worse; still nothing is trusted. */
 export function openChannel(name: string, onMessage: (message: Message) => void): Channel {
-  // Node has one, too, and it would keep a server's process alive.
-  const channel = typeof document === 'undefined' ? undefined : openBroadcast(name);
-  if (channel !== undefined) {
-    channel.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (isMessage(data)) onMessage(data);
-    };
-  }
-  let open = true;
-  // A message to a closed channel throws.
-  const post = (message: Message): void => void (open && channel?.postMessage(message));
+  // Node has one, too, and there it would keep the process alive.
+  const there = typeof document !== 'undefined' && typeof BroadcastChannel !== 'undefined';
+  let channel = there ? new BroadcastChannel(name) : undefined;
+  channel?.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+    if (isMessage(data)) onMessage(data);
+  });
+  const post = (message: Message): void => channel?.postMessage(message);
   return {
     post,
     ask: ({ id, generation }) => post({ kind: 'ask', id, generation }),
     close() {
-      open = false;
       channel?.close();
+      // A message to a closed channel throws.
+      channel = undefined;
     },
   };
 }
 
-function openBroadcast(name: string): BroadcastChannel | undefined {
-  return typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(name);
-}
-
 function isMessage(data: unknown): data is Message {
-  if (typeof data !== 'object' || data === null) return false;
-  const { kind, session, id } = data as Record<string, unknown>;
-  return kind === 'session'
-    ? isSession(session)
-    : (kind === 'ask' || kind === 'end') && typeof id === 'string';
+  const { kind, session, id } = (data ?? {}) as Record<string, unknown>;
+  return kind === 'session' ? isSession(session) : typeof id === 'string';
 }

@@ -94,8 +94,7 @@ export class Endpoint {
 function refusal(response: Response | undefined): Answer {
   const status = response?.status ?? 503;
   if (status === 400 || status === 401) return { kind: 'refused' };
-  const passing = status >= 500 || status === 429 || status === 408 || status === 200;
-  if (!passing) return { kind: 'broken', status };
+  if (status < 500 && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
   const seconds = Number(response?.headers.get('retry-after') ?? 0);
   // A date, or a proxy's hour, is no reason to wait beyond any caller's patience.
   return { kind: 'again', afterMs: seconds > 0 ? Math.min(seconds, 10) * 1000 : 0 };

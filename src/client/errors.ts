@@ -17,10 +17,11 @@ export class TokenError extends Error {
   override readonly name = 'TokenError';
   readonly code: TokenErrorCode;
 
-  constructor(code: TokenErrorCode, message: string) {
-    super(message);
+  /** Every byte of a sentence is loaded by every page: the document tells what to do about each code. */
+  constructor(code: TokenErrorCode, detail: string | number = '') {
+    super(`${code} ${detail} (see carelink-tokens/docs/browser-client.md)`);
     this.code = code;
   }
 }
 
-export const signedOut = (): TokenError => new TokenError('SIGNED_OUT', 'Nobody is signed in: log in first.');
+export const signedOut = (): TokenError => new TokenError('SIGNED_OUT');

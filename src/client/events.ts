@@ -11,21 +11,22 @@ export interface TokenEvents {
   signedOut: { readonly session: string; readonly where: 'here' | 'elsewhere' };
 }
 
-type Listener<Name extends keyof TokenEvents> = (detail: TokenEvents[Name]) => void;
+interface AllEvents extends TokenEvents {
+  /** The snapshot is another one. */
+  changed: undefined;
+}
 
-/** Listeners a name. One that throws is reported as any uncaught error is, and stops nobody else. */
+/** A listener that throws is reported as any uncaught error is, and stops nobody else. */
 export class Events {
-  readonly #listeners = new Map<keyof TokenEvents, Set<Listener<never>>>();
+  readonly #target = new EventTarget();
 
-  on<Name extends keyof TokenEvents>(name: Name, listener: Listener<Name>): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners.add(listener));
-    return () => listeners.delete(listener);
+  on<Name extends keyof AllEvents>(name: Name, listener: (detail: AllEvents[Name]) => void): () => void {
+    const heard = (event: Event): void => listener((event as CustomEvent<AllEvents[Name]>).detail);
+    this.#target.addEventListener(name, heard);
+    return () => this.#target.removeEventListener(name, heard);
   }
 
-  emit<Name extends keyof TokenEvents>(name: Name, detail: TokenEvents[Name]): void {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
-      queueMicrotask(() => (listener as Listener<Name>)(detail));
-    }
+  emit<Name extends keyof AllEvents>(name: Name, detail: AllEvents[Name]): void {
+    this.#target.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

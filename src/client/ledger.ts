@@ -14,8 +14,6 @@ const STORE = 'sessions';
 const CURRENT = '';
 /** A disk that takes longer than this is as good as none. */
 const PATIENCE_MS = 2_000;
-/** Longer than any refresh token lives; after it an entry says nothing. */
-const FORGET_MS = 30 * 24 * 3_600_000;
 
 /**
  * Which generation each session has reached: what is re-read inside the lock. It holds no token.
@@ -33,7 +31,9 @@ export class Ledger {
   }
 
   read(id: string): Promise<Entry | undefined> {
-    return this.#run<Entry>('readonly', (store, give) => whenDone(store.get(id), give));
+    return this.#run<Entry>('readonly', (store, give) =>
+      whenDone(store.get(id) as IDBRequest<Entry | undefined>, give),
+    );
   }
 
   /** The generations of a session only grow, whoever comes late. */
@@ -47,19 +47,17 @@ export class Ledger {
 
   async begin(id: string): Promise<void> {
     await this.#run('readwrite', (store) => {
-      const old = Date.now() - FORGET_MS;
-      whenDone(store.openCursor(), function next(cursor): void {
-        if (cursor === null) return;
-        if ((cursor.value as Partial<Entry>).atMs! < old) cursor.delete();
-        cursor.continue();
-      });
+      // Of a former session that lives on in some tab the next rotation writes anew.
+      store.clear();
       store.put({ generation: 0, atMs: Date.now() }, id);
       store.put(id, CURRENT);
     });
   }
 
   current(): Promise<string | undefined> {
-    return this.#run<string>('readonly', (store, give) => whenDone(store.get(CURRENT), give));
+    return this.#run<string>('readonly', (store, give) =>
+      whenDone(store.get(CURRENT) as IDBRequest<string | undefined>, give),
+    );
   }
 
   close(): void {
@@ -76,7 +74,7 @@ export class Ledger {
         const transaction = database.transaction(STORE, mode);
         let value: T | undefined;
         transaction.oncomplete = () => resolve(value);
-        transaction.onabort = () => reject(new Error('IndexedDB', { cause: transaction.error }));
+        transaction.onabort = () => reject(transaction.error ?? undefined);
         work(transaction.objectStore(STORE), (given) => (value = given));
       });
     };
@@ -92,7 +90,7 @@ function open(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
-    opening.onerror = () => reject(new Error('IndexedDB', { cause: opening.error }));
+    opening.onerror = () => reject(opening.error ?? undefined);
     opening.onsuccess = () => {
       // So that a later version of this file can change the store while old tabs are open.
       opening.result.onversionchange = () => opening.result.close();

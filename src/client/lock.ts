@@ -15,14 +15,14 @@ export async function exclusively<T>(
   if (locks === undefined) return work();
   const waiting = new AbortController();
   void patience.then(() => waiting.abort());
-  let began = false;
+  const began = { yes: false };
   try {
     return await locks.request(name, { signal: waiting.signal }, () => {
-      began = true;
+      began.yes = true;
       return work();
     });
   } catch (error) {
-    if (began) throw error;
+    if (began.yes) throw error;
     return work();
   }
 }

@@ -65,7 +65,7 @@ export class Refresher {
       if (state.current?.id !== session.id) throw signedOut();
       if (state.moved(session)) return;
       if (step.kind === 'broken') {
-        throw new TokenError('REFRESH_FAILED', `The refresh endpoint answered ${step.status}.`);
+        throw new TokenError('REFRESH_FAILED', step.status);
       }
       if (step.kind === 'refused') {
         refusals += 1;
@@ -73,7 +73,7 @@ export class Refresher {
       }
       const restMs = backoffMs(attempt, step.kind === 'again' ? step.afterMs : 0, random);
       if (Date.now() + restMs > giveUpMs) {
-        throw new TokenError('UNAVAILABLE', 'The refresh endpoint could not be reached, or is busy.');
+        throw new TokenError('UNAVAILABLE');
       }
       onRetry(restMs);
       const kicks = this.#kicks;

@@ -68,7 +68,9 @@ export class SessionState {
         stop();
         resolve(held);
       };
-      const look = (): void => void (test() && settle(true));
+      const look = (): void => {
+        if (test()) settle(true);
+      };
       const timer = setTimeout(() => settle(test()), ms);
       const stop = this.onChange(look);
       look();
@@ -83,7 +85,8 @@ export class SessionState {
   #succeeds(now: Session, next: Session): boolean {
     if (next.id !== now.id || next.generation <= now.generation) return false;
     const [was, is] = [now, next].map(({ access }) => claimsOf(access)?.[this.#userClaim]);
-    return was === undefined || is === undefined || String(was) === String(is);
+    // A number becomes a string where the server's simplejwt is updated.
+    return was === undefined || is === undefined || `${was as string}` === `${is as string}`;
   }
 
   #set(session: Session | undefined): void {

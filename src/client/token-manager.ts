@@ -1,5 +1,5 @@
 import { authenticatedFetch } from './authenticated-fetch.js';
-import { bounded } from './bounded.js';
+import { bounded, sleep } from './bounded.js';
 import { openChannel, type Channel, type Message } from './channel.js';
 import { expiresAtMs, isExpired, refreshAtMs, tooYoungToBlameMs } from './clock.js';
 import { Endpoint } from './endpoint.js';
@@ -11,7 +11,7 @@ import type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js
 import { Refresher } from './refresher.js';
 import { newSessionId, type Session } from './session.js';
 import { SessionState } from './state.js';
-import { openStorage } from './storage.js';
+import { openStorage, type Storage } from './storage.js';
 import { onWakeUps } from './wake-ups.js';
 import { linkWorker, type WorkerLink } from './worker-link.js';
 
@@ -37,6 +37,7 @@ export class TokenManager {
   readonly ready: Promise<void>;
   readonly #options: TokenManagerOptions;
   readonly #events = new Events();
+  readonly #storage: Storage;
   readonly #state: SessionState;
   readonly #ledger: Ledger;
   readonly #channel: Channel;
@@ -44,10 +45,10 @@ export class TokenManager {
   readonly #refresher: Refresher;
   readonly #lockName: string;
   readonly #cookie: boolean;
-  readonly #subscribers = new Set<() => void>();
   #worker: WorkerLink | undefined;
   #stopWakeUps: () => void = () => undefined;
   #refreshing: Promise<void> | undefined;
+  #refreshingId = '';
   #restoring = false;
   #waiting = 0;
   #disposed = false;
@@ -61,7 +62,8 @@ export class TokenManager {
     const name = `carelink-tokens:${options.name ?? refreshUrl}`;
     this.#cookie = storage === 'cookie';
     this.#lockName = name;
-    this.#state = new SessionState(openStorage(storage, name), userClaim);
+    this.#storage = openStorage(storage, name);
+    this.#state = new SessionState(this.#storage, userClaim);
     this.#ledger = new Ledger(name);
     this.#endpoint = new Endpoint(refreshUrl, this.#cookie);
     this.#channel = openChannel(name, (message) => this.#onMessage(message));
@@ -86,8 +88,7 @@ export class TokenManager {
 
   /** The current access token, perhaps expired; undefined where nobody is signed in. */
   getAccessToken(): string | undefined {
-    const { current } = this.#state;
-    return current === undefined || current.access === '' ? undefined : current.access;
+    return this.#state.current?.access || undefined;
   }
 
   /** Whether a token is of no more use, by the server's clock. The current one if none is given. */
@@ -108,6 +109,8 @@ export class TokenManager {
         token: (signal, refused) => this.#token(signal, refused),
         worthAnother: (refused) =>
           refused !== this.getAccessToken() ||
+          // Nobody knows how old a log-in's token was when it was handed over.
+          this.#state.current?.generation === 0 ||
           this.isTokenExpired() ||
           performance.now() - this.#since > tooYoungToBlameMs(refused),
       },
@@ -147,11 +150,10 @@ export class TokenManager {
     this.#events.emit('signedOut', { session: session.id, where: 'here' });
     await this.#ledger.advance(session.id, ENDED);
     // Behind a rotation that is under way, so that its cookie is the one that is sent.
-    const patience = new Promise((resolve) => setTimeout(resolve, 3_000));
-    return exclusively(this.#lockName, patience, async () => {
+    return exclusively(this.#lockName, sleep(3_000), async () => {
       for (let tries = 0; tries < LOGOUT_TRIES; tries++) {
         if (await this.#endpoint.blacklist(session)) return true;
-        await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
+        await sleep(500 * 2 ** tries);
       }
       return false;
     });
@@ -163,10 +165,7 @@ export class TokenManager {
   }
 
   /** With getSnapshot: what React's useSyncExternalStore and its like take. Both are bound. */
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#subscribers.add(listener);
-    return () => this.#subscribers.delete(listener);
-  };
+  readonly subscribe = (listener: () => void): (() => void) => this.#events.on('changed', listener);
 
   readonly getSnapshot = (): TokenSnapshot => this.#snapshot;
 
@@ -214,9 +213,8 @@ export class TokenManager {
 
   /** What a reloaded or new tab finds: its own storage, or what the other tabs tell. */
   async #restore(): Promise<void> {
-    // Not by then where the app logs in at once.
     const state = this.#state;
-    const kept = openStorage(this.#options.storage ?? 'memory', this.#lockName).load();
+    const kept = this.#storage.load();
     if (kept !== undefined && 'access' in kept) state.begin(kept);
     const id = kept?.id ?? (await this.#ledger.current());
     if (id === undefined) return;
@@ -257,19 +255,18 @@ export class TokenManager {
   async #token(signal: AbortSignal | undefined, refused?: string): Promise<string> {
     if (this.#restoring) await this.ready;
     const session = this.#state.current;
-    if (this.#disposed) throw new TokenError('DISPOSED', 'The token manager was disposed of.');
+    if (this.#disposed) throw new TokenError('DISPOSED');
     if (session === undefined) throw signedOut();
     if (session.access !== refused && !isExpired(session.access, session.skewMs, Date.now())) {
       return session.access;
     }
     if (this.#waiting >= (this.#options.maxQueue ?? 1_000)) {
-      throw new TokenError('QUEUE_FULL', 'Too many requests wait for a refresh.');
+      throw new TokenError('QUEUE_FULL');
     }
     this.#waiting += 1;
     try {
-      await bounded(orAborted(this.#refresh(this.#options.batchWindowMs), signal), this.#maxWaitMs, () => {
-        throw new TokenError('UNAVAILABLE', 'The refresh took too long.');
-      });
+      const refreshed = this.#refresh(this.#options.batchWindowMs);
+      await bounded(refreshed, this.#maxWaitMs, tooLong, signal);
     } finally {
       this.#waiting -= 1;
     }
@@ -282,8 +279,7 @@ export class TokenManager {
     const session = this.#state.current;
     if (session === undefined) return Promise.reject(signedOut());
     if (this.#refreshing !== undefined && this.#refreshingId === session.id) return this.#refreshing;
-    const wait = windowMs > 0 ? new Promise((resolve) => setTimeout(resolve, windowMs)) : Promise.resolve();
-    const running = wait
+    const running = (windowMs > 0 ? sleep(windowMs) : Promise.resolve())
       .then(() => this.#refresher.run(session))
       .catch((error: unknown) => {
         if (error instanceof TokenError && error.code !== 'SIGNED_OUT') {
@@ -302,7 +298,6 @@ export class TokenManager {
     this.#changed();
     return running;
   }
-  #refreshingId = '';
 
   #onMessage(message: Message): void {
     const { current } = this.#state;
@@ -321,15 +316,14 @@ export class TokenManager {
   #changed(): void {
     const before = this.#snapshot;
     const now = this.#look();
-    if ((Object.keys(now) as (keyof TokenSnapshot)[]).every((key) => Object.is(now[key], before[key])))
-      return;
+    if (JSON.stringify(now) === JSON.stringify(before)) return;
     this.#snapshot = now;
     if (now.generation !== before.generation || now.session !== before.session)
       this.#since = performance.now();
     if (now.session === before.session && now.generation > before.generation) {
       this.#events.emit('refreshed', { generation: now.generation });
     }
-    for (const subscriber of [...this.#subscribers]) subscriber();
+    this.#events.emit('changed', undefined);
   }
 
   #look(): TokenSnapshot {
@@ -346,13 +340,6 @@ export class TokenManager {
   }
 }
 
-/** An abort takes away its own caller, and nobody else's refresh. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+function tooLong(): never {
+  throw new TokenError('UNAVAILABLE');
 }

@@ -11,17 +11,19 @@ export function onWakeUps(check: () => Promise<number>, onOnline: () => void): (
   const { signal } = stop;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running = false;
+  const stopped = (): boolean => signal.aborted;
   const wake = async (): Promise<void> => {
-    if (running || signal.aborted) return;
+    if (running || stopped()) return;
     running = true;
     clearTimeout(timer);
     const nextMs = await check().catch(() => TICK_MS);
     running = false;
-    if (!signal.aborted) timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
+    if (!stopped()) timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
   };
   const again = (): void => void wake();
-  document.addEventListener('visibilitychange', again, { signal });
-  for (const name of ['pageshow', 'focus', 'online']) addEventListener(name, again, { signal });
+  // visibilitychange bubbles up to the window.
+  for (const name of ['visibilitychange', 'pageshow', 'focus', 'online'])
+    addEventListener(name, again, { signal });
   addEventListener('online', onOnline, { signal });
   again();
   return () => {

@@ -30,8 +30,7 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
   if (container === undefined) return { schedule: () => false, close: () => undefined };
   let registration: ServiceWorkerRegistration | undefined;
   const script = new URL(url, location.href);
-  const target = new URL(refreshUrl, location.href);
-  script.searchParams.set('refresh', target.origin === location.origin ? target.pathname : target.href);
+  script.searchParams.set('refresh', new URL(refreshUrl, location.href).href);
   script.searchParams.set('name', options.name);
   if (options.cookie) script.searchParams.set('cookie', '1');
   container.register(script).then(
@@ -40,8 +39,7 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
   );
 
   const onMessage = ({ data }: MessageEvent<unknown>): void => {
-    if (typeof data !== 'object' || data === null) return;
-    const { type, tokens, session, generation, skewMs } = data as Record<string, unknown>;
+    const { type, tokens, session, generation, skewMs } = (data ?? {}) as Record<string, unknown>;
     if (type === 'TOKEN_REFRESHED') {
       const next = { ...(tokens as Partial<Session>), id: session, generation, skewMs };
       if (isSession(next)) onTokens(next);
@@ -49,7 +47,8 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
       onLater(String(session), Number(generation));
     }
   };
-  container.addEventListener('message', onMessage);
+  const stop = new AbortController();
+  container.addEventListener('message', onMessage, { signal: stop.signal });
   container.startMessages();
 
   return {
@@ -68,6 +67,6 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
       worker.postMessage(message);
       return true;
     },
-    close: () => container.removeEventListener('message', onMessage),
+    close: () => stop.abort(),
   };
 }

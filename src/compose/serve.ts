@@ -1,10 +1,12 @@
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { readClientFiles } from './client-files.js';
+import { openDemo } from './demo.js';
 import { toCommandError } from './command-errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
 import { clientAssets } from '../http/assets.js';
+import { demoRoutes, type Demo } from '../http/demo.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { EventStreams } from '../http/events.js';
@@ -20,7 +22,7 @@ import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
-import { openChain, openCodec, sampleToken } from './tokens.js';
+import { openChain, openCodec, mintToken } from './tokens.js';
 import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
@@ -186,9 +188,11 @@ async function compose(
     return { ready: state === 'ok', checks };
   };
   const streams = new EventStreams((open) => operator.onStreams(open));
+  const demo = settings.http.demo ? openDemo(settings, codec, clock) : undefined;
   const { publicUrl, adminUrl } = await listen(
     settings,
     service,
+    demo,
     metrics,
     shared,
     streams,
@@ -209,7 +213,7 @@ async function compose(
     embedded:
       settings.database.kind === 'embedded'
         ? {
-            sampleRefreshToken: await sampleToken(settings, codec, clock),
+            sampleRefreshToken: await mintToken(settings, codec, clock, 'refresh', '1'),
             dataDir: settings.database.dataDir,
           }
         : undefined,
@@ -222,6 +226,7 @@ async function compose(
 async function listen(
   settings: ServeSettings,
   service: TokenService,
+  demo: Demo | undefined,
   metrics: Observing,
   shared: SharedCache,
   streams: EventStreams,
@@ -243,6 +248,7 @@ async function listen(
     tls: http.tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
     assets: clientAssets(http.basePath, readClientFiles()),
+    demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
     observe: metrics,
     log,

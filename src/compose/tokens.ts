@@ -42,19 +42,21 @@ export function chainOf({ algorithm, chainKeys, verifyingKeys }: KeySettings, si
   return createChain(secrets.map((secret) => chainKeyFrom(secret, algorithm)));
 }
 
-/** A refresh token of user 1, as a login would have given it. */
-export async function sampleToken(
+/** A token as a login would have given it. */
+export async function mintToken(
   settings: ServeSettings,
   codec: TokenCodec,
   clock: DatabaseClock,
+  type: 'access' | 'refresh',
+  userId: string,
 ): Promise<string> {
-  const { names, refreshLifetimeSeconds } = settings.tokens;
+  const { names, accessLifetimeSeconds, refreshLifetimeSeconds } = settings.tokens;
   const iat = Math.floor(clock.nowUs() / 1_000_000);
   return codec.sign({
-    [names.tokenType]: 'refresh',
-    exp: iat + refreshLifetimeSeconds,
+    [names.tokenType]: type,
+    exp: iat + (type === 'access' ? accessLifetimeSeconds : refreshLifetimeSeconds),
     iat,
     [names.jti]: crypto.randomUUID().replaceAll('-', ''),
-    [names.userId]: '1',
+    [names.userId]: userId,
   });
 }

@@ -68,7 +68,9 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
 /** Claims whose meaning is fixed: a token's id in `exp` would never verify. */
 const RESERVED_CLAIMS = new Set(['exp', 'iat', 'nbf', 'aud', 'iss', 'refresh_exp']);
 
-function tokenSettings({ values }: Resolved<typeof SERVE_OPTIONS>, problems: string[]): TokenSettings {
+const DEMO_ACCESS_SECONDS = 60;
+
+function tokenSettings({ values, given }: Resolved<typeof SERVE_OPTIONS>, problems: string[]): TokenSettings {
   const claims = ['user-id-claim', 'jti-claim', 'token-type-claim'] as const;
   for (const [at, flag] of claims.entries()) {
     const claim = values[flag];
@@ -78,7 +80,9 @@ function tokenSettings({ values }: Resolved<typeof SERVE_OPTIONS>, problems: str
     if (twin !== undefined) problems.push(`--${flag} and --${twin} are both ${claim}; they must differ.`);
   }
   return {
-    accessLifetimeSeconds: values['access-lifetime'],
+    // In the demo something is to be seen while one looks on.
+    accessLifetimeSeconds:
+      values.demo && given['access-lifetime'] === undefined ? DEMO_ACCESS_SECONDS : values['access-lifetime'],
     refreshLifetimeSeconds: values['refresh-lifetime'],
     slidingLifetimeSeconds: values['sliding-lifetime'],
     leewaySeconds: values.leeway,

@@ -3,6 +3,7 @@ import type { Log } from '../observe/log.js';
 import type { RequestObserver } from '../observe/requests.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import type { Asset } from './assets.js';
+import type { DemoRoutes } from './demo.js';
 import { Exchange, type Exchanges, type TokenRequest } from './exchange.js';
 import type { Limits } from './limits.js';
 import { bringsTooMuch, closeLingering } from './linger.js';
@@ -21,6 +22,7 @@ export interface PublicServerOptions {
   readonly refreshCookie?: RefreshCookie | undefined;
   /** Files by their path. */
   readonly assets?: ReadonlyMap<string, Asset> | undefined;
+  readonly demo?: DemoRoutes | undefined;
   readonly tls?: Tls | undefined;
   readonly limits: Limits;
   readonly observe: RequestObserver;
@@ -30,7 +32,8 @@ export interface PublicServerOptions {
 /** The port that takes over Django's token endpoint. */
 export function createPublicServer(options: PublicServerOptions): HttpServer {
   const routes = tokenRoutes(options.service, options.basePath, options.compat, options.refreshCookie);
-  const { assets } = options;
+  const { demo } = options;
+  const assets = new Map([...(options.assets ?? []), ...(demo?.assets ?? [])]);
   const { bodyBytes } = options.limits;
   const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, draining: false };
 
@@ -50,10 +53,16 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
       const { headers, method = '' } = request;
       const path = pathOf(request.url ?? '');
       const route = routes.get(path);
+      const shown = route === undefined ? demo?.answer(method, path, request) : undefined;
       if (headers.host === undefined && request.httpVersion === '1.1') {
         refuse(request, response, NO_HOST);
-      } else if (route === undefined && (method === 'GET' || method === 'HEAD') && assets?.has(path)) {
+      } else if (route === undefined && (method === 'GET' || method === 'HEAD') && assets.has(path)) {
         refuse(request, response, assets.get(path)?.reply(request) ?? NOT_FOUND);
+      } else if (shown !== undefined) {
+        void shown.then(
+          (reply) => refuse(request, response, reply),
+          () => refuse(request, response, NOT_FOUND),
+        );
       } else if (route === undefined) {
         refuse(request, response, NOT_FOUND);
       } else if (method === 'OPTIONS') {

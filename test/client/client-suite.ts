@@ -18,10 +18,10 @@ export function clientSuite({ modes, tabs, rounds, only }: SuiteSize): void {
     const world = clientWorld();
     for (const mode of modes) {
       const wanted = SCENARIOS.filter(({ name }) => only?.some((start) => name.startsWith(start)) ?? true);
-      it.each(wanted)(`${mode}: $name`, async ({ query, run }) => {
-        const opened = await world.tabs(mode, tabs, query);
+      it.each(wanted)(`${mode}: $name`, async (scenario) => {
+        const opened = await world.tabs(mode, tabs, scenario.query);
         try {
-          for (let round = 0; round < rounds; round++) await run(world, mode, opened);
+          for (let round = 0; round < rounds; round++) await scenario.run(world, mode, opened);
         } finally {
           world.site(mode).fate = () => 'pass';
           await opened.context.close();

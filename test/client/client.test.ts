@@ -1,4 +1,9 @@
-import { MODES } from './support/world.js';
 import { clientSuite } from './client-suite.js';
 
-clientSuite({ modes: MODES, tabs: 3, rounds: 1 });
+/** The short form of client.long.test.ts. */
+clientSuite({
+  modes: ['memory', 'cookie'],
+  tabs: 3,
+  rounds: 1,
+  only: ['at expiry', 'a 429', 'the worker killed in mid-refresh, after', 'a log-out'],
+});

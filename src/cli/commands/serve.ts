@@ -76,6 +76,8 @@ function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, out
     `  tokens  ${publicUrl}${basePath}/`,
     `  admin   ${adminUrl}/dashboard  (also healthz, readyz, metrics, kpis)`,
   ];
+  if (settings.http.demo)
+    lines.push(`  demo    ${publicUrl}${basePath}/demo/  (anybody on this machine may log in)`);
   if (embedded !== undefined) {
     lines.push(
       `  data    ${embedded.dataDir}  (embedded PostgreSQL)`,

@@ -1,4 +1,4 @@
-import { bounded } from '../bounded.js';
+import { bounded, sleep } from '../bounded.js';
 import { Endpoint } from '../endpoint.js';
 import { Ledger } from '../ledger.js';
 import { exclusively } from '../lock.js';
@@ -43,8 +43,7 @@ self.addEventListener('message', (event) => {
 async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<boolean> {
   const { refreshToken, expirationTime = 0, leadTime = LEAD_MS, session = '', generation = 0 } = wanted;
   if (expirationTime - leadTime > Date.now()) return false;
-  const patience = new Promise((resolve) => setTimeout(resolve, LOCK_MS));
-  return exclusively(name, patience, async () => {
+  return exclusively(name, sleep(LOCK_MS), async () => {
     const entry = await ledger.read(session);
     // Logged out, or rotated since: the page has the news by another way, or asks for them.
     if (entry !== undefined && entry.generation > generation) return false;

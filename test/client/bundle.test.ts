@@ -1,0 +1,34 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { Script } from 'node:vm';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+
+const file = (name: string): Buffer => readFileSync(new URL(`../../dist/client/${name}`, import.meta.url));
+
+describe('what the browser loads', () => {
+  it.each([
+    ['token-manager.js', 5_120],
+    ['service-worker.js', 3_072],
+  ])('%s is under %i bytes, gzipped', (name, most) => {
+    expect(gzipSync(file(name), { level: 9 }).length).toBeLessThan(most);
+  });
+
+  it('imports nothing, and the worker is a classic script', () => {
+    expect(file('token-manager.js').toString()).not.toMatch(/\bimport\b\s*[{"'(]/);
+    expect(() => new Script(file('service-worker.js').toString())).not.toThrow();
+  });
+
+  it('can be imported and made on a server, which ends as if it were not there', () => {
+    const script = `const { TokenManager } = await import('carelink-tokens/client');
+      const manager = new TokenManager();
+      await manager.ready;
+      process.stdout.write(manager.getSnapshot().status);`;
+    const root = new URL('../..', import.meta.url);
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: root,
+      timeout: 60_000,
+    });
+    expect(String(out)).toBe('signedOut');
+  });
+});
