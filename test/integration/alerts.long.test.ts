@@ -47,7 +47,7 @@ describe.skipIf(services().postgresBin === undefined)(
       await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
       server = await startServer({
         databaseUrl: cluster.url,
-        args: ['--pool-size', '1', '--cleanup-every', '1m'],
+        args: ['--cleanup-every', '1m'],
         env: { CARELINK_ALERT_WEBHOOK: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/` },
       });
     });
@@ -58,7 +58,7 @@ describe.skipIf(services().postgresBin === undefined)(
       await cluster.stop();
     });
 
-    it('slow commits, a pool that is too small, a KPI that is missed, a cleanup that fails', async () => {
+    it('slow commits, a KPI that is missed, a cleanup that fails', async () => {
       let stopped = false;
       const users = await createUsers(cluster.url, 30);
       const tokens = await issueTokens(cluster.url, users, { iatSeconds: Math.floor(Date.now() / 1000) - 1 });
@@ -75,7 +75,10 @@ describe.skipIf(services().postgresBin === undefined)(
           await sleep(5);
         }
       });
-      const codes = ['CLEANUP_FAILED', 'KPI_MISSED', 'POOL_SATURATED', 'SLOW_COMMITS'];
+      // Its failure is that of the test; without this it would be one that nobody handles as well.
+      const loaded = Promise.all(load);
+      loaded.catch(() => undefined);
+      const codes = ['CLEANUP_FAILED', 'KPI_MISSED', 'SLOW_COMMITS'];
       await until(
         () => codes.every((code) => told('raised').includes(code)),
         () => `only ${told('raised').join(', ')}`,
@@ -95,7 +98,7 @@ describe.skipIf(services().postgresBin === undefined)(
         () => `cleared: ${told('cleared').join(', ')}`,
       );
       stopped = true;
-      await Promise.all(load);
+      await loaded;
     });
   },
 );

@@ -94,7 +94,7 @@ const PANELS: readonly Panel[] = [
   ] },
   { title: 'Outbox', needs: 'carelink_outbox_depth', lines: [
     ['entries', level('carelink_outbox_depth')],
-    ['oldest waits', level('carelink_background_lag_seconds', seconds)],
+    ['oldest waits', level('carelink_outbox_oldest_seconds', seconds)],
     ['written behind', count('carelink_background_writes_total')],
   ] },
   { title: 'Reuse', needs: 'carelink_token_reuse_total', lines: [

@@ -84,7 +84,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     forMs: 10_000,
     clearMs: 30_000,
     judge({ metrics }) {
-      const lag = gaugeOf(metrics, 'carelink_background_lag_seconds') ?? 0;
+      const lag = gaugeOf(metrics, 'carelink_outbox_oldest_seconds') ?? 0;
       return one(lag > LAG_SECONDS, () => `the oldest entry waits ${lag.toFixed(1)} s`);
     },
   },

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { ALERT_CODES, type AlertCode, type Reading } from '../../../src/observe/alerts/alert.js';
 import { AlertEngine, type Changes } from '../../../src/observe/alerts/engine.js';
 import { ALERT_RULES } from '../../../src/observe/alerts/rules.js';
@@ -73,17 +73,7 @@ const good: KpiSums = {
   cached: 1_000, confirmed: 1_000, audited: 1_000, unaudited: 0,
 }; // prettier-ignore
 
-const outbox = (world: World): Gauge =>
-  (world.registry.getSingleMetric('carelink_outbox_depth') as Gauge | undefined) ??
-  new Gauge({
-    name: 'carelink_outbox_depth',
-    help: 'as the outbox registers it',
-    registers: [world.registry],
-  });
 let depth = 0;
-const lag = (world: World): Gauge =>
-  (world.registry.getSingleMetric('carelink_background_lag_seconds') as Gauge | undefined) ??
-  new Gauge({ name: 'carelink_background_lag_seconds', help: 'the same', registers: [world.registry] });
 
 const CASES: readonly Case[] = [
   { code: 'STORE_DOWN', notBeforeMs: 0, detail: /redis is down/,
@@ -94,9 +84,11 @@ const CASES: readonly Case[] = [
   { code: 'KPI_MISSED', notBeforeMs: 3 * MINUTE, detail: /token refresh duration: 50\.00 ms, and is to be < 30/,
     wrong: (w) => (w.sums = { ...good, durationUs: 50e6 }), mended: (w) => (w.sums = good) },
   { code: 'BACKGROUND_LAG', notBeforeMs: 10 * SECOND, detail: /waits 7\.5 s/,
-    wrong: (w) => lag(w).set(7.5), mended: (w) => lag(w).set(0.1) },
+    wrong: (w) => w.sink.watchOutbox(() => ({ depth: 10, lagMs: 7_500 })),
+    mended: (w) => w.sink.watchOutbox(() => ({ depth: 10, lagMs: 100 })) },
   { code: 'OUTBOX_GROWTH', notBeforeMs: 2 * MINUTE, detail: /entries, \d+ a minute ago/,
-    wrong: (w) => outbox(w).set((depth += 1_000)), mended: (w) => outbox(w).set((depth = 0)) },
+    wrong: (w) => { depth += 1_000; w.sink.watchOutbox(() => ({ depth, lagMs: 0 })); },
+    mended: (w) => w.sink.watchOutbox(() => ({ depth: (depth = 0), lagMs: 0 })) },
   { code: 'POOL_SATURATED', notBeforeMs: 30 * SECOND, detail: /12 wait, none is idle/,
     wrong: (w) => Object.assign(w.pool, { idle: 0, waiting: 12 }),
     mended: (w) => Object.assign(w.pool, { idle: 8, waiting: 0 }) },
