@@ -7,10 +7,14 @@ const ALLOWED = {
   config: [],
   store: ['rotation'],
   cache: ['rotation'],
+  outbox: ['rotation'],
   observe: ['rotation'],
   http: ['rotation', 'observe'],
   migrate: ['store'],
   cleanup: ['store'],
+  revoke: ['store', 'cleanup', 'rotation'],
+  doctor: ['store', 'migrate', 'jwt', 'cache'],
+  dashboard: [],
   bench: [],
   client: [],
 };
@@ -27,6 +31,8 @@ const ROOMS = [
   'dashboard',
   'migrate',
   'cleanup',
+  'revoke',
+  'doctor',
   'bench',
   'client',
 ];
@@ -49,13 +55,20 @@ const arrows = Object.entries(ALLOWED).map(([room, allowed]) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.carelink/'] },
+  { ignores: ['dist/', 'node_modules/', '.carelink/', 'examples/'] },
   ...tseslint.configs.strictTypeChecked.map((c) => ({ ...c, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './test/tsconfig.json'],
+        project: [
+          './tsconfig.json',
+          './test/tsconfig.json',
+          './src/dashboard/browser/tsconfig.json',
+          './src/client/tsconfig.json',
+          './src/client/worker/tsconfig.json',
+          './test/client/tsconfig.json',
+        ],
         tsconfigRootDir: import.meta.dirname,
       },
     },

@@ -1,8 +1,9 @@
 // Builds dist/ afresh: compiled TypeScript plus the files that are shipped as they are.
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { build } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -11,3 +12,29 @@ const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 process.stderr.write('building ...\n');
 rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true });
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
+
+// What the dashboard's page holds: its script with the plotter in one piece, and the style of both.
+for (const name of ['page.html', 'page.css'])
+  cpSync(`${root}src/dashboard/${name}`, `${root}dist/dashboard/${name}`);
+await build({
+  input: `${root}src/dashboard/browser/main.ts`,
+  logLevel: 'warn',
+  output: { file: `${root}dist/dashboard/browser.js`, format: 'iife', minify: true },
+});
+// The browser's two files: a module for pages, and the worker as a classic script, which every browser takes.
+execFileSync(process.execPath, [tsc, '-p', 'src/client/tsconfig.json'], { cwd: root, stdio: 'inherit' });
+const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
+const output = { minify: true, sourcemap: false };
+await build([
+  {
+    ...browser,
+    input: 'src/client/token-manager.ts',
+    output: { ...output, file: 'dist/client/token-manager.js', format: 'esm' },
+  },
+  {
+    ...browser,
+    input: 'src/client/worker/service-worker.ts',
+    output: { ...output, file: 'dist/client/service-worker.js', format: 'iife' },
+  },
+]);
+writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');

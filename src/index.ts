@@ -1,12 +1,20 @@
 /** carelink-tokens in a program of one's own: what the commands do, without a terminal. */
+import type { BenchPlan, BenchReport } from './bench/index.js';
+import { cleanUp, surveyCleanup, type CleanupEvent, type DryRun, type Summary } from './cleanup/index.js';
+import { runBenchCommand } from './compose/bench.js';
+import { onCleanupDatabase } from './compose/cleanup.js';
 import { startServing, type Serving } from './compose/serve.js';
+import { benchSettings } from './config/bench-settings.js';
+import { cleanupSettings } from './config/cleanup-settings.js';
 import { CommandError } from './config/errors.js';
 import type { Flags } from './config/resolve.js';
 import { serveSettings } from './config/serve-settings.js';
 import { processSource } from './config/source.js';
 import { createLog } from './observe/log.js';
 
+export type { CleanupEvent, DryRun as CleanupSurvey, Summary as CleanupSummary } from './cleanup/index.js';
 export { CommandError, ConfigError } from './config/errors.js';
+export type { BenchReport } from './bench/index.js';
 export type { Flags } from './config/resolve.js';
 export type { Serving } from './compose/serve.js';
 
@@ -28,4 +36,50 @@ export function serve(options: Flags = {}, log?: { write(line: string): void }):
   }
   const level = log === undefined ? 'silent' : settings.logLevel;
   return startServing(settings, createLog({ level, destination: log ?? { write: () => undefined } }));
+}
+
+/**
+ * Loads a refresh endpoint and judges it by the KPIs. Options are those of the command line, without their dashes
+ * (`{ mode: 'open', rate: '500' }`); those that name files to be written are not looked at.
+ *
+ * @param url of a server or its refresh endpoint; without one a server is started, seeded and stopped
+ * @throws ConfigError with all that is wrong with the options; CommandError where the endpoint can't be loaded
+ */
+export async function bench(
+  url?: string,
+  options: Flags = {},
+  hooks: { readonly signal?: AbortSignal; readonly onProgress?: BenchPlan['onProgress'] } = {},
+): Promise<BenchReport> {
+  const settings = benchSettings(options, processSource(), url === undefined ? [] : [url]);
+  const { report } = await runBenchCommand(settings, {
+    signal: hooks.signal ?? new AbortController().signal,
+    onProgress: hooks.onProgress ?? (() => undefined),
+    onStarting: () => undefined,
+  });
+  return report;
+}
+
+/**
+ * Removes expired tokens, once, as the command `cleanup` does (`{ retention: '30d', 'max-rows': '100000' }`). When to do
+ * it again is for the caller to say: `every` and `dry-run` play no part here.
+ *
+ * @param control `onEvent` is told how it goes; `signal` ends it after the batch that is under way
+ * @throws ConfigError with all that is wrong with the options; CommandError, with its exit code, and what to do
+ */
+export async function cleanup(
+  options: Flags = {},
+  control: { readonly onEvent?: (event: CleanupEvent) => void; readonly signal?: AbortSignal } = {},
+): Promise<Summary> {
+  const settings = cleanupSettings(options, processSource());
+  return onCleanupDatabase(settings, (session) => cleanUp(session, { ...settings.cleanup, ...control }));
+}
+
+/**
+ * What `cleanup` would remove, by age, and how long it would take. Changes nothing.
+ *
+ * @throws ConfigError, CommandError
+ */
+export async function surveyExpired(options: Flags = {}): Promise<DryRun> {
+  const settings = cleanupSettings(options, processSource());
+  return onCleanupDatabase(settings, (session) => surveyCleanup(session, settings.cleanup));
 }

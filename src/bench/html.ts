@@ -51,7 +51,7 @@ h1{font-size:20px;font-weight:600}h2{font-size:16px;margin:28px 0 8px}
 .quiet{color:var(--quiet)}
 .verdict{text-transform:uppercase;font-size:14px;padding:3px 9px;border-radius:5px;color:#fff;margin-right:6px}
 .verdict.pass{background:#0a7d3f}.verdict.fail{background:#b3261e}.verdict.inconclusive{background:#8a5a00}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+main,section{min-width:0}.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right}
 td.pass{color:var(--pass)}td.fail{color:var(--fail)}td.unmeasured{color:var(--open)}
@@ -77,7 +77,7 @@ function kpiTable({ kpis, limits }: BenchReport): string {
     (row) =>
       `<tr><td>${escaped(row.name)}</td><td class="n">≤ ${row.maxMs} ms</td><td class="n">${row.measuredMs.toFixed(3)} ms</td><td></td><td>client</td><td class="${row.verdict}">${row.verdict}</td></tr>`,
   );
-  return `<table><thead><tr><th>KPI</th><th class="n">target</th><th class="n">measured</th><th class="n">samples</th><th>how</th><th>verdict</th></tr></thead><tbody>${rows.join('')}${asked.join('')}</tbody></table>`;
+  return `<div class="wide"><table><thead><tr><th>KPI</th><th class="n">target</th><th class="n">measured</th><th class="n">samples</th><th>how</th><th>verdict</th></tr></thead><tbody>${rows.join('')}${asked.join('')}</tbody></table></div>`;
 }
 
 function comparisonTable({ comparison, throughput, latency }: BenchReport): string {

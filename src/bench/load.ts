@@ -45,7 +45,8 @@ export async function load(
     clearInterval(timer);
   }
   const elapsedMs = nowMs() - startedMs;
-  recording.cut(elapsedMs);
+  // A rest of some milliseconds would be a point of the timeline that says nothing.
+  if (elapsedMs - (recording.slices.at(-1)?.atMs ?? -Infinity) > SLICE_MS / 2) recording.cut(elapsedMs);
   return { recording, elapsedMs };
 }
 

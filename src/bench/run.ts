@@ -30,13 +30,13 @@ export async function runBench(
   const users = target.tokens.length;
   const say = (phase: Progress['phase'], leftMs?: number, slice?: Slice): void =>
     plan.onProgress({ phase, leftMs, slice });
-  say('calibrating');
-  const calibration = await calibrate(Math.min(users, MAX_CONNECTIONS), plan.signal);
   const sides = [target, ...(versus === undefined ? [] : [versus])].map((one) => openSide(one));
   try {
     const [ours, theirs] = sides as [Side, Side | undefined];
     say('seeding');
     for (const side of sides) await seed(side);
+    say('calibrating');
+    const calibration = await calibrate(Math.min(users, MAX_CONNECTIONS), plan.signal);
     for (const side of sides) {
       say('warming up', plan.warmupMs);
       if (plan.warmupMs > 0)

@@ -8,6 +8,8 @@ import type { Begun, Hint, Learned, TokenCache, TokenKey } from '../rotation/por
  * tokens and spent ones are bounded apart, for a spent one is worth little and there are many of them.
  */
 export class MemoryCache implements TokenCache {
+  /** Memory isn't shared: a claim taken here would be news to nobody else. */
+  readonly takesClaims = false;
   /** Token id -> row id. */
   readonly #active: LRUCache<string, string>;
   readonly #spent: LRUCache<string, true>;
@@ -18,7 +20,7 @@ export class MemoryCache implements TokenCache {
     this.#spent = new LRUCache({ max: bounds.maxSpent });
   }
 
-  begin({ jti }: TokenKey): Begun {
+  begin({ jti }: TokenKey): Extract<Begun, { kind: 'begun' | 'busy' }> {
     const other = this.#inFlight.get(jti);
     if (other !== undefined) return { kind: 'busy', settled: other.settled() };
     this.#inFlight.set(jti, new InFlight());
@@ -38,6 +40,10 @@ export class MemoryCache implements TokenCache {
   /** The rotation remembers its own doubts; there is nobody else here to tell. */
   noteDoubt(): Promise<void> {
     return Promise.resolve();
+  }
+
+  claimedAtUs(): undefined {
+    return undefined;
   }
 
   noteSpent(tokens: readonly TokenKey[]): void {

@@ -1,8 +1,8 @@
 /**
  * Of how many parts the keys consist: each lies whole in one slot of a Redis Cluster. 256 spread evenly over any
- * cluster that a refresh server needs, and one instance can still own many of them.
+ * cluster that a refresh server needs, and one instance can still look after all of them.
  */
-const PARTITIONS = 256;
+export const PARTITIONS = 256;
 
 /**
  * The partition of a user's tokens (FNV-1a, 32 bits): a token and its successor, and so all keys of one script, share
@@ -17,4 +17,14 @@ export function partitionOf(userKey: string | undefined): number {
 /** The key of a token's lock, hint or doubt. The braces are Redis Cluster's: what is in them chooses the slot. */
 export function keyOf(partition: number, what: 'lock' | 'token' | 'doubt', jti: string): string {
   return `carelink_tokens:{${partition}}:${what}:${jti}`;
+}
+
+/** The stream of what the partition's claims still owe to the database. */
+export function outboxKey(partition: number): string {
+  return `carelink_tokens:{${partition}}:outbox`;
+}
+
+/** The time (us) before which nothing of a user that was called active is to be believed: log-outs, revocations. */
+export function userSinceKey(partition: number, userKey: string | undefined): string {
+  return `carelink_tokens:{${partition}}:user:${userKey ?? ''}`;
 }

@@ -1,5 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
-import { BEGIN_LUA, FINISH_LUA } from './scripts.js';
+import {
+  BEGIN_LUA, CLAIM_LUA, CLOSE_LUA, FINISH_LUA, LEAVE_LUA, SETTLE_LUA, TAKE_OVER_LUA,
+} from './scripts.js'; // prettier-ignore
 
 export interface RedisNode {
   readonly host: string;
@@ -18,14 +20,26 @@ export interface RedisAddress {
   readonly database: number;
 }
 
-type ScriptCommand = (...keysAndArguments: string[]) => Promise<unknown>;
+type ScriptCommand = (...keysAndArguments: (string | number)[]) => Promise<unknown>;
+
+/** Each by its text and number of keys; undefined: the first argument says how many. */
+const SCRIPTS = {
+  begin: [BEGIN_LUA, 3],
+  finish: [FINISH_LUA, 4],
+  claim: [CLAIM_LUA, 6],
+  takeOver: [TAKE_OVER_LUA, 1],
+  settle: [SETTLE_LUA, undefined],
+  closeFor: [CLOSE_LUA, 2],
+  leave: [LEAVE_LUA, 1],
+} as const;
 
 /** The client with its scripts. Commands go out without waiting for one another, and each is given up in time. */
-export interface ScriptClient {
-  readonly begin: ScriptCommand;
-  readonly finish: ScriptCommand;
+export interface ScriptClient extends Readonly<Record<keyof typeof SCRIPTS, ScriptCommand>> {
   exists(key: string): Promise<number>;
+  get(key: string): Promise<string | null>;
   setFor(key: string, value: string, lifeMs: number): Promise<unknown>;
+  /** `maxmemory-policy` of each node that keeps data. */
+  evictionPolicies(): Promise<string[]>;
   close(): void;
 }
 
@@ -33,7 +47,7 @@ export interface ScriptClient {
  * A hundred milliseconds: a healthy Redis answers in one or two, and a burst can hold this process's own event loop
  * for some tens. It is also the longest that a request is held up by a Redis that froze.
  */
-const COMMAND_TIMEOUT_MS = 100;
+export const COMMAND_TIMEOUT_MS = 100;
 
 const CONNECT_TIMEOUT_MS = 2_000;
 
@@ -41,11 +55,17 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_MAX_MS = 2_000;
 
-/** Connects in the background. Until that is done, and whenever it is lost, commands fail at once. */
+/**
+ * Connects in the background. Until that is done, and whenever it is lost, commands fail at once.
+ *
+ * @param onConnect a node was connected, or connected again: it may be another one by now, or have lost what it knew
+ */
 export function openRedis(
   address: RedisAddress,
   random: () => number,
   onError: (error: Error) => void,
+  onConnect: () => void = () => undefined,
+  timeoutMs: number = COMMAND_TIMEOUT_MS,
 ): ScriptClient {
   const retryDelayMs = (times: number): number =>
     Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
@@ -53,31 +73,65 @@ export function openRedis(
     ...(address.username !== undefined && { username: address.username }),
     ...(address.password !== undefined && { password: address.password }),
     ...(address.tls && { tls: {} }),
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    // What was given up here long ago; see `inTime`.
+    commandTimeout: 20 * timeoutMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
     // What waited for a reconnect would be answered long after its request has gone on without.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     connectionName: 'carelink-tokens',
+    // A master that was demoted while it was away answers so: ask the sentinels again.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
-  const client = connect(address, options, retryDelayMs);
+  const client = connectRedis(address, options, retryDelayMs);
   client.on('error', onError);
-  client.defineCommand('carelinkBegin', { numberOfKeys: 3, lua: BEGIN_LUA });
-  client.defineCommand('carelinkFinish', { numberOfKeys: 4, lua: FINISH_LUA });
-  const scripts = client as unknown as Record<'carelinkBegin' | 'carelinkFinish', ScriptCommand>;
+  if (client instanceof Cluster) client.on('+node', (node: Redis) => node.on('ready', onConnect));
+  else client.on('ready', onConnect);
+  const scripts = {} as Record<keyof typeof SCRIPTS, ScriptCommand>;
+  for (const [name, [lua, numberOfKeys]] of Object.entries(SCRIPTS)) {
+    const command = `carelink_${name}`;
+    client.defineCommand(command, { lua, ...(numberOfKeys !== undefined && { numberOfKeys }) });
+    scripts[name as keyof typeof SCRIPTS] = (...args) =>
+      inTime(
+        (client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve(),
+        timeoutMs,
+      );
+  }
   return {
-    begin: (...args) => scripts.carelinkBegin(...args),
-    finish: (...args) => scripts.carelinkFinish(...args),
-    exists: (key) => client.exists(key),
-    setFor: (key, value, lifeMs) => client.set(key, value, 'PX', lifeMs),
+    ...scripts,
+    exists: (key) => inTime(client.exists(key), timeoutMs),
+    get: (key) => inTime(client.get(key), timeoutMs),
+    setFor: (key, value, lifeMs) => inTime(client.set(key, value, 'PX', lifeMs), timeoutMs),
+    async evictionPolicies() {
+      const nodes = client instanceof Cluster ? client.nodes('master') : [client];
+      const infos = await Promise.all(nodes.map((node) => node.info('memory')));
+      return infos.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'unknown');
+    },
     close: () => client.disconnect(),
   };
 }
 
-function connect(
+/**
+ * Gives up waiting after a while. Not when the timer fires, but after what has arrived by then was read: a process that
+ * was held up itself, by others on its machine as a rule, finds the timer first and the answer in the socket, and would
+ * take a healthy Redis for dead.
+ */
+function inTime<T>(reply: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => setImmediate(() => reject(new Error('Redis did not answer in time'))),
+      timeoutMs,
+    );
+    reply.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** A client of the right kind. */
+export function connectRedis(
   address: RedisAddress,
   options: RedisOptions,
-  retryDelayMs: (times: number) => number,
+  /** Null: not again. */
+  retryDelayMs: (times: number) => number | null,
 ): Redis | Cluster {
   const nodes = address.nodes.map(({ host, port }) => ({ host, port }));
   switch (address.kind) {
@@ -91,6 +145,8 @@ function connect(
         db: address.database,
         retryStrategy: retryDelayMs,
         sentinelRetryStrategy: retryDelayMs,
+        // A master that froze keeps its connections: only the sentinels say that there is another one.
+        failoverDetector: true,
         ...(address.tls && { enableTLSForSentinelMode: true }),
       });
     case 'cluster':

@@ -1,13 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import type { Begun, Hint, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
-import { Circuit } from './circuit.js';
-import { keyOf, partitionOf } from './partition.js';
+import type { Begun, Claim, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
+import type { Circuit } from './circuit.js';
+import { encodeClaim } from './claim-entry.js';
+import type { MemoryCache } from './memory.js';
+import { keyOf, outboxKey, partitionOf, userSinceKey } from './partition.js';
 import type { ScriptClient } from './redis-client.js';
+import type { RedisClock } from './redis-clock.js';
+import { readHint, readTime, SPENT } from './values.js';
 
 export interface RedisCacheOptions {
   readonly client: ScriptClient;
+  /** How long its client waits for an answer. */
+  readonly commandTimeoutMs: number;
+  /** Shared with whoever else asks this Redis. */
+  readonly circuit: Circuit;
+  readonly clock: RedisClock;
   /** This process's own: asked first, and alone while Redis doesn't answer. */
-  readonly local: TokenCache;
+  readonly local: MemoryCache;
+  /** Undefined: no claims are taken here. */
+  readonly desk: ClaimDesk | undefined;
   /** How long a request may take: a lock whose owner died lasts no longer (rule 12). */
   readonly requestTimeoutMs: number;
   readonly refreshLifetimeMs: number;
@@ -17,8 +28,19 @@ export interface RedisCacheOptions {
   readonly onChange: (state: 'down' | 'up') => void;
 }
 
+/** Who decides whether claims are taken, and to whom they're handed. */
+export interface ClaimDesk {
+  /** Undefined: no claims now. Else: tokens that were made after it (us) are believed to be active. */
+  trustedSinceUs(): number | undefined;
+  hasRoom(): boolean;
+  /** A claim was taken: it is to be written. `entryId`: of the partition's outbox; '' where it isn't known. */
+  owe(claim: Claim, partition: number, entryId: string): void;
+  /** When this process claimed the token, if it isn't written yet. */
+  owedAtUs(jti: string): number | undefined;
+}
+
 /** A spent token comes back soon or hardly ever; without the hint it costs one claim that loses. */
-const SPENT_LIFE_MS = 600_000;
+export const SPENT_LIFE_MS = 600_000;
 
 /** A client repeats a 503 within seconds; one that gave up for so long has logged in again. */
 const DOUBT_LIFE_MS = 600_000;
@@ -26,53 +48,84 @@ const DOUBT_LIFE_MS = 600_000;
 /** How often a lock that another instance holds is looked at. A refresh takes some milliseconds. */
 const POLL_MS = 20;
 
-/** Row ids that are sure to fit a bigint: one that doesn't would fail the whole statement it is sent in. */
-const ACTIVE = /^a(\d{1,18})$/;
-const TIME_US = /^\d{1,16}$/;
+/** Tokens that were spent while Redis couldn't be told: told when it can. More than an outage's worth are forgotten. */
+const MAX_UNTOLD = 100_000;
+const TOLD_AT_ONCE = 1_000;
+
+const CLAIMED = 2;
+const BEGUN = 1;
 
 /**
  * What all instances know of tokens, the in-flight lock among them, and the claims in doubt, in Redis.
  *
- * As with the memory cache all of it is hints (rule 6). Lost, evicted, flushed or wrong entries cost a statement; a
- * lost lock lets two requests ask the database, which decides; a Redis that doesn't answer is gone on without.
+ * As with the memory cache what it tells is hints (rule 6): lost, evicted, flushed or wrong entries cost a statement; a
+ * lost lock lets two requests ask the database, which decides; a Redis that doesn't answer is gone on without. Only
+ * where claims are taken (asynchronous blacklisting) is it more: see ClaimDesk and docs/architecture.md.
  */
 export class RedisCache implements TokenCache {
   readonly #options: RedisCacheOptions;
-  readonly #circuit: Circuit;
   /** The owner's name in each lock that this process asked for, by token id. */
   readonly #owners = new Map<string, string>();
+  /** Spent, and Redis doesn't know: token id -> partition. */
+  readonly #untold = new Map<string, number>();
   readonly #process = randomUUID();
   #requests = 0;
   #everAnswered = false;
+  #telling = false;
 
   constructor(options: RedisCacheOptions) {
     this.#options = options;
-    this.#circuit = new Circuit(options.monotonicMs, options.random);
   }
 
-  async begin(token: TokenKey): Promise<Begun> {
-    const { client, local, requestTimeoutMs } = this.#options;
-    const mine = await local.begin(token);
+  /** This process's name among those that write. */
+  get consumer(): string {
+    return this.#process;
+  }
+
+  get takesClaims(): boolean {
+    return this.#options.desk?.trustedSinceUs() !== undefined;
+  }
+
+  async begin(token: TokenKey, offer?: Claim): Promise<Begun> {
+    const { local, desk } = this.#options;
+    const mine = local.begin(token);
     if (mine.kind === 'busy') return mine;
+    const owedAtUs = desk?.owedAtUs(token.jti);
+    if (owedAtUs !== undefined) return { ...mine, hint: { state: 'claimed', claimedAtUs: owedAtUs } };
+    if (offer !== undefined && desk?.hasRoom() === false) {
+      local.finish(token, undefined);
+      return { kind: 'full' };
+    }
     const partition = partitionOf(token.userKey);
     const owner = `${this.#process}:${this.#requests++}`;
-    const lock = keyOf(partition, 'lock', token.jti);
-    // Remembered before it is asked for: a script whose client timed out may still run, and is then given back.
-    const reply = await this.#ask(() => {
+    const trustedSinceUs = offer === undefined ? undefined : desk?.trustedSinceUs();
+    let sent = false as boolean;
+    const reply = await this.#timed(partition, (untilUs) => {
+      sent = true;
+      // Remembered before it is asked for: a script whose client timed out may still run, and is then given back.
       this.#owners.set(token.jti, owner);
-      const keys = [lock, keyOf(partition, 'token', token.jti), keyOf(partition, 'doubt', token.jti)];
-      return client.begin(...keys, owner, String(requestTimeoutMs));
+      return offer !== undefined && trustedSinceUs !== undefined
+        ? this.#claim(partition, offer, owner, untilUs, trustedSinceUs)
+        : this.#begin(partition, token, owner);
     });
-    if (!Array.isArray(reply)) return mine;
-    if (reply[0] !== 1) {
+    if (reply === undefined) {
+      return sent && trustedSinceUs !== undefined ? { ...mine, offerInDoubt: true } : mine;
+    }
+    if (reply[0] === CLAIMED && offer !== undefined) {
+      this.#owners.delete(token.jti);
+      desk?.owe(offer, partition, String(reply[2]));
+      local.finish(token, { spent: token.jti, successor: undefined });
+      return { kind: 'claimed' };
+    }
+    if (reply[0] !== BEGUN) {
       this.#owners.delete(token.jti);
       local.finish(token, undefined);
-      return { kind: 'busy', settled: this.#released(lock) };
+      return { kind: 'busy', settled: this.#released(keyOf(partition, 'lock', token.jti)) };
     }
-    return { kind: 'begun', hint: readHint(reply[1]) ?? mine.hint, doubtAtUs: readTime(reply[2]) };
+    return { kind: 'begun', hint: readHint(reply[2]) ?? mine.hint, doubtAtUs: readTime(reply[3]) };
   }
 
-  finish(token: TokenKey, learned: Learned | undefined): void {
+  async finish(token: TokenKey, learned: Learned | undefined): Promise<void> {
     const { client, local, refreshLifetimeMs } = this.#options;
     local.finish(token, learned);
     const owner = this.#owners.get(token.jti) ?? '';
@@ -80,7 +133,7 @@ export class RedisCache implements TokenCache {
     if (owner === '' && learned === undefined) return;
     const partition = partitionOf(token.userKey);
     const successor = learned?.successor;
-    void this.#ask(() =>
+    const told = await this.#timed(partition, (untilUs) =>
       client.finish(
         keyOf(partition, 'lock', token.jti),
         keyOf(partition, 'token', token.jti),
@@ -88,11 +141,13 @@ export class RedisCache implements TokenCache {
         keyOf(partition, 'token', successor?.jti ?? token.jti),
         owner,
         learned === undefined ? '0' : '1',
-        String(SPENT_LIFE_MS),
-        successor?.rowId ?? '',
-        String(refreshLifetimeMs),
+        SPENT_LIFE_MS,
+        successor === undefined ? '' : `a${successor.rowId}:${successor.claimedAtUs}`,
+        refreshLifetimeMs,
+        untilUs,
       ),
     );
+    if (told === undefined && learned !== undefined) this.#owesNews(token.jti, partition);
   }
 
   async noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void> {
@@ -106,17 +161,56 @@ export class RedisCache implements TokenCache {
     return reply === undefined ? 'unreachable' : 'ok';
   }
 
-  noteSpent(tokens: readonly TokenKey[]): void {
-    this.#options.local.noteSpent(tokens);
-    for (const { jti, userKey } of tokens) {
-      const key = keyOf(partitionOf(userKey), 'token', jti);
-      void this.#ask(() => this.#options.client.setFor(key, 's', SPENT_LIFE_MS));
-    }
+  async claimedAtUs({ jti, userKey }: TokenKey): Promise<number | undefined> {
+    const { client, desk } = this.#options;
+    if (desk === undefined) return undefined;
+    const owed = desk.owedAtUs(jti);
+    if (owed !== undefined) return owed;
+    const hint = readHint(await this.#ask(() => client.get(keyOf(partitionOf(userKey), 'token', jti))));
+    return hint?.state === 'claimed' ? hint.claimedAtUs : undefined;
   }
 
-  /** Redis' own hints stay: each is as wrong or right as before, and costs a claim that loses where it's wrong. */
+  noteSpent(tokens: readonly TokenKey[]): void {
+    this.#options.local.noteSpent(tokens);
+    for (const { jti, userKey } of tokens) this.#owesNews(jti, partitionOf(userKey));
+    void this.tell();
+  }
+
+  /** Redis' own hints stay: where they are only hints each costs a claim that loses; else the desk trusts them no more. */
   forgetActive(): void {
     this.#options.local.forgetActive();
+  }
+
+  #begin(partition: number, { jti }: TokenKey, owner: string): Promise<unknown> {
+    const keys = (['lock', 'token', 'doubt'] as const).map((what) => keyOf(partition, what, jti));
+    return this.#options.client.begin(...keys, owner, this.#options.requestTimeoutMs);
+  }
+
+  #claim(
+    partition: number,
+    offer: Claim,
+    owner: string,
+    untilUs: number,
+    trustedSinceUs: number,
+  ): Promise<unknown> {
+    const { client, requestTimeoutMs, refreshLifetimeMs } = this.#options;
+    return client.claim(
+      keyOf(partition, 'lock', offer.jti),
+      keyOf(partition, 'token', offer.jti),
+      keyOf(partition, 'doubt', offer.jti),
+      keyOf(partition, 'token', offer.successor.jti),
+      outboxKey(partition),
+      userSinceKey(partition, offer.userKey),
+      owner,
+      requestTimeoutMs,
+      untilUs,
+      trustedSinceUs,
+      offer.claimedAtUs,
+      encodeClaim(offer),
+      this.#process,
+      refreshLifetimeMs,
+      refreshLifetimeMs,
+    );
   }
 
   /** Resolves when the lock is free; at the latest in half the time a request has, so that it can still be answered. */
@@ -129,28 +223,61 @@ export class RedisCache implements TokenCache {
     }
   }
 
+  #owesNews(jti: string, partition: number): void {
+    if (this.#untold.size < MAX_UNTOLD) this.#untold.set(jti, partition);
+  }
+
+  /** Tells Redis of tokens that were spent without it, so that nobody goes on believing them active; to be called now and then. */
+  async tell(): Promise<void> {
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      while (this.#untold.size > 0) {
+        const some = [...this.#untold].slice(0, TOLD_AT_ONCE);
+        const told = await Promise.all(
+          some.map(([jti, partition]) =>
+            this.#ask(() =>
+              this.#options.client.setFor(keyOf(partition, 'token', jti), SPENT, SPENT_LIFE_MS),
+            ),
+          ),
+        );
+        for (const [at, [jti]] of some.entries()) if (told[at] !== undefined) this.#untold.delete(jti);
+        // The next one that gets through to Redis goes on.
+        if (told.includes(undefined)) return;
+      }
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  /** A script that ends with Redis' time, or begins its list with it after one number. */
+  async #timed(
+    partition: number,
+    send: (untilUs: number) => Promise<unknown>,
+  ): Promise<readonly unknown[] | undefined> {
+    const { clock, monotonicMs, commandTimeoutMs } = this.#options;
+    const sentAtMs = monotonicMs();
+    const reply = await this.#ask(() => send(clock.after(partition, commandTimeoutMs)));
+    if (reply === undefined) return undefined;
+    const list: readonly unknown[] = Array.isArray(reply) ? reply : [undefined, reply];
+    clock.observe(partition, list[1], sentAtMs);
+    return list;
+  }
+
   /** The reply, or undefined where Redis doesn't give one: whatever it fails with, we go on without it. */
   async #ask(send: () => Promise<unknown>): Promise<unknown> {
-    if (!this.#circuit.admit()) return undefined;
+    const { circuit, onChange } = this.#options;
+    if (!circuit.admit()) return undefined;
     try {
       const reply = await send();
-      const wasDown = this.#circuit.succeeded();
-      if (wasDown || !this.#everAnswered) this.#options.onChange('up');
+      const wasDown = circuit.succeeded();
+      if (wasDown || !this.#everAnswered) onChange('up');
       this.#everAnswered = true;
-      return reply;
+      if (this.#untold.size > 0) void this.tell();
+      return reply ?? null;
     } catch {
-      if (this.#circuit.failed()) this.#options.onChange('down');
+      if (circuit.failed()) onChange('down');
       return undefined;
     }
   }
-}
-
-function readHint(value: unknown): Hint | undefined {
-  if (value === 's') return { state: 'spent' };
-  const rowId = typeof value === 'string' ? ACTIVE.exec(value)?.[1] : undefined;
-  return rowId === undefined ? undefined : { state: 'active', rowId };
-}
-
-function readTime(value: unknown): number | undefined {
-  return typeof value === 'string' && TIME_US.test(value) ? Number(value) : undefined;
 }

@@ -56,6 +56,8 @@ export interface BatchRow {
   readonly last_id: string | null;
   /** Those that went and had no blacklist row: somebody may be writing one at this moment. */
   readonly unlisted: string[] | null;
+  /** Others hold on to these: not waited for. */
+  readonly held: string[] | null;
   /** Some of those that stay. */
   readonly kept: string[] | null;
 }
@@ -67,8 +69,16 @@ export interface BatchRow {
  *   that stays at the last moment (somebody changed it meanwhile) would have lost its blacklist row: un-revoked.
  * - They are addressed by ctid, which saves finding each again in an index. The predicate stands a second time where
  *   they are deleted: a row that was changed since is judged by what it is now.
+ *
+ * @param skipHeld leave rows that somebody has locked. A lock of our own for each row first costs half as much again:
+ *   for the batch after one that met a lock.
  */
-export function batchSql({ outstanding, blacklisted }: Tables): string {
+export function batchSql({ outstanding, blacklisted }: Tables, skipHeld = false): string {
+  const free = skipHeld
+    ? `
+     SELECT o.ctid AS place, o.id FROM ONLY ${outstanding} AS o
+      WHERE o.ctid = ANY (ARRAY(SELECT place FROM batch)) FOR UPDATE SKIP LOCKED`
+    : 'SELECT place, id FROM batch';
   return `
   WITH batch AS MATERIALIZED (
     SELECT o.ctid AS place, o.expires_at, o.id
@@ -76,9 +86,10 @@ export function batchSql({ outstanding, blacklisted }: Tables): string {
      WHERE (o.expires_at, o.id) > ($1::timestamptz, $2::bigint) AND o.expires_at <= $3::timestamptz
      ORDER BY o.expires_at, o.id
      LIMIT $5::int
+  ), free AS (${free}
   ), gone AS (
     DELETE FROM ONLY ${outstanding} AS o
-     WHERE o.ctid = ANY (ARRAY(SELECT place FROM batch))
+     WHERE o.ctid = ANY (ARRAY(SELECT place FROM free))
        AND ${mayGoSql('o', '$3::timestamptz', '$4::bigint')}
     RETURNING o.id, o.expires_at
   ), freed AS (
@@ -98,81 +109,11 @@ export function batchSql({ outstanding, blacklisted }: Tables): string {
          (SELECT id::text FROM last) AS last_id,
          CASE WHEN c.gone > c.freed THEN
            (SELECT array_agg(id::text) FROM gone WHERE id NOT IN (SELECT token_id FROM freed)) END AS unlisted,
+         ${skipHeld ? '(SELECT array_agg(id::text) FROM batch WHERE id NOT IN (SELECT id FROM free))' : 'NULL'} AS held,
          CASE WHEN c.seen > c.gone THEN
            (SELECT array_agg(id::text)
-              FROM (SELECT id FROM batch WHERE id NOT IN (SELECT id FROM gone) LIMIT 5) AS few) END AS kept
+              FROM (SELECT id FROM free WHERE id NOT IN (SELECT id FROM gone) LIMIT 5) AS few) END AS kept
     FROM counted AS c`;
-}
-
-export interface NeighboursRow {
-  /** Sessions that wait for this transaction to end. */
-  readonly waiters: number;
-  /** Whether another transaction has written to the blacklist and is open. */
-  readonly writers: boolean;
-  /** Whether one has read outstanding rows a moment ago, and may blacklist one next. */
-  readonly readers: boolean;
-}
-
-/**
- * Who would be hurt by this commit. Foreign keys are checked first: that takes longer than all else, and then the
- * moment between this look and the commit is short.
- *
- * https://www.postgresql.org/docs/current/view-pg-locks.html
- */
-export function neighboursSql(tables: Tables): string {
-  const { blacklisted } = tables;
-  return `
-  SET CONSTRAINTS ALL IMMEDIATE;
-  SET CONSTRAINTS ALL DEFERRED;
-  SELECT ${WAITERS} AS waiters,
-         EXISTS (SELECT FROM pg_locks h
-                  WHERE h.locktype = 'relation' AND h.relation = '${blacklisted.replaceAll("'", "''")}'::regclass
-                    AND h.mode = 'RowExclusiveLock' AND h.granted AND h.pid <> pg_backend_pid()
-                    AND h.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS writers,
-         ${readersOf(tables)} AS readers`;
-}
-
-export function readersSql(tables: Tables): string {
-  return `SELECT ${WAITERS} AS waiters, ${readersOf(tables)} AS readers`;
-}
-
-/** A request of Django's is over by then; what is older is a report or a backup, and blacklists nothing. */
-const READERS_MS = 5_000;
-
-/**
- * A transaction of several statements keeps its locks until its end: it has looked at a token, and may go on to insert
- * its blacklist row when the token is gone. A single statement (a claim of ours) does not: its transaction began with
- * it. Parse and bind of one statement may lie up to a millisecond apart.
- */
-function readersOf({ outstanding }: Tables): string {
-  return `EXISTS (SELECT FROM pg_locks h JOIN pg_stat_activity a ON a.pid = h.pid
-                   WHERE h.locktype = 'relation' AND h.relation = '${outstanding.replaceAll("'", "''")}'::regclass
-                     AND h.granted AND h.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
-                     AND (a.state <> 'active' OR a.query_start - a.xact_start > interval '2 ms')
-                     AND a.xact_start > clock_timestamp() - ${READERS_MS} * interval '1 millisecond')`;
-}
-
-/** A foreign key's check waits for the transaction that deleted its row; so does an insert of the same unique key. */
-const WAITERS = `
-  (SELECT count(*) FROM pg_locks w
-    WHERE NOT w.granted AND w.locktype = 'transactionid' AND w.transactionid = pg_current_xact_id()::xid)::int`;
-
-/**
- * Whether one of the open transactions is about to blacklist a row of this batch. Its row isn't visible, and the
- * foreign key doesn't see it either; but the unique key does: the same key can't be inserted until it has ended, and
- * that wait is over after lock_timeout (55P03). What was inserted here goes again at once, before anybody sees it.
- */
-export function probeSql({ blacklisted }: Tables): string {
-  return `
-  INSERT INTO ${blacklisted} (id, blacklisted_at, token_id)
-  SELECT -id, now(), id FROM unnest($1::bigint[]) AS id
-  ON CONFLICT (token_id) DO NOTHING`;
-}
-
-export function unprobeSql({ blacklisted }: Tables): string {
-  return `
-  WITH probes AS (DELETE FROM ONLY ${blacklisted} WHERE token_id = ANY ($1::bigint[]))
-  SELECT ${WAITERS} AS waiters`;
 }
 
 /** The next row, for stepping over it. */

@@ -1,19 +1,9 @@
 import { sqlStateOf } from '../store/errors.js';
-import {
-  BEGIN_BATCH,
-  batchSql,
-  neighboursSql,
-  probeSql,
-  readersSql,
-  unprobeSql,
-  type BatchRow,
-  type Cursor,
-  type Cutoff,
-  type NeighboursRow,
-} from './batch-sql.js';
+import { BEGIN_BATCH, batchSql, type BatchRow, type Cursor, type Cutoff } from './batch-sql.js';
 import type { Facts } from './catalog.js';
 import { CleanupError } from './errors.js';
 import type { Lease } from './lease.js';
+import { commitUnlessHurting } from './neighbours.js';
 import type { CleanupSession, Ending, Query } from './session.js';
 
 export type BatchOutcome =
@@ -26,10 +16,12 @@ export type BatchOutcome =
       readonly seen: number;
       readonly gone: number;
       readonly freed: number;
+      /** Left to the next run, for somebody holds on to them. */
+      readonly heldIds: readonly string[];
       readonly keptIds: readonly string[];
     }
-  /** Rolled back, to be tried again with fewer rows. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  /** Rolled back, to be tried again: without the rows that others hold on to, else with fewer. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly locks: boolean }
   /** Rolled back, to be tried again later: it isn't about these rows. */
   | { readonly kind: 'readers'; readonly reason: string };
 
@@ -37,21 +29,26 @@ export interface BatchInput {
   readonly cursor: Cursor;
   readonly cutoff: Cutoff;
   readonly limit: number;
+  /** Leave the rows that others have locked. */
+  readonly skipHeld: boolean;
   /** Whether to give way to transactions that have only read tokens. Not for ever: there may always be one. */
   readonly heedReaders: boolean;
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** A moment without readers is waited for so often and so long; others wait for this batch's locks meanwhile. */
-const READER_POLLS = 8;
-const READER_POLL_MS = 3;
+const GAVE_WAY = {
+  waiter: { kind: 'refused', reason: 'another session waits for these rows', locks: false },
+  reader: { kind: 'readers', reason: 'open transactions have read tokens, and may blacklist one' },
+} as const;
+
+const LOCKED = '55P03';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const TRY_AGAIN: Readonly<Record<string, string>> = {
   '23503': 'a row was blacklisted at this moment',
   '40P01': 'deadlock',
   '40001': 'serialization failure',
-  '55P03': 'a lock was not to be had',
+  [LOCKED]: 'a lock was not to be had',
   '57014': 'it took too long',
 };
 
@@ -77,13 +74,13 @@ export async function runBatch(
   } catch (error) {
     const reason = TRY_AGAIN[sqlStateOf(error) ?? ''];
     if (reason === undefined) throw error;
-    return { kind: 'refused', reason };
+    return { kind: 'refused', reason, locks: sqlStateOf(error) === LOCKED };
   }
 }
 
 async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<Ending<BatchOutcome>> {
   const { cursor, cutoff, limit } = at;
-  const [row] = await query<BatchRow>(batchSql(facts), [
+  const [row] = await query<BatchRow>(batchSql(facts, at.skipHeld), [
     cursor.expiresAt,
     cursor.id,
     cutoff.at,
@@ -91,18 +88,24 @@ async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<E
     limit,
   ]);
   if (row === undefined) throw new Error('a batch answered nothing');
-  if (row.last_expires_at === null || row.last_id === null) return { commit: false, value: { kind: 'end' } };
+  if (row.last_expires_at === null || row.last_id === null)
+    return { end: 'rollback', value: { kind: 'end' } };
   assertSafe(row, limit);
-  const hurt = row.gone === 0 ? undefined : await whoWouldBeHurt(query, facts, row, at);
-  if (hurt !== undefined) return { commit: false, value: hurt };
+  // One session is all that PGlite is.
+  const alone = facts.embedded || row.gone === 0;
+  if (!alone) {
+    const hurt = await commitUnlessHurting(query, facts, row.unlisted ?? [], at);
+    if (hurt !== undefined) return { end: 'rollback', value: GAVE_WAY[hurt] };
+  }
   return {
-    commit: true,
+    end: alone ? 'commit' : 'committed',
     value: {
       kind: 'committed',
       cursor: { expiresAt: row.last_expires_at, id: row.last_id },
       seen: row.seen,
       gone: row.gone,
       freed: row.freed,
+      heldIds: row.held ?? [],
       keptIds: row.kept ?? [],
     },
   };
@@ -116,34 +119,4 @@ function assertSafe({ younger, freed, gone, seen }: BatchRow, limit: number): vo
     `A batch would have removed what must stay (${gone} of ${seen} rows, ${younger} of them too young, ${freed} ` +
       'blacklist rows). It was rolled back, and the cleanup has stopped. Please report this; until then leave it off.',
   );
-}
-
-async function whoWouldBeHurt(
-  query: Query,
-  facts: Facts,
-  row: BatchRow,
-  { heedReaders, sleep }: BatchInput,
-): Promise<BatchOutcome | undefined> {
-  // One session is all that PGlite is.
-  if (facts.embedded) return undefined;
-  const [neighbours] = await query<NeighboursRow>(neighboursSql(facts));
-  if (neighbours === undefined) throw new Error('nothing was told of other sessions');
-  let { waiters, readers } = neighbours;
-  const look = async (text: string, values?: readonly unknown[]): Promise<void> => {
-    const [found] = await query<Partial<NeighboursRow>>(text, values);
-    waiters = found?.waiters ?? 0;
-    readers = found?.readers ?? readers;
-  };
-  for (let polls = 0; heedReaders && readers && waiters === 0 && polls < READER_POLLS; polls++) {
-    await sleep(READER_POLL_MS);
-    await look(readersSql(facts));
-  }
-  if (waiters === 0 && heedReaders && readers) {
-    return { kind: 'readers', reason: 'open transactions have read tokens, and may blacklist one' };
-  }
-  if (waiters === 0 && neighbours.writers && row.unlisted !== null) {
-    await query(probeSql(facts), [row.unlisted]);
-    await look(unprobeSql(facts), [row.unlisted]);
-  }
-  return waiters === 0 ? undefined : { kind: 'refused', reason: 'another session waits for these rows' };
 }

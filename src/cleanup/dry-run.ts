@@ -39,7 +39,7 @@ export async function dryRun(
 ): Promise<DryRun> {
   const cutoff = await readCutoff(session.query, options.ageMs);
   const rows = await session.transaction(SURVEY_TIMEOUT, async (query) => ({
-    commit: true,
+    end: 'commit',
     value: await query<{ bucket: number | null; goes: boolean; rows: number }>(surveySql(facts.outstanding), [
       cutoff.at,
       cutoff.seconds,
@@ -85,7 +85,7 @@ async function rehearse(
       const [row] = await query<BatchRow>(batchSql(facts), values);
       await query('SET CONSTRAINTS ALL IMMEDIATE');
       const value = row === undefined || row.seen === 0 ? undefined : (monotonicMs() - startedMs) / row.seen;
-      return { commit: false, value };
+      return { end: 'rollback', value };
     });
   } catch {
     // Somebody's locks, or a role that may only read: then there is no estimate.

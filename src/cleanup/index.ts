@@ -79,7 +79,8 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
     emit({ event: 'vacuum_started' });
     const startedMs = TIMING.monotonicMs();
     try {
-      await vacuum(session, facts, options.nice > 0);
+      // Where all is one session, whoever waits for it waits for its rests, too.
+      await vacuum(session, facts, options.nice > 0 && !facts.embedded);
     } catch (error) {
       // What was asked for is done; the next run, or autovacuum, makes up for it.
       emit({ event: 'vacuum_failed', reason: sqlStateOf(error) ?? 'connection lost' });

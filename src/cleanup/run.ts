@@ -37,6 +37,8 @@ const MOST_STEPPED_OVER = 100;
 /** Then a batch goes through all the same: where somebody reads all the time, that says nothing about these rows. */
 const PATIENCE_WITH_READERS = 5;
 
+const HELD = 'another transaction has locked it';
+
 /** After a refusal: those who were in the way get time to finish. */
 const RETRY_PAUSE_MS = 50;
 
@@ -71,6 +73,8 @@ class Run {
   #toldAtMs = 0;
   #steppedOverInARow = 0;
   #readersInARow = 0;
+  /** The last batch met a lock: the next one goes round it. */
+  #skipHeld = false;
 
   constructor(session: CleanupSession, facts: Facts, lease: Lease, options: RunOptions, cutoff: Cutoff) {
     this.#session = session;
@@ -113,6 +117,7 @@ class Run {
         cursor: this.#cursor,
         cutoff: this.#cutoff,
         limit: Math.min(this.#pace.size, this.#rowsAllowed()),
+        skipHeld: this.#skipHeld,
         heedReaders: this.#readersInARow < PATIENCE_WITH_READERS,
         sleep: (waitMs) => this.#options.timing.sleep(waitMs),
       });
@@ -125,8 +130,10 @@ class Run {
           this.#cursor = outcome.cursor;
           this.#steppedOverInARow = 0;
           this.#readersInARow = 0;
+          this.#skipHeld = false;
           this.#pace = afterBatch(this.#options.pace, this.#pace, { rows: outcome.seen, ms });
           this.#tally.committed(outcome, ms);
+          for (const id of outcome.heldIds) this.#options.emit({ event: 'stepped_over', id, reason: HELD });
           this.#tellProgress();
           await this.#rest(pauseAfter(this.#options.pace, ms, finite(this.#pressure.slowdown)));
           break;
@@ -138,8 +145,12 @@ class Run {
           break;
         case 'refused':
           this.#tally.retries++;
-          if (this.#pace.size === 1) await this.#stepOver(outcome.reason);
-          this.#pace = afterRefusal(this.#pace);
+          if (outcome.locks && !this.#skipHeld) {
+            this.#skipHeld = true;
+          } else {
+            if (this.#pace.size === 1) await this.#stepOver(outcome.reason);
+            this.#pace = afterRefusal(this.#pace);
+          }
           this.#options.emit({ event: 'retry', reason: outcome.reason, batchSize: this.#pace.size });
           await this.#rest(RETRY_PAUSE_MS);
       }

@@ -7,7 +7,8 @@ export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<
 
 /** How a transaction ends, and what it found out. */
 export interface Ending<T> {
-  readonly commit: boolean;
+  /** `committed`: the work has seen to that itself. */
+  readonly end: 'commit' | 'rollback' | 'committed';
   readonly value: T;
 }
 
@@ -17,6 +18,8 @@ export interface Ending<T> {
  */
 export interface CleanupSession {
   readonly query: Query;
+  /** A statement that takes as long as it takes: a VACUUM. */
+  readonly slowly: Query;
   /** @param begin the text that begins it: BEGIN, and what is SET LOCAL */
   transaction<T>(begin: string, work: (query: Query) => Promise<Ending<T>>): Promise<T>;
   close(): Promise<void>;
@@ -38,6 +41,7 @@ export async function openCleanupSession(
   const query = queryOf(client, onStatement);
   return {
     query,
+    slowly: query,
     transaction: (begin, work) => transactionOn(query, begin, work),
     close: () => client.end().catch(() => undefined),
   };
@@ -47,6 +51,7 @@ export async function openCleanupSession(
 export function sharedCleanupSession(database: PgDatabase): CleanupSession {
   return {
     query: (text, values) => database.exclusively('cleanup', (query) => query(text, values)),
+    slowly: (text, values) => database.exclusively('cleanup', (query) => query(text, values), FROZEN_MS),
     transaction: (begin, work) =>
       database.exclusively('cleanup', (query) => transactionOn(query, begin, work)),
     close: () => Promise.resolve(),
@@ -74,8 +79,8 @@ async function transactionOn<T>(
 ): Promise<T> {
   try {
     await query(begin);
-    const { commit, value } = await work(query);
-    await query(commit ? 'COMMIT' : 'ROLLBACK');
+    const { end, value } = await work(query);
+    if (end !== 'committed') await query(end === 'commit' ? 'COMMIT' : 'ROLLBACK');
     return value;
   } catch (error) {
     // Where the connection is gone the server rolls back by itself; the first error is the one that tells.

@@ -20,13 +20,20 @@ export class Tally {
   }
 
   committed(
-    batch: { seen: number; gone: number; freed: number; keptIds: readonly string[] },
+    batch: {
+      seen: number;
+      gone: number;
+      freed: number;
+      heldIds: readonly string[];
+      keptIds: readonly string[];
+    },
     ms: number,
   ): void {
     this.deleted += batch.gone;
     this.#blacklistDeleted += batch.freed;
     this.#seen += batch.seen;
-    this.kept += batch.seen - batch.gone;
+    this.kept += batch.seen - batch.gone - batch.heldIds.length;
+    this.steppedOver += batch.heldIds.length;
     for (const id of batch.keptIds) if (this.#keptIds.length < MOST_IDS) this.#keptIds.push(id);
     // A ring: a run of months must not fill the memory.
     this.#batchMs[this.#batches++ % MOST_TIMES] = ms;

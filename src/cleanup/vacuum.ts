@@ -28,7 +28,7 @@ export async function vacuumPays(
 
 /** @param gently false: as fast as it can */
 export async function vacuum(
-  { query }: CleanupSession,
+  { query, slowly }: CleanupSession,
   { outstanding, blacklisted }: Tables,
   gently: boolean,
 ): Promise<void> {
@@ -38,7 +38,7 @@ export async function vacuum(
   try {
     for (const table of [blacklisted, outstanding]) {
       // TRUNCATE off: giving empty pages at the end back would lock everybody out for a moment.
-      await query(`VACUUM (ANALYZE, TRUNCATE off, SKIP_LOCKED) ${table}`);
+      await slowly(`VACUUM (ANALYZE, TRUNCATE off, SKIP_LOCKED) ${table}`);
     }
   } finally {
     if (gently) await query('RESET vacuum_cost_delay').catch(() => undefined);

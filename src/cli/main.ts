@@ -5,7 +5,9 @@ import type { CommonSettings } from '../config/settings.js';
 import { processSource } from '../config/source.js';
 import { benchCommand } from './commands/bench.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { doctorCommand } from './commands/doctor.js';
 import { migrateCommand } from './commands/migrate.js';
+import { revokeCommand } from './commands/revoke.js';
 import { serveCommand } from './commands/serve.js';
 import type { CommandDescriptor } from './descriptor.js';
 import { EXIT_CODES, failureOf, type ExitCode } from './exit-codes.js';
@@ -46,6 +48,8 @@ async function runCommand(argv: readonly string[]): Promise<ExitCode> {
   register(program, migrateCommand, done);
   register(program, benchCommand, done);
   register(program, cleanupCommand, done);
+  register(program, revokeCommand, done);
+  register(program, doctorCommand, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;

@@ -90,6 +90,7 @@ export function cleanUpBeside(
         log.info('cleanup_elsewhere');
       } else {
         const cause = error instanceof CleanupError ? { cause: error.message } : {};
+        metrics.onCleanupEnd('failed');
         log.error('cleanup_failed', { ...describeError(error), ...cause });
       }
     } finally {
@@ -131,6 +132,7 @@ async function round(
   });
   count(summary.deleted);
   metrics.onCleanupBacklog(summary.backlogRows);
+  metrics.onCleanupEnd('done');
   const { kept, durationMs, ended } = summary;
   log.info('cleaned_up', { rows: deleted, count: kept, duration_ms: durationMs, end: ended });
   if (kept > 0) {

@@ -4,6 +4,7 @@ import type { DatabaseSettings } from '../config/settings.js';
 import { KeyError } from '../jwt/key-error.js';
 import { MigrateError, type MigrateErrorCode } from '../migrate/errors.js';
 import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from '../store/embedded-errors.js';
+import { RevokeError } from '../revoke/errors.js';
 import { NotConnectedError, SchemaError } from '../store/errors.js';
 
 /** What each refusal of a room ends a command with (contract: exit codes). */
@@ -33,6 +34,13 @@ const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCode>> = 
   CONTENDED: 1,
   REFUSED: 1,
 };
+const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExitCode>> = {
+  TOKEN_NOT_FOUND: 1,
+  CONTENDED: 1,
+  USER_ID_UNFIT: 2,
+  MOMENT_AHEAD: 2,
+  TOKEN_UNFIT: 2,
+};
 const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
   DATA_DIRECTORY_IN_USE: 5,
   DATA_DIRECTORY_UNUSABLE: 2,
@@ -48,6 +56,7 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
   if (error instanceof SchemaError || error instanceof EmbeddedError) return ended(4, error);
   if (error instanceof DataDirectoryError) return ended(DATA_DIRECTORY_EXIT_CODES[error.code], error);
   if (error instanceof CleanupError) return ended(CLEANUP_EXIT_CODES[error.code], error);
+  if (error instanceof RevokeError) return ended(REVOKE_EXIT_CODES[error.code], error);
   if (error instanceof MigrateError) return ended(MIGRATE_EXIT_CODES[error.code], error);
   if (error instanceof NotConnectedError && database.kind === 'url') {
     const { cause } = error;

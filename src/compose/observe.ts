@@ -16,14 +16,19 @@ const AUDIT_EVERY_MS = 500;
  * Metrics and KPIs, fed by the same events.
  *
  * @param alone false: one of several workers, whose KPIs are no metrics, for a ratio of each is none of all
+ * @param audit `auditDueMs`: how long a row may take after its answer, in ms; the contract's 5 s if not given
  */
-export function observing(monotonicMs: () => number, alone = true): Observing {
+export function observing(
+  monotonicMs: () => number,
+  { alone = true, ...audit }: { readonly alone?: boolean } & Pick<KpiMeterOptions, 'auditDueMs'> = {},
+): Observing {
   let countRows: KpiMeterOptions['countRows'] = () => Promise.reject(new Error('no database yet'));
   const meter = kpiMeter({
     countRows: (jtis) => countRows(jtis),
     monotonicMs,
     startedAtMs: Date.now(),
     random: Math.random,
+    ...audit,
   });
   const metrics = metricsSink(alone ? () => meter.read() : undefined);
   return {

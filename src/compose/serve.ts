@@ -1,26 +1,37 @@
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
+import { readClientFiles } from './client-files.js';
 import { toCommandError } from './command-errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
+import { clientAssets } from '../http/assets.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
+import { dashboardPage } from '../dashboard/page.js';
+import { EventStreams } from '../http/events.js';
+import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
+import { ALERT_CODES } from '../observe/alerts/alert.js';
+import { operatorMetrics } from '../observe/operator-metrics.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { listening } from './listening.js';
 import { observing, type Observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
-import { openTokenCache } from './token-cache.js';
+import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { openChain, openCodec, sampleToken } from './tokens.js';
+import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
+import type { ChangeFeed } from '../rotation/change-feed.js';
+import type { RotationContext } from '../rotation/context.js';
 import type { RotationEvent } from '../rotation/events.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { createTokenService } from '../rotation/service.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkHealth } from '../store/health.js';
+import { countInvalidIndexes } from '../store/invalid-indexes.js';
 import { readSchema, type TokenSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -38,6 +49,7 @@ export interface Serving {
     readonly readiness: () => Promise<Readiness>;
     readonly metrics: Pick<MetricsSink, 'snapshot'>;
     readonly kpis: () => KpiReading;
+    readonly outbox: SharedCache['status'];
   };
 }
 
@@ -78,7 +90,7 @@ async function compose(
   releases: ReleaseStack,
   admin: boolean,
 ): Promise<Serving> {
-  const metrics = observing(monotonicMs, admin);
+  const metrics = observing(monotonicMs, { alone: admin });
   const storage = await openStorage(settings, log, metrics, releases);
   const { database } = storage;
   const schema = await readSchema(database, settings.users);
@@ -89,13 +101,23 @@ async function compose(
   if (signingKey === undefined) throw new Error('settings without a signing key');
   const codec = await openCodec(settings, signingKey, log);
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
-  const health = (): ReturnType<typeof checkHealth> => checkHealth(database, schema, clock, monotonicMs);
+  const operator = operatorMetrics(metrics.registry, {
+    pool: () => database.usage,
+    poolSize: storage.poolSize,
+    clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
+    alertCodes: ALERT_CODES,
+  });
+  const health = async (): ReturnType<typeof checkHealth> => {
+    const state = await checkHealth(database, schema, clock, monotonicMs);
+    operator.onStore('database', state === 'ok');
+    return state;
+  };
   await health();
   const healthTimer = setInterval(() => void health(), HEALTH_EVERY_MS).unref();
   releases.add(() => clearInterval(healthTimer));
 
   const store = new PgTokenStore({
-    database,
+    database: timingClaims(database, monotonicMs, (seconds) => operator.onClaimStatement(seconds)),
     schema,
     clock,
     lanes: Math.min(LANES, storage.poolSize),
@@ -103,9 +125,29 @@ async function compose(
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
   });
-  const { cache, check: redisCheck } = openTokenCache(settings, log, releases, monotonicMs, metrics);
+  const shared = await openSharedCache(
+    {
+      redis: settings.redis,
+      blacklist: settings.rotation.blacklist,
+      requestTimeoutMs: settings.rotation.requestTimeoutMs,
+      refreshLifetimeMs: settings.tokens.refreshLifetimeSeconds * 1000,
+      shutdownTimeoutMs: settings.shutdownTimeoutMs,
+      database,
+      schema,
+      clock,
+      monotonicMs,
+      metrics,
+      log,
+      onRedis(up) {
+        operator.onStore('redis', up);
+        if (!up) metrics.onRedisOutage();
+      },
+    },
+    releases,
+  );
+  const { cache, outbox } = shared;
   const feed = openChangeFeed(settings, { database, schema, cache, metrics, log, monotonicMs }, releases);
-  const service = createTokenService({
+  const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
@@ -120,6 +162,7 @@ async function compose(
     chain: openChain(settings, signingKey, log),
     store,
     cache,
+    outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     clock,
     emit: (event) => {
@@ -127,11 +170,14 @@ async function compose(
       logEvent(event, log);
     },
     monotonicMs,
-  });
+  };
+  shared.start(context, feed);
+  tellAsync(settings, feed, log);
+  const service = createTokenService(context);
 
   const readiness = async (): Promise<Readiness> => {
     // Without Redis refreshes go on: it is told, and no reason to send them elsewhere.
-    const [state, redis] = await Promise.all([health(), redisCheck()]);
+    const [state, redis] = await Promise.all([health(), shared.check()]);
     const changes = feed?.check;
     const checks = {
       database: state,
@@ -140,14 +186,22 @@ async function compose(
     };
     return { ready: state === 'ok', checks };
   };
+  const streams = new EventStreams((open) => operator.onStreams(open));
   const { publicUrl, adminUrl } = await listen(
     settings,
     service,
     metrics,
+    shared,
+    streams,
     log,
     releases,
     admin ? readiness : undefined,
   );
+  if (admin) {
+    const indexes = (): Promise<number> => countInvalidIndexes(database, schema);
+    const parts = { settings, observing: metrics, metrics: operator, streams, monotonicMs, log };
+    watch({ ...parts, countInvalidIndexes: indexes }, releases);
+  }
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
@@ -162,7 +216,7 @@ async function compose(
         : undefined,
     stop: () => releases.release(),
     failed: storage.failed,
-    inside: { readiness, metrics, kpis: () => metrics.kpiReading() },
+    inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },
   };
 }
 
@@ -170,20 +224,26 @@ async function listen(
   settings: ServeSettings,
   service: TokenService,
   metrics: Observing,
+  shared: SharedCache,
+  streams: EventStreams,
   log: Log,
   releases: ReleaseStack,
   readiness: (() => Promise<Readiness>) | undefined,
 ): Promise<{ publicUrl: string; adminUrl: string }> {
   const { http, admin, shutdownTimeoutMs } = settings;
+  const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
+  const dashboard = { page: dashboardPage, streams };
   const adminServer =
     readiness === undefined
       ? undefined
-      : createAdminServer({ readiness, metrics, kpis: () => metrics.kpis(), host: admin.host, log });
+      : createAdminServer({ readiness, metrics, kpis, dashboard, host: admin.host, log });
   const publicServer = createPublicServer({
     service,
     basePath: http.basePath,
     compat: http.compat,
     tls: http.tls,
+    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    assets: clientAssets(http.basePath, readClientFiles()),
     limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
     observe: metrics,
     log,
@@ -210,6 +270,15 @@ function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): 
       cause: 'no user table found: deactivated and deleted users go on refreshing; name it with --user-table',
     });
   }
+}
+
+/** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */
+function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined, log: Log): void {
+  if (settings.rotation.blacklist !== 'async' || feed?.alive === true) return;
+  log.warn('async_unheard', {
+    cause:
+      'until changes are heard (migrate --notify, changes_heard in this log) a log-out or a deactivated user at Django is not seen here before the next write; --blacklist auto waits for it',
+  });
 }
 
 function logEvent(event: RotationEvent, log: Log): void {

@@ -1,4 +1,4 @@
-import type { ServeSettings } from '../config/settings.js';
+import type { KeySettings, ServeSettings } from '../config/settings.js';
 import { chainKeyFrom } from '../jwt/chain-key.js';
 import type { TokenCodec } from '../jwt/codec.js';
 import { createCodec } from '../jwt/create-codec.js';
@@ -26,15 +26,19 @@ export async function openCodec(settings: ServeSettings, signingKey: string, log
  * then the families that began under an old secret can still be followed.
  */
 export function openChain(settings: ServeSettings, signingKey: string, log: Log): Chain {
-  const { algorithm, chainKeys, verifyingKeys } = settings.keys;
-  if (chainKeys.length > 0) return createChain(chainKeys);
-  const secrets = algorithm.startsWith('HS') ? [signingKey, ...verifyingKeys] : [signingKey];
-  if (settings.database.kind === 'url') {
+  if (settings.database.kind === 'url' && settings.keys.chainKeys.length === 0) {
     log.info('chain_key_follows_signing_key', {
       cause:
         'pin CARELINK_CHAIN_KEY before the signing key is changed, or families that began before are not found',
     });
   }
+  return chainOf(settings.keys, signingKey);
+}
+
+/** The same, told to nobody. */
+export function chainOf({ algorithm, chainKeys, verifyingKeys }: KeySettings, signingKey: string): Chain {
+  if (chainKeys.length > 0) return createChain(chainKeys);
+  const secrets = algorithm.startsWith('HS') ? [signingKey, ...verifyingKeys] : [signingKey];
   return createChain(secrets.map((secret) => chainKeyFrom(secret, algorithm)));
 }
 

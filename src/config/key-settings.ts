@@ -7,8 +7,16 @@ import type { HttpSettings, KeySettings } from './settings.js';
 
 type ResolvedServe = Resolved<typeof SERVE_OPTIONS>;
 
+/** Of any command that takes the keys of `serve`. */
+type ResolvedKeys = {
+  readonly [Part in 'values' | 'given']: Pick<
+    ResolvedServe[Part],
+    'algorithm' | 'signing-key' | 'signing-key-file' | 'verifying-key-file' | 'chain-key' | 'database-url'
+  >;
+};
+
 /** The keys' texts. Whether they are keys, and fit the algorithm, is for the jwt room to say. */
-export function keySettings(resolved: ResolvedServe, files: FileReader, problems: string[]): KeySettings {
+export function keySettings(resolved: ResolvedKeys, files: FileReader, problems: string[]): KeySettings {
   const { values, given } = resolved;
   const { algorithm } = values;
   const signingKey = readSigningKey(resolved, files, problems);
@@ -35,7 +43,7 @@ export function keySettings(resolved: ResolvedServe, files: FileReader, problems
 }
 
 function readSigningKey(
-  { values, given }: ResolvedServe,
+  { values, given }: ResolvedKeys,
   files: FileReader,
   problems: string[],
 ): string | undefined {

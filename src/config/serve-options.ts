@@ -1,8 +1,8 @@
 import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
-import { host, postgresUrl, urlPath } from './network-kinds.js';
+import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { redisUrl } from './redis-url.js';
-import { list, optional, secret, secrets, valued } from './option.js';
+import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { USER_TABLE_OPTIONS } from './user-table-options.js';
 import { ALGORITHMS } from './vocabulary.js';
@@ -17,6 +17,11 @@ export const SERVE_OPTIONS = {
   'base-path': valued(urlPath, { default: '/account/token', help: 'what their paths begin with' }),
   'admin-host': valued(host, { default: '127.0.0.1', help: 'where health and metrics listen' }),
   'admin-port': valued(port, { default: '9464', help: 'their port; 0 takes a free one' }),
+  'alert-webhook': optional(httpUrl, {
+    help: 'where alerts are posted to as JSON, when they are raised and when they are over',
+    absentText: 'nowhere; they are in the log, the metrics and the dashboard',
+    sensitive: true,
+  }),
   'tls-cert': optional(path('file'), { help: 'PEM certificate chain: serve https (with --tls-key)' }),
   'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
   'max-connections': valued(integer({ min: 1, max: 1_000_000 }), {
@@ -51,12 +56,10 @@ export const SERVE_OPTIONS = {
     help: "simplejwt's TOKEN_TYPE_CLAIM",
   }),
 
-  blacklist: valued(
-    oneOf(['auto', 'sync'], {
-      async: 'the value async (write-behind over Redis) is not in this version. Use auto or sync',
-    }),
-    { default: 'auto', help: 'when a spent token is written down: sync is before the answer' },
-  ),
+  blacklist: valued(oneOf(['auto', 'sync', 'async']), {
+    default: 'auto',
+    help: 'when a spent token is written down: sync is before the answer, async within half a second of it, over Redis; auto: async while Redis is there and changes by Django are heard (migrate --notify)',
+  }),
   'redis-url': optional(redisUrl, {
     help: 'the Redis that the instances share: also rediss://, redis+cluster://h1,h2,h3, redis+sentinel://h1,h2/master-name',
     absentText: 'none: each process remembers by itself',
@@ -93,6 +96,12 @@ export const SERVE_OPTIONS = {
   workers: valued(integer({ min: 1, max: 256 }), {
     default: '1',
     help: 'processes that share the port, one a core; with --database-url only, and best with --redis-url',
+  }),
+  'refresh-cookie': toggle({
+    help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
+  }),
+  demo: toggle({
+    help: 'a page and a log-in without password for trying it: embedded database and loopback only',
   }),
   'pool-size': valued(integer({ min: 1, max: 1_000 }), {
     default: '8',

@@ -29,8 +29,11 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       maxConnections: values['max-connections'],
       tls: tlsSettings(resolved, files, problems),
       compat: values['simplejwt-compat'],
+      refreshCookie: values['refresh-cookie'],
+      demo: values.demo,
     },
     admin: { host: values['admin-host'], port: values['admin-port'] },
+    alertWebhook: values['alert-webhook'],
     keys: keySettings(resolved, files, problems),
     tokens: tokenSettings(resolved, problems),
     rotation: {
@@ -52,6 +55,12 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   if (settings.workers > 1 && settings.database.kind === 'embedded') {
     problems.push('--workers needs --database-url: the embedded PostgreSQL belongs to one process.');
   }
+  if (settings.rotation.blacklist === 'async' && settings.redis === undefined) {
+    problems.push(
+      '--blacklist async needs a Redis that claims are kept in until they are written: give --redis-url.',
+    );
+  }
+  checkDemo(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(settings);
 }
@@ -95,5 +104,17 @@ function cleanupOf({ values }: Resolved<typeof SERVE_OPTIONS>): ServeSettings['c
 function checkPorts({ http, admin }: ServeSettings, problems: string[]): void {
   if (http.port !== 0 && http.port === admin.port && http.host === admin.host) {
     problems.push(`--port and --admin-port are both ${http.port} at ${http.host}; they must differ.`);
+  }
+}
+
+/** Anybody may log in there as anybody: never beside real users, real keys, or where others can reach it. */
+function checkDemo({ http, database, keys }: ServeSettings, problems: string[]): void {
+  if (!http.demo) return;
+  if (database.kind === 'url') problems.push('--demo works with the embedded PostgreSQL only.');
+  if (keys.signingKey !== undefined || keys.verifyingKeys.length > 0) {
+    problems.push('--demo makes a signing key of its own: leave the keys out.');
+  }
+  if (!['localhost', '::1'].includes(http.host) && !/^127\.[\d.]+$/.test(http.host)) {
+    problems.push(`--demo listens on loopback only, not on ${http.host}.`);
   }
 }

@@ -41,6 +41,8 @@ export interface ServeSettings extends SharedSettings {
   readonly redis: RedisSettings | undefined;
   readonly http: HttpSettings;
   readonly admin: { readonly host: string; readonly port: number };
+  /** May hold a secret in its path: never to be printed or logged. */
+  readonly alertWebhook: string | undefined;
   readonly keys: KeySettings;
   readonly tokens: TokenSettings;
   readonly rotation: RotationChoices;
@@ -49,6 +51,10 @@ export interface ServeSettings extends SharedSettings {
   readonly shutdownTimeoutMs: number;
   /** Undefined: this server doesn't clean up. */
   readonly cleanup: (CleanupChoices & { readonly everyMs: number }) | undefined;
+}
+
+export interface DoctorSettings extends Omit<ServeSettings, 'command'> {
+  readonly command: 'doctor';
 }
 
 export interface RedisSettings {
@@ -74,6 +80,10 @@ export interface HttpSettings {
   /** PEM texts. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly compat: '5.2' | '5.5';
+  /** Refresh tokens travel in cookies. */
+  readonly refreshCookie: boolean;
+  /** The page for trying it. */
+  readonly demo: boolean;
 }
 
 export interface KeySettings {
@@ -97,7 +107,7 @@ export interface TokenSettings {
 }
 
 export interface RotationChoices {
-  readonly blacklist: 'auto' | 'sync';
+  readonly blacklist: 'auto' | 'sync' | 'async';
   readonly requestTimeoutMs: number;
   /** 0: a repeat of a rotated token is refused. */
   readonly reuseGraceMs: number;
@@ -175,6 +185,24 @@ export interface CleanupSettings extends SharedSettings {
   readonly dryRun: boolean;
   /** Undefined: once. */
   readonly everyMs: number | undefined;
+}
+
+export interface RevokeSettings extends SharedSettings {
+  readonly command: 'revoke';
+  readonly target:
+    | { readonly kind: 'user'; readonly userKey: string }
+    | { readonly kind: 'jti'; readonly jti: string }
+    /** Never to be printed or logged. */
+    | { readonly kind: 'family'; readonly token: string }
+    /** `now`, or ISO 8601 with its zone. */
+    | { readonly kind: 'issued_before'; readonly at: string };
+  /** False: only the count is shown. */
+  readonly yes: boolean;
+  readonly pace: Pick<CleanupChoices, 'batchSize' | 'targetBatchMs' | 'nice'>;
+  /** Only where a family is to be followed. */
+  readonly keys: KeySettings | undefined;
+  readonly tokens: Pick<TokenSettings, 'audience' | 'issuer' | 'names'>;
+  readonly users: UserSettings;
 }
 
 export interface CleanupChoices {

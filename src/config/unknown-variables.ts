@@ -3,10 +3,13 @@ import { CLEANUP_OPTIONS } from './cleanup-options.js';
 import { MIGRATE_OPTIONS } from './migrate-options.js';
 import { variableOf } from './option.js';
 import type { Environment } from './resolve.js';
+import { REVOKE_OPTIONS } from './revoke-options.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 
 const KNOWN: ReadonlySet<string> = new Set(
-  [SERVE_OPTIONS, MIGRATE_OPTIONS, CLEANUP_OPTIONS, BENCH_OPTIONS].flatMap(Object.keys).map(variableOf),
+  [SERVE_OPTIONS, MIGRATE_OPTIONS, CLEANUP_OPTIONS, BENCH_OPTIONS, REVOKE_OPTIONS]
+    .flatMap(Object.keys)
+    .map(variableOf),
 );
 
 /**

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { ServerResponse } from 'node:http';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
+import type { EventStreams } from './events.js';
 import type { TokenRequest } from './exchange.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import { createListener, type HttpServer } from './listener.js';
@@ -13,11 +14,19 @@ export interface Readiness {
   readonly checks: Record<string, string>;
 }
 
+export interface DashboardPage {
+  readonly html: string;
+  /** What the page may load: itself. */
+  readonly contentSecurityPolicy: string;
+}
+
 export interface AdminServerOptions {
   readiness(): Promise<Readiness>;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   /** What `/kpis` answers. */
   kpis(): object | Promise<object>;
+  /** The page of `/dashboard`, and the events that feed it. */
+  readonly dashboard?: { page(): DashboardPage; readonly streams: EventStreams } | undefined;
   /** The host the port was configured with: a name of its own that requests may carry. */
   readonly host: string;
   readonly log: Log;
@@ -51,10 +60,13 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ];
     return new Reply(200, headers, body, 'valid');
   };
+  const dashboard = (): Reply =>
+    options.dashboard === undefined ? NOT_FOUND : pageReply(options.dashboard.page());
   const pages = new Map<string, () => Reply | Promise<Reply>>([
     ['/healthz', () => HEALTHY],
     ['/readyz', readyz],
     ['/metrics', scrape],
+    ['/dashboard', dashboard],
     ['/kpis', async () => json(200, (await options.kpis()) as Record<string, unknown>, 'valid')],
   ]);
 
@@ -73,24 +85,46 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     if (!response.destroyed) send(response, reply);
   };
 
+  const follow = (response: ServerResponse, streams: EventStreams): void => {
+    if (draining || !streams.admit(response)) finish(response, UNANSWERABLE);
+  };
+
   const listener = createListener({
     limits: { ...DEFAULT_LIMITS, maxConnections: 100 },
     log,
-    onDrain: () => (draining = true),
+    onDrain() {
+      draining = true;
+      options.dashboard?.streams.end();
+    },
     onRequest(request: TokenRequest, response) {
       const { method = '', url = '' } = request;
-      const page = pages.get(url.split('?', 1)[0] ?? '');
+      const path = url.split('?', 1)[0] ?? '';
+      const page = pages.get(path);
       // Nothing here takes a body; one that comes closes the connection instead of being read.
       if (request.headers['content-length'] !== undefined) response.shouldKeepAlive = false;
       if (request.headers['transfer-encoding'] !== undefined) response.shouldKeepAlive = false;
       if (!knownHost(request.headers.host, options.host)) finish(response, HOST_REFUSED);
-      else if (page === undefined) finish(response, NOT_FOUND);
+      else if (path === '/events' && method === 'GET' && options.dashboard !== undefined) {
+        follow(response, options.dashboard.streams);
+      } else if (page === undefined) finish(response, NOT_FOUND);
       else if (method !== 'GET' && method !== 'HEAD') {
         finish(response, methodNotAllowed(method, ['Allow', 'GET, HEAD']));
       } else void answer(page, response);
     },
   });
   return { ...listener, startDraining: () => void (draining = true) };
+}
+
+function pageReply({ html, contentSecurityPolicy }: DashboardPage): Reply {
+  const headers = [
+    'Content-Type', 'text/html; charset=utf-8',
+    'Content-Length', String(Buffer.byteLength(html)),
+    'Content-Security-Policy', contentSecurityPolicy,
+    'Cache-Control', 'no-store',
+    'X-Content-Type-Options', 'nosniff',
+    'Referrer-Policy', 'no-referrer',
+  ]; // prettier-ignore
+  return new Reply(200, headers, html, 'valid');
 }
 
 /** A prober gives up after a second or a few, and then knows less than from a "no". */

@@ -77,13 +77,22 @@ export class Exchange {
   async #answer(body: Buffer): Promise<void> {
     let reply: Reply;
     try {
-      let token = tokenInBody(this.#request.headers['content-type'], body, this.#route.field);
+      const { headers } = this.#request;
+      let token = this.#fromCookie(body) ?? tokenInBody(headers['content-type'], body, this.#route.field);
       if (token instanceof Promise) token = await token;
-      reply = typeof token === 'string' ? await this.#route.handle(token) : token;
+      reply = typeof token === 'string' ? await this.#route.handle(token, headers) : token;
     } catch (error) {
       reply = this.#failed(error);
     }
     this.#send(reply);
+  }
+
+  /** The token of the cookie, or why the request may not use it. A body's goes first: it is of a new log-in. */
+  #fromCookie(body: Buffer): string | Reply | undefined {
+    const { cookie } = this.#route;
+    if (cookie === undefined) return undefined;
+    const { headers } = this.#request;
+    return cookie.refuse(headers) ?? (body.length === 0 ? cookie.read(headers) : undefined);
   }
 
   #failed(error: unknown): Reply {
@@ -107,7 +116,7 @@ export class Exchange {
       const { status, outcome } = reply;
       const { name } = this.#route;
       const event = name === 'refresh' ? `Token refresh took ${durationMs.toFixed(2)} ms` : 'request';
-      log.debug(event, { route: name, status, outcome, duration_ms: durationMs });
+      log.debug(event, { route: name, status, outcome, duration_ms: Math.round(durationMs * 1000) / 1000 });
     }
   }
 }

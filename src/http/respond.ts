@@ -69,6 +69,10 @@ export const BODY_TOO_LARGE = sentence(413, 'Request body is too large.', 'bad_r
 export const HEADERS_TOO_LARGE = sentence(431, 'Request headers are too large.', 'bad_request');
 export const EXPECTATION_FAILED = sentence(417, 'Only "Expect: 100-continue" is understood.', 'bad_request');
 
+export function forbidden(text: string): Reply {
+  return sentence(403, text, 'bad_request');
+}
+
 export const HOST_REFUSED = sentence(421, 'This host name is not served here.', 'bad_request');
 export const UNANSWERABLE = sentence(503, 'This could not be found out.', 'error', 'Retry-After', '1');
 

@@ -3,6 +3,7 @@ import { blacklistRoute } from './handlers/blacklist.js';
 import { refreshRoute } from './handlers/refresh.js';
 import { slidingRefreshRoute } from './handlers/sliding-refresh.js';
 import { verifyRoute } from './handlers/verify.js';
+import type { RefreshCookie } from './refresh-cookie.js';
 import { json, refusals, type Reply } from './respond.js';
 import type { TokenRoute } from './route.js';
 import type { SimplejwtCompat } from './simplejwt-texts.js';
@@ -12,6 +13,7 @@ export function tokenRoutes(
   service: TokenService,
   basePath: string,
   compat: SimplejwtCompat,
+  cookie?: RefreshCookie,
 ): ReadonlyMap<string, TokenRoute> {
   const base = `/${basePath}/`.replace(/\/{2,}/g, '/');
   const refused = refusals(compat);
@@ -20,9 +22,9 @@ export function tokenRoutes(
     routes.set(`${base}${path}`, route);
     routes.set(`${base}${path}/`, route);
   };
-  add('refresh', refreshRoute(service, refused));
+  add('refresh', refreshRoute(service, refused, cookie));
   add('verify', verifyRoute(service, refused));
-  add('blacklist', blacklistRoute(service, refused));
+  add('blacklist', blacklistRoute(service, refused, cookie));
   add('sliding/refresh', slidingRefreshRoute(service, refused));
   return routes;
 }

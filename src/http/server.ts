@@ -2,10 +2,12 @@ import type { ServerResponse } from 'node:http';
 import type { Log } from '../observe/log.js';
 import type { RequestObserver } from '../observe/requests.js';
 import type { TokenService } from '../rotation/outcomes.js';
+import type { Asset } from './assets.js';
 import { Exchange, type Exchanges, type TokenRequest } from './exchange.js';
 import type { Limits } from './limits.js';
 import { bringsTooMuch, closeLingering } from './linger.js';
 import { createListener, type HttpServer, type Tls } from './listener.js';
+import type { RefreshCookie } from './refresh-cookie.js';
 import { BODY_TOO_LARGE, methodNotAllowed, NO_HOST, NOT_FOUND, send, type Reply } from './respond.js';
 import { optionsOf, pathOf, tokenRoutes } from './routes.js';
 import type { SimplejwtCompat } from './simplejwt-texts.js';
@@ -15,6 +17,10 @@ export interface PublicServerOptions {
   /** Where the four paths are mounted: `/account/token`. */
   readonly basePath: string;
   readonly compat: SimplejwtCompat;
+  /** Undefined: refresh tokens travel in bodies. */
+  readonly refreshCookie?: RefreshCookie | undefined;
+  /** Files by their path. */
+  readonly assets?: ReadonlyMap<string, Asset> | undefined;
   readonly tls?: Tls | undefined;
   readonly limits: Limits;
   readonly observe: RequestObserver;
@@ -23,7 +29,8 @@ export interface PublicServerOptions {
 
 /** The port that takes over Django's token endpoint. */
 export function createPublicServer(options: PublicServerOptions): HttpServer {
-  const routes = tokenRoutes(options.service, options.basePath, options.compat);
+  const routes = tokenRoutes(options.service, options.basePath, options.compat, options.refreshCookie);
+  const { assets } = options;
   const { bodyBytes } = options.limits;
   const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, draining: false };
 
@@ -41,9 +48,12 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
     onDrain: () => (shared.draining = true),
     onRequest(request, response, expectsContinue) {
       const { headers, method = '' } = request;
-      const route = routes.get(pathOf(request.url ?? ''));
+      const path = pathOf(request.url ?? '');
+      const route = routes.get(path);
       if (headers.host === undefined && request.httpVersion === '1.1') {
         refuse(request, response, NO_HOST);
+      } else if (route === undefined && (method === 'GET' || method === 'HEAD') && assets?.has(path)) {
+        refuse(request, response, assets.get(path)?.reply(request) ?? NOT_FOUND);
       } else if (route === undefined) {
         refuse(request, response, NOT_FOUND);
       } else if (method === 'OPTIONS') {

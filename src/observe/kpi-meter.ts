@@ -65,6 +65,7 @@ export interface KpiMeterOptions {
   readonly monotonicMs: () => number;
   readonly startedAtMs: number;
   readonly random: () => number;
+  readonly auditDueMs?: number;
 }
 
 /**
@@ -81,6 +82,7 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
   const audit = new AnswerAudit({
     countRows,
     random,
+    ...(options.auditDueMs === undefined ? {} : { dueMs: options.auditDueMs }),
     onAudited(confirmed, audited) {
       ring.add('confirmed', confirmed, monotonicMs());
       ring.add('audited', audited, monotonicMs());

@@ -34,6 +34,9 @@ export interface LogFields extends Partial<ErrorDescription> {
   purpose?: string;
   table?: string;
   check?: string;
+  /** A code of observe/alerts. */
+  alert?: string;
+  severity?: string;
 }
 
 export interface Log {
@@ -51,7 +54,7 @@ const ALLOWED = {
   request_id: true, route: true, outcome: true, status: true, duration_ms: true, user_id: true, jti_prefix: true,
   count: true, rows: true, attempt: true, delay_ms: true, lag_ms: true, depth: true, url: true, host: true,
   port: true, worker: true, version: true, mode: true, kind: true, cause: true, end: true, purpose: true,
-  table: true, check: true, error_name: true, error_code: true, error_constraint: true, error_table: true,
+  table: true, check: true, alert: true, severity: true, error_name: true, error_code: true, error_constraint: true, error_table: true,
   error_cause: true, error_stack: true,
 } satisfies Record<keyof LogFields, true>; // prettier-ignore
 const NAMES = Object.keys(ALLOWED) as (keyof LogFields)[];

@@ -26,17 +26,32 @@ export interface MetricsSink extends RequestObserver {
   onCleanupDeleted(rows: number): void;
   /** Expired rows that are still there, as the last look had it. */
   onCleanupBacklog(rows: number): void;
-  /** Redis answers, or no longer does. */
-  onRedis(up: boolean): void;
+  /** Redis no longer answers. */
+  onRedisOutage(): void;
   /** Whether what Django does by itself is heard. */
   onChangeFeed(alive: boolean): void;
   onChange(kind: Change['kind'] | 'gap'): void;
+  /** A claim that was taken in Redis is dealt with, so long after it was taken. */
+  onBackgroundWrite(result: BackgroundWrite, lagSeconds: number): void;
+  /** Where to look how much is owed to the database. */
+  watchOutbox(look: () => { readonly depth: number; readonly lagMs: number }): void;
+  /** A run of this process's cleanup came to its end. */
+  onCleanupEnd(result: 'done' | 'failed'): void;
   readonly contentType: string;
+  /** Where more may be registered. */
+  readonly registry: Registry;
   /** The Prometheus text format. */
   render(): Promise<string>;
   /** The same as data, for a process that adds up those of several. */
   snapshot(): Promise<MetricsSnapshot>;
 }
+
+/** How the writing of a claim ended; outbox/ports.ts says what they mean. */
+const BACKGROUND_WRITES = ['written', 'redelivered', 'double', 'closed', 'dead_letter'] as const;
+export type BackgroundWrite = (typeof BACKGROUND_WRITES)[number];
+
+/** Lags gather for 20 ms; the target of their p99 is half a second, the KPI's limit five. */
+const LAG_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 /** Around the target of 30 ms, and far enough on both sides to see a good day and a bad one. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -124,14 +139,6 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
-  const redisUp = new Gauge({
-    name: 'carelink_redis_up',
-    help: 'Whether Redis answers: 1 or 0; no series where there is none.',
-    registers,
-    aggregator: 'min',
-  });
-  // A gauge without labels begins at 0, which would say that a Redis is down that nobody has.
-  redisUp.remove();
   const redisOutages = new Counter({
     name: 'carelink_redis_outages_total',
     help: 'How often Redis stopped answering.',
@@ -150,9 +157,58 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     registers,
   });
 
+  const backgroundWrites = new Counter({
+    name: 'carelink_background_writes_total',
+    help: 'Claims that were taken in Redis and written behind, by how that ended.',
+    labelNames: ['result'],
+    registers,
+  });
+  const lag = new Histogram({
+    name: 'carelink_background_lag_seconds',
+    help: "From a claim's being taken in Redis to its rows' being in the database.",
+    buckets: LAG_BUCKETS,
+    registers,
+  });
+  let outbox = (): { readonly depth: number; readonly lagMs: number } => ({ depth: 0, lagMs: 0 });
+  new Gauge({
+    name: 'carelink_outbox_depth',
+    help: 'Claims that this process still owes to the database.',
+    registers,
+    collect() {
+      this.set(outbox().depth);
+    },
+  });
+  new Gauge({
+    name: 'carelink_outbox_oldest_seconds',
+    help: 'How long the oldest of them has been owed.',
+    registers,
+    aggregator: 'max',
+    collect() {
+      this.set(outbox().lagMs / 1000);
+    },
+  });
+
+  const cleanupRuns = new Counter({
+    name: 'carelink_cleanup_runs_total',
+    help: "Runs of this process's cleanup, by how they ended.",
+    labelNames: ['result'],
+    registers,
+  });
+  const cleanupFailed = new Gauge({
+    name: 'carelink_cleanup_last_failed',
+    help: "Whether the last run of this process's cleanup failed: 1 or 0.",
+    registers,
+  });
+  const cleanupAt = new Gauge({
+    name: 'carelink_cleanup_last_run_timestamp_seconds',
+    help: "When the last run of this process's cleanup ended; 0: never.",
+    registers,
+  });
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
   for (const end of REVOCATION_ENDS) revocations.inc({ end }, 0);
+  for (const result of BACKGROUND_WRITES) backgroundWrites.inc({ result }, 0);
+  for (const result of ['done', 'failed']) cleanupRuns.inc({ result }, 0);
   for (const kind of REUSE_KINDS) reuse.inc({ kind }, 0);
   for (const kind of CHANGE_KINDS) changes.inc({ kind }, 0);
   for (const resolved of ['true', 'false']) inDoubt.inc({ resolved }, 0);
@@ -181,19 +237,27 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onStatement: (purpose) => statements.inc({ purpose }),
     onBatch: (size) => batches.observe(size),
     onCleanupDeleted: (rows) => cleanupDeleted.inc(rows),
-    onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
-    onRedis(up) {
-      redisUp.set(up ? 1 : 0);
-      if (!up) redisOutages.inc();
+    onBackgroundWrite(result, lagSeconds) {
+      backgroundWrites.inc({ result });
+      lag.observe(lagSeconds);
     },
+    watchOutbox: (look) => (outbox = look),
+    onCleanupBacklog: (rows) => cleanupBacklog.set(rows),
+    onRedisOutage: () => redisOutages.inc(),
     onChangeFeed: (alive) => feedAlive.set(alive ? 1 : 0),
     onChange: (kind) => changes.inc({ kind }),
+    onCleanupEnd(result) {
+      cleanupRuns.inc({ result });
+      cleanupFailed.set(result === 'failed' ? 1 : 0);
+      cleanupAt.set(Date.now() / 1000);
+    },
     onRequest(route, outcome, durationUs) {
       requests.inc({ route, outcome });
       if (route !== 'refresh') return;
       refreshes.inc({ outcome });
       duration.observe({ outcome }, durationUs / 1e6);
     },
+    registry,
     contentType: registry.contentType,
     render: () => registry.metrics(),
     snapshot: () => registry.getMetricsAsJSON(),

@@ -3,7 +3,7 @@ import type { ClaimNames, Subject } from './claims.js';
 import type { DoubtfulClaims } from './doubtful-claims.js';
 import type { EventSink } from './events.js';
 import type { Refusal } from './outcomes.js';
-import type { Codec, DatabaseClock, TokenCache, TokenStore } from './ports.js';
+import type { Codec, DatabaseClock, Outbox, TokenCache, TokenStore } from './ports.js';
 import { isRefusal, readSubject } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 
@@ -26,6 +26,8 @@ export interface RotationContext {
   readonly chain: Chain;
   readonly store: TokenStore;
   readonly cache: TokenCache;
+  /** Undefined where no cache is shared: nothing is claimed but in the database. */
+  readonly outbox: Outbox | undefined;
   readonly doubtful: DoubtfulClaims;
   readonly clock: DatabaseClock;
   readonly emit: EventSink;

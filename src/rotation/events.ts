@@ -20,7 +20,7 @@ export type RotationEvent =
   /** The end of a revocation: how it went, and how many rows it blacklisted. */
   | {
       readonly kind: 'revocation';
-      readonly cause: 'logout' | 'reuse';
+      readonly cause: 'logout' | 'reuse' | 'operator';
       // `closed_elsewhere`: the last row found was blacklisted by somebody else and nothing derived follows it: it was
       /// logged out, or Django rotated it and its random successor can't be found this way.
       readonly end: 'tip' | 'closed_elsewhere' | 'escalated';

@@ -27,15 +27,20 @@ interface PendingClaim {
   readonly claims: Claims;
 }
 
-/** Decides all that the claim will write. A claim that is in doubt is repeated with the time it carried. */
+/**
+ * Decides all that the claim will write. A claim that is in doubt is repeated with the time it carried.
+ *
+ * @param atUs the time of a claim that was made already
+ */
 export async function prepare(
   context: RotationContext,
   request: Request,
   rowId: string | undefined,
+  atUs?: number,
 ): Promise<PendingClaim> {
   const { settings, chain, codec } = context;
   const { subject } = request;
-  const claimedAtUs = context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
+  const claimedAtUs = atUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
   const jti = chain.successorOf(subject.jti);
   const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
   const lifetimeSeconds = settings.refreshLifetimeSeconds;

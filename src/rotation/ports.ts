@@ -116,7 +116,11 @@ export interface TokenToBlacklist {
 }
 
 /** What a cache remembers of a token: a hint that saves work, never a proof. */
-export type Hint = { readonly state: 'active'; readonly rowId: string } | { readonly state: 'spent' };
+export type Hint =
+  | { readonly state: 'active'; readonly rowId: string }
+  | { readonly state: 'spent' }
+  /** Claimed in the cache at this time; its rows may not be written yet. */
+  | { readonly state: 'claimed'; readonly claimedAtUs: number };
 
 export type Begun =
   | {
@@ -124,7 +128,13 @@ export type Begun =
       readonly hint: Hint | undefined;
       /** The time of a claim of this token that another instance left in doubt (rule 4). */
       readonly doubtAtUs: number | undefined;
+      /** The claim that was offered may have been taken: its answer never came (rule 13). */
+      readonly offerInDoubt?: boolean;
     }
+  /** The claim that was offered is taken: the token is spent, and its rows are owed to the database. Not to be finished. */
+  | { readonly kind: 'claimed' }
+  /** As much is owed to the database as may be. Not to be finished. */
+  | { readonly kind: 'full' }
   /** Another refresh of this token holds the lock; `settled` resolves when it's over. */
   | { readonly kind: 'busy'; readonly settled: Promise<void> };
 
@@ -136,19 +146,48 @@ export interface TokenKey {
 
 /** The cache and the in-flight lock. Nothing here throws or rejects: a cache that is down knows nothing. */
 export interface TokenCache {
-  /** Takes the in-flight lock of a token, atomically. Whoever gets `begun` must call `finish`. */
-  begin(token: TokenKey): Begun | Promise<Begun>;
-  /** Gives the lock back and remembers what came of it. */
-  finish(token: TokenKey, learned: Learned | undefined): void;
+  /** Claims are taken here, so `begin` wants one offered. False: the database is asked for every claim. */
+  readonly takesClaims: boolean;
+  /**
+   * Takes the claim that is offered, where the token is surely unspent; else the in-flight lock, atomically. Whoever
+   * gets `begun` must call `finish`.
+   */
+  begin(token: TokenKey, offer?: Claim): Begun | Promise<Begun>;
+  /** Gives the lock back and remembers what came of it; to be waited for before the successor leaves. */
+  finish(token: TokenKey, learned: Learned | undefined): void | Promise<void>;
   /** Tells other instances of a claim whose answer got lost. Something learned of the token ends it. */
   noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void>;
+  /** The time at which the token was claimed here, if that may not be written yet. */
+  claimedAtUs(token: TokenKey): number | undefined | Promise<number | undefined>;
   /** These were blacklisted by other hands. */
   noteSpent(tokens: readonly TokenKey[]): void;
   /** Nothing that this process calls active may be believed any longer. */
   forgetActive(): void;
 }
 
+/** What of claims that a cache took is still to be written (asynchronous blacklisting). */
+export interface Outbox {
+  /** Writes a claim that the cache took, if it isn't written; resolves when its rows are there. @throws StoreUnavailableError */
+  write(claim: Claim, deadlineMs: number): Promise<void>;
+  /**
+   * Lets no token of this user that stands be claimed without the database, and writes what was claimed: to be done
+   * before rows are walked to be revoked (rule 8). @throws StoreUnavailableError
+   */
+  closeUser(userKey: string | undefined, deadlineMs: number): Promise<void>;
+}
+
+/** What came of a claim that is written behind, and can't be lost any more. */
+export type Written =
+  | { readonly kind: 'written' }
+  /** The very same claim stood already: a redelivery. */
+  | { readonly kind: 'redelivered' }
+  /** Another claim of the token was first, and has the same successor: a late double spend. */
+  | { readonly kind: 'double'; readonly firstAtUs: number }
+  /** It had been logged out, or rotated by Django: nothing that follows from our claim may live. */
+  | { readonly kind: 'closed' };
+
 export type Learned = {
   readonly spent: string;
-  readonly successor: { readonly jti: string; readonly rowId: string } | undefined;
+  readonly successor:
+    { readonly jti: string; readonly rowId: string; readonly claimedAtUs: number } | undefined;
 };

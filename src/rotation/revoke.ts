@@ -1,8 +1,7 @@
-import type { Subject } from './claims.js';
 import { before, UNAVAILABLE, type RotationContext } from './context.js';
 import type { ReuseKind } from './events.js';
 import type { Refusal } from './outcomes.js';
-import { StoreUnavailableError, type FoundToken } from './ports.js';
+import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
 
 /** Descendants computed and looked up at once: a shift's worth of 15-minute refreshes fits in one look-up. */
 const WINDOW = 64;
@@ -10,10 +9,15 @@ const WINDOW = 64;
 /** 16,384 generations: hours of a client that refreshes every second. Beyond it the user is revoked instead. */
 const MAX_WINDOWS = 256;
 
+type RevocationCause = 'logout' | 'reuse' | 'operator';
+
+/** What following a family takes: an operator's command has no more. */
+export type RevokeContext = Pick<RotationContext, 'chain' | 'store' | 'emit'>;
+
 /** Somebody presented a token long after it was rotated: counts it, and does what `--on-reuse` says, before answering. */
 export async function answerReuse(
   context: RotationContext,
-  subject: Subject,
+  subject: TokenKey,
   reuse: ReuseKind,
   deadlineMs: number,
 ): Promise<Refusal> {
@@ -23,9 +27,11 @@ export async function answerReuse(
       case 'reject':
         break;
       case 'revoke-family':
+        await context.outbox?.closeUser(subject.userKey, deadlineMs);
         await revokeDescendants(context, subject, 'reuse');
         break;
       case 'revoke-user':
+        await context.outbox?.closeUser(subject.userKey, deadlineMs);
         await revokeUserOf(context, subject, 'reuse', 0);
         break;
     }
@@ -35,7 +41,7 @@ export async function answerReuse(
 /** A token that was rotated and is revoked: its reuse was answered, but perhaps not to the end (see `refusedOnce`). */
 export async function finishRevocation(
   context: RotationContext,
-  { userKey }: Subject,
+  { userKey }: TokenKey,
   deadlineMs: number,
 ): Promise<Refusal> {
   return refusedOnce(context, deadlineMs, async () => {
@@ -70,9 +76,9 @@ async function refusedOnce(
  * @throws StoreUnavailableError
  */
 export async function revokeDescendants(
-  context: RotationContext,
-  subject: Subject,
-  cause: 'logout' | 'reuse',
+  context: RevokeContext,
+  subject: TokenKey,
+  cause: RevocationCause,
 ): Promise<number> {
   const { chain, store, emit } = context;
   let rows = 0;
@@ -97,10 +103,31 @@ export async function revokeDescendants(
   return revokeUserOf(context, subject, cause, rows);
 }
 
+/**
+ * How many live tokens `revokeDescendants` would find now. Changes nothing.
+ *
+ * @throws StoreUnavailableError
+ */
+export async function countDescendants(
+  context: Pick<RevokeContext, 'chain' | 'store'>,
+  jti: string,
+): Promise<number> {
+  let live = 0;
+  let at = jti;
+  for (let window = 0; window < MAX_WINDOWS; window++) {
+    const line = await longestLine(context, context.chain.descendantsOf(at, WINDOW));
+    live += line.filter((token) => !token.blacklisted).length;
+    const last = line.at(-1);
+    if (last === undefined || line.length < WINDOW) break;
+    at = last.jti;
+  }
+  return live;
+}
+
 async function revokeUserOf(
-  context: RotationContext,
-  subject: Subject,
-  cause: 'logout' | 'reuse',
+  context: RevokeContext,
+  subject: TokenKey,
+  cause: RevocationCause,
   rowsBefore: number,
 ): Promise<number> {
   const rows =
@@ -110,7 +137,7 @@ async function revokeUserOf(
 }
 
 /** The tokens that stand without a gap from the first on, under the chain key that reaches furthest. */
-async function longestLine(context: RotationContext, lines: string[][]): Promise<FoundToken[]> {
+async function longestLine(context: Pick<RevokeContext, 'store'>, lines: string[][]): Promise<FoundToken[]> {
   const found = new Map((await context.store.find(lines.flat())).map((token) => [token.jti, token]));
   let longest: FoundToken[] = [];
   for (const line of lines) {

@@ -33,7 +33,15 @@ export async function refresh(context: RotationContext, token: string): Promise<
 
 async function refreshVerified(context: RotationContext, request: Request): Promise<RefreshOutcome> {
   const { subject, trace } = request;
-  const begun = await context.cache.begin(subject);
+  const { cache } = context;
+  const offered = cache.takesClaims ? await prepare(context, request, undefined) : undefined;
+  const begun = await cache.begin(subject, offered?.claim);
+  if (begun.kind === 'full') return UNAVAILABLE;
+  if (begun.kind === 'claimed' && offered !== undefined) {
+    context.emit({ kind: 'cache_lookup', result: 'active' });
+    return pair(context, offered.claims, offered.claim.successor, offered.claim.claimedAtUs, NEWEST_KEY);
+  }
+  if (begun.kind === 'claimed') throw new Error('a cache took a claim that was not offered');
   if (begun.kind === 'busy') {
     trace.met = true;
     context.emit({ kind: 'cache_lookup', result: 'busy' });
@@ -47,14 +55,16 @@ async function refreshVerified(context: RotationContext, request: Request): Prom
 
   let learned: Learned | undefined;
   try {
-    context.emit({ kind: 'cache_lookup', result: begun.hint?.state ?? 'unknown' });
+    const state = begun.hint?.state ?? 'unknown';
+    context.emit({ kind: 'cache_lookup', result: state === 'claimed' ? 'spent' : state });
+    const inDoubt = begun.offerInDoubt === true ? offered?.claim : undefined;
     return await orUnavailable(async () => {
-      const settled = await settle(context, request, begun.hint);
+      const settled = await settle(context, request, begun.hint, inDoubt);
       learned = settled.learned;
       return settled.outcome;
     });
   } finally {
-    context.cache.finish(subject, learned);
+    await cache.finish(subject, learned);
   }
 }
 
@@ -66,11 +76,26 @@ interface Settled {
   readonly learned: Learned | undefined;
 }
 
-/** Claims the token unless it is known to be spent; whatever else it turns out to be, its rows decide. */
-async function settle(context: RotationContext, request: Request, hint: Hint | undefined): Promise<Settled> {
+/**
+ * Claims the token unless it is known to be spent; whatever else it turns out to be, its rows decide.
+ *
+ * @param inDoubt a claim that the cache was offered and may have taken: the first to try is the very same
+ */
+async function settle(
+  context: RotationContext,
+  request: Request,
+  hint: Hint | undefined,
+  inDoubt: Claim | undefined,
+): Promise<Settled> {
   const { subject } = request;
   let rowId = hint?.state === 'active' ? hint.rowId : undefined;
   if (rowId === undefined) request.trace.read = true;
+  if (hint?.state === 'claimed') {
+    await writeDown(context, request, hint.claimedAtUs);
+    const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
+    if (judged !== 'unspent') return judged;
+    // Written and unspent: somebody removed its rows. Then it is as any other.
+  }
   const doubtAtUs = context.doubtful.claimedAtUs(subject.jti);
   if (hint?.state === 'spent' || doubtAtUs !== undefined) {
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
@@ -82,7 +107,8 @@ async function settle(context: RotationContext, request: Request, hint: Hint | u
     }
   }
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const pending = await prepare(context, request, rowId);
+    const again = attempt === 0 ? inDoubt : undefined;
+    const pending = await prepare(context, request, rowId, again?.claimedAtUs);
     const result = await context.store.claim(pending.claim, request.deadlineMs);
     switch (result.kind) {
       case 'won': {
@@ -91,7 +117,7 @@ async function settle(context: RotationContext, request: Request, hint: Hint | u
         const outcome = await pair(context, pending.claims, successor, claimedAtUs, NEWEST_KEY);
         const learned = {
           spent: subject.jti,
-          successor: { jti: successor.jti, rowId: result.successorRowId },
+          successor: { jti: successor.jti, rowId: result.successorRowId, claimedAtUs },
         };
         return { outcome, learned };
       }
@@ -100,7 +126,7 @@ async function settle(context: RotationContext, request: Request, hint: Hint | u
       case 'revoked':
         return { outcome: { kind: 'blacklisted' }, learned: undefined };
       case 'unavailable':
-        if (result.sent) await rememberDoubt(context, pending.claim);
+        if (result.sent || inDoubt !== undefined) await rememberDoubt(context, inDoubt ?? pending.claim);
         return { outcome: UNAVAILABLE, learned: undefined };
       case 'ahead':
         // A claim in doubt would carry its time again, and be ahead again, until a clock that was set back gets there.
@@ -112,7 +138,7 @@ async function settle(context: RotationContext, request: Request, hint: Hint | u
         const overlapped = result.kind === 'spent' && result.overlapped;
         if (overlapped) request.trace.met = true;
         // One that was sent once, and told that it lost, lost: a marker of the same microsecond is another instance's.
-        const mayBeOurs = result.kind === 'successor_stands' || result.repeated;
+        const mayBeOurs = result.kind === 'successor_stands' || result.repeated || again !== undefined;
         const ownClaimAtUs = mayBeOurs ? pending.claim.claimedAtUs : undefined;
         const judged = await judgeByRows(context, request, { overlapped, ownClaimAtUs }).catch(
           async (error: unknown) => {
@@ -175,8 +201,16 @@ async function judgeByRows(
 
 /** A duplicate that waited for the one in flight: it gets what the rows give it, and never claims by itself. */
 async function followInFlight(context: RotationContext, request: Request): Promise<RefreshOutcome> {
+  const claimedAtUs = await context.cache.claimedAtUs(request.subject);
+  if (claimedAtUs !== undefined) await writeDown(context, request, claimedAtUs);
   const judged = await judgeByRows(context, request, { overlapped: true, ownClaimAtUs: undefined });
   return judged === 'unspent' ? IN_PROGRESS : judged.outcome;
+}
+
+/** The token was claimed in the cache, by whomever: its claim can be computed again, and is written before it's judged. */
+async function writeDown(context: RotationContext, request: Request, claimedAtUs: number): Promise<void> {
+  const { claim } = await prepare(context, request, undefined, claimedAtUs);
+  await context.outbox?.write(claim, request.deadlineMs);
 }
 
 function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {

@@ -15,7 +15,7 @@ export function createTokenService(context: RotationContext): TokenService {
     verify: (token) => orUnavailable(() => verify(context, token)),
     logout: (token) => {
       const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-      return orUnavailable(() => before(context, deadlineMs, logout(context, token)));
+      return orUnavailable(() => before(context, deadlineMs, logout(context, token, deadlineMs)));
     },
     slide: (token) => orUnavailable(() => slide(context, token)),
   };
@@ -25,13 +25,15 @@ export function createTokenService(context: RotationContext): TokenService {
 async function verify(context: RotationContext, token: string): Promise<VerifyOutcome> {
   const subject = await identify(context, token, 'any', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
+  if ((await context.cache.claimedAtUs(subject)) !== undefined) return { kind: 'blacklisted' };
   return isBlacklisted(await stateOf(context, subject)) ? { kind: 'blacklisted' } : { kind: 'valid' };
 }
 
 /** Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). */
-async function logout(context: RotationContext, token: string): Promise<LogoutOutcome> {
+async function logout(context: RotationContext, token: string, deadlineMs: number): Promise<LogoutOutcome> {
   const subject = await identify(context, token, 'refresh', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
+  await context.outbox?.closeUser(subject.userKey, deadlineMs);
   if (await context.store.blacklist({ ...subject, token })) {
     context.emit({ kind: 'revocation', cause: 'logout', end: 'tip', rows: 1 });
     return { kind: 'logged_out' };

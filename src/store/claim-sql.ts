@@ -139,10 +139,18 @@ export function isActive(schema: TokenSchema, input: string): string {
               WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType} AND u.${users.activeColumn}))`;
 }
 
-/** A token without iat is as old as can be. */
+/**
+ * The key under which `carelink.revoked_before` holds what goes for everybody. No token has it for its user: an empty
+ * user id names none (`claims.ts`).
+ */
+export const EVERYBODY = '';
+
+/** A token without iat is as old as can be. What goes for everybody is read once a statement, not once a row. */
 export function isRevoked(input: string): string {
-  return `EXISTS (SELECT 1 FROM carelink.revoked_before r
-                   WHERE r.user_key = ${input}.user_key AND to_timestamp(coalesce(${input}.iat, 0)) < r.at)`;
+  const issued = `to_timestamp(coalesce(${input}.iat, 0))`;
+  return `(EXISTS (SELECT 1 FROM carelink.revoked_before r
+                    WHERE r.user_key = ${input}.user_key AND ${issued} < r.at)
+            OR coalesce(${issued} < (SELECT e.at FROM carelink.revoked_before e WHERE e.user_key = '${EVERYBODY}'), false))`;
 }
 
 /** What `user_id` must hold for a token's user: the key itself, or the key of the row that it names. */

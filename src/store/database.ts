@@ -1,9 +1,18 @@
 /**
  * What a statement is for: the label of `carelink_db_statements_total`, and what KPI `db_queries` counts by.
- * `lookup`: for a refresh. `verify`: for verify and sliding tokens. `audit`: for the KPIs themselves.
+ * `write_behind`: what a cache claimed. `lookup`: for a refresh. `verify`: for verify and sliding tokens. `audit`: for the KPIs themselves.
  */
 export type Purpose =
-  'claim' | 'lookup' | 'verify' | 'revoke' | 'connect' | 'health' | 'audit' | 'migrate' | 'cleanup';
+  | 'claim'
+  | 'lookup'
+  | 'verify'
+  | 'revoke'
+  | 'connect'
+  | 'health'
+  | 'audit'
+  | 'migrate'
+  | 'cleanup'
+  | 'write_behind';
 
 export interface Statement {
   /** Named statements are prepared once a connection. */

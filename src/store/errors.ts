@@ -81,6 +81,17 @@ export function classify(error: unknown): Failure {
   return { kind: 'refused', error };
 }
 
+/** Classes of errors that are about a value of one row; 23: a constraint, P0: raised by somebody's trigger. */
+const OF_THE_ROW = new Set(['22', '23', 'P0']);
+
+/**
+ * Whether a statement with one row in it was refused because of that row, and will be again. Not so where a table, a
+ * column or a grant is missing: then all are refused, until somebody mends it.
+ */
+export function isOfTheRow(error: unknown): boolean {
+  return OF_THE_ROW.has(sqlStateOf(error)?.slice(0, 2) ?? '');
+}
+
 /**
  * The connection's prepared statement is no longer what it was: the tables were altered under it, or somebody
  * (a pooler, DISCARD ALL) dropped it. Nothing was run, and on this connection nothing will.

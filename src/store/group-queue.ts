@@ -25,6 +25,8 @@ export interface GroupQueueOptions<Item, Result> {
   readonly execute: (items: readonly Item[], patience: Patience) => Promise<readonly Result[]>;
   /** Two items of one key never share a statement. */
   readonly keyOf: (item: Item) => string;
+  /** A second key of an item, under the same rule; what waits for a key goes before all that came after it. */
+  readonly alsoKeyOf?: (item: Item) => string;
   /**
    * The result of an item if the failed statement's missing reference is its own. `alone`: it was the only one in
    * the statement, so the reference can't be another's.
@@ -159,19 +161,19 @@ export class GroupQueue<Item, Result> {
   }
 
   #takeBatch(): Entry<Item, Result>[] {
-    const { keyOf, maxBatch } = this.#options;
+    const { keyOf, alsoKeyOf, maxBatch } = this.#options;
     const alive = this.#alive(this.#waiting);
     const batch: Entry<Item, Result>[] = [];
     const later: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
     for (const entry of alive) {
       const key = keyOf(entry.item);
-      if (batch.length < maxBatch && !keys.has(key)) {
-        keys.add(key);
-        batch.push(entry);
-      } else {
-        later.push(entry);
-      }
+      const also = alsoKeyOf?.(entry.item);
+      const free = !keys.has(key) && (also === undefined || !keys.has(also));
+      if (batch.length < maxBatch && free) batch.push(entry);
+      else later.push(entry);
+      keys.add(key);
+      if (also !== undefined) keys.add(also);
     }
     this.#waiting = later;
     return batch;

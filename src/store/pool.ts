@@ -29,6 +29,7 @@ export class PgDatabase implements Database {
   readonly #around: ReturnType<typeof transactionSetUp>;
   /** Connections behind which another session may be in each transaction. */
   readonly #pooled = new Set<pg.ClientBase>();
+  readonly #statementTimeoutMs: number;
 
   constructor(options: PoolOptions) {
     const { connection } = options;
@@ -36,6 +37,7 @@ export class PgDatabase implements Database {
     const setUp = sessionSetUp({ statementTimeoutMs, quiet });
     this.#around = transactionSetUp({ statementTimeoutMs, quiet });
     this.#onStatement = options.onStatement;
+    this.#statementTimeoutMs = options.statementTimeoutMs;
     // The pool waits for the promise, but @types/pg says void.
     const onConnect: (client: pg.ClientBase) => unknown = async (client) => {
       // A connection that breaks while it is out tells its query, and says it as an event besides: without a
@@ -112,11 +114,13 @@ export class PgDatabase implements Database {
   /**
    * Does work on one connection that nobody else gets meanwhile: a transaction of several statements.
    *
+   * @param timeoutMs for each statement, where that is not the pool's
    * @throws what the work throws
    */
   async exclusively<T>(
     purpose: Purpose,
     work: (query: <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>) => Promise<T>,
+    timeoutMs?: number,
   ): Promise<T> {
     let client: pg.PoolClient;
     try {
@@ -124,12 +128,24 @@ export class PgDatabase implements Database {
     } catch (error) {
       throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
     }
-    let broken = false;
+    let broken = false as boolean;
+    const setTimeLimit = async (ms: number): Promise<void> => {
+      this.#onStatement(purpose);
+      await client.query(`SET statement_timeout = ${ms}`);
+    };
+    const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
+    // Behind a pooler nothing may be set for a session, and none of ours is.
+    const limited = timeoutMs !== undefined && !this.#pooled.has(client);
     try {
+      if (limited) await setTimeLimit(timeoutMs);
       return await work(async <Row>(text: string, values?: readonly unknown[]) => {
         this.#onStatement(purpose);
         try {
-          const result = await (values === undefined ? client.query(text) : client.query(text, [...values]));
+          const result = await client.query({
+            text,
+            ...(values === undefined ? {} : { values: [...values] }),
+            ...limit,
+          });
           // `pg` hands over a list of results where a text had several statements.
           const last: pg.QueryResult | undefined = Array.isArray(result)
             ? (result as pg.QueryResult[]).at(-1)
@@ -141,6 +157,12 @@ export class PgDatabase implements Database {
         }
       });
     } finally {
+      if (limited && !broken) {
+        // A connection that can't be told so must not be used with the other limit.
+        await setTimeLimit(this.#statementTimeoutMs).catch(() => {
+          broken = true;
+        });
+      }
       client.release(broken);
     }
   }

@@ -133,3 +133,13 @@ export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'):
     )
     SELECT (SELECT count(*) FROM live)::int AS live, (SELECT count(*) FROM won)::int AS won`;
 }
+
+/** $1 user key: how many live rows `blacklistUserSql` would find. */
+export function countUserSql(schema: TokenSchema): string {
+  return `
+    SELECT count(*)::int AS live
+      FROM (SELECT $1::text AS user_key) i
+      JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
+     WHERE o.expires_at > now()
+       AND NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)`;
+}

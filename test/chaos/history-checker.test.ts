@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { decodeToken, mintRefresh } from '../support/tokens.js';
 import { DEFAULT_RULES, type History, VIOLATION_KINDS } from './history.js';
 import { checkHistory, describeViolation } from './history-checker.js';
 import { correctHistory, simulate, type Step, STEPS } from './history-model.js';
@@ -72,6 +74,39 @@ describe.each(GRACES)('the history checker, grace $grace', ({ grace, graceMs }) 
     );
     // Each had its turn, else the property has proved less than it says.
     expect([...struck.keys()].sort()).toEqual(mutations.map(({ name }) => name).sort());
+  });
+});
+
+describe('a token that two claims answered, with one successor in two wordings', () => {
+  const history = simulate([['refresh', 'refresh']], 0);
+  const first = history.attempts[0]!;
+  const reworded = (jti: string): History => {
+    const claims = decodeToken(first.pair!.refresh).claims;
+    const later = Number(claims['iat']) + 1;
+    const [refresh, access] = ['refresh', 'access'].map((tokenType) =>
+      mintRefresh({
+        userId: 1,
+        jti: tokenType === 'refresh' ? jti : randomBytes(16).toString('hex'),
+        tokenType,
+        iatSeconds: later,
+        lifetimeSeconds: tokenType === 'refresh' ? 12 * 3600 : 900,
+      }),
+    );
+    const other = { ...first, requestId: 99, pair: { refresh: refresh!.token, access: access!.token } };
+    return { ...history, attempts: [first, other, ...history.attempts.slice(1)] };
+  };
+  const jti = String(decodeToken(first.pair!.refresh).claims['jti']);
+
+  it('is wrong as a rule, and right where a Redis was lost', () => {
+    expect(kindsOf(reworded(jti), 0)).toEqual(new Set(['pairs_differ', 'answered_twice']));
+    expect(checkHistory(reworded(jti), { lateDoubles: true }).map(describeViolation)).toEqual([]);
+  });
+
+  it('is wrong wherever the successors are two', () => {
+    const kinds = checkHistory(reworded(randomBytes(16).toString('hex')), { lateDoubles: true }).map(
+      ({ kind }) => kind,
+    );
+    expect(kinds).toContain('successors_differ');
   });
 });
 

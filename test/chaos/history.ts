@@ -51,6 +51,11 @@ export interface Rules {
   readonly graceMs: number;
   readonly accessLifetimeSeconds: number;
   readonly refreshLifetimeSeconds: number;
+  /**
+   * A Redis that claims were taken in was lost, or out of somebody's reach: a token may have been answered twice, by two
+   * claims, with one successor (its id is derived) in two wordings. Never with two successors.
+   */
+  readonly lateDoubles: boolean;
   /** How far the clocks of clients and database may lie apart; 0 would do on one machine, were reading them free. */
   readonly clockSlackMs: number;
 }
@@ -60,6 +65,7 @@ export const DEFAULT_RULES: Rules = {
   graceMs: 0,
   accessLifetimeSeconds: 15 * 60,
   refreshLifetimeSeconds: 12 * 3600,
+  lateDoubles: false,
   clockSlackMs: 1_000,
 };
 

@@ -6,13 +6,15 @@ import {
 } from './one-winner.js'; // prettier-ignore
 
 /** The same promises, held for some rounds in the ordinary run and for many in the long one. */
-export function describeOneWinner(rounds: number): void {
-  const title = `${CLIENTS} simultaneous refreshes of one token at ${SERVERS} servers, ${rounds} rounds`;
+export function describeOneWinner(rounds: number, claimsIn: 'the database' | 'Redis' = 'the database'): void {
+  const inRedis = claimsIn === 'Redis';
+  const ready = services().postgres !== undefined && (!inRedis || services().redis !== undefined);
+  const title = `${CLIENTS} simultaneous refreshes of one token at ${SERVERS} servers, claimed in ${claimsIn}, ${rounds} rounds`;
 
-  describe.skipIf(services().postgres === undefined)(`${title}, no grace`, () => {
+  describe.skipIf(!ready)(`${title}, no grace`, () => {
     let arena: Arena;
     beforeAll(async () => {
-      arena = await openArena([]);
+      arena = await openArena([], inRedis);
     });
     afterAll(() => arena.close());
 
@@ -29,10 +31,10 @@ export function describeOneWinner(rounds: number): void {
     });
   });
 
-  describe.skipIf(services().postgres === undefined)(`${title}, a grace of 10 s`, () => {
+  describe.skipIf(!ready)(`${title}, a grace of 10 s`, () => {
     let arena: Arena;
     beforeAll(async () => {
-      arena = await openArena(['--reuse-grace', '10s']);
+      arena = await openArena(['--reuse-grace', '10s'], inRedis);
     });
     afterAll(() => arena.close());
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   createSimplejwtTables,
   createUsers,
@@ -5,6 +6,7 @@ import {
   freshDatabase,
 } from '../support/postgres.js';
 import { type Fleet, readFinalRows, sendRefresh, startFleet } from '../support/fleet.js';
+import { startRedis, until } from '../support/redis.js';
 import { issueTokens, type MintedToken } from '../support/tokens.js';
 import type { Attempt, History } from './history.js';
 import { successorOf } from './history-index.js';
@@ -20,15 +22,22 @@ export interface Arena {
   close(): Promise<void>;
 }
 
-export async function openArena(args: readonly string[]): Promise<Arena> {
+/** @param claimsInRedis with a Redis of the arena's own, and `--blacklist async` */
+export async function openArena(args: readonly string[], claimsInRedis = false): Promise<Arena> {
   const database = await freshDatabase();
   await createSimplejwtTables(database.url);
   await migrate(database.url);
-  const fleet = await startFleet(SERVERS, { databaseUrl: database.url, args: [...args] });
+  const redis = claimsInRedis ? await startRedis() : undefined;
+  const shared =
+    redis === undefined ? [] : ['--blacklist', 'async', '--redis-url', `redis://127.0.0.1:${redis.port}`];
+  const fleet = await startFleet(SERVERS, { databaseUrl: database.url, args: [...args, ...shared] });
+  // They believe what was made a second after their start.
+  if (claimsInRedis) await sleep(1_500);
   const close = async () => {
     try {
       await fleet.stop();
     } finally {
+      await redis?.stop();
       await database.drop();
     }
   };
@@ -88,8 +97,14 @@ export function distinctSuccessors(answers: readonly Attempt[]): number {
   return new Set(winners(answers).map(successorOf)).size;
 }
 
-/** The whole fight as a history, once all servers have stopped or owe nothing. */
-export async function historyOf({ database }: Arena, rounds: readonly Attempt[][]): Promise<History> {
+/** The whole fight as a history, once all servers owe nothing. */
+export async function historyOf({ database, fleet }: Arena, rounds: readonly Attempt[][]): Promise<History> {
+  for (const { adminUrl } of fleet.servers) {
+    await until(async () => {
+      const { outbox } = (await (await fetch(`${adminUrl}/kpis`)).json()) as { outbox: { depth: number } };
+      return outbox.depth === 0;
+    });
+  }
   const roots = new Map<string, string>();
   for (const [first] of rounds)
     if (first !== undefined && !roots.has(first.family)) roots.set(first.family, first.jti);

@@ -9,7 +9,7 @@ import type { Begun, TokenCache, TokenKey } from '../../src/rotation/ports.js';
 export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCache]): void {
   const fresh = (): TokenKey => ({ jti: randomUUID(), userKey: String(Math.floor(Math.random() * 1e6)) });
   const hintOf = (begun: Begun) => {
-    if (begun.kind === 'busy') throw new Error('busy');
+    if (begun.kind !== 'begun') throw new Error(begun.kind);
     return begun.hint;
   };
   /** `finish` isn't waited for by those who refresh; who looks at another instance has to. */
@@ -17,7 +17,7 @@ export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCach
     for (;;) {
       const begun = await cache.begin(token);
       if (begun.kind === 'begun') return begun;
-      await begun.settled;
+      if (begun.kind === 'busy') await begun.settled;
     }
   };
 
@@ -30,8 +30,8 @@ export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCach
     expect(begun.filter(({ kind }) => kind === 'begun')).toEqual([
       { kind: 'begun', hint: undefined, doubtAtUs: undefined },
     ]);
-    here.finish(token, undefined);
-    there.finish(token, undefined);
+    await here.finish(token, undefined);
+    await there.finish(token, undefined);
     expect(hintOf(await begunOnceFree(there, token))).toBeUndefined();
   });
 
@@ -41,7 +41,7 @@ export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCach
     await here.begin(token);
     const busy = await there.begin(token);
     if (busy.kind !== 'busy') throw new Error('not busy');
-    here.finish(token, undefined);
+    await here.finish(token, undefined);
     await busy.settled;
     expect((await there.begin(token)).kind).toBe('begun');
   });
@@ -51,9 +51,12 @@ export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCach
     const token = fresh();
     const next = { ...token, jti: randomUUID() };
     await here.begin(token);
-    here.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '42' } });
+    await here.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '42', claimedAtUs: 1 } });
     expect(hintOf(await begunOnceFree(there, token))).toEqual({ state: 'spent' });
-    expect(hintOf(await begunOnceFree(there, next))).toEqual({ state: 'active', rowId: '42' });
+    expect(hintOf(await begunOnceFree(there, next))).toEqual({
+      state: 'active',
+      rowId: '42',
+    });
   });
 
   it('keeps tokens apart', async () => {
@@ -68,7 +71,7 @@ export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCach
     for (const jti of [randomUUID(), `{x}${randomUUID()}{y}`]) {
       const token = { jti, userKey: undefined };
       await here.begin(token);
-      here.finish(token, { spent: jti, successor: { jti: `${jti}'`, rowId: '7' } });
+      await here.finish(token, { spent: jti, successor: { jti: `${jti}'`, rowId: '7', claimedAtUs: 1 } });
       expect(hintOf(await begunOnceFree(there, token))).toEqual({ state: 'spent' });
     }
   });
@@ -78,16 +81,19 @@ export function tokenCacheContract(caches: () => readonly [TokenCache, TokenCach
     const [token, next] = [fresh(), fresh()];
     const successor = { ...next, userKey: token.userKey };
     await begunOnceFree(here, token);
-    here.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '7' } });
-    expect(hintOf(await begunOnceFree(here, successor))).toEqual({ state: 'active', rowId: '7' });
-    here.finish(successor, undefined);
+    await here.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '7', claimedAtUs: 1 } });
+    expect(hintOf(await begunOnceFree(here, successor))).toEqual({
+      state: 'active',
+      rowId: '7',
+    });
+    await here.finish(successor, undefined);
     here.noteSpent([successor, fresh()]);
     there.noteSpent([successor]);
     // Redis is told without being waited for.
     for (const cache of [here, there]) {
       const begun = await begunOnceFree(cache, successor);
       expect(hintOf(begun)).toEqual({ state: 'spent' });
-      cache.finish(successor, undefined);
+      await cache.finish(successor, undefined);
     }
   });
 }

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Circuit } from '../../src/cache/circuit.js';
 import { MemoryCache } from '../../src/cache/memory.js';
 import { openRedis, type RedisAddress, type ScriptClient } from '../../src/cache/redis-client.js';
+import { RedisClock } from '../../src/cache/redis-clock.js';
 import { RedisCache } from '../../src/cache/redis.js';
 import { redisUrl } from '../../src/config/redis-url.js';
 import { startRedis, startRedisCluster, type RedisServer } from '../support/redis.js';
@@ -16,6 +18,10 @@ function redisInstance(address: RedisAddress) {
   const client: ScriptClient = openRedis(address, Math.random, () => undefined);
   const cache = new RedisCache({
     client,
+    commandTimeoutMs: 100,
+    circuit: new Circuit(() => performance.now(), Math.random),
+    clock: new RedisClock(() => performance.now()),
+    desk: undefined,
     local: memory(),
     requestTimeoutMs: 2_000,
     refreshLifetimeMs: 60_000,
@@ -65,10 +71,10 @@ describe.skipIf(services().redis === undefined)('a single Redis', () => {
     const token = { jti: randomUUID(), userKey: '1' };
     await here.cache.begin(token);
     await here.cache.noteDoubt(token, 1_700_000_000_000_001);
-    here.cache.finish(token, undefined);
+    await here.cache.finish(token, undefined);
     await sleep(50);
     expect(await there.cache.begin(token)).toMatchObject({ doubtAtUs: 1_700_000_000_000_001 });
-    there.cache.finish(token, { spent: token.jti, successor: undefined });
+    await there.cache.finish(token, { spent: token.jti, successor: undefined });
     await sleep(50);
     expect(await here.cache.begin(token)).toMatchObject({ hint: { state: 'spent' }, doubtAtUs: undefined });
   });
@@ -78,9 +84,12 @@ describe.skipIf(services().redis === undefined)('a single Redis', () => {
       { jti: string; userKey: string },
       { jti: string; userKey: string },
     ];
-    there.cache.finish(next, { spent: next.jti, successor: undefined });
+    await there.cache.finish(next, { spent: next.jti, successor: undefined });
     await sleep(50);
-    here.cache.finish(token, { spent: token.jti, successor: { jti: next.jti, rowId: '1' } });
+    await here.cache.finish(token, {
+      spent: token.jti,
+      successor: { jti: next.jti, rowId: '1', claimedAtUs: 1 },
+    });
     await sleep(50);
     expect(await there.cache.begin(next)).toMatchObject({ hint: { state: 'spent' } });
   });
@@ -92,7 +101,7 @@ describe.skipIf(services().redis === undefined)('a single Redis', () => {
       await server.cli('SET', keyOf(partitionOf('1'), 'token', jti), value);
       const begun = await here.cache.begin({ jti, userKey: '1' });
       expect(begun).toMatchObject({ kind: 'begun', hint: undefined });
-      here.cache.finish({ jti, userKey: '1' }, undefined);
+      await here.cache.finish({ jti, userKey: '1' }, undefined);
       await sleep(20);
     }
   });
@@ -110,7 +119,7 @@ describe.skipIf(services().redis === undefined)('a single Redis', () => {
       await sleep(50);
       const other = { jti: randomUUID(), userKey: '1' };
       await here.cache.begin(other);
-      here.cache.finish(other, undefined);
+      await here.cache.finish(other, undefined);
     }
   });
 });
@@ -137,7 +146,10 @@ describe.skipIf(services().redis === undefined)('a Redis Cluster of three master
     for (let n = 0; n < 60; n++) {
       const token = { jti: randomUUID(), userKey: String(n) };
       await here.cache.begin(token);
-      here.cache.finish(token, { spent: token.jti, successor: { jti: randomUUID(), rowId: String(n) } });
+      await here.cache.finish(token, {
+        spent: token.jti,
+        successor: { jti: randomUUID(), rowId: String(n), claimedAtUs: 1 },
+      });
     }
     await sleep(100);
     for (const { cli } of cluster.nodes) expect(Number(await cli('DBSIZE'))).toBeGreaterThan(0);

@@ -70,13 +70,13 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     const server = await start(`redis://127.0.0.1:${redis.port}`);
     const refresh = await session();
     await until(async () => (await checks(server))['redis'] === 'ok');
-    await until(async () => (await scrape(server, 'carelink_redis_up')) === 1);
+    await until(async () => (await scrape(server, 'carelink_store_up{store="redis"}')) === 1);
     // Before it was connected it may have been asked, and have been down.
     const outages = await scrape(server, 'carelink_redis_outages_total');
     await refresh(server);
     await redis.stop();
     // Nobody refreshes meanwhile: it's noticed all the same.
-    await until(async () => (await scrape(server, 'carelink_redis_up')) === 0);
+    await until(async () => (await scrape(server, 'carelink_store_up{store="redis"}')) === 0);
     expect(await readiness(server)).toMatchObject({
       status: 200,
       body: { ready: true, checks: { redis: 'unreachable' } },
@@ -85,7 +85,7 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     expect(await scrape(server, 'carelink_redis_outages_total')).toBe(outages + 1);
     const again = await startRedis('--port', String(redis.port));
     onTestFinished(() => again.stop());
-    await until(async () => (await scrape(server, 'carelink_redis_up')) === 1);
+    await until(async () => (await scrape(server, 'carelink_store_up{store="redis"}')) === 1);
     expect(await checks(server)).toMatchObject({ redis: 'ok' });
     await refresh(server);
   });
@@ -128,7 +128,7 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     await expectShared(servers[0], servers[1]);
 
     const strict = await start(redis.url);
-    await until(async () => (await scrape(strict, 'carelink_redis_up')) === 0);
+    await until(async () => (await scrape(strict, 'carelink_store_up{store="redis"}')) === 0);
     expect(strict.output()).toContain('"event":"redis_down"');
     await (
       await session()

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Circuit } from '../../src/cache/circuit.js';
 import { MemoryCache } from '../../src/cache/memory.js';
 import { openRedis, type ScriptClient } from '../../src/cache/redis-client.js';
+import { RedisClock } from '../../src/cache/redis-clock.js';
 import { RedisCache } from '../../src/cache/redis.js';
 import { redisUrl } from '../../src/config/redis-url.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
@@ -32,6 +34,10 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       }
       const cache = new RedisCache({
         client,
+        commandTimeoutMs: 100,
+        circuit: new Circuit(() => performance.now(), Math.random),
+        clock: new RedisClock(() => performance.now()),
+        desk: undefined,
         local: new MemoryCache({ maxActive: 1_000, maxSpent: 1_000 }),
         requestTimeoutMs,
         refreshLifetimeMs: 60_000,

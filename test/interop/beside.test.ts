@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { services } from '../support/services.js';
 import { startPair, type Pair } from './pair.js';
-import { distribution, race, sum, type Round } from './race.js';
+import { distribution, nextLead, race, sum, type Round } from './race.js';
 
 const ROUNDS = 20;
 /** Requests to each side a round. */
@@ -48,8 +48,12 @@ function racing(serializer: 'stock' | 'single-use'): { readonly rounds: Round[] 
   beforeAll(async () => {
     pair = await startPair({ serializer, threads: EACH });
     const user = await pair.django.makeUser();
-    for (let round = 0; round < ROUNDS; round++) {
-      rounds.push(await race([pair.django.url, pair.url], EACH, (await pair.django.mint(user)).refresh));
+    let leadMs = 0;
+    for (let n = 0; n < ROUNDS; n++) {
+      const { refresh } = await pair.django.mint(user);
+      const round = await race([pair.django.url, pair.url], EACH, refresh, leadMs);
+      leadMs = nextLead(leadMs, round);
+      rounds.push(round);
     }
     console.log(`beside ${serializer}, ${EACH} to each side, winners: ${distribution(rounds)}`);
   });

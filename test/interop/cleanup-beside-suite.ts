@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { openCleanupSession, cleanUp } from '../../src/cleanup/index.js';
 import { census, fill, PLAIN, type CleanupWorld } from '../integration/cleanup-support/world.js';
 
-const BATCH = 20;
+export const BATCH = 20;
 const BLACKLISTERS = 2;
 
 /**
@@ -54,28 +54,32 @@ export function besideSuite(world: () => CleanupWorld, { batches }: { batches: n
       await client.end();
     };
     const others = Array.from({ length: BLACKLISTERS }, blacklister);
-    const session = await openCleanupSession(url);
-    let [deleted, stepped, retries, done] = [0, 0, 0, 0];
-    for (let more = true; more;) {
-      const summary = await cleanUp(session, {
-        ...PLAIN,
-        nice: 1,
-        batchSize: BATCH,
-        maxRows: BATCH * 5,
-      });
-      more = summary.ended === 'max_rows';
-      deleted += summary.deleted;
-      position = deleted;
-      stepped += summary.steppedOver;
-      retries += summary.retries;
-      done += summary.batches;
-    }
+    const done = await cleanInBatches(url, (deleted) => (position = deleted));
     ended = true;
     await Promise.all(others);
-    await session.close();
-    console.log(JSON.stringify({ batches: done, deleted, stepped, retries, blacklisting: counts }));
+    console.log(JSON.stringify({ ...done, blacklisting: counts }));
     expect((await census(sql)).orphans).toBe(0);
     expect(counts.committed).toBeGreaterThan(batches / 10);
-    expect(counts.failed).toBeLessThanOrEqual(Math.ceil(done / 1000));
+    expect(counts.failed).toBeLessThanOrEqual(Math.ceil(done.batches / 1000));
   });
+}
+
+/** Cleans up in batches of 20, each run of five of them, and tells after each run how much has gone. */
+export async function cleanInBatches(
+  url: string,
+  onProgress: (deleted: number) => void = () => undefined,
+): Promise<{ batches: number; deleted: number; stepped: number; retries: number }> {
+  const session = await openCleanupSession(url);
+  const done = { batches: 0, deleted: 0, stepped: 0, retries: 0 };
+  for (let more = true; more;) {
+    const summary = await cleanUp(session, { ...PLAIN, nice: 1, batchSize: BATCH, maxRows: BATCH * 5 });
+    more = summary.ended === 'max_rows';
+    done.batches += summary.batches;
+    done.deleted += summary.deleted;
+    done.stepped += summary.steppedOver;
+    done.retries += summary.retries;
+    onProgress(done.deleted);
+  }
+  await session.close();
+  return done;
 }

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { startDjango, type Django, type DjangoOptions } from '../support/django.js';
 import { freshDatabase } from '../support/postgres.js';
+import { startRedis } from '../support/redis.js';
 import { BIN, startServer } from '../support/server.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
 
@@ -11,15 +13,19 @@ export interface Pair {
   readonly django: Django;
   /** The public port of carelink-tokens. */
   readonly url: string;
+  /** How many claims the server has written behind. */
+  claimedInRedis(): Promise<number>;
   close(): Promise<void>;
 }
 
 export interface PairOptions extends Omit<DjangoOptions, 'database'> {
   /** Flags for `serve`. */
   readonly args?: readonly string[];
+  /** Claims in a Redis of its own, and hears what Django does: `--blacklist auto`. */
+  readonly async?: boolean;
 }
 
-export async function startPair({ args = [], ...options }: PairOptions = {}): Promise<Pair> {
+export async function startPair({ args = [], async = false, ...options }: PairOptions = {}): Promise<Pair> {
   const database = await freshDatabase();
   const opened: (() => Promise<void>)[] = [() => database.drop()];
   const close = async () => {
@@ -28,9 +34,22 @@ export async function startPair({ args = [], ...options }: PairOptions = {}): Pr
   try {
     const django = await startDjango({ ...options, database: database.url });
     opened.push(() => django.stop());
-    const server = await startMigrated(database.url, args, options.signingKey);
+    const redis = async ? await startRedis() : undefined;
+    if (redis !== undefined) opened.push(() => redis.stop());
+    const shared = redis === undefined ? [] : ['--redis-url', `redis://127.0.0.1:${redis.port}`];
+    const server = await startMigrated(database.url, [...args, ...shared], options.signingKey, async);
     opened.push(() => server.stop());
-    return { database: database.url, django, url: server.url, close };
+    // What is made from a second after its start on is claimed in Redis.
+    if (async) await sleep(1_500);
+    const claimedInRedis = async () => {
+      const metrics = await (await fetch(`${server.adminUrl}/metrics`)).text();
+      const waiting = Number(/^carelink_outbox_depth (\d+)/m.exec(metrics)?.[1] ?? NaN);
+      return (
+        waiting +
+        Number(/^carelink_background_writes_total\{result="written"\} (\d+)/m.exec(metrics)?.[1] ?? NaN)
+      );
+    };
+    return { database: database.url, django, url: server.url, claimedInRedis, close };
   } catch (error) {
     await close();
     throw error;
@@ -42,7 +61,9 @@ export async function startMigrated(
   databaseUrl: string,
   args: readonly string[] = [],
   key = TEST_SIGNING_KEY,
+  notify = false,
 ) {
-  await promisify(execFile)(process.execPath, [BIN, 'migrate', '--database-url', databaseUrl]);
+  const migrate = [BIN, 'migrate', '--database-url', databaseUrl, ...(notify ? ['--notify'] : [])];
+  await promisify(execFile)(process.execPath, migrate);
   return startServer({ databaseUrl, args: [...args], env: { CARELINK_SIGNING_KEY: key } });
 }

@@ -10,17 +10,23 @@ export interface Fleet {
   readonly servers: readonly TestServer[];
   /** Where clients send to now. A dead server's address stays among them, as it would behind a slow balancer. */
   urls(): string[];
-  /** Ends one server with SIGKILL and starts another in its place. */
-  replace(index: number): Promise<void>;
+  /** Ends one server, with SIGKILL unless another signal is given, and starts another in its place. */
+  replace(index: number, signal?: NodeJS.Signals): Promise<void>;
   /** Throws where a server has ended that nobody ended, with what it said. */
   assertAlive(): void;
   /** Stops them all in order; throws where one does not end with 0, or had ended before. */
   stop(): Promise<void>;
 }
 
-/** Starts that many real servers with the same options. */
-export async function startFleet(size: number, options: ServerOptions): Promise<Fleet> {
-  const started = await Promise.allSettled(Array.from({ length: size }, () => startServer(options)));
+/** Starts that many real servers with the same options, or with those of its number. */
+export async function startFleet(
+  size: number,
+  options: ServerOptions | ((index: number) => ServerOptions),
+): Promise<Fleet> {
+  const optionsOf = typeof options === 'function' ? options : () => options;
+  const started = await Promise.allSettled(
+    Array.from({ length: size }, (_, index) => startServer(optionsOf(index))),
+  );
   const servers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failure = started.find((result) => result.status === 'rejected');
   if (failure !== undefined) {
@@ -41,12 +47,12 @@ export async function startFleet(size: number, options: ServerOptions): Promise<
   return {
     servers,
     urls: () => servers.map(({ url }) => url),
-    replace: async (index) => {
+    replace: async (index, signal = 'SIGKILL') => {
       const victim = servers[index]!;
       expected.add(victim);
-      victim.kill('SIGKILL');
+      victim.kill(signal);
       await victim.exited;
-      servers[index] = await startServer(options);
+      servers[index] = await startServer(optionsOf(index));
       watch(servers[index]);
     },
     assertAlive,

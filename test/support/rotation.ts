@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { MemoryCache } from '../../src/cache/memory.js';
 import type { DatabaseClock, TokenCache } from '../../src/rotation/ports.js';
+import { openSharedCache, type SharedCache } from '../../src/compose/shared-cache.js';
+import { ReleaseStack } from '../../src/compose/release.js';
+import { createLog } from '../../src/observe/log.js';
+import type { ChangeFeed } from '../../src/rotation/change-feed.js';
 import { createCodec } from '../../src/jwt/create-codec.js';
 import { createChain } from '../../src/rotation/chain.js';
-import type { RotationSettings } from '../../src/rotation/context.js';
+import type { RotationContext, RotationSettings } from '../../src/rotation/context.js';
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { RotationEvent } from '../../src/rotation/events.js';
 import type { TokenService } from '../../src/rotation/outcomes.js';
@@ -25,6 +29,9 @@ export interface Instance {
   /** What happens to the next statements of a purpose; see `Fault`. */
   readonly faults: Fault[];
   readonly batches: number[];
+  /** How the claims ended that were written behind. */
+  readonly written: string[];
+  readonly status: () => ReturnType<SharedCache['status']> | undefined;
   close(): Promise<void>;
 }
 
@@ -44,6 +51,15 @@ export interface InstanceOptions extends Partial<RotationSettings> {
   readonly userCheck?: 'auto' | 'on' | 'off';
   /** Instead of a memory of its own. */
   readonly cache?: TokenCache;
+  /** Shares what it knows over this Redis, and claims in it. */
+  readonly shared?: {
+    readonly port: number;
+    readonly blacklist?: 'auto' | 'sync' | 'async';
+    readonly maxOwed?: number;
+    /** Long enough for a busy machine, unless a test wants Redis to be given up. */
+    readonly redisTimeoutMs?: number;
+    readonly feed?: ChangeFeed;
+  };
   /** Nobody is told of its rotations. */
   readonly quiet?: boolean;
   /** Instead of what it learns from the database's answers. */
@@ -58,6 +74,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     chainKeys = [CHAIN_KEY],
     userCheck = 'auto',
     cache,
+    shared,
     clock: given,
     quiet = false,
     ...settings
@@ -102,7 +119,42 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     issuer: undefined,
     leewaySeconds: 0,
   });
-  const service = createTokenService({
+  const written: string[] = [];
+  const releases = new ReleaseStack();
+  releases.add(() => pool.end());
+  const sharing =
+    shared &&
+    (await openSharedCache(
+      {
+        redis: {
+          kind: 'single',
+          nodes: [{ host: '127.0.0.1', port: shared.port }],
+          masterName: undefined,
+          tls: false,
+          username: undefined,
+          password: undefined,
+          database: 0,
+        },
+        blacklist: shared.blacklist ?? 'async',
+        requestTimeoutMs: settings.requestTimeoutMs ?? 5_000,
+        refreshLifetimeMs: 12 * 3_600_000,
+        shutdownTimeoutMs: 2_000,
+        redisTimeoutMs: shared.redisTimeoutMs ?? 10_000,
+        ...(shared.maxOwed !== undefined && { maxOwed: shared.maxOwed }),
+        database,
+        schema,
+        clock: given ?? clock,
+        monotonicMs,
+        metrics: {
+          onBackgroundWrite: (result) => written.push(result),
+          watchOutbox: () => undefined,
+        },
+        log: createLog({ level: 'silent', destination: { write: () => undefined } }),
+        onRedis: () => undefined,
+      },
+      releases,
+    ));
+  const context: RotationContext = {
     settings: {
       names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id' },
       accessLifetimeSeconds: 900,
@@ -117,13 +169,26 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     codec,
     chain: createChain(chainKeys),
     store,
-    cache: cache ?? new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
+    cache: sharing?.cache ?? cache ?? new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
+    outbox: sharing?.outbox,
     doubtful: new DoubtfulClaims(1_000),
     clock: given ?? clock,
     emit: (event) => events.push(event),
     monotonicMs,
-  });
-  return { service, store, events, statements, faults, batches, close: () => pool.end() };
+  };
+  sharing?.start(context, shared?.feed);
+  const service = createTokenService(context);
+  return {
+    service,
+    store,
+    events,
+    statements,
+    faults,
+    batches,
+    written,
+    status: () => sharing?.status(),
+    close: () => releases.release(),
+  };
 }
 
 function withFaults(database: Database, faults: Fault[]): Database {

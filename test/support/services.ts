@@ -16,13 +16,14 @@ export interface Services {
   readonly postgresBin: string | undefined;
 }
 
-/** What a run with `REQUIRE_ALL=1` may not lack. Chromium joins the list with the first test that needs it. */
+/** What a run with `REQUIRE_ALL=1` may not lack. */
 export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'postgres',
   'django',
   'redis',
   'postgresBin',
   'pgbouncer',
+  'chromium',
 ];
 
 /** What a skip tells the reader to do about it. */

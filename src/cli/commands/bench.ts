@@ -35,6 +35,8 @@ async function bench(settings: BenchSettings, output: Output): Promise<ExitCode>
     import('../../compose/bench.js'),
     import('../../bench/index.js'),
   ]);
+  // A run of an hour must not end with nowhere to write it to.
+  for (const file of Object.values(settings.files)) await write(file, '', 'a');
   const interrupted = new AbortController();
   void stopSignal().then(() => interrupted.abort());
   const live = liveLine(settings);
@@ -46,9 +48,9 @@ async function bench(settings: BenchSettings, output: Output): Promise<ExitCode>
     });
     live.stop();
     const { out, hgrm: hgrmFile, html } = settings.files;
-    await write(out, () => `${JSON.stringify(snakeCased(report))}\n`);
-    await write(hgrmFile, () => hgrm);
-    await write(html, () => htmlReport(report));
+    await write(out, `${JSON.stringify(snakeCased(report))}\n`);
+    await write(hgrmFile, hgrm);
+    if (html !== undefined) await write(html, htmlReport(report));
     output.document(snakeCased(report));
     output.say(...reportLines(report, (text) => output.strong(text)));
     if (settings.quiet && !settings.json) output.verdict(`${report.verdict}: ${report.because}`);
@@ -58,10 +60,10 @@ async function bench(settings: BenchSettings, output: Output): Promise<ExitCode>
   }
 }
 
-async function write(file: string | undefined, text: () => string): Promise<void> {
+async function write(file: string | undefined, text: string, flag: 'w' | 'a' = 'w'): Promise<void> {
   if (file === undefined) return;
   try {
-    await writeFile(file, text());
+    await writeFile(file, text, { flag });
   } catch (cause) {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
     throw new CommandError(

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { cleanUp, openCleanupSession, type CleanupSession } from '../../../src/cleanup/index.js';
 import { mayGo, NOW, RETENTION_MS, stateArbitrary, timestampOf, type Row } from './model.js';
-import { fakeClock, PLAIN, startWorld, type CleanupWorld } from './world.js';
+import { PLAIN, startWorld, type CleanupWorld } from './world.js';
 
 /** Random tables, cleaned up for real, compared with an oracle. */
 export function modelSuite(states: number): void {
@@ -10,8 +10,7 @@ export function modelSuite(states: number): void {
   let session: CleanupSession;
   beforeAll(async () => {
     // No users' table: a token's user may be unknown.
-    world = await startWorld({ users: false });
-    await fakeClock(world.url, NOW);
+    world = await startWorld({ users: false }, { clock: NOW });
     session = await openCleanupSession(world.url);
   });
   afterAll(async () => {

@@ -34,11 +34,19 @@ export interface CleanupWorld {
   stop(): Promise<void>;
 }
 
-/** A migrated database, a connection of the test's own, and one for cleanups. */
-export async function startWorld(tables: TableOptions = {}, adminUrl?: string): Promise<CleanupWorld> {
+/**
+ * A migrated database, a connection of the test's own, and one for cleanups.
+ *
+ * @param clock what its clock says, see fakeClock()
+ */
+export async function startWorld(
+  tables: TableOptions = {},
+  { adminUrl, clock }: { adminUrl?: string; clock?: string } = {},
+): Promise<CleanupWorld> {
   const database: FreshDatabase = await freshDatabase(adminUrl);
   await createSimplejwtTables(database.url, tables);
   await applyMigrations(database.url, { createTables: false });
+  if (clock !== undefined) await fakeClock(database.url, clock);
   const client = new pg.Client({ connectionString: database.url });
   client.on('error', () => undefined);
   await client.connect();

@@ -38,8 +38,11 @@ describe("serve's settings", () => {
         maxConnections: 10_000,
         tls: undefined,
         compat: '5.5',
+        refreshCookie: false,
+        demo: false,
       },
       admin: { host: '127.0.0.1', port: 9464 },
+      alertWebhook: undefined,
       keys: { algorithm: 'HS256', signingKey: undefined, verifyingKeys: [], chainKeys: [] },
       tokens: {
         accessLifetimeSeconds: 900,
@@ -121,7 +124,7 @@ describe("serve's settings", () => {
     );
     expect(text).toContain('--on-reuse takes one of reject, revoke-family, revoke-user, not "ignore".');
     expect(text).toContain('PORT takes a port from 0 to 65535, not "70000".');
-    expect(text).toContain('--blacklist: the value async (write-behind over Redis) is not in this version.');
+    expect(text).toContain('--blacklist async needs a Redis');
     expect(text).toContain('DATABASE_URL takes a URL such as');
     expect(text).toContain('With DATABASE_URL a signing key is required');
   });

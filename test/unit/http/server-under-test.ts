@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http/limits.js';
+import type { Asset } from '../../../src/http/assets.js';
 import type { HttpServer } from '../../../src/http/listener.js';
+import type { RefreshCookie } from '../../../src/http/refresh-cookie.js';
 import { createPublicServer } from '../../../src/http/server.js';
 import type { SimplejwtCompat } from '../../../src/http/simplejwt-texts.js';
 import { createLog, type LogLevel } from '../../../src/observe/log.js';
@@ -47,6 +49,8 @@ export async function start(
     basePath?: string;
     port?: number;
     tls?: { cert: string; key: string };
+    refreshCookie?: RefreshCookie;
+    assets?: ReadonlyMap<string, Asset>;
   } = {},
 ): Promise<Started> {
   const logged: string[] = [];
@@ -56,6 +60,8 @@ export async function start(
     basePath: options.basePath ?? '/account/token',
     compat: options.compat ?? '5.5',
     tls: options.tls,
+    refreshCookie: options.refreshCookie,
+    assets: options.assets,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     observe: {
       onRequest: (route, outcome, durationUs) => observed.push({ route, outcome, durationUs }),

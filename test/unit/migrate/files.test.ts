@@ -63,6 +63,7 @@ describe('a migration file', () => {
       'autovacuum_blacklisted',
       'cleanup_lease',
       'notify_changes',
+      'dead_letters',
     ]);
   });
 });

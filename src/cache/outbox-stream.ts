@@ -1,0 +1,129 @@
+import type { Claim } from '../rotation/ports.js';
+import type { Circuit } from './circuit.js';
+import { decodeClaim } from './claim-entry.js';
+import { keyOf, outboxKey, partitionOf, PARTITIONS, userSinceKey } from './partition.js';
+import type { RedisClock } from './redis-clock.js';
+import type { ScriptClient } from './redis-client.js';
+import { SPENT_LIFE_MS } from './redis.js';
+
+/** An entry of the outbox; undefined: no claim that can be read. */
+export interface Entry {
+  readonly partition: number;
+  readonly id: string;
+  readonly claim: Claim | undefined;
+  readonly text: string;
+}
+
+export interface OutboxStreamOptions {
+  readonly client: ScriptClient;
+  readonly circuit: Circuit;
+  readonly clock: RedisClock;
+  readonly monotonicMs: () => number;
+  readonly consumer: string;
+  readonly refreshLifetimeMs: number;
+  readonly onChange: (state: 'down' | 'up') => void;
+}
+
+/** An instance that is alive and well writes within half a second; one that is slow loses nothing if another helps. */
+const LEFT_FOR_MS = 2_500;
+
+/** Entries of one partition that are read at once. */
+const PAGE = 500;
+
+/** The streams of claims that are still to be written, one a partition. Nothing here rejects. */
+export class OutboxStream {
+  readonly partitions = PARTITIONS;
+  readonly #options: OutboxStreamOptions;
+
+  constructor(options: OutboxStreamOptions) {
+    this.#options = options;
+  }
+
+  /** Entries that their instance left behind, now ours; undefined where Redis doesn't answer. */
+  async takeOver(partition: number): Promise<Entry[] | undefined> {
+    const { client, consumer, clock, monotonicMs } = this.#options;
+    const sentAtMs = monotonicMs();
+    const reply = await this.#ask(() => client.takeOver(outboxKey(partition), consumer, LEFT_FOR_MS, PAGE));
+    if (!Array.isArray(reply)) return undefined;
+    const [fresh, nowUs, left] = reply as unknown[];
+    // By the way it is learned what time each partition's Redis has, before the first claim wants to know.
+    clock.observe(partition, nowUs, sentAtMs);
+    return [...readEntries(partition, fresh), ...readEntries(partition, left)];
+  }
+
+  /** Written: false where Redis couldn't be told. */
+  async settle(partition: number, entryIds: readonly string[], jtis: readonly string[]): Promise<boolean> {
+    const keys = [outboxKey(partition), ...jtis.map((jti) => keyOf(partition, 'token', jti))];
+    const known = entryIds.filter((id) => id !== '');
+    const reply = await this.#ask(() =>
+      this.#options.client.settle(keys.length, ...keys, SPENT_LIFE_MS, ...known),
+    );
+    return reply !== undefined;
+  }
+
+  /**
+   * No token of the user that was made before `sinceUs` is claimed here any more. Returns what is to be written of the
+   * user; undefined where Redis doesn't answer.
+   */
+  async close(userKey: string | undefined, sinceUs: number): Promise<Claim[] | undefined> {
+    const { client, refreshLifetimeMs } = this.#options;
+    const partition = partitionOf(userKey);
+    const claims: Claim[] = [];
+    for (let from = '-'; ;) {
+      const reply = await this.#ask(() =>
+        client.closeFor(
+          userSinceKey(partition, userKey),
+          outboxKey(partition),
+          sinceUs,
+          refreshLifetimeMs,
+          from,
+          PAGE,
+        ),
+      );
+      if (reply === undefined) return undefined;
+      const entries = readEntries(partition, reply);
+      for (const { claim } of entries)
+        if (claim?.userKey === userKey && claim !== undefined) claims.push(claim);
+      const last = entries.at(-1);
+      if (last === undefined || entries.length < PAGE) return claims;
+      from = `(${last.id}`;
+    }
+  }
+
+  /** This process writes no more. */
+  async leave(): Promise<void> {
+    const { client, consumer } = this.#options;
+    await Promise.all(
+      Array.from({ length: PARTITIONS }, (_, partition) =>
+        this.#ask(() => client.leave(outboxKey(partition), consumer)),
+      ),
+    );
+  }
+
+  async #ask(send: () => Promise<unknown>): Promise<unknown> {
+    const { circuit, onChange } = this.#options;
+    if (!circuit.admit()) return undefined;
+    try {
+      const reply = await send();
+      if (circuit.succeeded()) onChange('up');
+      return reply ?? null;
+    } catch {
+      if (circuit.failed()) onChange('down');
+      return undefined;
+    }
+  }
+}
+
+/** [[id, [name, value]], ...]; an entry that was deleted meanwhile has no fields. */
+function readEntries(partition: number, list: unknown): Entry[] {
+  if (!Array.isArray(list)) return [];
+  const entries: Entry[] = [];
+  for (const item of list as unknown[]) {
+    if (!Array.isArray(item)) continue;
+    const [id, fields] = item as unknown[];
+    if (typeof id !== 'string' || !Array.isArray(fields)) continue;
+    const text = String((fields as unknown[])[1]);
+    entries.push({ partition, id, claim: decodeClaim(text), text });
+  }
+  return entries;
+}

@@ -1,0 +1,27 @@
+import type { Hint } from '../rotation/ports.js';
+
+/**
+ * What the key of a token holds:
+ * - `a<row id>:<us>`: active, and made by the claim of that time; the row id where it is known
+ * - `c<us>:<owner>`: claimed here at that time, by that request; its rows may not be written yet
+ * - `s`: spent, and its rows are written
+ */
+export const SPENT = 's';
+
+/** Row ids that are sure to fit a bigint: one that doesn't would fail the whole statement it is sent in. */
+const ACTIVE = /^a(\d{1,18}):\d{1,16}$/;
+const CLAIMED = /^c(\d{1,16}):/;
+const TIME_US = /^\d{1,16}$/;
+
+export function readHint(value: unknown): Hint | undefined {
+  if (typeof value !== 'string') return undefined;
+  if (value === SPENT) return { state: 'spent' };
+  const claimedAtUs = CLAIMED.exec(value)?.[1];
+  if (claimedAtUs !== undefined) return { state: 'claimed', claimedAtUs: Number(claimedAtUs) };
+  const rowId = ACTIVE.exec(value)?.[1];
+  return rowId === undefined ? undefined : { state: 'active', rowId };
+}
+
+export function readTime(value: unknown): number | undefined {
+  return typeof value === 'string' && TIME_US.test(value) ? Number(value) : undefined;
+}

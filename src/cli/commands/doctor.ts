@@ -1,0 +1,53 @@
+import { doctorSettings } from '../../config/doctor-settings.js';
+import { SERVE_OPTIONS } from '../../config/serve-options.js';
+import type { DoctorSettings } from '../../config/settings.js';
+import type { Diagnosis } from '../../doctor/index.js';
+import type { CommandDescriptor } from '../descriptor.js';
+import type { ExitCode } from '../exit-codes.js';
+import type { Output } from '../output.js';
+
+export const doctorCommand: CommandDescriptor<DoctorSettings> = {
+  name: 'doctor',
+  summary: 'look at configuration, keys, database and Redis, and say what is wrong and how to mend it',
+  examples: [
+    'DATABASE_URL=postgres://django@db/app CARELINK_SIGNING_KEY=... carelink-tokens doctor',
+    'carelink-tokens doctor --json | jq .faults',
+  ],
+  table: SERVE_OPTIONS,
+  settings: doctorSettings,
+  run: doctor,
+};
+
+const MARKS: Readonly<Record<Diagnosis['status'], string>> = {
+  ok: 'ok',
+  note: 'note',
+  warning: 'warning',
+  fault: 'FAULT',
+  unknown: '?',
+};
+
+async function doctor(settings: DoctorSettings, output: Output): Promise<ExitCode> {
+  const { examine } = await import('../../compose/doctor.js');
+  const diagnoses = await examine(settings);
+  const faults = diagnoses.filter(({ status }) => status === 'fault').length;
+  const warnings = diagnoses.filter(({ status }) => status === 'warning').length;
+  output.document({ ok: faults === 0, faults, warnings, checks: diagnoses });
+  output.say(...diagnoses.flatMap((diagnosis) => lines(diagnosis, output)));
+  output.say(
+    '',
+    faults === 0
+      ? `No fault found${warnings === 0 ? '' : `; ${warnings} warnings`}.`
+      : `${faults} ${faults === 1 ? 'fault' : 'faults'}.`,
+  );
+  return faults === 0 ? 0 : 1;
+}
+
+function lines({ check, title, status, findings }: Diagnosis, output: Output): string[] {
+  const head = `${MARKS[status].padEnd(8)} ${check.padEnd(18)}`;
+  if (findings.length === 0) return [`${head} ${status === 'unknown' ? 'could not be told' : title}`];
+  const indent = ' '.repeat(28);
+  return findings.flatMap(({ what, mend }, at) => [
+    `${at === 0 ? output.strong(head) : ' '.repeat(27)} ${what}`,
+    `${indent}-> ${mend}`,
+  ]);
+}

@@ -1,0 +1,106 @@
+import { bounded } from './bounded.js';
+
+/** The generation of a session that was logged out: no rotation comes after it. */
+export const ENDED = Number.MAX_SAFE_INTEGER;
+
+export interface Entry {
+  readonly generation: number;
+  /** When it was written, by this computer's clock. */
+  readonly atMs: number;
+}
+
+const STORE = 'sessions';
+/** The key whose value is the id of the last log-in: what a new tab asks the others for. */
+const CURRENT = '';
+/** A disk that takes longer than this is as good as none. */
+const PATIENCE_MS = 2_000;
+/** Longer than any refresh token lives; after it an entry says nothing. */
+const FORGET_MS = 30 * 24 * 3_600_000;
+
+/**
+ * Which generation each session has reached: what is re-read inside the lock. It holds no token.
+ *
+ * It is in IndexedDB because that is the one store whose writes are seen by whoever gets a Web Lock next:
+ * localStorage is cached a process, and a message may still be on its way when the lock is already granted.
+ * Where it can't be had (some private modes, a full disk) every reading is undefined, and the tabs ask each other.
+ */
+export class Ledger {
+  readonly #name: string;
+  #database: Promise<IDBDatabase> | undefined;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  read(id: string): Promise<Entry | undefined> {
+    return this.#run<Entry>('readonly', (store, give) => whenDone(store.get(id), give));
+  }
+
+  /** The generations of a session only grow, whoever comes late. */
+  async advance(id: string, generation: number): Promise<void> {
+    await this.#run('readwrite', (store) => {
+      whenDone(store.get(id) as IDBRequest<Entry | undefined>, (entry) => {
+        if ((entry?.generation ?? -1) < generation) store.put({ generation, atMs: Date.now() }, id);
+      });
+    });
+  }
+
+  async begin(id: string): Promise<void> {
+    await this.#run('readwrite', (store) => {
+      const old = Date.now() - FORGET_MS;
+      whenDone(store.openCursor(), function next(cursor): void {
+        if (cursor === null) return;
+        if ((cursor.value as Partial<Entry>).atMs! < old) cursor.delete();
+        cursor.continue();
+      });
+      store.put({ generation: 0, atMs: Date.now() }, id);
+      store.put(id, CURRENT);
+    });
+  }
+
+  current(): Promise<string | undefined> {
+    return this.#run<string>('readonly', (store, give) => whenDone(store.get(CURRENT), give));
+  }
+
+  close(): void {
+    void this.#database?.then((database) => database.close()).catch(() => undefined);
+  }
+
+  #run<T>(
+    mode: IDBTransactionMode,
+    work: (store: IDBObjectStore, give: (value: T | undefined) => void) => void,
+  ): Promise<T | undefined> {
+    const done = async (): Promise<T | undefined> => {
+      const database = await (this.#database ??= open(this.#name));
+      return new Promise((resolve, reject) => {
+        const transaction = database.transaction(STORE, mode);
+        let value: T | undefined;
+        transaction.oncomplete = () => resolve(value);
+        transaction.onabort = () => reject(new Error('IndexedDB', { cause: transaction.error }));
+        work(transaction.objectStore(STORE), (given) => (value = given));
+      });
+    };
+    const failed = (): undefined => {
+      this.#database = undefined;
+      return undefined;
+    };
+    return bounded(done().catch(failed), PATIENCE_MS, failed);
+  }
+}
+
+function open(name: string): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(name, 1);
+    opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
+    opening.onerror = () => reject(new Error('IndexedDB', { cause: opening.error }));
+    opening.onsuccess = () => {
+      // So that a later version of this file can change the store while old tabs are open.
+      opening.result.onversionchange = () => opening.result.close();
+      resolve(opening.result);
+    };
+  });
+}
+
+function whenDone<T>(request: IDBRequest<T>, then: (value: T) => void): void {
+  request.onsuccess = () => then(request.result);
+}

@@ -1,0 +1,31 @@
+/** What pages and the service worker tell each other: the original note's two messages, and what they lacked. */
+
+/** Page to worker: refresh this, if it is time. */
+export interface ScheduleTokenRefresh {
+  readonly type: 'SCHEDULE_TOKEN_REFRESH';
+  /** Absent in cookie mode. */
+  readonly refreshToken?: string | undefined;
+  /** When the access token expires, by this computer's clock, in milliseconds since the epoch. */
+  readonly expirationTime: number;
+  /** How long before that it is to be refreshed; two minutes if absent. */
+  readonly leadTime?: number;
+  readonly session?: string;
+  readonly generation?: number;
+}
+
+/** Worker to every page of the origin. */
+export interface TokenRefreshed {
+  readonly type: 'TOKEN_REFRESHED';
+  readonly tokens: { readonly access: string; readonly refresh?: string | undefined };
+  readonly session: string;
+  /** The generation that these tokens are. */
+  readonly generation: number;
+  readonly skewMs: number;
+}
+
+/** Worker to the page that asked: it is not time yet, or it failed; the alarm stays with the page. */
+export interface TokenRefreshLater {
+  readonly type: 'TOKEN_REFRESH_LATER';
+  readonly session: string;
+  readonly generation: number;
+}

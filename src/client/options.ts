@@ -1,0 +1,42 @@
+import type { StorageMode } from './storage.js';
+
+export interface TokenManagerOptions {
+  /** Where the tokens are kept; see StorageMode. `memory` if not given. */
+  readonly storage?: StorageMode;
+  /** The refresh endpoint; `/account/token/refresh/` if not given. Its neighbour `../blacklist/` logs out. */
+  readonly refreshUrl?: string;
+  /** Origins besides the page's own that may be sent the access token, such as `https://api.example`. */
+  readonly allowedOrigins?: readonly string[];
+  /** URL of the service worker's script, same origin. None if not given: the page refreshes by itself. */
+  readonly serviceWorker?: string;
+  /** Refreshes before the access token expires, in hidden tabs too. True if not given. */
+  readonly background?: boolean;
+  /** How long the first request waits for others before it refreshes, in ms. 0 if not given: they share it anyway. */
+  readonly batchWindowMs?: number;
+  /** How many requests may wait for a refresh. 1000 if not given. */
+  readonly maxQueue?: number;
+  /** How long a request may wait for a refresh, and a refresh may try, in ms. 30,000 if not given. */
+  readonly maxWaitMs?: number;
+  /** The server's --reuse-grace in ms, 10,000 if not given; it matters only where the cookie mode isn't used. */
+  readonly reuseGraceMs?: number;
+  /** The claim that says whose a token is; `user_id` if not given. */
+  readonly userClaim?: string;
+  /** Sets managers of one origin apart. Those with the same name share their sessions. */
+  readonly name?: string;
+}
+
+export interface TokenPair {
+  readonly access: string;
+  readonly refresh: string;
+}
+
+/** What a user interface shows. A new object whenever something in it changed, and only then. */
+export interface TokenSnapshot {
+  readonly status: 'restoring' | 'signedIn' | 'signedOut';
+  readonly refreshing: boolean;
+  readonly userId: unknown;
+  /** By this computer's clock, ms since the epoch. */
+  readonly accessExpiresAt: number | undefined;
+  readonly session: string | undefined;
+  readonly generation: number;
+}

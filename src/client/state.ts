@@ -1,0 +1,95 @@
+import { claimsOf } from './jwt.js';
+import type { Session } from './session.js';
+import type { Storage } from './storage.js';
+
+/**
+ * The session of this tab, and the one place that decides what may replace it. Results and messages come late, and
+ * from tabs of other users: what is not a later generation of the very session that is here does not land.
+ */
+export class SessionState {
+  readonly #storage: Storage;
+  readonly #userClaim: string;
+  readonly #listeners = new Set<() => void>();
+  #current: Session | undefined;
+  #expected: string | undefined;
+
+  constructor(storage: Storage, userClaim: string) {
+    this.#storage = storage;
+    this.#userClaim = userClaim;
+  }
+
+  get current(): Session | undefined {
+    return this.#current;
+  }
+
+  /** Whose the session is, as its access token says. */
+  get userId(): unknown {
+    return this.#current && claimsOf(this.#current.access)?.[this.#userClaim];
+  }
+
+  begin(session: Session): void {
+    this.#set(session);
+  }
+
+  /** A new tab takes this one session from another tab, until `undefined` ends that. */
+  expect(id: string | undefined): void {
+    this.#expected = id;
+  }
+
+  adopt(next: Session): boolean {
+    const now = this.#current;
+    const fits = now === undefined ? next.id === this.#expected : this.#succeeds(now, next);
+    if (fits) this.#set(next);
+    return fits;
+  }
+
+  /** Forgets the session, if it still is that one. */
+  end(id: string): boolean {
+    if (this.#current?.id !== id) return false;
+    this.#set(undefined);
+    return true;
+  }
+
+  /** Whether the session has ended or moved on since that generation. */
+  moved({ id, generation }: Session): boolean {
+    return this.#current?.id !== id || this.#current.generation > generation;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Looks at `test` again after every change; false where it didn't hold within that time. */
+  until(test: () => boolean, ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (held: boolean): void => {
+        clearTimeout(timer);
+        stop();
+        resolve(held);
+      };
+      const look = (): void => void (test() && settle(true));
+      const timer = setTimeout(() => settle(test()), ms);
+      const stop = this.onChange(look);
+      look();
+    });
+  }
+
+  /** Has those who wait look again: something besides the session has changed. */
+  nudge(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #succeeds(now: Session, next: Session): boolean {
+    if (next.id !== now.id || next.generation <= now.generation) return false;
+    const [was, is] = [now, next].map(({ access }) => claimsOf(access)?.[this.#userClaim]);
+    return was === undefined || is === undefined || String(was) === String(is);
+  }
+
+  #set(session: Session | undefined): void {
+    this.#current = session;
+    this.#expected = undefined;
+    this.#storage.save(session);
+    this.nudge();
+  }
+}

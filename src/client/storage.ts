@@ -1,0 +1,42 @@
+import { isSession, type Session } from './session.js';
+
+/**
+ * Where a tab keeps its tokens:
+ * - `memory`: in this page only. Gone with a reload, unless another tab is open to ask.
+ * - `session`: in sessionStorage. Survives a reload; any script of the origin can read it.
+ * - `cookie`: the refresh token in an HttpOnly cookie that no script can read (`serve --refresh-cookie`); the access
+ *   token in memory. The recommended one.
+ */
+export type StorageMode = 'memory' | 'session' | 'cookie';
+
+export interface Storage {
+  /** What a reload left behind: the session, or only its id where its tokens aren't kept here. */
+  load(): Session | { readonly id: string } | undefined;
+  save(session: Session | undefined): void;
+}
+
+/** sessionStorage may throw at any access (blocked, full): then the tokens are kept in memory alone. */
+export function openStorage(mode: StorageMode, key: string): Storage {
+  return {
+    load() {
+      try {
+        const kept: unknown = JSON.parse(sessionStorage.getItem(key) ?? 'null');
+        if (mode === 'session' && isSession(kept)) return kept;
+        const id: unknown = (kept as Partial<Session> | null)?.id;
+        return typeof id === 'string' ? { id } : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    save(session) {
+      try {
+        // First, since a full disk must not leave a former user's tokens behind.
+        sessionStorage.removeItem(key);
+        if (session === undefined) return;
+        sessionStorage.setItem(key, JSON.stringify(mode === 'session' ? session : { id: session.id }));
+      } catch {
+        // Kept in memory, then.
+      }
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** A coarse tick: timers of hidden pages run once a minute at best, and those of sleeping laptops not at all. */
+const TICK_MS = 20_000;
+
+/**
+ * Calls `check` whenever a page may have slept through something: it is shown again, it comes out of the
+ * back-forward cache, the network is back, or time has simply passed. `check` answers in how many milliseconds it
+ * wants to be called again.
+ */
+export function onWakeUps(check: () => Promise<number>, onOnline: () => void): () => void {
+  const stop = new AbortController();
+  const { signal } = stop;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let running = false;
+  const wake = async (): Promise<void> => {
+    if (running || signal.aborted) return;
+    running = true;
+    clearTimeout(timer);
+    const nextMs = await check().catch(() => TICK_MS);
+    running = false;
+    if (!signal.aborted) timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
+  };
+  const again = (): void => void wake();
+  document.addEventListener('visibilitychange', again, { signal });
+  for (const name of ['pageshow', 'focus', 'online']) addEventListener(name, again, { signal });
+  addEventListener('online', onOnline, { signal });
+  again();
+  return () => {
+    stop.abort();
+    clearTimeout(timer);
+  };
+}

@@ -1,0 +1,73 @@
+import { expiresAtMs, refreshAtMs } from './clock.js';
+import type { ScheduleTokenRefresh } from './messages.js';
+import { isSession, type Session } from './session.js';
+
+export interface WorkerLink {
+  /** Hands a refresh over. False where there is no worker to take it. */
+  schedule(session: Session): boolean;
+  close(): void;
+}
+
+export interface WorkerLinkOptions {
+  /** Of the script. */
+  readonly url: string;
+  readonly refreshUrl: string;
+  /** Of lock and ledger, which the worker shares with the pages. */
+  readonly name: string;
+  readonly cookie: boolean;
+  readonly onTokens: (session: Session) => void;
+  /** It was not time yet, or the worker failed. */
+  readonly onLater: (id: string, generation: number) => void;
+}
+
+/**
+ * A worker can be away at any time: never registered, being updated, killed. So it is only ever asked, and whoever
+ * asked looks after the matter alone when no answer comes. The page need not be in the worker's scope.
+ */
+export function linkWorker(options: WorkerLinkOptions): WorkerLink {
+  const { url, refreshUrl, onTokens, onLater } = options;
+  const container = (navigator as Partial<Navigator>).serviceWorker;
+  if (container === undefined) return { schedule: () => false, close: () => undefined };
+  let registration: ServiceWorkerRegistration | undefined;
+  const script = new URL(url, location.href);
+  const target = new URL(refreshUrl, location.href);
+  script.searchParams.set('refresh', target.origin === location.origin ? target.pathname : target.href);
+  script.searchParams.set('name', options.name);
+  if (options.cookie) script.searchParams.set('cookie', '1');
+  container.register(script).then(
+    (registered) => (registration = registered),
+    () => undefined,
+  );
+
+  const onMessage = ({ data }: MessageEvent<unknown>): void => {
+    if (typeof data !== 'object' || data === null) return;
+    const { type, tokens, session, generation, skewMs } = data as Record<string, unknown>;
+    if (type === 'TOKEN_REFRESHED') {
+      const next = { ...(tokens as Partial<Session>), id: session, generation, skewMs };
+      if (isSession(next)) onTokens(next);
+    } else if (type === 'TOKEN_REFRESH_LATER') {
+      onLater(String(session), Number(generation));
+    }
+  };
+  container.addEventListener('message', onMessage);
+  container.startMessages();
+
+  return {
+    schedule(session) {
+      const worker = registration?.active;
+      if (worker === null || worker === undefined) return false;
+      const expirationTime = expiresAtMs(session);
+      const message: ScheduleTokenRefresh = {
+        type: 'SCHEDULE_TOKEN_REFRESH',
+        refreshToken: session.refresh,
+        expirationTime,
+        leadTime: expirationTime - refreshAtMs(session),
+        session: session.id,
+        generation: session.generation,
+      };
+      worker.postMessage(message);
+      return true;
+    },
+    close: () => container.removeEventListener('message', onMessage),
+  };
+}

@@ -1,0 +1,66 @@
+import { bounded } from '../bounded.js';
+import { Endpoint } from '../endpoint.js';
+import { Ledger } from '../ledger.js';
+import { exclusively } from '../lock.js';
+import type { ScheduleTokenRefresh, TokenRefreshed, TokenRefreshLater } from '../messages.js';
+
+/**
+ * Refreshes for pages that ask, and tells all of them. It remembers nothing and has no alarms: a worker is killed
+ * after some 30 s of idleness, and at any moment besides. Killed in mid-refresh it leaves what a lost connection
+ * leaves: the page that asked hears nothing and goes on by itself.
+ */
+declare const self: ServiceWorkerGlobalScope;
+
+/** Until then before it expires a token is left alone. */
+const LEAD_MS = 120_000;
+const LOCK_MS = 3_000;
+const ALL_MS = 20_000;
+
+const parameters = new URL(self.location.href).searchParams;
+const refreshUrl = new URL(parameters.get('refresh') ?? '../refresh/', self.location.href).href;
+const name = parameters.get('name') ?? `carelink-tokens:${new URL(refreshUrl).pathname}`;
+const endpoint = new Endpoint(refreshUrl, parameters.has('cookie'));
+const ledger = new Ledger(name);
+
+self.addEventListener('install', () => void self.skipWaiting());
+self.addEventListener('message', (event) => {
+  const data = event.data as Partial<ScheduleTokenRefresh> | null;
+  if (data?.type !== 'SCHEDULE_TOKEN_REFRESH') return;
+  event.waitUntil(
+    bounded(
+      answer(data).catch(() => false),
+      ALL_MS,
+      () => false,
+    ).then((done) => {
+      const { session = '', generation = 0 } = data;
+      const later: TokenRefreshLater = { type: 'TOKEN_REFRESH_LATER', session, generation };
+      if (!done) event.source?.postMessage(later);
+    }),
+  );
+});
+
+/** Whether there is nothing left to do for whoever asked. */
+async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<boolean> {
+  const { refreshToken, expirationTime = 0, leadTime = LEAD_MS, session = '', generation = 0 } = wanted;
+  if (expirationTime - leadTime > Date.now()) return false;
+  const patience = new Promise((resolve) => setTimeout(resolve, LOCK_MS));
+  return exclusively(name, patience, async () => {
+    const entry = await ledger.read(session);
+    // Logged out, or rotated since: the page has the news by another way, or asks for them.
+    if (entry !== undefined && entry.generation > generation) return false;
+    const pair = await endpoint.refresh({ id: session, refresh: refreshToken });
+    if (pair.kind !== 'pair') return false;
+    const message: TokenRefreshed = {
+      type: 'TOKEN_REFRESHED',
+      tokens: { access: pair.access, refresh: pair.refresh },
+      session,
+      generation: generation + 1,
+      skewMs: pair.skewMs ?? 0,
+    };
+    // Told before it is written down: of the two moments to be killed in, the one that loses less.
+    const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+    for (const page of pages) page.postMessage(message);
+    if (session !== '') await ledger.advance(session, generation + 1);
+    return true;
+  });
+}

@@ -1,0 +1,12 @@
+import { readFileSync } from 'node:fs';
+
+export interface ClientFiles {
+  readonly tokenManager: string;
+  readonly serviceWorker: string;
+}
+
+/** The browser's files as the build made them; nothing where this runs from source, without a build. */
+export function readClientFiles(): ClientFiles {
+  const read = (name: string): string => readFileSync(new URL(`../client/${name}`, import.meta.url), 'utf8');
+  return { tokenManager: read('token-manager.js'), serviceWorker: read('service-worker.js') };
+}

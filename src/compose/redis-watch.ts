@@ -1,0 +1,87 @@
+import type { ScriptClient } from '../cache/redis-client.js';
+import { CommandError } from '../config/errors.js';
+import type { RedisSettings } from '../config/settings.js';
+import type { ClaimGate } from '../outbox/gate.js';
+import type { ReleaseStack } from './release.js';
+import type { SharedCacheOptions } from './shared-cache.js';
+
+/** How long a start waits to learn how Redis evicts. One that can't be reached stops no start. */
+const FIRST_LOOK_MS = 2_000;
+const LOOK_AGAIN_MS = 10_000;
+const TICK_MS = 1_000;
+
+/** Claims are in Redis alone for a moment: one that evicts them is no place for them (rule 14). */
+export async function watchEviction(
+  client: ScriptClient,
+  gate: ClaimGate,
+  { blacklist, log, monotonicMs }: SharedCacheOptions,
+  releases: ReleaseStack,
+): Promise<void> {
+  let last: string | undefined;
+  const look = async (): Promise<string | undefined> => {
+    const policies = await client.evictionPolicies().catch(() => undefined);
+    if (policies === undefined || policies.length === 0) return undefined;
+    const verdict = gate.onPolicies(policies);
+    if (verdict !== last && verdict !== 'ok') {
+      log.warn('redis_evicts', {
+        kind: verdict,
+        cause: `maxmemory-policy ${policies.join(', ')}: set noeviction`,
+      });
+    }
+    last = verdict;
+    return verdict;
+  };
+  const giveUpMs = monotonicMs() + FIRST_LOOK_MS;
+  let first = await look();
+  while (first === undefined && monotonicMs() < giveUpMs) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    first = await look();
+  }
+  if (first === 'evicts_all' && blacklist === 'async') {
+    throw new CommandError(
+      'REDIS_EVICTS',
+      4,
+      'This Redis evicts any key when its memory is full (maxmemory-policy allkeys-*), claims that are not written yet ' +
+        'among them. Set maxmemory-policy noeviction, or use --blacklist sync.',
+    );
+  }
+  let lookedAtMs = monotonicMs();
+  const timer = setInterval(() => {
+    if (!gate.policiesKnown || monotonicMs() - lookedAtMs > LOOK_AGAIN_MS) {
+      lookedAtMs = monotonicMs();
+      void look();
+    }
+    gate.tell();
+  }, TICK_MS).unref();
+  releases.add(() => clearInterval(timer));
+}
+
+/** Says once that Redis is gone, and once that it's back. */
+export function redisNews(
+  { log, onRedis }: SharedCacheOptions,
+  gate: ClaimGate,
+  kind: RedisSettings['kind'],
+): { readonly onError: () => void; readonly onChange: (state: 'down' | 'up') => void } {
+  let told = false;
+  const onError = (): void => {
+    if (told) return;
+    told = true;
+    log.warn('redis_down', {
+      cause: 'refreshes go on without it: duplicates at two instances are told apart by the database alone',
+    });
+  };
+  return {
+    onError,
+    onChange(state) {
+      onRedis(state === 'up');
+      // A cluster's slots move without a connection's end; a single node can't be another one without it.
+      if (kind === 'cluster') gate.onRedis(state);
+      if (state === 'down') {
+        onError();
+        return;
+      }
+      told = false;
+      log.info('redis_up');
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import type { RevokeSettings } from '../config/settings.js';
+import { sharedCleanupSession } from '../cleanup/session.js';
+import { createCodec } from '../jwt/create-codec.js';
+import { applyMigrations } from '../migrate/index.js';
+import { countIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
+import { RevokeError } from '../revoke/errors.js';
+import { countFamily, findMember, revokeFamily, type Member } from '../revoke/family.js';
+import type { PacedOptions, Tally } from '../revoke/paced.js';
+import { countOfUser, revokeUser } from '../revoke/user.js';
+import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
+import { ObservedDatabaseClock } from '../store/database-clock.js';
+import { openDataDirectory } from '../store/data-directory.js';
+import { startEmbedded } from '../store/embedded.js';
+import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { readSchema } from '../store/schema.js';
+import { PgTokenStore } from '../store/token-store.js';
+import { toCommandError } from './command-errors.js';
+import { ReleaseStack } from './release.js';
+import { chainOf } from './tokens.js';
+
+/** What is to be revoked: how much it is, and doing it. */
+export interface Revocation {
+  /** Live tokens that have a row. */
+  count(): Promise<number>;
+  run(): Promise<Tally>;
+}
+
+export type RevokeHooks = Pick<PacedOptions, 'signal' | 'onBatch' | 'onPressure'>;
+
+/** A count reads a table of ten million rows; batches have a limit of their own. */
+const STATEMENT_TIMEOUT_MS = 5 * 60_000;
+
+/**
+ * Does the work of the command `revoke` on its database.
+ *
+ * @throws CommandError with what to do about it
+ */
+export async function onRevocation<T>(
+  settings: RevokeSettings,
+  hooks: RevokeHooks,
+  work: (revocation: Revocation) => Promise<T>,
+): Promise<T> {
+  const releases = new ReleaseStack();
+  try {
+    return await work(await revocationOf(settings, { ...hooks, pace: settings.pace }, releases));
+  } catch (error) {
+    throw toCommandError(error, settings.database);
+  } finally {
+    await releases.release();
+  }
+}
+
+async function revocationOf(
+  settings: RevokeSettings,
+  options: PacedOptions,
+  releases: ReleaseStack,
+): Promise<Revocation> {
+  const { target, users } = settings;
+  const { connection, size, ownKey } = await connect(settings, releases);
+  const database = new PgDatabase({
+    connection,
+    size,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    connectTimeoutMs: 10_000,
+    applicationName: 'carelink-tokens revoke',
+    onStatement: () => undefined,
+    onIdleError: () => undefined,
+  });
+  releases.add(() => database.end());
+  const schema = await readSchema(database, users);
+  const session = sharedCleanupSession(database);
+  const monotonicMs = (): number => performance.now();
+  const store = new PgTokenStore({
+    database,
+    schema,
+    clock: new ObservedDatabaseClock(monotonicMs, Date.now()),
+    lanes: 1,
+    monotonicMs,
+    random: Math.random,
+    onBatch: () => undefined,
+  });
+  switch (target.kind) {
+    case 'issued_before': {
+      const at = target.at === 'now' ? undefined : target.at;
+      return {
+        count: () => countIssuedBefore(session, schema, at),
+        run: () => revokeIssuedBefore(session, schema, at, options),
+      };
+    }
+    case 'user': {
+      const userKey = store.canonicalUserKey(target.userKey);
+      if (userKey === undefined) {
+        throw new RevokeError(
+          'USER_ID_UNFIT',
+          `${target.userKey} can't be the id of a user: here it is of the type ${schema.users?.keyType ?? schema.userIdType}.`,
+        );
+      }
+      return {
+        count: () => countOfUser(session, schema, userKey),
+        run: () => revokeUser(session, schema, userKey, options),
+      };
+    }
+    case 'jti':
+    case 'family': {
+      const { keys } = settings;
+      const signingKey = keys?.signingKey ?? ownKey;
+      if (keys === undefined || signingKey === undefined) throw new Error('settings without keys');
+      const member =
+        target.kind === 'jti'
+          ? await findMember(session, schema, target.jti)
+          : await readMember(settings, signingKey, target.token, (key) => store.canonicalUserKey(key));
+      const context = { chain: chainOf(keys, signingKey), store, emit: () => undefined };
+      return {
+        count: () => countFamily(context, member),
+        async run() {
+          const revoked = await revokeFamily(context, member);
+          return { revoked, batches: 1, retries: 0, interrupted: false };
+        },
+      };
+    }
+  }
+}
+
+async function connect(
+  { database }: RevokeSettings,
+  releases: ReleaseStack,
+): Promise<{ connection: PoolOptions['connection']; size: number; ownKey: string | undefined }> {
+  if (database.kind === 'url') return { connection: database.url, size: 2, ownKey: undefined };
+  const directory = await openDataDirectory(database.dataDir, 'revoke');
+  releases.add(() => directory.release());
+  const embedded = await startEmbedded({ dataDir: directory.path });
+  releases.add(() => embedded.stop());
+  // Nobody but this tool is in charge of it.
+  await applyMigrations(embedded.connection, { createTables: true });
+  return { connection: embedded.connection, size: 1, ownKey: directory.signingKey };
+}
+
+/**
+ * The token of a file. Its signature is checked, for its user and its jti are acted on; that it has expired is no
+ * reason to leave its family alive, so it is judged by the second in which it was issued.
+ *
+ * @throws RevokeError TOKEN_UNFIT
+ */
+async function readMember(
+  settings: RevokeSettings,
+  signingKey: string,
+  token: string,
+  canonicalUserKey: (key: string) => string | undefined,
+): Promise<Member> {
+  const { keys, tokens } = settings;
+  if (keys === undefined) throw new Error('settings without keys');
+  const { codec } = await createCodec({ ...keys, ...tokens, signingKey, leewaySeconds: 0 });
+  const verdict = await codec.verify(token, (issuedAt(token) ?? 0) * 1_000_000);
+  const subject = verdict.ok ? readSubject(verdict.claims, tokens.names, 'refresh') : undefined;
+  if (subject === undefined || isRefusal(subject)) {
+    throw new RevokeError(
+      'TOKEN_UNFIT',
+      'What the file of --family holds is no refresh token that was signed with these keys. ' +
+        'Is the key the one that the servers use (CARELINK_SIGNING_KEY, --verifying-key-file, --algorithm)?',
+    );
+  }
+  const userKey = subject.userKey === undefined ? undefined : canonicalUserKey(subject.userKey);
+  return { kind: 'token', ...subject, userKey, token };
+}
+
+/** Read before the signature is checked, and only to choose the moment of that check. */
+function issuedAt(token: string): number | undefined {
+  try {
+    const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
+    const claims = JSON.parse(payload) as { iat?: unknown };
+    return seconds(claims.iat);
+  } catch {
+    return undefined;
+  }
+}

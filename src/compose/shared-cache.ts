@@ -1,0 +1,225 @@
+import { Circuit } from '../cache/circuit.js';
+import { encodeClaim } from '../cache/claim-entry.js';
+import { MemoryCache } from '../cache/memory.js';
+import { OutboxStream } from '../cache/outbox-stream.js';
+import { COMMAND_TIMEOUT_MS, openRedis } from '../cache/redis-client.js';
+import { RedisClock } from '../cache/redis-clock.js';
+import { RedisCache } from '../cache/redis.js';
+import type { RedisSettings } from '../config/settings.js';
+import { describeError } from '../observe/errors.js';
+import type { Log } from '../observe/log.js';
+import type { MetricsSink } from '../observe/metrics.js';
+import { ClaimGate } from '../outbox/gate.js';
+import { MAX_OWED, WriteBehind } from '../outbox/outbox.js';
+import { TakeOver } from '../outbox/take-over.js';
+import type { ChangeFeed } from '../rotation/change-feed.js';
+import type { RotationContext } from '../rotation/context.js';
+import { settleLateClaim } from '../rotation/late-claims.js';
+import type { DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
+import type { Database } from '../store/database.js';
+import { DeadLetters } from '../store/dead-letters.js';
+import type { TokenSchema } from '../store/schema.js';
+import { PgWriteBehind } from '../store/write-behind.js';
+import { redisNews, watchEviction } from './redis-watch.js';
+import type { ReleaseStack } from './release.js';
+
+export interface SharedCacheOptions {
+  /** Undefined: this process remembers by itself. */
+  readonly redis: RedisSettings | undefined;
+  readonly blacklist: 'auto' | 'sync' | 'async';
+  readonly requestTimeoutMs: number;
+  readonly refreshLifetimeMs: number;
+  readonly shutdownTimeoutMs: number;
+  /** How long Redis may take for an answer; as a rule it is COMMAND_TIMEOUT_MS. */
+  readonly redisTimeoutMs?: number;
+  /** Claims that may be owed to the database; beyond it refreshes are answered 503. */
+  readonly maxOwed?: number;
+  readonly database: Database;
+  readonly schema: TokenSchema;
+  readonly clock: DatabaseClock;
+  readonly monotonicMs: () => number;
+  readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox'>;
+  readonly log: Log;
+  readonly onRedis: (up: boolean) => void;
+}
+
+export interface SharedCache {
+  readonly cache: TokenCache;
+  readonly outbox: Outbox | undefined;
+  /** How Redis is; undefined where there is none to be asked. */
+  readonly check: () => Promise<'ok' | 'unreachable' | undefined>;
+  /** For /kpis. */
+  readonly status: () => { readonly mode: 'async' | 'sync'; readonly depth: number; readonly lag_ms: number };
+  /** From now on it follows what others change, and deals with what turns out to have lost. */
+  start(context: RotationContext, feed: ChangeFeed | undefined): void;
+}
+
+/** Live tokens that are remembered: about 100 MB at most. A forgotten one costs a slower statement. */
+const CACHE_BOUNDS = { maxActive: 500_000, maxSpent: 100_000 };
+
+const TICK_MS = 1_000;
+
+/** Trouble of the outbox is told once in this time: a database that is down is told of by others, too. */
+const TELL_TROUBLE_EVERY_MS = 10_000;
+
+/** This process's memory, and before it Redis where there is one, with the outbox of what is claimed there. */
+export async function openSharedCache(
+  options: SharedCacheOptions,
+  releases: ReleaseStack,
+): Promise<SharedCache> {
+  const { redis, log, clock, monotonicMs, requestTimeoutMs, refreshLifetimeMs } = options;
+  const local = new MemoryCache(CACHE_BOUNDS);
+  if (redis === undefined) {
+    return {
+      cache: local,
+      outbox: undefined,
+      check: () => Promise.resolve(undefined),
+      status: () => ({ mode: 'sync', depth: 0, lag_ms: 0 }),
+      start: (_, feed) => feed?.subscribe({ ...silent, onAlive: () => local.forgetActive() }),
+    };
+  }
+  const deadLetters = new DeadLetters(options.database);
+  const mode = await wantedMode(options, deadLetters);
+  let heard: ChangeFeed | undefined;
+  let context: RotationContext | undefined;
+  const gate = new ClaimGate({
+    mode: mode === 'auto' ? 'auto' : 'async',
+    heard: () => heard?.alive === true,
+    clock,
+    monotonicMs,
+    onMode: (taken, why) =>
+      log.info('blacklist_mode', { mode: taken ? 'async' : 'sync', ...(taken ? {} : { cause: why }) }),
+  });
+
+  const told = redisNews(options, gate, redis.kind);
+  const commandTimeoutMs = options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS;
+  const client = openRedis(redis, Math.random, told.onError, () => gate.distrust(), commandTimeoutMs);
+  releases.add(() => client.close());
+  const shared = {
+    client,
+    circuit: new Circuit(monotonicMs, Math.random),
+    onChange: told.onChange,
+    clock: new RedisClock(monotonicMs),
+    refreshLifetimeMs,
+    monotonicMs,
+  };
+  const cache: RedisCache = new RedisCache({
+    ...shared,
+    commandTimeoutMs,
+    local,
+    desk:
+      mode === 'sync'
+        ? undefined
+        : {
+            trustedSinceUs: () => gate.trustedSinceUs(),
+            hasRoom: () => outbox.hasRoom(),
+            owe: (claim, partition, entryId) => outbox.owe(claim, partition, entryId),
+            owedAtUs: (jti) => outbox.owedAtUs(jti),
+          },
+    requestTimeoutMs,
+    random: Math.random,
+  });
+  // Without refreshes nobody else would notice that Redis went, or came back.
+  const telling = setInterval(() => {
+    void cache.check();
+    void cache.tell();
+  }, TICK_MS).unref();
+  releases.add(() => clearInterval(telling));
+  const stream = new OutboxStream({ ...shared, consumer: cache.consumer });
+  const observe = outboxNews(options);
+  const outbox = new WriteBehind({
+    writer: new PgWriteBehind({
+      database: options.database,
+      schema: options.schema,
+      maxQueued: 2 * MAX_OWED,
+      monotonicMs,
+      random: Math.random,
+      onBatch: () => undefined,
+    }),
+    stream,
+    deadLetters,
+    late: (claim, written) =>
+      context === undefined
+        ? Promise.reject(new Error('not started'))
+        : settleLateClaim(context, claim, written),
+    encode: encodeClaim,
+    maxOwed: options.maxOwed ?? MAX_OWED,
+    clock,
+    requestTimeoutMs,
+    monotonicMs,
+    random: Math.random,
+    observe,
+    onUnclosed: () => gate.distrust(),
+  });
+  options.metrics.watchOutbox(() => outbox);
+  const takeOver = new TakeOver({ outbox, stream, deadLetters, observe, random: Math.random });
+  releases.add(async () => {
+    await takeOver.stop();
+    const left = await outbox.drain(options.shutdownTimeoutMs);
+    if (left > 0) {
+      log.warn('outbox_not_drained', { count: left, cause: 'another instance takes them over from Redis' });
+    }
+  });
+  if (mode !== 'sync') await watchEviction(client, gate, options, releases);
+
+  return {
+    cache,
+    outbox,
+    check: () => cache.check(),
+    status: () => ({
+      mode: cache.takesClaims ? 'async' : 'sync',
+      depth: outbox.depth,
+      lag_ms: Math.round(outbox.lagMs),
+    }),
+    start(given, feed) {
+      context = given;
+      heard = feed;
+      feed?.subscribe({
+        onChange: (change) => {
+          // What is blacklisted the cache is told of by itself; of users, Redis' word is no longer taken.
+          if (change.kind === 'user') void outbox.noteUser(change.userKey);
+        },
+        onAlive: () => gate.distrust(),
+        onLost: () => undefined,
+      });
+      takeOver.start();
+    },
+  };
+}
+
+const silent = { onChange: () => undefined, onLost: () => undefined };
+
+/** `auto` is sync where there is no place for dead letters; `async` says what is missing. */
+async function wantedMode(
+  { blacklist, log }: SharedCacheOptions,
+  deadLetters: DeadLetters,
+): Promise<'auto' | 'sync' | 'async'> {
+  if (blacklist === 'sync') return 'sync';
+  try {
+    await deadLetters.check();
+    return blacklist;
+  } catch (error) {
+    if (blacklist === 'async') throw error;
+    log.warn('blacklist_mode', { mode: 'sync', cause: 'carelink-tokens migrate has not been run for async' });
+    return 'sync';
+  }
+}
+
+function outboxNews({ metrics, log, monotonicMs }: SharedCacheOptions) {
+  let toldAtMs = -Infinity;
+  return {
+    onWritten(outcome: Parameters<MetricsSink['onBackgroundWrite']>[0], lagMs: number): void {
+      metrics.onBackgroundWrite(outcome, lagMs / 1000);
+      if (outcome === 'dead_letter') {
+        log.error('dead_letter', {
+          cause: 'the database refuses to write a claim: see carelink.dead_letters',
+        });
+      }
+    },
+    onTrouble(error: unknown): void {
+      if (monotonicMs() - toldAtMs < TELL_TROUBLE_EVERY_MS) return;
+      toldAtMs = monotonicMs();
+      log.warn('write_behind_failed', describeError(error));
+    },
+  };
+}

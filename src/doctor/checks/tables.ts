@@ -1,0 +1,89 @@
+import { fault, ofDatabase, ofTables, warning, type Check, type Finding } from '../check.js';
+
+export const TABLE_CHECKS: readonly Check[] = [
+  ofDatabase('token_tables', "simplejwt's tables are there", ({ facts }) => {
+    const missing = [
+      ...(facts.outstanding ? [] : ['token_blacklist_outstandingtoken']),
+      ...(facts.blacklisted ? [] : ['token_blacklist_blacklistedtoken']),
+    ];
+    if (missing.length === 0) return [];
+    const what = `The database has no table ${missing.join(' and no table ')}.`;
+    if (!facts.django) {
+      return [
+        fault(
+          `${what} It has no django_migrations either: this is not Django's database.`,
+          'Correct --database-url; or, where no Django is in charge, run `carelink-tokens migrate --create-tables`.',
+        ),
+      ];
+    }
+    return [
+      facts.django_migrations.length > 0
+        ? fault(
+            `${what} Yet Django has written down that token_blacklist is migrated.`,
+            'They were dropped, or are in another schema: restore them, or run `manage.py migrate token_blacklist zero --fake` and then `manage.py migrate token_blacklist`.',
+          )
+        : fault(
+            `${what} Django is there, but its app rest_framework_simplejwt.token_blacklist is not installed.`,
+            "Add 'rest_framework_simplejwt.token_blacklist' to INSTALLED_APPS and run `manage.py migrate token_blacklist`.",
+          ),
+    ];
+  }),
+  ofTables('unique', 'one token, one row: the constraints that decide who wins', ({ facts }) => {
+    const missing: Finding[] = [];
+    const mend = (table: string, column: string): string =>
+      `Remove duplicates, then: CREATE UNIQUE INDEX CONCURRENTLY ON ${table} (${column});`;
+    if (!facts.unique_token_id) {
+      missing.push(
+        fault(
+          'token_blacklist_blacklistedtoken has no valid unique index on token_id: two could rotate one token.',
+          mend('token_blacklist_blacklistedtoken', 'token_id'),
+        ),
+      );
+    }
+    if (!facts.unique_jti) {
+      missing.push(
+        fault(
+          'token_blacklist_outstandingtoken has no valid unique index on jti: one token could have two rows.',
+          mend('token_blacklist_outstandingtoken', 'jti'),
+        ),
+      );
+    }
+    return missing;
+  }),
+  ofTables('migrations', 'the migrations of carelink-tokens are applied', ({ overview }) => {
+    if (overview === undefined) return undefined;
+    const open = overview.migrations.filter(({ state }) => state !== 'applied' && state !== 'covered');
+    const invalid = open.filter(({ state }) => state === 'invalid');
+    const pending = open.filter(({ state }) => state !== 'invalid');
+    const names = (of: typeof open): string => of.map(({ name }) => name).join(', ');
+    const found: Finding[] = [];
+    if (invalid.length > 0) {
+      found.push(
+        fault(
+          `An index is invalid: ${names(invalid)}. Its build broke off; it is kept up to date and serves nobody.`,
+          'Run `carelink-tokens migrate`: it drops and builds it anew, beside live traffic.',
+        ),
+      );
+    }
+    if (pending.length > 0) {
+      const needed = pending.some(({ name }) => NEEDED.has(name));
+      const what = `Not applied: ${names(pending)}.`;
+      const mend = 'Run `carelink-tokens migrate` on this database.';
+      found.push(needed ? fault(what, mend) : warning(what, mend));
+    }
+    return found;
+  }),
+  ofTables('expired', 'expired tokens are cleaned up', ({ facts }, { options }) =>
+    facts.long_expired && !options.cleansUp
+      ? [
+          warning(
+            'There are tokens that expired more than 30 days ago: nobody cleans up.',
+            'Schedule `carelink-tokens cleanup`, or start serve with --cleanup-every 1h.',
+          ),
+        ]
+      : [],
+  ),
+];
+
+/** Without these `serve` doesn't start. */
+const NEEDED = new Set(['carelink_schema', 'token_tables']);

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { Reply } from './respond.js';
+
+/** A file that the public port serves as it is. */
+export interface Asset {
+  /** Answers GET and HEAD. */
+  reply(request: IncomingMessage): Reply;
+}
+
+/**
+ * @param headers more than the type and the caching, as a flat list of names and values
+ */
+export function asset(type: string, body: string, ...headers: string[]): Asset {
+  // Asked for again each time, and answered with 304: a new version of the client must reach every page at once.
+  const tag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+  const common = ['ETag', tag, 'Cache-Control', 'no-cache', 'X-Content-Type-Options', 'nosniff', ...headers];
+  const length = String(Buffer.byteLength(body));
+  const whole = new Reply(200, ['Content-Type', type, 'Content-Length', length, ...common], body, 'valid');
+  const unchanged = new Reply(304, common, '', 'valid');
+  return {
+    reply: ({ headers: sent }) => (sent['if-none-match']?.includes(tag) === true ? unchanged : whole),
+  };
+}
+
+/** The browser's client: what `serve` offers under `client/`. */
+export function clientAssets(
+  basePath: string,
+  files: { readonly tokenManager: string; readonly serviceWorker: string },
+): Map<string, Asset> {
+  const script = 'text/javascript; charset=utf-8';
+  return new Map([
+    [`${basePath}/client/token-manager.js`, asset(script, files.tokenManager)],
+    // So that an app may register it for its whole site, though it need not.
+    [
+      `${basePath}/client/service-worker.js`,
+      asset(script, files.serviceWorker, 'Service-Worker-Allowed', '/'),
+    ],
+  ]);
+}

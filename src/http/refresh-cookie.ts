@@ -1,0 +1,85 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { forbidden, type Reply } from './respond.js';
+
+/**
+ * `serve --refresh-cookie`: the refresh token lives in a cookie that no script can read, and in no answer's body.
+ *
+ * Each session has a cookie of its own, named by the id that the client drew at log-in. So an answer of a former
+ * user's that comes late can't replace the cookie of whoever logged in since. The id comes in a header, which is
+ * what keeps cross-site requests out as well: no form can send it, and a script of another origin would need our
+ * consent by CORS, which nobody gets (draft-ietf-oauth-browser-based-apps, 6.1.3.3).
+ */
+const SESSION_HEADER = 'x-carelink-session';
+/** The prefix has browsers refuse it without Secure, with a Domain or another Path: no neighbour can plant one. */
+const NAME = '__Host-carelink-refresh-';
+const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Strict';
+
+/**
+ * Sessions of one browser that are kept. People close tabs without logging out, and the headers of a day of that
+ * would be too large for any server.
+ */
+const MAX_COOKIES = 8;
+
+export class RefreshCookie {
+  readonly #maxAge: string;
+
+  /** @param lifetimeSeconds of a refresh token: the browser forgets it when it can't be used any more */
+  constructor(lifetimeSeconds: number) {
+    this.#maxAge = String(lifetimeSeconds);
+  }
+
+  /** The answer to what isn't sent by our client in a page of this very origin. */
+  refuse(headers: IncomingHttpHeaders): Reply | undefined {
+    const site = headers['sec-fetch-site'];
+    if (site !== undefined && site !== 'same-origin') {
+      return forbidden('Only pages of the same origin may use the refresh cookie.');
+    }
+    return sessionOf(headers) === undefined
+      ? forbidden('The header X-Carelink-Session is required: 1 to 64 letters, digits, - and _.')
+      : undefined;
+  }
+
+  /** The session's refresh token. */
+  read(headers: IncomingHttpHeaders): string | undefined {
+    const wanted = nameOf(headers);
+    return cookiesOf(headers).find(([name]) => name === wanted)?.[1];
+  }
+
+  /** Header names and values that hand the browser the session's next token. */
+  set(headers: IncomingHttpHeaders, token: string): string[] {
+    const mine = nameOf(headers);
+    // Browsers send the oldest first (RFC 6265, 5.4).
+    const others = cookiesOf(headers)
+      .map(([name]) => name)
+      .filter((name) => name !== mine);
+    const tooMany = others.slice(0, Math.max(0, others.length + 1 - MAX_COOKIES));
+    return [...setCookie(mine, token, this.#maxAge), ...tooMany.flatMap((name) => setCookie(name, '', '0'))];
+  }
+
+  clear(headers: IncomingHttpHeaders): string[] {
+    return setCookie(nameOf(headers), '', '0');
+  }
+}
+
+function setCookie(name: string, value: string, maxAge: string): string[] {
+  return ['Set-Cookie', `${name}=${value}; Max-Age=${maxAge}; ${ATTRIBUTES}`];
+}
+
+/** It becomes part of a cookie's name, so only what is harmless there is taken. */
+function sessionOf(headers: IncomingHttpHeaders): string | undefined {
+  const id = headers[SESSION_HEADER];
+  return typeof id === 'string' && /^[\w-]{1,64}$/.test(id) ? id : undefined;
+}
+
+function nameOf(headers: IncomingHttpHeaders): string {
+  return NAME + (sessionOf(headers) ?? '');
+}
+
+/** Ours among the cookies of a request. Their values are compact JWTs: never quoted or escaped. */
+function cookiesOf(headers: IncomingHttpHeaders): [name: string, value: string][] {
+  return (headers.cookie ?? '').split(';').flatMap((pair): [string, string][] => {
+    const at = pair.indexOf('=');
+    const name = pair.slice(0, at).trim();
+    return at > 0 && name.startsWith(NAME) ? [[name, pair.slice(at + 1).trim()]] : [];
+  });
+}

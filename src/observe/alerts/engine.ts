@@ -1,0 +1,80 @@
+import type { Alert, AlertRule, Reading } from './alert.js';
+
+/** A reading that is at least so old is "a minute ago"; one that is much older says nothing of the last minute. */
+const MINUTE_MS = 60_000;
+const MINUTE_SLACK_MS = 15_000;
+
+interface Watch {
+  readonly rule: AlertRule;
+  /** Since when it is so. */
+  readonly beganMs: number;
+  seenMs: number;
+  alert: Alert | undefined;
+}
+
+export interface Changes {
+  readonly raised: readonly Alert[];
+  readonly cleared: readonly Alert[];
+}
+
+/** Turns readings into alerts: raised once, and cleared once it has been over for a while. The time is given in. */
+export class AlertEngine {
+  readonly #rules: readonly AlertRule[];
+  readonly #watches = new Map<string, Watch>();
+  readonly #readings: { readonly atMs: number; readonly reading: Reading }[] = [];
+
+  constructor(rules: readonly AlertRule[]) {
+    this.#rules = rules;
+  }
+
+  /** @param nowMs on a clock that nobody sets back */
+  evaluate(reading: Reading, nowMs: number): Changes {
+    const before = this.#minuteAgo(reading, nowMs);
+    const raised: Alert[] = [];
+    const cleared: Alert[] = [];
+    for (const rule of this.#rules) {
+      for (const { subject, detail } of rule.judge(reading, before)) {
+        const key = `${rule.code} ${subject}`;
+        const watch: Watch = this.#watches.get(key) ?? {
+          rule,
+          beganMs: nowMs,
+          seenMs: nowMs,
+          alert: undefined,
+        };
+        this.#watches.set(key, watch);
+        watch.seenMs = nowMs;
+        if (watch.alert !== undefined) {
+          watch.alert = { ...watch.alert, detail };
+        } else if (nowMs - watch.beganMs >= rule.forMs) {
+          const { code, severity, title, action } = rule;
+          watch.alert = { code, severity, title, action, subject, detail, sinceMs: reading.wallClockMs };
+          raised.push(watch.alert);
+        }
+      }
+    }
+    for (const [key, { rule, seenMs, alert }] of this.#watches) {
+      if (seenMs === nowMs) continue;
+      if (alert !== undefined && nowMs - seenMs < rule.clearMs) continue;
+      this.#watches.delete(key);
+      if (alert !== undefined) cleared.push(alert);
+    }
+    return { raised, cleared };
+  }
+
+  /** In the order of the rules. */
+  active(): readonly Alert[] {
+    const alerts = [...this.#watches.values()].flatMap(({ alert }) => alert ?? []);
+    const rank = (alert: Alert): number => this.#rules.findIndex(({ code }) => code === alert.code);
+    return alerts.sort((a, b) => rank(a) - rank(b) || a.subject.localeCompare(b.subject));
+  }
+
+  #minuteAgo(reading: Reading, nowMs: number): Reading | undefined {
+    const readings = this.#readings;
+    readings.push({ atMs: nowMs, reading });
+    // Of those that are a minute old the youngest is kept.
+    while ((readings[1]?.atMs ?? Infinity) <= nowMs - MINUTE_MS) readings.shift();
+    const oldest = readings[0];
+    if (oldest === undefined || oldest.reading === reading) return undefined;
+    return nowMs - oldest.atMs <= MINUTE_MS + MINUTE_SLACK_MS ? oldest.reading : undefined;
+  }
+}

@@ -1,0 +1,208 @@
+import { gaugeOf, sumOf, type Labels } from '../metric-reading.js';
+import type { AlertRule, Reading, Symptom } from './alert.js';
+
+const MINUTE_MS = 60_000;
+const DAY_SECONDS = 86_400;
+
+/** Three windows of a minute: one may be a deployment, three are not. */
+const KPI_FOR_MS = 3 * MINUTE_MS;
+/** KPI `background` counts a row that comes later than that as lost. */
+const LAG_SECONDS = 5;
+/** Below it an outbox is a batch under way. */
+const OUTBOX_MIN = 1_000;
+/** A group commit takes some 5 ms; at 100 ms the lock_timeout of claims is near, and refreshes miss their 30 ms. */
+const SLOW_COMMIT_SECONDS = 0.1;
+const SLOW_COMMIT_MIN = 5;
+/** PyJWT allows no leeway: a second, and a login's token is "not yet valid" at the next instance. */
+const SKEW_SECONDS = 1;
+/** As much as the cleanup removes in two minutes at its default pace. */
+const BACKLOG_ROWS = 1_000_000;
+/** Let's Encrypt renews with 30 days left; at half of that nobody does any more. */
+const CERTIFICATE_DAYS = 14;
+
+/** How much a counter grew in the last minute; undefined where this server has no such metric. */
+function grown(now: Reading, before: Reading | undefined, name: string, labels?: Labels): number | undefined {
+  const value = sumOf(now.metrics, name, labels);
+  return value === undefined
+    ? undefined
+    : value - ((before && (sumOf(before.metrics, name, labels) ?? 0)) || 0);
+}
+
+const one = (holds: boolean, detail: () => string): readonly Symptom[] =>
+  holds ? [{ subject: '', detail: detail() }] : [];
+
+/** The most urgent first. Each code has an entry in docs/operations.md. */
+export const ALERT_RULES: readonly AlertRule[] = [
+  {
+    code: 'STORE_DOWN',
+    severity: 'critical',
+    title: 'A store does not answer',
+    action: 'Look at the store and the network to it; refreshes resume by themselves when it is back.',
+    forMs: 0,
+    clearMs: 10_000,
+    judge: ({ metrics }) =>
+      (metrics['carelink_store_up'] ?? [])
+        .filter(({ value }) => value === 0)
+        .map(({ labels }) => ({
+          subject: labels['store'] ?? '',
+          detail: `${labels['store'] ?? ''} is down`,
+        })),
+  },
+  {
+    code: 'DOUBLE_SPEND',
+    severity: 'critical',
+    title: 'A token was claimed twice',
+    action:
+      'Find out who else rotates: give Django the serializer of docs/django, or stop its refresh endpoint.',
+    forMs: 0,
+    clearMs: 10 * MINUTE_MS,
+    judge(now, before) {
+      const count = grown(now, before, 'carelink_token_reuse_total', { kind: 'second_claim' }) ?? 0;
+      return one(count > 0, () => `${count} in the last minute`);
+    },
+  },
+  {
+    code: 'KPI_MISSED',
+    severity: 'warning',
+    title: 'A KPI misses its target',
+    action: 'See which of the figures beside it has changed: commits, pool, cache, clients that send twice.',
+    forMs: KPI_FOR_MS,
+    clearMs: MINUTE_MS,
+    judge: ({ kpis }) =>
+      kpis
+        .filter(({ window, verdict }) => window === '1m' && verdict === 'fail')
+        .map(({ id, name, value, unit, comparison, target, note }) => ({
+          subject: id,
+          detail: `${name}: ${value === null ? '-' : value.toFixed(2)} ${unit}, and is to be ${comparison} ${target}${note === undefined ? '' : ` (${note})`}`,
+        })),
+  },
+  {
+    code: 'BACKGROUND_LAG',
+    severity: 'critical',
+    title: 'Writing behind is late',
+    action: 'Look at the database: until the rows are there, Django does not know that the tokens are spent.',
+    forMs: 10_000,
+    clearMs: 30_000,
+    judge({ metrics }) {
+      const lag = gaugeOf(metrics, 'carelink_background_lag_seconds') ?? 0;
+      return one(lag > LAG_SECONDS, () => `the oldest entry waits ${lag.toFixed(1)} s`);
+    },
+  },
+  {
+    code: 'OUTBOX_GROWTH',
+    severity: 'warning',
+    title: 'The outbox grows',
+    action:
+      'The database takes less than comes: look for slow commits; when the outbox is full refreshes go the sync way.',
+    forMs: 2 * MINUTE_MS,
+    clearMs: MINUTE_MS,
+    judge({ metrics }, before) {
+      const depth = gaugeOf(metrics, 'carelink_outbox_depth') ?? 0;
+      const was = before === undefined ? depth : (gaugeOf(before.metrics, 'carelink_outbox_depth') ?? 0);
+      return one(depth >= OUTBOX_MIN && depth > was, () => `${depth} entries, ${was} a minute ago`);
+    },
+  },
+  {
+    code: 'POOL_SATURATED',
+    severity: 'warning',
+    title: 'Statements wait for a connection',
+    action: 'Look for slow statements and locks in PostgreSQL; if it is idle, raise --pool-size.',
+    forMs: 30_000,
+    clearMs: MINUTE_MS,
+    judge({ metrics }) {
+      const waiting = gaugeOf(metrics, 'carelink_db_pool_waiting') ?? 0;
+      const idle = gaugeOf(metrics, 'carelink_db_pool_idle') ?? 0;
+      return one(waiting > 0 && idle === 0, () => `${waiting} wait, none is idle`);
+    },
+  },
+  {
+    code: 'SLOW_COMMITS',
+    severity: 'warning',
+    title: 'Group commits are slow',
+    action: "Look at the database's disk, its locks (pg_stat_activity), a synchronous standby, a checkpoint.",
+    forMs: 30_000,
+    clearMs: MINUTE_MS,
+    judge(now, before) {
+      const seconds = grown(now, before, 'carelink_claim_statement_duration_seconds_sum') ?? 0;
+      const count = grown(now, before, 'carelink_claim_statement_duration_seconds_count') ?? 0;
+      const mean = count < SLOW_COMMIT_MIN ? 0 : seconds / count;
+      return one(
+        mean > SLOW_COMMIT_SECONDS,
+        () => `${(mean * 1000).toFixed(0)} ms on average in the last minute`,
+      );
+    },
+  },
+  {
+    code: 'CLOCK_SKEW',
+    severity: 'warning',
+    title: "This host's clock and the database's differ",
+    action:
+      'Run NTP on both: tokens are dated by the database, and a Django whose clock is behind refuses them.',
+    forMs: 0,
+    clearMs: MINUTE_MS,
+    judge({ metrics }) {
+      const ahead = gaugeOf(metrics, 'carelink_clock_ahead_seconds') ?? 0;
+      return one(
+        Math.abs(ahead) > SKEW_SECONDS,
+        () => `this host is ${Math.abs(ahead).toFixed(1)} s ${ahead > 0 ? 'ahead' : 'behind'}`,
+      );
+    },
+  },
+  {
+    code: 'CLEANUP_FAILED',
+    severity: 'warning',
+    title: 'The cleanup failed',
+    action: 'Read why in the log (cleanup_failed), or run `carelink-tokens cleanup` by hand.',
+    forMs: 0,
+    clearMs: 0,
+    judge: ({ metrics }) => {
+      const failed = gaugeOf(metrics, 'carelink_cleanup_last_failed');
+      return one(failed === 1, () => 'the last run of this server');
+    },
+  },
+  {
+    code: 'CLEANUP_BACKLOG',
+    severity: 'warning',
+    title: 'Expired rows pile up',
+    action:
+      'Run `carelink-tokens cleanup --nice 1` once; see what its runs give way to in the log (cleanup_pressure).',
+    forMs: 0,
+    clearMs: 0,
+    judge({ metrics }) {
+      const rows = gaugeOf(metrics, 'carelink_cleanup_backlog_rows') ?? 0;
+      return one(rows > BACKLOG_ROWS, () => `${rows} rows are past their retention`);
+    },
+  },
+  {
+    code: 'INVALID_INDEX',
+    severity: 'warning',
+    title: 'An index is invalid',
+    action: 'Run `carelink-tokens migrate`: it drops and builds it anew, beside live traffic.',
+    forMs: 0,
+    clearMs: 0,
+    judge({ metrics }) {
+      const count = gaugeOf(metrics, 'carelink_invalid_indexes') ?? 0;
+      return one(count > 0, () => `${count} of the token tables' indexes`);
+    },
+  },
+  {
+    code: 'CERTIFICATE_EXPIRES',
+    severity: 'warning',
+    title: 'A certificate is about to expire',
+    action: 'Renew it, and restart with the new file.',
+    forMs: 0,
+    clearMs: 0,
+    judge: ({ metrics, wallClockMs }) =>
+      (metrics['carelink_certificate_expiry_timestamp_seconds'] ?? []).flatMap(({ labels, value }) => {
+        const days = (value - wallClockMs / 1000) / DAY_SECONDS;
+        if (days > CERTIFICATE_DAYS) return [];
+        const use = labels['use'] === 'tls' ? '--tls-cert' : '--verifying-key-file';
+        return [
+          {
+            subject: labels['use'] ?? '',
+            detail: days <= 0 ? `that of ${use} has expired` : `that of ${use}, in ${Math.floor(days)} days`,
+          },
+        ];
+      }),
+  },
+];

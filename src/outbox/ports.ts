@@ -1,0 +1,44 @@
+import type { Claim, Written } from '../rotation/ports.js';
+
+/** What the outbox needs from outside; store and cache implement it. */
+
+/** Writes claims' rows; see store/write-behind.ts. */
+export interface ClaimWriter {
+  /** `refused`: the database will never take this one. Rejects where it can't at the moment. */
+  write(
+    claim: Claim,
+    deadlineMs: number,
+  ): Promise<Written | { readonly kind: 'refused'; readonly code: string }>;
+}
+
+export interface StreamEntry {
+  readonly partition: number;
+  readonly id: string;
+  /** Undefined: no claim that can be read. */
+  readonly claim: Claim | undefined;
+  readonly text: string;
+}
+
+/** Where all instances see what is owed; see cache/outbox-stream.ts. Nothing here rejects. */
+export interface ClaimStream {
+  readonly partitions: number;
+  takeOver(partition: number): Promise<readonly StreamEntry[] | undefined>;
+  settle(partition: number, entryIds: readonly string[], jtis: readonly string[]): Promise<boolean>;
+  close(userKey: string | undefined, sinceUs: number): Promise<readonly Claim[] | undefined>;
+  leave(): Promise<void>;
+}
+
+/** Keeps what can't be written. */
+export interface DeadLetterBox {
+  keep(entry: string, code: string): Promise<void>;
+}
+
+/** How the writing of one claim ended. */
+export type WriteOutcome = Written['kind'] | 'dead_letter';
+
+export interface OutboxObserver {
+  /** `lagMs`: from the claim's being taken, here, to its rows' being there. */
+  onWritten(outcome: WriteOutcome, lagMs: number): void;
+  /** Something went wrong, and is tried again. */
+  onTrouble(error: unknown): void;
+}

@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CleanupSession } from '../cleanup/session.js';
+import type { TokenSchema } from '../store/schema.js';
+import {
+  BEGIN_COUNT,
+  BEGIN_REVOKE,
+  countIssuedBeforeSql,
+  issuedBeforeSql,
+  lateSql,
+  MARK_EVERYBODY_SQL,
+  MOMENT_SQL,
+  OLDER_TRANSACTIONS_SQL,
+  type BatchRow,
+} from './batch-sql.js';
+import { RevokeError } from './errors.js';
+import { paced, type PacedOptions, type Tally } from './paced.js';
+
+/** Ids that a sequence has given to rows that nobody sees yet: far more than are ever in flight. */
+const IDS_IN_FLIGHT = 20_000;
+
+/** A claim's statement is given up by then, whatever it waits for. */
+const CLAIM_LIFE_MS = 60_000;
+const POLL_MS = 20;
+
+/**
+ * How many live rows were issued before the moment. Changes nothing.
+ *
+ * @param at ISO 8601; undefined: now
+ * @throws RevokeError MOMENT_AHEAD
+ */
+export async function countIssuedBefore(
+  session: CleanupSession,
+  schema: TokenSchema,
+  at: string | undefined,
+): Promise<number> {
+  const moment = await momentOf(session, at);
+  return session.transaction(BEGIN_COUNT, async (query) => {
+    const [row] = await query<{ live: number }>(countIssuedBeforeSql(schema), [moment]);
+    return { end: 'rollback', value: row?.live ?? 0 };
+  });
+}
+
+/**
+ * Revokes all tokens issued before the moment, of all users, those without a row included.
+ *
+ * First a mark, which every claim reads: from its commit on none of them refreshes anywhere, whatever an instance
+ * remembers. Where the moment is now it is set twice: a claim that began before the first commit can't have a time
+ * later than the second. Then the rows, for Django, which knows nothing of the mark; at last those of claims that were
+ * under way meanwhile.
+ *
+ * @throws RevokeError
+ */
+export async function revokeIssuedBefore(
+  session: CleanupSession,
+  schema: TokenSchema,
+  at: string | undefined,
+  options: PacedOptions,
+): Promise<Tally> {
+  const asked = await momentOf(session, at);
+  const [before] = await session.query<{ id: string }>(
+    `SELECT coalesce(max(id), 0)::text AS id FROM ${schema.outstanding}`,
+  );
+  let moment = await mark(session, at === undefined ? undefined : asked);
+  if (at === undefined) moment = await mark(session, undefined);
+
+  const text = issuedBeforeSql(schema);
+  let cursor: [string, string] = [await nowOf(session), '-9223372036854775808'];
+  const tally = await paced(session, schema, options, async (query, limit) => {
+    const [row] = await query<BatchRow>(text, [...cursor, limit, moment]);
+    const { seen = 0, won = 0, last_expires_at = null, last_id = null } = row ?? {};
+    if (last_expires_at !== null && last_id !== null) cursor = [last_expires_at, last_id];
+    return { seen, won, last: seen < limit };
+  });
+  if (tally.interrupted) return tally;
+
+  await olderTransactionsEnd(session, moment);
+  const firstNew = (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString();
+  const late = await session.transaction(BEGIN_REVOKE, async (query) => {
+    const [row] = await query<BatchRow>(lateSql(schema), [firstNew, moment]);
+    return { end: 'commit', value: row?.won ?? 0 };
+  });
+  return { ...tally, revoked: tally.revoked + late };
+}
+
+async function mark({ query }: CleanupSession, at: string | undefined): Promise<string> {
+  const [row] = await query<{ at: string }>(MARK_EVERYBODY_SQL, [at ?? null]);
+  if (row === undefined) throw new Error('the mark was not set');
+  return row.at;
+}
+
+/** @throws RevokeError MOMENT_AHEAD */
+async function momentOf({ query }: CleanupSession, at: string | undefined): Promise<string> {
+  const [row] = await query<{ at: string; ahead: boolean }>(MOMENT_SQL, [at ?? null]);
+  if (row === undefined) throw new Error('the database told no time');
+  if (!row.ahead) return row.at;
+  throw new RevokeError(
+    'MOMENT_AHEAD',
+    `${at ?? 'now'} is still to come by the database's clock: whoever logged in until then would be refused. ` +
+      'Give a time that has passed, or now.',
+  );
+}
+
+async function nowOf({ query }: CleanupSession): Promise<string> {
+  const [row] = await query<{ at: string }>(`SELECT clock_timestamp()::text AS at`);
+  return row?.at ?? '-infinity';
+}
+
+/** A role that may not see other sessions' transactions sees none; the mark refuses what they bring all the same. */
+async function olderTransactionsEnd({ query }: CleanupSession, moment: string): Promise<void> {
+  const giveUpMs = performance.now() + CLAIM_LIFE_MS;
+  while (performance.now() < giveUpMs) {
+    const [row] = await query<{ found: boolean }>(OLDER_TRANSACTIONS_SQL, [moment]);
+    if (row?.found !== true) return;
+    await sleep(POLL_MS);
+  }
+}

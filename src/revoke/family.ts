@@ -1,0 +1,49 @@
+import { countDescendants, revokeDescendants, type RevokeContext } from '../rotation/revoke.js';
+import type { TokenToBlacklist } from '../rotation/ports.js';
+import type { CleanupSession } from '../cleanup/session.js';
+import type { TokenSchema } from '../store/schema.js';
+import { RevokeError } from './errors.js';
+
+/** A token by its row, or by itself. */
+export type Member =
+  | { readonly kind: 'row'; readonly id: string; readonly jti: string; readonly userKey: string | undefined }
+  | ({ readonly kind: 'token' } & TokenToBlacklist);
+
+/** @throws RevokeError TOKEN_NOT_FOUND */
+export async function findMember(session: CleanupSession, schema: TokenSchema, jti: string): Promise<Member> {
+  const { users } = schema;
+  const userKey =
+    users === undefined
+      ? 'o.user_id::text'
+      : `(SELECT u.${users.keyColumn}::text FROM ${users.name} u WHERE u.${users.primaryColumn} = o.user_id)`;
+  const [row] = await session.query<{ id: string; user_key: string | null }>(
+    `SELECT o.id::text, ${userKey} AS user_key FROM ${schema.outstanding} o WHERE o.jti = $1`,
+    [jti],
+  );
+  if (row === undefined) {
+    throw new RevokeError(
+      'TOKEN_NOT_FOUND',
+      `No token with the jti ${jti} is in ${schema.outstanding}. Is it a refresh token's, and is --database-url right? ` +
+        'A token without a row is revoked with --family, or with its user by --user.',
+    );
+  }
+  return { kind: 'row', id: row.id, jti, userKey: row.user_key ?? undefined };
+}
+
+/** Live tokens: this one, and what came of it. Changes nothing. */
+export async function countFamily(context: RevokeContext, member: Member): Promise<number> {
+  const [found] = await context.store.find([member.jti]);
+  const self = found?.blacklisted === true ? 0 : 1;
+  return self + (await countDescendants(context, member.jti));
+}
+
+/** Revokes a token, and what came of it to the tip of its family (rule 8). Returns how many rows it blacklisted. */
+export async function revokeFamily(context: RevokeContext, member: Member): Promise<number> {
+  const first =
+    member.kind === 'row'
+      ? (await context.store.blacklistRows([member.id])).size > 0
+      : await context.store.blacklist(member);
+  // Unspent until now, and never to be claimed any more: nothing follows it.
+  if (first) return 1;
+  return revokeDescendants(context, member, 'operator');
+}

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterBatch, afterRefusal, pauseAfter, startPace, type PaceSettings } from '../cleanup/pace.js';
+import { judge, NO_PRESSURE } from '../cleanup/pressure.js';
+import type { CleanupSession, Query } from '../cleanup/session.js';
+import { Surroundings } from '../cleanup/surroundings.js';
+import { sqlStateOf } from '../store/errors.js';
+import type { TokenSchema } from '../store/schema.js';
+import { BEGIN_REVOKE } from './batch-sql.js';
+import { RevokeError } from './errors.js';
+
+export interface PacedOptions {
+  readonly pace: PaceSettings;
+  readonly signal: AbortSignal | undefined;
+  /** Told after each batch, and when others slow it down. */
+  readonly onBatch: (revoked: number) => void;
+  readonly onPressure: (reasons: readonly string[]) => void;
+}
+
+export interface Tally {
+  revoked: number;
+  batches: number;
+  retries: number;
+  interrupted: boolean;
+}
+
+/** Where the cleanup stops, a revocation only goes slowly: putting it off would keep somebody in. */
+const SLOWEST = 10;
+
+/** As often as the cleanup looks around. */
+const LOOK_EVERY_MS = 1_000;
+
+/** Somebody else's locks; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const TRY_AGAIN = new Set(['23503', '40P01', '40001', '55P03', '57014']);
+const MOST_RETRIES = 100;
+const RETRY_PAUSE_MS = 50;
+
+/** Of one batch: how many rows were looked at, how many it revoked, and whether it was the last one. */
+export interface BatchEnd {
+  readonly seen: number;
+  readonly won: number;
+  readonly last: boolean;
+}
+
+/**
+ * Batch after batch at the cleanup's pace: its size is steered by its time, and after each it rests.
+ *
+ * @throws RevokeError CONTENDED, or the error of `pg`
+ */
+export async function paced(
+  session: CleanupSession,
+  schema: TokenSchema,
+  options: PacedOptions,
+  batch: (query: Query, limit: number) => Promise<BatchEnd>,
+): Promise<Tally> {
+  const tally: Tally = { revoked: 0, batches: 0, retries: 0, interrupted: false };
+  const surroundings = new Surroundings(session.query, schema, () => performance.now());
+  let pressure = NO_PRESSURE;
+  let lookedAtMs = performance.now();
+  let pace = startPace(options.pace);
+  let refusedInARow = 0;
+  await surroundings.calibrate();
+  for (;;) {
+    if (options.signal?.aborted === true) return { ...tally, interrupted: true };
+    if (performance.now() - lookedAtMs >= LOOK_EVERY_MS) {
+      pressure = judge(await surroundings.read());
+      lookedAtMs = performance.now();
+      if (pressure.reasons.length > 0) options.onPressure(pressure.reasons);
+    }
+    const startedMs = performance.now();
+    let end: BatchEnd;
+    try {
+      end = await session.transaction(BEGIN_REVOKE, async (query) => ({
+        end: 'commit',
+        value: await batch(query, pace.size),
+      }));
+    } catch (error) {
+      if (!TRY_AGAIN.has(sqlStateOf(error) ?? '')) throw error;
+      refusedInARow++;
+      if (refusedInARow > MOST_RETRIES) throw contended(error);
+      tally.retries++;
+      pace = afterRefusal(pace);
+      await sleep(RETRY_PAUSE_MS);
+      continue;
+    }
+    refusedInARow = 0;
+    const ms = performance.now() - startedMs;
+    tally.batches++;
+    tally.revoked += end.won;
+    options.onBatch(tally.revoked);
+    if (end.last) return tally;
+    pace = afterBatch(options.pace, pace, { rows: end.seen, ms });
+    const pauseMs = pauseAfter(options.pace, ms, Math.min(SLOWEST, pressure.slowdown));
+    await sleep(pauseMs, undefined, options.signal === undefined ? {} : { signal: options.signal }).catch(
+      () => undefined,
+    );
+  }
+}
+
+function contended(cause: unknown): RevokeError {
+  return new RevokeError(
+    'CONTENDED',
+    `${MOST_RETRIES} tries one after the other met somebody else's locks. Is there a lock on the whole table? What was ` +
+      'finished is kept; run it again.',
+    { cause },
+  );
+}

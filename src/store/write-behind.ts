@@ -1,0 +1,114 @@
+import { StoreUnavailableError, type Claim, type Written } from '../rotation/ports.js';
+import type { Database } from './database.js';
+import { isOfTheRow, sqlStateOf } from './errors.js';
+import { GroupQueue } from './group-queue.js';
+import { arrayLiteral } from './quote.js';
+import type { TokenSchema } from './schema.js';
+import { writeBehindSql, type WrittenRow } from './write-behind-sql.js';
+
+export interface WriteBehindOptions {
+  readonly database: Database;
+  readonly schema: TokenSchema;
+  readonly maxQueued: number;
+  readonly monotonicMs: () => number;
+  readonly random: () => number;
+  readonly onBatch: (size: number) => void;
+}
+
+/** Rows a statement at most: each claim is two or three. */
+const MAX_BATCH = 1_000;
+
+/** Rows that keep coming and going under the statement: each try needs another to interfere. */
+const MAX_TRIES = 20;
+
+/** `refused`: the database will never take this one; its SQLSTATE. */
+export type WriteResult = Written | { readonly kind: 'refused'; readonly code: string };
+
+type RawWritten = WrittenRow | 'user_gone' | 'row_gone';
+
+/** Claims that a cache took, written in large batches: any number of times, in any order (see the SQL). */
+export class PgWriteBehind {
+  readonly #options: WriteBehindOptions;
+  readonly #queue: GroupQueue<Claim, RawWritten>;
+
+  constructor(options: WriteBehindOptions) {
+    this.#options = options;
+    const { schema, maxQueued, monotonicMs, random, onBatch } = options;
+    const text = writeBehindSql(schema);
+    this.#queue = new GroupQueue<Claim, RawWritten>({
+      execute: (claims) => this.#writeAll(text, claims),
+      // A family's claims that come together go one after the other.
+      keyOf: (claim) => claim.jti,
+      alsoKeyOf: (claim) => claim.successor.jti,
+      whenReferenceGone: (claim, gone, alone) => {
+        if (gone.column === 'user_id' && (alone || claim.userKey === gone.value)) return 'user_gone';
+        return alone ? 'row_gone' : undefined;
+      },
+      lanes: 1,
+      spareLanes: 1,
+      maxBatch: MAX_BATCH,
+      maxQueued,
+      monotonicMs,
+      random,
+      onBatch,
+    });
+  }
+
+  /**
+   * Resolves when the claim's rows stand. `deadlineMs` on `performance.now()`'s scale; Infinity: as long as it takes.
+   *
+   * @throws StoreUnavailableError where the deadline passed, or `pg`'s error where the database refuses all of it
+   */
+  async write(claim: Claim, deadlineMs: number): Promise<WriteResult> {
+    let item = claim;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      let raw: RawWritten;
+      try {
+        const settled = await this.#queue.submit(item, deadlineMs);
+        if (settled.kind === 'unavailable')
+          throw new StoreUnavailableError('a claim could not be written in time');
+        raw = settled.result;
+      } catch (error) {
+        if (isOfTheRow(error)) return { kind: 'refused', code: sqlStateOf(error) ?? '' };
+        throw error;
+      }
+      // Without its user: Django leaves NULL, too, and our look-up found one that was deleted since.
+      if (raw === 'user_gone') item = { ...claim, userKey: undefined };
+      else if (raw !== 'row_gone') {
+        const written = readWritten(raw, claim);
+        if (written !== 'again') return written;
+      }
+    }
+    throw new StoreUnavailableError('the rows of a claim kept changing');
+  }
+
+  async #writeAll(text: string, claims: readonly Claim[]): Promise<WrittenRow[]> {
+    const values = [
+      arrayLiteral(claims.map((c) => c.jti)),
+      arrayLiteral(claims.map((c) => c.userKey)),
+      arrayLiteral(claims.map((c) => c.issuedAtSeconds)),
+      arrayLiteral(claims.map((c) => c.claimedAtUs)),
+      arrayLiteral(claims.map((c) => c.successor.jti)),
+      arrayLiteral(claims.map((c) => c.successor.token)),
+      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds)),
+      arrayLiteral(claims.map((c) => c.token)),
+      arrayLiteral(claims.map((c) => c.expiresAtSeconds)),
+    ];
+    const statement = { name: 'write_behind', text, values };
+    const rows = await this.#options.database.query<WrittenRow>('write_behind', statement);
+    const ordered: WrittenRow[] = [];
+    for (const row of rows) ordered[row.n - 1] = row;
+    return ordered;
+  }
+}
+
+function readWritten(row: WrittenRow, claim: Claim): Written | 'again' {
+  if (row.id === null || row.next_id === null) return 'again';
+  if (row.won) return { kind: 'written' };
+  // Nobody's row was there when the statement began, and ours wasn't the first.
+  if (row.spent_us === null) return 'again';
+  const firstAtUs = Number(row.spent_us);
+  if (firstAtUs === claim.claimedAtUs) return { kind: 'redelivered' };
+  // The other one's successor is ours as well, if it was a claim: it was made with it.
+  return row.next_us === row.spent_us ? { kind: 'double', firstAtUs } : { kind: 'closed' };
+}

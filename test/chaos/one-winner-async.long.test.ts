@@ -1,0 +1,3 @@
+import { describeOneWinner } from './one-winner-suite.js';
+
+describeOneWinner(200, 'Redis');

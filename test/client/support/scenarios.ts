@@ -1,0 +1,207 @@
+import { expect } from 'vitest';
+import type { Site } from './site.js';
+import {
+  gate,
+  liveTokens,
+  login,
+  rotations,
+  until,
+  type ClientWorld,
+  type Login,
+  type Mode,
+  type Tabs,
+} from './world.js';
+
+export interface Scenario {
+  readonly name: string;
+  readonly query?: (n: number) => string;
+  run(world: ClientWorld, mode: Mode, tabs: Tabs): Promise<void>;
+}
+
+/** Requests a tab. */
+const EACH = 10;
+
+function fireAll({ pages }: Tabs, from = 0): Promise<[number | string, string][]> {
+  const fired = pages.slice(from).map((page) => page.evaluate((count) => window.fire(count), EACH));
+  return Promise.all(fired).then((answers) => answers.flat());
+}
+
+/** Every request went through as that user, one rotation was made, and every tab is still signed in. */
+async function allWell(
+  world: ClientWorld,
+  tabs: Tabs,
+  who: Login,
+  answers: [number | string, string][],
+  before: number,
+): Promise<void> {
+  expect(answers).toEqual(Array.from({ length: answers.length }, () => [200, who.user]));
+  expect(await rotations(world, who)).toBe(before + 1);
+  for (const page of tabs.pages) {
+    const { status, userId } = await page.evaluate(() => window.manager.getSnapshot());
+    expect([status, String(userId)]).toEqual(['signedIn', who.user]);
+  }
+}
+
+async function logoutAll({ pages }: Tabs): Promise<void> {
+  expect(await pages[0]!.evaluate(() => window.manager.logout())).toBe(true);
+  for (const page of pages) {
+    await page.waitForFunction(() => window.manager.getSnapshot().status === 'signedOut');
+  }
+}
+
+/** One refresh meets `fate`; all others pass. */
+function storm(fate: Site['fate']) {
+  return async (world: ClientWorld, mode: Mode, tabs: Tabs): Promise<void> => {
+    const who = await login(world, mode, tabs);
+    const before = await rotations(world, who);
+    world.site(mode).fate = fate;
+    const answers = await fireAll(tabs);
+    world.site(mode).fate = () => 'pass';
+    await allWell(world, tabs, who, answers, before);
+    await logoutAll(tabs);
+    expect(await liveTokens(world, who)).toBe(0);
+  };
+}
+
+/** Asks the worker, as the alarm of a page does. */
+async function askWorker(tabs: Tabs, mode: Mode, who: Login): Promise<void> {
+  await tabs.pages[0]!.evaluate(
+    async ([refreshToken]) => {
+      const registration = (await navigator.serviceWorker.getRegistrations())[0]!;
+      await new Promise<void>((resolve) => {
+        const look = (): void => void (registration.active === null ? setTimeout(look, 10) : resolve());
+        look();
+      });
+      const { session, generation } = window.manager.getSnapshot();
+      const message = {
+        type: 'SCHEDULE_TOKEN_REFRESH',
+        refreshToken,
+        expirationTime: 0,
+        session,
+        generation,
+      };
+      registration.active!.postMessage(message);
+    },
+    [mode === 'cookie' ? undefined : who.minted.token] as const,
+  );
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  { name: 'at expiry', run: storm(() => 'pass') },
+  { name: 'a 429', run: storm((n) => (n === 0 ? { status: 429, retryAfter: '1' } : 'pass')) },
+  { name: 'a 503', run: storm((n) => (n === 0 ? { status: 503, retryAfter: '1' } : 'pass')) },
+  { name: 'an answer that is lost', run: storm((n) => (n === 0 ? 'lose' : 'pass')) },
+  {
+    name: 'clocks off by 10 minutes',
+    query: (n) => `skew=${n % 2 === 0 ? 600_000 : -600_000}`,
+    run: storm(() => 'pass'),
+  },
+  {
+    name: 'offline and back',
+    async run(world, mode, tabs) {
+      const who = await login(world, mode, tabs);
+      const before = await rotations(world, who);
+      await tabs.context.setOffline(true);
+      const answers = fireAll(tabs);
+      await tabs.pages[0]!.waitForFunction(() => window.events.some(([name]) => name === 'failed'));
+      await tabs.context.setOffline(false);
+      await allWell(world, tabs, who, await answers, before);
+      await logoutAll(tabs);
+    },
+  },
+  {
+    name: 'a frozen tab that holds the lock',
+    async run(world, mode, tabs) {
+      const who = await login(world, mode, tabs);
+      const before = await rotations(world, who);
+      const held = gate();
+      const site = world.site(mode);
+      site.fate = (n) => (n === 0 ? { until: held.opened, hold: 'before' } : 'pass');
+      const first = tabs.pages[0]!.evaluate((count) => window.fire(count), EACH);
+      await until(() => site.refreshes === 1);
+      const cdp = await tabs.context.newCDPSession(tabs.pages[0]!);
+      await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+      const answers = await fireAll(tabs, 1);
+      held.open();
+      await cdp.send('Page.setWebLifecycleState', { state: 'active' });
+      await allWell(world, tabs, who, [...answers, ...(await first)], before);
+      site.fate = () => 'pass';
+      await cdp.detach();
+      await logoutAll(tabs);
+    },
+  },
+  ...(['before', 'after'] as const).map((hold): Scenario => ({
+    name: `the worker killed in mid-refresh, ${hold} the server rotated`,
+    query: () => 'worker=1',
+    async run(world, mode, tabs) {
+      const who = await login(world, mode, tabs);
+      const before = mode === 'cookie' ? 1 : 0;
+      const held = gate();
+      const site = world.site(mode);
+      site.fate = (n) => (n === 0 ? { until: held.opened, hold } : 'pass');
+      await askWorker(tabs, mode, who);
+      await until(() => site.refreshes === 1);
+      if (hold === 'after') await until(async () => (await rotations(world, who)) === before + 1);
+      const answers = fireAll(tabs);
+      const cdp = await tabs.context.newCDPSession(tabs.pages[0]!);
+      await cdp.send('ServiceWorker.enable');
+      await cdp.send('ServiceWorker.stopAllWorkers');
+      await allWell(world, tabs, who, await answers, before);
+      held.open();
+      site.fate = () => 'pass';
+      await cdp.detach();
+      await logoutAll(tabs);
+    },
+  })),
+  {
+    name: 'a log-out that races a refresh',
+    async run(world, mode, tabs) {
+      const who = await login(world, mode, tabs);
+      const held = gate();
+      const site = world.site(mode);
+      site.fate = (n) => (n === 0 ? { until: held.opened, hold: 'after' } : 'pass');
+      const answers = fireAll(tabs);
+      await until(() => site.refreshes === 1);
+      const told = tabs.pages.at(-1)!.evaluate(() => window.manager.logout());
+      for (const page of tabs.pages) {
+        await page.waitForFunction(() => window.manager.getSnapshot().status === 'signedOut');
+      }
+      held.open();
+      expect(await told).toBe(true);
+      expect(new Set((await answers).map(([status]) => status))).toEqual(new Set(['SIGNED_OUT']));
+      for (const page of tabs.pages)
+        expect(await page.evaluate(() => window.manager.getAccessToken())).toBe(undefined);
+      await until(async () => (await liveTokens(world, who)) === 0);
+      site.fate = () => 'pass';
+    },
+  },
+  {
+    name: "one user out and another in while the first one's answers are late",
+    query: () => 'worker=1',
+    async run(world, mode, tabs) {
+      const first = await login(world, mode, tabs);
+      const held = gate();
+      const site = world.site(mode);
+      // The worker's and a tab's, both of the first user.
+      site.fate = (n) => (n < 2 ? { until: held.opened, hold: 'after' } : 'pass');
+      await askWorker(tabs, mode, first);
+      await until(() => site.refreshes === 1);
+      const late = fireAll(tabs);
+      await until(() => site.refreshes === 2);
+      site.fate = () => 'pass';
+      const told = tabs.pages[0]!.evaluate(() => window.manager.logout());
+      for (const page of tabs.pages) {
+        await page.waitForFunction(() => window.manager.getSnapshot().status === 'signedOut');
+      }
+      const second = await login(world, mode, tabs);
+      const before = await rotations(world, second);
+      held.open();
+      const answers = await fireAll(tabs);
+      for (const [status] of await late) expect(status).toBe('SIGNED_OUT');
+      await told;
+      await allWell(world, tabs, second, answers, before);
+      await logoutAll(tabs);
+      await until(async () => (await liveTokens(world, first)) === 0);
+    },
+  },
+];

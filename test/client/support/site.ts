@@ -1,0 +1,107 @@
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { decodeToken, TEST_SIGNING_KEY } from '../../support/tokens.js';
+
+/** What becomes of one refresh on its way through the site's proxy. */
+export type Fate =
+  | 'pass'
+  | { readonly status: number; readonly retryAfter?: string }
+  /** Answered only then; `before`: also sent on to the server only then. */
+  | { readonly until: Promise<unknown>; readonly hold: 'before' | 'after' }
+  /** The server answers, and nobody hears it. */
+  | 'lose';
+
+export interface Site {
+  readonly url: string;
+  /** Decides about the refreshes that come from now on; counted from 0. */
+  fate: (n: number) => Fate;
+  /** How many refreshes have arrived since it was last set to 0. */
+  refreshes: number;
+  close(): Promise<void>;
+}
+
+/** A web app as a browser sees it: a page, an API that wants an access token, and the refresh server behind a proxy. */
+export async function startSite(upstream: string): Promise<Site> {
+  const server = createServer((incoming, response) => {
+    response.on('error', () => undefined);
+    const path = incoming.url ?? '';
+    if (path.startsWith('/account/token/')) void proxy(incoming, response);
+    else if (path.startsWith('/api/')) api(incoming, response);
+    else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const site: Site = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    fate: () => 'pass',
+    refreshes: 0,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+
+  async function proxy(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(chunk as Buffer);
+    const fate = incoming.url!.endsWith('/refresh/') ? site.fate(site.refreshes++) : 'pass';
+    if (typeof fate === 'object' && 'status' in fate) {
+      response.writeHead(fate.status, { ...(fate.retryAfter && { 'retry-after': fate.retryAfter }) });
+      return void response.end('{}');
+    }
+    if (typeof fate === 'object' && fate.hold === 'before') await fate.until;
+    const target = new URL(incoming.url!, upstream);
+    const outgoing = request(target, { method: incoming.method!, headers: incoming.headers }, (answer) => {
+      const parts: Buffer[] = [];
+      answer.on('data', (part: Buffer) => parts.push(part));
+      answer.on('end', () => {
+        const deliver = (): void => {
+          if (fate === 'lose') return void response.destroy();
+          response.writeHead(answer.statusCode!, answer.headers);
+          response.end(Buffer.concat(parts));
+        };
+        if (typeof fate === 'object' && fate.hold === 'after') void fate.until.then(deliver);
+        else deliver();
+      });
+    });
+    outgoing.on('error', () => response.destroy());
+    outgoing.end(Buffer.concat(chunks));
+  }
+  return site;
+}
+
+function api(incoming: IncomingMessage, response: ServerResponse): void {
+  incoming.resume();
+  const token = (incoming.headers.authorization ?? '').replace(/^Bearer /, '');
+  const [head = '', body = '', signature = ''] = token.split('.');
+  const right = createHmac('sha256', TEST_SIGNING_KEY).update(`${head}.${body}`).digest('base64url');
+  if (signature !== right) return void response.writeHead(401).end('{}');
+  const { exp, user_id } = decodeToken(token).claims;
+  const good = Number(exp) * 1000 > Date.now();
+  response.writeHead(good ? 200 : 401, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ user: user_id, type: incoming.headers['content-type'] }));
+}
+
+/** `?storage=cookie&skew=600000&worker=1`; make() gives the page a new manager, as a reload would. */
+const PAGE = `<!doctype html><title>test</title><script type="module">
+const query = new URLSearchParams(location.search);
+const skew = Number(query.get('skew') ?? 0), now = Date.now.bind(Date);
+Date.now = () => now() + skew;
+const { TokenManager } = await import('/account/token/client/token-manager.js');
+window.make = async () => {
+  window.manager?.dispose();
+  window.events = [];
+  window.manager = new TokenManager({
+    storage: query.get('storage'), background: query.has('background'), batchWindowMs: Number(query.get('window') ?? 0),
+    ...(query.has('worker') && { serviceWorker: '/account/token/client/service-worker.js' }) });
+  for (const name of ['refreshed', 'failed', 'expired', 'signedOut']) manager.on(name, (detail) => events.push([name, detail]));
+  await manager.ready;
+  return manager.getSnapshot();
+};
+window.fire = (count) => Promise.all(Array.from({ length: count }, () =>
+  manager.authenticatedFetch('/api/x').then(async (r) => [r.status, String((await r.json()).user)], (e) => [e.code ?? String(e), ''])));
+await make();
+window.up = true;
+</script>`;

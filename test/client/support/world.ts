@@ -1,0 +1,140 @@
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { afterAll, beforeAll } from 'vitest';
+import type { TokenManager } from '../../../src/client/token-manager.js';
+import { rotationWorld, type RotationWorld } from '../../support/rotation-world.js';
+import { startServer, type TestServer } from '../../support/server.js';
+import { services } from '../../support/services.js';
+import { mintRefresh, type MintedToken } from '../../support/tokens.js';
+import { startSite, type Site } from './site.js';
+
+declare global {
+  interface Window {
+    manager: TokenManager;
+    events: [string, Record<string, unknown>][];
+    up?: boolean;
+    make(): Promise<unknown>;
+    fire(count: number): Promise<[number | string, string][]>;
+  }
+}
+
+export type Mode = 'memory' | 'session' | 'cookie';
+export const MODES: readonly Mode[] = ['memory', 'session', 'cookie'];
+
+/** In cookie mode an expired access token can only be waited for; what follows must fit into one life. */
+const COOKIE_ACCESS = '4s';
+
+export interface ClientWorld {
+  readonly rotation: RotationWorld;
+  site(mode: Mode): Site;
+  /** A profile with that many tabs, each with a manager. */
+  tabs(mode: Mode, count: number, query?: string | ((n: number) => string)): Promise<Tabs>;
+}
+
+export interface Tabs {
+  readonly context: BrowserContext;
+  readonly pages: Page[];
+}
+
+export interface Login {
+  readonly minted: MintedToken;
+  readonly user: string;
+}
+
+export function clientWorld(): ClientWorld {
+  const rotation = rotationWorld();
+  const servers: TestServer[] = [];
+  const sites: Partial<Record<'body' | 'cookie', Site>> = {};
+  let browser: Browser;
+  beforeAll(async () => {
+    const start = async (name: 'body' | 'cookie', args: string[]) => {
+      const server = await startServer({
+        databaseUrl: rotation.url,
+        args: ['--reuse-grace', '20s', ...args],
+      });
+      servers.push(server);
+      sites[name] = await startSite(server.url);
+    };
+    [browser] = await Promise.all([
+      chromium.launch({
+        executablePath: services().chromium!,
+        args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
+      }),
+      start('body', []),
+      start('cookie', ['--refresh-cookie', '--access-lifetime', COOKIE_ACCESS]),
+    ]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    for (const site of Object.values(sites)) await site.close();
+    for (const server of servers) await server.stop();
+  });
+  const site = (mode: Mode): Site => sites[mode === 'cookie' ? 'cookie' : 'body']!;
+  return {
+    rotation,
+    site,
+    async tabs(mode, count, query = '') {
+      const context = await browser.newContext();
+      const open = async (n: number): Promise<Page> => {
+        const page = await context.newPage();
+        await page.goto(`${site(mode).url}/?storage=${mode}&${typeof query === 'string' ? query : query(n)}`);
+        await page.waitForFunction(() => window.up === true);
+        return page;
+      };
+      const pages: Page[] = [];
+      for (let n = 0; n < count; n++) pages.push(await open(n));
+      return { context, pages };
+    },
+  };
+}
+
+/** A user who logs in in the first tab, with an access token that has expired by the time this returns. */
+export async function login(world: ClientWorld, mode: Mode, { pages }: Tabs): Promise<Login> {
+  const minted = await world.rotation.login();
+  const now = Math.floor(Date.now() / 1000);
+  const expired = mintRefresh({
+    userId: minted.userId,
+    tokenType: 'access',
+    iatSeconds: now - 900,
+    lifetimeSeconds: 899,
+  });
+  const pair = { access: expired.token, refresh: minted.token };
+  await pages[0]!.evaluate((tokens) => window.manager.setTokens(tokens), pair);
+  await Promise.all(pages.slice(1).map((page) => page.evaluate(() => window.make())));
+  if (mode === 'cookie') {
+    await pages[0]!.waitForFunction(() => {
+      const at = window.manager.getSnapshot().accessExpiresAt;
+      return at !== undefined && Date.now() > at;
+    });
+  }
+  world.site(mode).refreshes = 0;
+  return { minted, user: String(minted.userId) };
+}
+
+/** Rotations of a user so far, as the tables have them. */
+export async function rotations(world: ClientWorld, { minted }: Login): Promise<number> {
+  const [row] = await world.rotation.sql<{ n: number }>(
+    'SELECT count(*)::int AS n FROM token_blacklist_outstandingtoken WHERE user_id = $1',
+    [minted.userId],
+  );
+  return row!.n - 1;
+}
+
+/** Tokens of a user that could still be refreshed. */
+export async function liveTokens(world: ClientWorld, { minted }: Login): Promise<number> {
+  const [row] = await world.rotation.sql<{ n: number }>(
+    `SELECT count(*)::int AS n FROM token_blacklist_outstandingtoken AS o WHERE user_id = $1
+        AND NOT EXISTS (SELECT FROM token_blacklist_blacklistedtoken AS b WHERE b.token_id = o.id)`,
+    [minted.userId],
+  );
+  return row!.n;
+}
+
+export function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open!: () => void;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+}

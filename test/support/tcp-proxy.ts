@@ -1,0 +1,53 @@
+import { once } from 'node:events';
+import { createServer, connect, type Socket } from 'node:net';
+
+export interface TcpProxy {
+  readonly port: number;
+  /** As a network that is cut: nothing comes through, and nobody is told. New connections are accepted and lead nowhere. */
+  cut(): void;
+  /** What was sent meanwhile arrives now, as TCP would have it. */
+  heal(): void;
+  stop(): Promise<void>;
+}
+
+/** A way to a port of loopback that can be cut. */
+export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+  const sockets = new Set<Socket>();
+  let open = true;
+  const server = createServer({ noDelay: true }, (client) => {
+    const target = connect({ host: '127.0.0.1', port: targetPort, noDelay: true });
+    for (const [from, to] of [
+      [client, target],
+      [target, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (data) => to.write(data));
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        sockets.delete(from);
+        if (open) to.destroy();
+      });
+      if (!open) from.pause();
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    port: address.port,
+    cut() {
+      open = false;
+      for (const socket of sockets) socket.pause();
+    },
+    heal() {
+      open = true;
+      for (const socket of sockets) socket.resume();
+    },
+    async stop() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../../src/bench/health.js';
+import { kpiReport, type Seen } from '../../../src/bench/kpi-report.js';
+import type { ServerKpis } from '../../../src/bench/server-kpis.js';
+import { judge, type Judged } from '../../../src/bench/verdict.js';
+
+const SEEN: Seen = { successes: 1_000, meanMs: 12, requests: 1_005, failed: 0 };
+
+/** A server that meets every KPI, but for what is given. */
+const server = (
+  counted: Readonly<Record<string, readonly [numerator: number, denominator: number]>> = {},
+  more: Partial<ServerKpis> = {},
+): ServerKpis => ({
+  kpis: new Map(
+    Object.entries({
+      refresh_duration: [10_000, 1_000] as const,
+      db_queries: [50, 1_000] as const,
+      concurrent_refresh: [5, 1_005] as const,
+      cache_hit: [990, 1_000] as const,
+      background: [1_000, 1_000] as const,
+      ...counted,
+    }).map(([id, [numerator, denominator]]) => [id, { numerator, denominator }]),
+  ),
+  verified: 1_000,
+  rotated: 1_000,
+  failed5xx: 0,
+  unaudited: 0,
+  auditPending: 0,
+  ...more,
+});
+
+const run = (kpis: Judged['kpis'], more: Partial<Judged> = {}) =>
+  judge({ kpis, limits: [], findings: [], forks: 0, mode: 'closed', users: 100, perSecond: 1_000, ...more });
+
+const finding = (spoils: Finding['spoils']): Finding => ({
+  spoils,
+  code: 'x',
+  sentence: `It spoils ${spoils}.`,
+});
+
+describe('the KPI table', () => {
+  it.each([
+    ['refresh_duration', [30_000, 1_000], 'fail'],
+    ['refresh_duration', [29_999, 1_000], 'pass'],
+    ['db_queries', [2_000, 1_000], 'fail'],
+    ['db_queries', [1_999, 1_000], 'pass'],
+    ['concurrent_refresh', [10, 1_000], 'fail'],
+    ['concurrent_refresh', [9, 1_000], 'pass'],
+    ['cache_hit', [950, 1_000], 'fail'],
+    ['cache_hit', [951, 1_000], 'pass'],
+    ['background', [990, 1_000], 'fail'],
+    ['background', [991, 1_000], 'pass'],
+    ['background', [99, 99], 'unmeasured'],
+  ] as const)('%s of %j: %s, and the run follows', (id, counted, verdict) => {
+    const kpis = kpiReport(SEEN, server({ [id]: counted }));
+    expect(kpis.find((kpi) => kpi.id === id)).toMatchObject({ verdict, samples: counted[1] });
+    expect(kpis.filter((kpi) => kpi.id !== id).every((kpi) => kpi.verdict === 'pass')).toBe(true);
+    expect(run(kpis).verdict).toBe(verdict === 'unmeasured' ? 'inconclusive' : verdict);
+  });
+
+  it('calls unmeasured what a server does not tell, or could not check, and never passes it', () => {
+    const untold = server();
+    const withoutCache = { ...untold, kpis: new Map([...untold.kpis].filter(([id]) => id !== 'cache_hit')) };
+    for (const told of [undefined, withoutCache, server({}, { unaudited: 11 })]) {
+      const kpis = kpiReport(SEEN, told);
+      expect(kpis.some(({ verdict }) => verdict === 'unmeasured')).toBe(true);
+      expect(run(kpis).verdict).toBe('inconclusive');
+    }
+  });
+
+  it('fails where more than 1 % end in 5xx or without an answer, however fast the others were', () => {
+    for (const kpis of [
+      kpiReport({ ...SEEN, failed: 11 }, server()),
+      kpiReport(SEEN, server({}, { failed5xx: 11 })),
+    ]) {
+      expect(kpis[0]).toMatchObject({ id: 'refresh_duration', verdict: 'fail' });
+      expect(run(kpis).because).toContain('ended in 5xx');
+    }
+  });
+});
+
+describe('the verdict', () => {
+  const good = kpiReport(SEEN, server());
+  const slow = kpiReport(SEEN, server({ refresh_duration: [60_000, 1_000] }));
+
+  it('is a fail where families forked, whatever the KPIs say', () => {
+    expect(run(good, { forks: 1 })).toMatchObject({ verdict: 'fail' });
+  });
+
+  it('is inconclusive where the run is spoilt, even of a server that fails', () => {
+    expect(run(slow, { findings: [finding('all')] })).toEqual({
+      verdict: 'inconclusive',
+      because: 'It spoils all.',
+    });
+  });
+
+  it("excuses time, and only time, by the generator's trouble", () => {
+    const limit = { name: '--max-p99', maxMs: 50, measuredMs: 60, verdict: 'fail' } as const;
+    const chatty = kpiReport(SEEN, server({ db_queries: [3_000, 1_000] }));
+    // The server's own time doesn't hold what the generator is late; the client's does.
+    expect(run(slow, { findings: [finding('latency')] }).verdict).toBe('fail');
+    expect(run(slow, { findings: [finding('server_time')] }).verdict).toBe('inconclusive');
+    expect(run(good, { findings: [finding('latency')], limits: [limit] }).verdict).toBe('inconclusive');
+    expect(run(chatty, { findings: [finding('server_time')] }).verdict).toBe('fail');
+    expect(run(good, { findings: [finding('latency'), finding('server_time')] }).verdict).toBe('pass');
+  });
+
+  it('fails a bound that was asked for, and says which', () => {
+    const limit = { name: '--max-p99', maxMs: 50, measuredMs: 60, verdict: 'fail' } as const;
+    expect(run(good, { limits: [limit] })).toEqual({
+      verdict: 'fail',
+      because: '--max-p99 was 60.0 ms, over the 50 ms that were asked for.',
+    });
+  });
+
+  it('explains a closed loop that is too full by how many users would do', () => {
+    expect(run(slow).because).toContain('fewer than 30 of them, or a server that does 3334/s');
+  });
+});

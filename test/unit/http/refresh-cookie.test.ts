@@ -1,0 +1,131 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { asset } from '../../../src/http/assets.js';
+import type { HttpServer } from '../../../src/http/listener.js';
+import { RefreshCookie } from '../../../src/http/refresh-cookie.js';
+import type { RefreshOutcome, LogoutOutcome } from '../../../src/rotation/outcomes.js';
+import { REFRESH, ROTATED, start } from './server-under-test.js';
+
+let server: HttpServer | undefined;
+afterEach(async () => {
+  await server?.close(0);
+  server = undefined;
+});
+
+const NAME = '__Host-carelink-refresh-s1';
+const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Strict';
+
+interface Sent {
+  readonly path?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  readonly refresh?: RefreshOutcome;
+  readonly logout?: LogoutOutcome;
+}
+
+async function send({
+  path = REFRESH,
+  headers = {},
+  body,
+  refresh = ROTATED,
+  logout = { kind: 'logged_out' },
+}: Sent) {
+  const tokens: string[] = [];
+  const taking =
+    <T>(outcome: T) =>
+    (token: string): Promise<T> => {
+      tokens.push(token);
+      return Promise.resolve(outcome);
+    };
+  const started = await start({
+    service: { refresh: taking(refresh), logout: taking(logout) },
+    refreshCookie: new RefreshCookie(43_200),
+  });
+  server = started.server;
+  const response = await fetch(started.url + path, { method: 'POST', headers, ...(body && { body }) });
+  return {
+    status: response.status,
+    body: await response.json(),
+    cookies: response.headers.getSetCookie(),
+    tokens,
+  };
+}
+
+const SESSION = { 'x-carelink-session': 's1' };
+const OURS = { ...SESSION, cookie: `a=b; ${NAME}=old.token.x; __Host-carelink-refresh-s2=other` };
+
+describe('--refresh-cookie', () => {
+  it("rotates in the session's own cookie, and no body has a refresh token", async () => {
+    const { status, body, cookies, tokens } = await send({ headers: OURS });
+    expect([status, body, tokens]).toEqual([200, { access: 'aaa.bbb.ccc' }, ['old.token.x']]);
+    expect(cookies).toEqual([`${NAME}=ddd.eee.fff; Max-Age=43200; ${ATTRIBUTES}`]);
+  });
+
+  it('moves the token of a new log-in from the body into the cookie', async () => {
+    const headers = { ...OURS, 'content-type': 'application/json' };
+    const { body, cookies, tokens } = await send({ headers, body: '{"refresh":"new.token.x"}' });
+    expect([body, tokens, cookies.length]).toEqual([{ access: 'aaa.bbb.ccc' }, ['new.token.x'], 1]);
+  });
+
+  it.each([
+    ['without the header', { cookie: OURS.cookie }],
+    ['with an id that would be more than a name', { ...OURS, 'x-carelink-session': 's1; Domain=evil' }],
+    ['from another site', { ...OURS, 'sec-fetch-site': 'cross-site' }],
+    ['from a neighbour of the site', { ...OURS, 'sec-fetch-site': 'same-site' }],
+  ])('refuses a request %s, with a token in its body or not', async (_, headers) => {
+    expect(await send({ headers })).toMatchObject({ status: 403, cookies: [], tokens: [] });
+    await server?.close(0);
+    const withBody = { headers: { ...headers, 'content-type': 'application/json' }, body: '{"refresh":"x"}' };
+    expect(await send(withBody)).toMatchObject({ status: 403, cookies: [], tokens: [] });
+  });
+
+  it('asks for a token where there is no cookie', async () => {
+    const { status, body } = await send({ headers: SESSION });
+    expect([status, body]).toMatchObject([400, { error: 'Refresh token is required.' }]);
+  });
+
+  it.each([{ kind: 'blacklisted' }, { kind: 'in_progress', retryAfterSeconds: 1 }] as RefreshOutcome[])(
+    'a refresh that was refused clears nothing: $kind',
+    async (refresh) => expect((await send({ headers: OURS, refresh })).cookies).toEqual([]),
+  );
+
+  it.each([
+    [{ kind: 'logged_out' }, 200, 1],
+    [{ kind: 'blacklisted' }, 401, 1],
+    [{ kind: 'unavailable', retryAfterSeconds: 1 }, 503, 0],
+  ] as [LogoutOutcome, number, number][])(
+    'a log-out answered %j clears the cookie',
+    async (logout, status, cleared) => {
+      const answer = await send({ path: '/account/token/blacklist/', headers: OURS, logout });
+      expect(answer).toMatchObject({ status, tokens: ['old.token.x'] });
+      expect(answer.cookies).toEqual(cleared === 1 ? [`${NAME}=; Max-Age=0; ${ATTRIBUTES}`] : []);
+    },
+  );
+
+  it('keeps eight sessions of a browser, and drops the oldest', async () => {
+    const cookie = Array.from({ length: 9 }, (_, i) => `__Host-carelink-refresh-o${i}=t`).join('; ');
+    const { cookies } = await send({ headers: { ...SESSION, cookie: `${cookie}; ${NAME}=old.token.x` } });
+    expect(cookies.map((one) => one.split('=')[0])).toEqual([
+      NAME,
+      '__Host-carelink-refresh-o0',
+      '__Host-carelink-refresh-o1',
+    ]);
+  });
+});
+
+describe('assets', () => {
+  it('are answered to GET and HEAD, with 304 where the browser has them', async () => {
+    const started = await start({ assets: new Map([['/a.js', asset('text/javascript', 'let a;')]]) });
+    server = started.server;
+    const whole = await fetch(`${started.url}/a.js?v=1`);
+    expect([whole.status, whole.headers.get('content-type'), await whole.text()]).toEqual([
+      200,
+      'text/javascript',
+      'let a;',
+    ]);
+    const headers = { 'if-none-match': whole.headers.get('etag')! };
+    expect((await fetch(`${started.url}/a.js`, { headers })).status).toBe(304);
+    expect((await fetch(`${started.url}/a.js`, { method: 'HEAD' })).status).toBe(200);
+    expect((await fetch(`${started.url}/a.js`, { method: 'POST' })).status).toBe(404);
+    expect((await fetch(`${started.url}/b.js`)).status).toBe(404);
+  });
+});

@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Gauge, type Registry } from 'prom-client';
+import { ALERT_CODES, type AlertCode, type Reading } from '../../../src/observe/alerts/alert.js';
+import { AlertEngine, type Changes } from '../../../src/observe/alerts/engine.js';
+import { ALERT_RULES } from '../../../src/observe/alerts/rules.js';
+import { kpisOf } from '../../../src/observe/kpis.js';
+import { KPI_COUNTERS, type KpiSums } from '../../../src/observe/kpi-ring.js';
+import { readMetrics } from '../../../src/observe/metric-reading.js';
+import { metricsSink } from '../../../src/observe/metrics.js';
+import { operatorMetrics, type OperatorMetrics } from '../../../src/observe/operator-metrics.js';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const STEP = 5 * SECOND;
+
+/** A server's own metrics, a clock that the test moves, and the engine. */
+class World {
+  readonly sink = metricsSink();
+  readonly pool = { open: 8, idle: 8, waiting: 0 };
+  aheadSeconds = 0;
+  sums: KpiSums = Object.fromEntries(KPI_COUNTERS.map((name) => [name, 0])) as unknown as KpiSums;
+  readonly operator: OperatorMetrics;
+  readonly registry: Registry;
+  readonly #engine = new AlertEngine(ALERT_RULES);
+  #nowMs = 0;
+
+  constructor() {
+    this.registry = this.sink.registry;
+    this.operator = operatorMetrics(this.registry, {
+      pool: () => this.pool,
+      poolSize: 8,
+      clockAheadSeconds: () => this.aheadSeconds,
+      alertCodes: ALERT_CODES,
+    });
+  }
+
+  /** Reads every 5 s for so long; `each` happens before each reading. */
+  async pass(ms: number, each: () => void = () => undefined): Promise<Changes> {
+    const raised = [];
+    const cleared = [];
+    for (let passed = 0; passed < ms; passed += STEP) {
+      this.#nowMs += STEP;
+      each();
+      const reading: Reading = {
+        wallClockMs: this.#nowMs,
+        metrics: await readMetrics(this.registry),
+        kpis: kpisOf(this.sums).map((kpi) => ({ ...kpi, window: '1m' })),
+      };
+      const changes = this.#engine.evaluate(reading, this.#nowMs);
+      raised.push(...changes.raised);
+      cleared.push(...changes.cleared);
+    }
+    return { raised, cleared };
+  }
+
+  active(): readonly AlertCode[] {
+    return this.#engine.active().map(({ code }) => code);
+  }
+}
+
+interface Case {
+  readonly code: AlertCode;
+  /** Makes it so, and keeps it so; called before each reading. */
+  readonly wrong: (world: World) => void;
+  readonly mended: (world: World) => void;
+  readonly notBeforeMs: number;
+  readonly detail: RegExp;
+}
+
+const good: KpiSums = {
+  verified: 1_000, succeeded: 1_000, rotated: 1_000, replayed: 0, failed5xx: 0, durationUs: 5e6, statements: 50, met: 0,
+  cached: 1_000, confirmed: 1_000, audited: 1_000, unaudited: 0,
+}; // prettier-ignore
+
+const outbox = (world: World): Gauge =>
+  (world.registry.getSingleMetric('carelink_outbox_depth') as Gauge | undefined) ??
+  new Gauge({
+    name: 'carelink_outbox_depth',
+    help: 'as the outbox registers it',
+    registers: [world.registry],
+  });
+let depth = 0;
+const lag = (world: World): Gauge =>
+  (world.registry.getSingleMetric('carelink_background_lag_seconds') as Gauge | undefined) ??
+  new Gauge({ name: 'carelink_background_lag_seconds', help: 'the same', registers: [world.registry] });
+
+const CASES: readonly Case[] = [
+  { code: 'STORE_DOWN', notBeforeMs: 0, detail: /redis is down/,
+    wrong: (w) => w.operator.onStore('redis', false), mended: (w) => w.operator.onStore('redis', true) },
+  { code: 'DOUBLE_SPEND', notBeforeMs: 0, detail: /1 in the last minute/,
+    wrong: (w) => w.sink.onRotationEvent({ kind: 'reuse', reuse: 'second_claim', userKey: 'u17' }),
+    mended: () => undefined },
+  { code: 'KPI_MISSED', notBeforeMs: 3 * MINUTE, detail: /token refresh duration: 50\.00 ms, and is to be < 30/,
+    wrong: (w) => (w.sums = { ...good, durationUs: 50e6 }), mended: (w) => (w.sums = good) },
+  { code: 'BACKGROUND_LAG', notBeforeMs: 10 * SECOND, detail: /waits 7\.5 s/,
+    wrong: (w) => lag(w).set(7.5), mended: (w) => lag(w).set(0.1) },
+  { code: 'OUTBOX_GROWTH', notBeforeMs: 2 * MINUTE, detail: /entries, \d+ a minute ago/,
+    wrong: (w) => outbox(w).set((depth += 1_000)), mended: (w) => outbox(w).set((depth = 0)) },
+  { code: 'POOL_SATURATED', notBeforeMs: 30 * SECOND, detail: /12 wait, none is idle/,
+    wrong: (w) => Object.assign(w.pool, { idle: 0, waiting: 12 }),
+    mended: (w) => Object.assign(w.pool, { idle: 8, waiting: 0 }) },
+  { code: 'SLOW_COMMITS', notBeforeMs: 30 * SECOND, detail: /\d{3} ms on average/,
+    wrong: (w) => { for (let n = 0; n < 5; n++) w.operator.onClaimStatement(0.3); },
+    mended: (w) => { for (let n = 0; n < 500; n++) w.operator.onClaimStatement(0.002); } },
+  { code: 'CLOCK_SKEW', notBeforeMs: 0, detail: /3\.0 s behind/,
+    wrong: (w) => (w.aheadSeconds = -3), mended: (w) => (w.aheadSeconds = 0.01) },
+  { code: 'CLEANUP_FAILED', notBeforeMs: 0, detail: /last run/,
+    wrong: (w) => w.sink.onCleanupEnd('failed'), mended: (w) => w.sink.onCleanupEnd('done') },
+  { code: 'CLEANUP_BACKLOG', notBeforeMs: 0, detail: /2000000 rows/,
+    wrong: (w) => w.sink.onCleanupBacklog(2_000_000), mended: (w) => w.sink.onCleanupBacklog(0) },
+  { code: 'INVALID_INDEX', notBeforeMs: 0, detail: /1 of/,
+    wrong: (w) => w.operator.onInvalidIndexes(1), mended: (w) => w.operator.onInvalidIndexes(0) },
+  { code: 'CERTIFICATE_EXPIRES', notBeforeMs: 0, detail: /--tls-cert, in 2 days/,
+    wrong: (w) => w.operator.onCertificate('tls', 3 * 86_400), mended: (w) => w.operator.onCertificate('tls', 90 * 86_400) },
+]; // prettier-ignore
+
+describe('alerts', () => {
+  it('every code has a rule, a case here, and an entry in docs/operations.md', () => {
+    expect(ALERT_RULES.map(({ code }) => code)).toEqual(ALERT_CODES);
+    expect(CASES.map(({ code }) => code)).toEqual(ALERT_CODES);
+    const manual = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+    const entries = manual.split('\n### ').slice(1);
+    for (const code of ALERT_CODES) {
+      const entry = entries.find((one) => one.startsWith(`${code}\n`));
+      expect(entry, code).toBeDefined();
+      for (const part of ['**Means.**', '**Look.**', '**Do.**']) expect(entry, code).toContain(part);
+    }
+  });
+
+  it('a server that is well raises none', async () => {
+    const world = new World();
+    world.sums = good;
+    expect((await world.pass(10 * MINUTE)).raised).toEqual([]);
+  });
+
+  it.each(CASES)('$code: is raised once, after its time, and cleared when it is over', async (one) => {
+    const world = new World();
+    world.sums = good;
+    one.mended(world);
+    await world.pass(2 * MINUTE);
+    const early = await world.pass(one.notBeforeMs, () => one.wrong(world));
+    expect(early.raised).toEqual([]);
+    const late = await world.pass(5 * MINUTE, () => one.wrong(world));
+    expect(late.raised.map(({ code }) => code)).toEqual([one.code]);
+    expect(late.raised[0]!.detail).toMatch(one.detail);
+    expect(late.cleared).toEqual([]);
+    expect(world.active()).toEqual([one.code]);
+    const over = await world.pass(15 * MINUTE, () => one.mended(world));
+    expect(over.cleared.map(({ code }) => code)).toEqual([one.code]);
+    expect([over.raised, world.active()]).toEqual([[], []]);
+    expect(JSON.stringify(late)).not.toContain('u17');
+  });
+
+  it('what comes and goes within its time is no alert, and what goes for a moment is not over', async () => {
+    const world = new World();
+    world.sums = good;
+    Object.assign(world.pool, { idle: 0, waiting: 3 });
+    await world.pass(20 * SECOND);
+    Object.assign(world.pool, { idle: 1, waiting: 0 });
+    await world.pass(10 * SECOND);
+    Object.assign(world.pool, { idle: 0, waiting: 3 });
+    expect((await world.pass(20 * SECOND)).raised).toEqual([]);
+    expect((await world.pass(30 * SECOND)).raised).toHaveLength(1);
+    Object.assign(world.pool, { idle: 1, waiting: 0 });
+    expect((await world.pass(30 * SECOND)).cleared).toEqual([]);
+    Object.assign(world.pool, { idle: 0, waiting: 3 });
+    expect(await world.pass(2 * MINUTE)).toEqual({ raised: [], cleared: [] });
+  });
+
+  it('each KPI that is missed is told by itself', async () => {
+    const world = new World();
+    world.sums = { ...good, durationUs: 50e6, cached: 500 };
+    const { raised } = await world.pass(5 * MINUTE);
+    expect(raised.map(({ subject }) => subject).sort()).toEqual(['cache_hit', 'refresh_duration']);
+  });
+});
