@@ -5,6 +5,7 @@ import { MergedObservations } from '../observe/merged-observations.js';
 import { listening } from './listening.js';
 import { ReleaseStack } from './release.js';
 import type { Serving } from './serve.js';
+import type { Answers } from './worker-messages.js';
 import { Workers } from './workers.js';
 
 const monotonicMs = (): number => performance.now();
@@ -47,8 +48,8 @@ export async function startPrimary(settings: ServeSettings, log: Log): Promise<O
         },
       },
       kpis: async () => {
-        await fetch();
-        return observed.kpis();
+        const [outboxes] = await Promise.all([workers.ask('outbox'), fetch()]);
+        return { ...observed.kpis(), outbox: mergeOutboxes(outboxes.map(([, one]) => one)) };
       },
       host: admin.host,
       log,
@@ -75,6 +76,16 @@ export async function startPrimary(settings: ServeSettings, log: Log): Promise<O
     await releases.release().catch(() => undefined);
     throw error;
   }
+}
+
+/** Owed by all of them; asynchronous only where each of them is. */
+function mergeOutboxes(all: readonly (Answers['outbox'] | undefined)[]): Answers['outbox'] {
+  const told = all.filter((one) => one !== undefined);
+  return {
+    mode: told.length > 0 && told.every(({ mode }) => mode === 'async') ? 'async' : 'sync',
+    depth: told.reduce((sum, { depth }) => sum + depth, 0),
+    lag_ms: Math.max(0, ...told.map(({ lag_ms }) => lag_ms)),
+  };
 }
 
 const WITHOUT_REDIS =

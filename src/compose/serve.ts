@@ -51,6 +51,7 @@ export interface Serving {
     readonly readiness: () => Promise<Readiness>;
     readonly metrics: Pick<MetricsSink, 'snapshot'>;
     readonly kpis: () => KpiReading;
+    readonly outbox: SharedCache['status'];
   };
 }
 
@@ -219,7 +220,7 @@ async function compose(
         : undefined,
     stop: () => releases.release(),
     failed: storage.failed,
-    inside: { readiness, metrics, kpis: () => metrics.kpiReading() },
+    inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },
   };
 }
 

@@ -1,11 +1,13 @@
 import type { Readiness } from '../http/admin.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
+import type { SharedCache } from './shared-cache.js';
 import type { MetricsSnapshot } from '../observe/merged-metrics.js';
 
 /** What the primary asks a worker, and what it is answered. */
 export interface Answers {
   readiness: Readiness;
   kpis: KpiReading;
+  outbox: ReturnType<SharedCache['status']>;
   metrics: MetricsSnapshot;
 }
 

@@ -30,10 +30,11 @@ export async function startWorker(
     });
   });
   const serving = await startServing(settings, log, { admin: false });
-  const { readiness, kpis, metrics } = serving.inside;
+  const { readiness, kpis, outbox, metrics } = serving.inside;
   const answers: { readonly [Q in Question]: () => Answers[Q] | Promise<Answers[Q]> } = {
     readiness,
     kpis,
+    outbox,
     metrics: () => metrics.snapshot(),
   };
   const answer = async (id: number, what: Question): Promise<void> => {

@@ -13,6 +13,7 @@ import {
   type FreshDatabase,
 } from '../support/postgres.js';
 import { startServer, type TestServer } from '../support/server.js';
+import { startRedis, type RedisServer } from '../support/redis.js';
 import { services } from '../support/services.js';
 import { issueTokens, TEST_SIGNING_KEY } from '../support/tokens.js';
 
@@ -26,12 +27,17 @@ const KILLS = Number(process.env['TEST_KILLS'] ?? 2);
 
 describe.skipIf(!ready)('serve --workers 2', () => {
   let database: FreshDatabase;
+  let redis: RedisServer;
   beforeAll(async () => {
     database = await freshDatabase();
     await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    await applyMigrations(database.url, { createTables: false, notify: true });
+    redis = await startRedis();
   });
-  afterAll(() => database.drop());
+  afterAll(async () => {
+    await database.drop();
+    await redis.stop();
+  });
 
   const start = async (...args: string[]): Promise<TestServer> => {
     const server = await startServer({
@@ -68,34 +74,46 @@ describe.skipIf(!ready)('serve --workers 2', () => {
     });
   });
 
-  it('goes on when a worker is killed under load, loses nothing and forks nothing', async () => {
-    const server = await start();
-    const tokens = await logins(USERS);
-    const load = startLoad({ logins: tokens, urls: () => [server.url], twins: 0.1 });
-    const granted = () => load.attempts.filter(({ status }) => status === 200).length;
-    let counted = 0;
-    for (let kills = 0; kills < KILLS; kills++) {
-      const before = granted();
-      await until(() => granted() > before + 2 * USERS);
-      // What is counted never falls, though who counted it is gone.
-      const now = await scrape(server, 'carelink_token_refresh_total{outcome="rotated"}');
-      expect(now).toBeGreaterThanOrEqual(counted);
-      counted = now;
-      const victim = workersOf(server)[kills % 2]!;
-      process.kill(victim, 'SIGKILL');
-      await until(() => !workersOf(server).includes(victim) && workersOf(server).length === 2);
-      await until(async () => (await scrape(server, 'carelink_workers')) === 2);
-    }
-    await load.stop();
-    expect(await scrape(server, 'carelink_worker_deaths_total')).toBe(KILLS);
-    const history = {
-      roots: new Map(tokens.map(({ userId, jti }) => [String(userId), jti])),
-      attempts: load.attempts,
-      rows: await rowsOf(tokens.map(({ userId }) => String(userId))),
-    };
-    expect(checkHistory(history, { graceMs: GRACE_MS }).map(describeViolation)).toEqual([]);
-    expect(load.attempts.some(({ status }) => status === 'none')).toBe(true);
-  });
+  it.each(['sync', 'async'])(
+    'goes on when a worker is killed under load, loses nothing and forks nothing: %s',
+    async (mode) => {
+      const shared = ['--redis-url', `redis://127.0.0.1:${redis.port}`];
+      const server = await start(...(mode === 'async' ? shared : []));
+      await until(
+        async () => ((await admin(server, 'kpis')) as { outbox: { mode: string } }).outbox.mode === mode,
+      );
+      const tokens = await logins(USERS);
+      const load = startLoad({ logins: tokens, urls: () => [server.url], twins: 0.1 });
+      const granted = () => load.attempts.filter(({ status }) => status === 200).length;
+      let counted = 0;
+      for (let kills = 0; kills < KILLS; kills++) {
+        const before = granted();
+        await until(() => granted() > before + 2 * USERS);
+        // What is counted never falls, though who counted it is gone.
+        const now = await scrape(server, 'carelink_token_refresh_total{outcome="rotated"}');
+        expect(now).toBeGreaterThanOrEqual(counted);
+        counted = now;
+        const victim = workersOf(server)[kills % 2]!;
+        process.kill(victim, 'SIGKILL');
+        await until(() => !workersOf(server).includes(victim) && workersOf(server).length === 2);
+        await until(async () => (await scrape(server, 'carelink_workers')) === 2);
+      }
+      await load.stop();
+      if (mode === 'async') {
+        expect(await scrape(server, 'carelink_background_writes_total{result="written"}')).toBeGreaterThan(0);
+      }
+      expect(await scrape(server, 'carelink_worker_deaths_total')).toBe(KILLS);
+      // What is owed is written before the last of them ends.
+      await server.stop();
+      const history = {
+        roots: new Map(tokens.map(({ userId, jti }) => [String(userId), jti])),
+        attempts: load.attempts,
+        rows: await rowsOf(tokens.map(({ userId }) => String(userId))),
+      };
+      expect(checkHistory(history, { graceMs: GRACE_MS }).map(describeViolation)).toEqual([]);
+      expect(load.attempts.some(({ status }) => status === 'none')).toBe(true);
+    },
+  );
 
   it('finishes what is in flight on SIGTERM, and leaves no process behind', async () => {
     const server = await start();
