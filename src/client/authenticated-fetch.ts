@@ -36,7 +36,6 @@ export async function authenticatedFetch(
   const repeat = init?.body instanceof ReadableStream ? undefined : request.clone();
   const response = await send(request, token);
   if (response.status !== 401 || repeat === undefined || !parts.worthAnother(token)) {
-    void repeat?.body?.cancel();
     return response;
   }
   void response.body?.cancel();

@@ -37,9 +37,14 @@ export function refreshAtMs(session: Session): number {
   return expiresAtMs(session) - Math.min(LEAD_MS, timesOf(session.access).lifeMs * LEAD_SHARE);
 }
 
-/** How young a token is for a 401 to have another cause than its age: a new one would be refused, too. */
-export function tooYoungToBlameMs(access: string): number {
-  return Math.min(MARGIN_MS, timesOf(access).lifeMs / 4);
+/**
+ * Whether a token is so young that a 401 must have another cause: a new one would be refused, too. Nobody knows how
+ * old a log-in's token was when it was handed over, nor what clock the server has.
+ */
+export function isFresh(session: Session | undefined, nowMs: number): boolean {
+  if (session === undefined || session.generation === 0) return false;
+  const { expiresMs, lifeMs } = timesOf(session.access);
+  return nowMs + session.skewMs < expiresMs - lifeMs + Math.min(MARGIN_MS, lifeMs / 4);
 }
 
 /**

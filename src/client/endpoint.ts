@@ -60,7 +60,7 @@ export class Endpoint {
   async blacklist(credentials: Credentials): Promise<boolean> {
     const url = new URL('../blacklist/', new URL(this.#refreshUrl, location.href)).href;
     const response = await this.#post(url, credentials);
-    return response !== undefined && (response.ok || refusal(response).kind === 'refused');
+    return response?.ok === true || refusal(response).kind === 'refused';
   }
 
   async #post(url: string, { id, refresh }: Credentials): Promise<Response | undefined> {
@@ -74,7 +74,6 @@ export class Endpoint {
           ...(refresh !== undefined && { 'Content-Type': 'application/json' }),
         },
         body: refresh === undefined ? null : JSON.stringify({ refresh }),
-        cache: 'no-store',
         // A tab that is closed in mid-refresh: the new cookie still arrives.
         keepalive: true,
         // A refresh token is sent where it was meant to go, or nowhere.
@@ -95,7 +94,6 @@ function refusal(response: Response | undefined): Answer {
   const status = response?.status ?? 503;
   if (status === 400 || status === 401) return { kind: 'refused' };
   if (status < 500 && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
-  const seconds = Number(response?.headers.get('retry-after') ?? 0);
   // A date, or a proxy's hour, is no reason to wait beyond any caller's patience.
-  return { kind: 'again', afterMs: seconds > 0 ? Math.min(seconds, 10) * 1000 : 0 };
+  return { kind: 'again', afterMs: Math.min(Number(response?.headers.get('retry-after')), 10) * 1000 || 0 };
 }

@@ -17,9 +17,9 @@ export class TokenError extends Error {
   override readonly name = 'TokenError';
   readonly code: TokenErrorCode;
 
-  /** Every byte of a sentence is loaded by every page: the document tells what to do about each code. */
+  /** Every byte of a sentence is loaded by every page: docs/browser-client.md tells what to do about each code. */
   constructor(code: TokenErrorCode, detail: string | number = '') {
-    super(`${code} ${detail} (see carelink-tokens/docs/browser-client.md)`);
+    super(`${code} ${detail}`);
     this.code = code;
   }
 }

@@ -60,10 +60,6 @@ export class Ledger {
     );
   }
 
-  close(): void {
-    void this.#database?.then((database) => database.close()).catch(() => undefined);
-  }
-
   #run<T>(
     mode: IDBTransactionMode,
     work: (store: IDBObjectStore, give: (value: T | undefined) => void) => void,
@@ -74,7 +70,7 @@ export class Ledger {
         const transaction = database.transaction(STORE, mode);
         let value: T | undefined;
         transaction.oncomplete = () => resolve(value);
-        transaction.onabort = () => reject(transaction.error ?? undefined);
+        transaction.onabort = () => reject(new Error());
         work(transaction.objectStore(STORE), (given) => (value = given));
       });
     };
@@ -90,12 +86,8 @@ function open(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
-    opening.onerror = () => reject(opening.error ?? undefined);
-    opening.onsuccess = () => {
-      // So that a later version of this file can change the store while old tabs are open.
-      opening.result.onversionchange = () => opening.result.close();
-      resolve(opening.result);
-    };
+    opening.onerror = () => reject(new Error());
+    opening.onsuccess = () => resolve(opening.result);
   });
 }
 

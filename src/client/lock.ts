@@ -11,7 +11,7 @@ export async function exclusively<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   // Absent in old browsers and on pages without https, whatever the types say.
-  const locks = (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
+  const { locks } = navigator as { locks?: LockManager };
   if (locks === undefined) return work();
   const waiting = new AbortController();
   void patience.then(() => waiting.abort());

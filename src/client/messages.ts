@@ -22,10 +22,3 @@ export interface TokenRefreshed {
   readonly generation: number;
   readonly skewMs: number;
 }
-
-/** Worker to the page that asked: it is not time yet, or it failed; the alarm stays with the page. */
-export interface TokenRefreshLater {
-  readonly type: 'TOKEN_REFRESH_LATER';
-  readonly session: string;
-  readonly generation: number;
-}

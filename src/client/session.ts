@@ -16,7 +16,7 @@ export interface Session {
 
 export function newSessionId(): string {
   // Not randomUUID(), which pages without https don't have.
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('');
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 /** Others write into the channel and into storage: nothing is taken for a session unseen. */

@@ -84,9 +84,11 @@ export class SessionState {
 
   #succeeds(now: Session, next: Session): boolean {
     if (next.id !== now.id || next.generation <= now.generation) return false;
-    const [was, is] = [now, next].map(({ access }) => claimsOf(access)?.[this.#userClaim]);
-    // A number becomes a string where the server's simplejwt is updated.
-    return was === undefined || is === undefined || `${was as string}` === `${is as string}`;
+    const [was, is] = [now, next].map(
+      ({ access }) => claimsOf(access)?.[this.#userClaim] as string | undefined,
+    );
+    // Loosely: the number becomes a string where the server's simplejwt is updated.
+    return was === undefined || is === undefined || was == is;
   }
 
   #set(session: Session | undefined): void {

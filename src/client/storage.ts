@@ -20,7 +20,7 @@ export function openStorage(mode: StorageMode, key: string): Storage {
   return {
     load() {
       try {
-        const kept: unknown = JSON.parse(sessionStorage.getItem(key) ?? 'null');
+        const kept: unknown = JSON.parse(sessionStorage.getItem(key) as string);
         if (mode === 'session' && isSession(kept)) return kept;
         const id: unknown = (kept as Partial<Session> | null)?.id;
         return typeof id === 'string' ? { id } : undefined;

@@ -1,7 +1,7 @@
 import { authenticatedFetch } from './authenticated-fetch.js';
 import { bounded, sleep } from './bounded.js';
 import { openChannel, type Channel, type Message } from './channel.js';
-import { expiresAtMs, isExpired, refreshAtMs, tooYoungToBlameMs } from './clock.js';
+import { expiresAtMs, isExpired, isFresh, refreshAtMs } from './clock.js';
 import { Endpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
 import { Events, type TokenEvents } from './events.js';
@@ -17,14 +17,14 @@ import { linkWorker, type WorkerLink } from './worker-link.js';
 
 export { TokenError, type TokenErrorCode } from './errors.js';
 export type { TokenEvents } from './events.js';
-export type { ScheduleTokenRefresh, TokenRefreshed, TokenRefreshLater } from './messages.js';
+export type { ScheduleTokenRefresh, TokenRefreshed } from './messages.js';
 export type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js';
 export type { StorageMode } from './storage.js';
 
 /** How long a new tab waits for another one to tell it the session. */
 const PEERS_MS = 300;
 /** A worker that has not answered by then was killed, or can't reach the server. */
-const WORKER_MS = 8_000;
+const WORKER_MS = 5_000;
 /** How long the server is told of a log-out before the user is told that it couldn't be. */
 const LOGOUT_TRIES = 3;
 
@@ -52,8 +52,6 @@ export class TokenManager {
   #restoring = false;
   #waiting = 0;
   #disposed = false;
-  #since = 0;
-  #deferred = '';
   #snapshot: TokenSnapshot;
 
   constructor(options: TokenManagerOptions = {}) {
@@ -82,8 +80,7 @@ export class TokenManager {
     });
     this.#snapshot = this.#look();
     this.#state.onChange(() => this.#changed());
-    const inPage = typeof document !== 'undefined';
-    this.ready = inPage ? this.#start(refreshUrl, name) : Promise.resolve();
+    this.ready = typeof document === 'undefined' ? Promise.resolve() : this.#start(refreshUrl, name);
   }
 
   /** The current access token, perhaps expired; undefined where nobody is signed in. */
@@ -108,11 +105,7 @@ export class TokenManager {
         session: () => this.#state.current?.id,
         token: (signal, refused) => this.#token(signal, refused),
         worthAnother: (refused) =>
-          refused !== this.getAccessToken() ||
-          // Nobody knows how old a log-in's token was when it was handed over.
-          this.#state.current?.generation === 0 ||
-          this.isTokenExpired() ||
-          performance.now() - this.#since > tooYoungToBlameMs(refused),
+          refused !== this.getAccessToken() || !isFresh(this.#state.current, Date.now()),
       },
       input,
       init,
@@ -175,7 +168,6 @@ export class TokenManager {
     this.#stopWakeUps();
     this.#worker?.close();
     this.#channel.close();
-    this.#ledger.close();
     this.#state.nudge();
   }
 
@@ -192,10 +184,6 @@ export class TokenManager {
         name,
         cookie: this.#cookie,
         onTokens: (session) => void this.#state.adopt(session),
-        onLater: (id, generation) => {
-          this.#deferred = `${id} ${generation}`;
-          this.#state.nudge();
-        },
       });
     }
     this.#restoring = true;
@@ -244,11 +232,8 @@ export class TokenManager {
   }
 
   async #byWorker(session: Session): Promise<boolean> {
-    this.#deferred = '';
-    const mine = `${session.id} ${session.generation}`;
     if (this.#worker?.schedule(session) !== true) return false;
-    await this.#state.until(() => this.#state.moved(session) || this.#deferred === mine, WORKER_MS);
-    return this.#state.moved(session);
+    return this.#state.until(() => this.#state.moved(session), WORKER_MS);
   }
 
   /** A token to send a request with, in the session that is current when it is asked for. */
@@ -318,8 +303,6 @@ export class TokenManager {
     const now = this.#look();
     if (JSON.stringify(now) === JSON.stringify(before)) return;
     this.#snapshot = now;
-    if (now.generation !== before.generation || now.session !== before.session)
-      this.#since = performance.now();
     if (now.session === before.session && now.generation > before.generation) {
       this.#events.emit('refreshed', { generation: now.generation });
     }

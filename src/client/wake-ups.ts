@@ -11,14 +11,13 @@ export function onWakeUps(check: () => Promise<number>, onOnline: () => void): (
   const { signal } = stop;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running = false;
-  const stopped = (): boolean => signal.aborted;
   const wake = async (): Promise<void> => {
-    if (running || stopped()) return;
+    if (running || signal.aborted) return;
     running = true;
     clearTimeout(timer);
     const nextMs = await check().catch(() => TICK_MS);
     running = false;
-    if (!stopped()) timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
+    timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
   };
   const again = (): void => void wake();
   // visibilitychange bubbles up to the window.

@@ -16,8 +16,6 @@ export interface WorkerLinkOptions {
   readonly name: string;
   readonly cookie: boolean;
   readonly onTokens: (session: Session) => void;
-  /** It was not time yet, or the worker failed. */
-  readonly onLater: (id: string, generation: number) => void;
 }
 
 /**
@@ -25,7 +23,7 @@ export interface WorkerLinkOptions {
  * asked looks after the matter alone when no answer comes. The page need not be in the worker's scope.
  */
 export function linkWorker(options: WorkerLinkOptions): WorkerLink {
-  const { url, refreshUrl, onTokens, onLater } = options;
+  const { url, refreshUrl, onTokens } = options;
   const container = (navigator as Partial<Navigator>).serviceWorker;
   if (container === undefined) return { schedule: () => false, close: () => undefined };
   let registration: ServiceWorkerRegistration | undefined;
@@ -43,13 +41,10 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
     if (type === 'TOKEN_REFRESHED') {
       const next = { ...(tokens as Partial<Session>), id: session, generation, skewMs };
       if (isSession(next)) onTokens(next);
-    } else if (type === 'TOKEN_REFRESH_LATER') {
-      onLater(String(session), Number(generation));
     }
   };
   const stop = new AbortController();
   container.addEventListener('message', onMessage, { signal: stop.signal });
-  container.startMessages();
 
   return {
     schedule(session) {

@@ -2,7 +2,7 @@ import { bounded, sleep } from '../bounded.js';
 import { Endpoint } from '../endpoint.js';
 import { Ledger } from '../ledger.js';
 import { exclusively } from '../lock.js';
-import type { ScheduleTokenRefresh, TokenRefreshed, TokenRefreshLater } from '../messages.js';
+import type { ScheduleTokenRefresh, TokenRefreshed } from '../messages.js';
 
 /**
  * Refreshes for pages that ask, and tells all of them. It remembers nothing and has no alarms: a worker is killed
@@ -26,29 +26,18 @@ self.addEventListener('install', () => void self.skipWaiting());
 self.addEventListener('message', (event) => {
   const data = event.data as Partial<ScheduleTokenRefresh> | null;
   if (data?.type !== 'SCHEDULE_TOKEN_REFRESH') return;
-  event.waitUntil(
-    bounded(
-      answer(data).catch(() => false),
-      ALL_MS,
-      () => false,
-    ).then((done) => {
-      const { session = '', generation = 0 } = data;
-      const later: TokenRefreshLater = { type: 'TOKEN_REFRESH_LATER', session, generation };
-      if (!done) event.source?.postMessage(later);
-    }),
-  );
+  event.waitUntil(bounded(answer(data), ALL_MS, () => undefined).catch(() => undefined));
 });
 
-/** Whether there is nothing left to do for whoever asked. */
-async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<boolean> {
+async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<void> {
   const { refreshToken, expirationTime = 0, leadTime = LEAD_MS, session = '', generation = 0 } = wanted;
-  if (expirationTime - leadTime > Date.now()) return false;
-  return exclusively(name, sleep(LOCK_MS), async () => {
+  if (expirationTime - leadTime > Date.now()) return;
+  await exclusively(name, sleep(LOCK_MS), async () => {
     const entry = await ledger.read(session);
     // Logged out, or rotated since: the page has the news by another way, or asks for them.
-    if (entry !== undefined && entry.generation > generation) return false;
+    if (entry !== undefined && entry.generation > generation) return;
     const pair = await endpoint.refresh({ id: session, refresh: refreshToken });
-    if (pair.kind !== 'pair') return false;
+    if (pair.kind !== 'pair') return;
     const message: TokenRefreshed = {
       type: 'TOKEN_REFRESHED',
       tokens: { access: pair.access, refresh: pair.refresh },
@@ -60,6 +49,5 @@ async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<boolean> {
     const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
     for (const page of pages) page.postMessage(message);
     if (session !== '') await ledger.advance(session, generation + 1);
-    return true;
   });
 }

@@ -10,6 +10,8 @@ export type Fate =
   | { readonly status: number; readonly retryAfter?: string }
   /** Answered only then; `before`: also sent on to the server only then. */
   | { readonly until: Promise<unknown>; readonly hold: 'before' | 'after' }
+  /** Never reaches the server. */
+  | 'drop'
   /** The server answers, and nobody hears it. */
   | 'lose';
 
@@ -47,6 +49,7 @@ export async function startSite(upstream: string): Promise<Site> {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const fate = incoming.url!.endsWith('/refresh/') ? site.fate(site.refreshes++) : 'pass';
+    if (fate === 'drop') return void response.destroy();
     if (typeof fate === 'object' && 'status' in fate) {
       response.writeHead(fate.status, { ...(fate.retryAfter && { 'retry-after': fate.retryAfter }) });
       return void response.end('{}');
