@@ -91,7 +91,7 @@ describe.skipIf(services().postgresBin === undefined)(
         expect(metrics).toMatch(new RegExp(`^carelink_alert_active\\{code="${code}"\\} [1-9]$`, 'm'));
         expect(server.output()).toContain(`"alert":"${code}"`);
       }
-      await query(cluster.url, 'ALTER SYSTEM SET commit_delay = 0');
+      await query(cluster.url, 'ALTER SYSTEM RESET commit_delay');
       await query(cluster.url, 'SELECT pg_reload_conf()');
       await until(
         () => told('cleared').includes('SLOW_COMMITS'),
