@@ -1,3 +1,4 @@
+import { EVERYBODY } from './claim-sql.js';
 import type { Change } from '../rotation/change-feed.js';
 
 /** Where the triggers of `migrate --notify` tell of changes. */
@@ -17,6 +18,8 @@ export function readChanges(payload: string): readonly Change[] | typeof ANYTHIN
   if (typeof value !== 'object' || value === null) return ANYTHING;
   const { users, blacklisted } = value as { readonly users?: unknown; readonly blacklisted?: unknown };
   if (Array.isArray(users) && users.every((key) => typeof key === 'string')) {
+    // An operator has revoked everybody's: of all that was remembered nothing is to be trusted, as after a gap.
+    if (users.includes(EVERYBODY)) return ANYTHING;
     return users.map((userKey) => ({ kind: 'user', userKey }));
   }
   if (Array.isArray(blacklisted) && blacklisted.every(isPair)) {

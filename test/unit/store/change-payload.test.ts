@@ -2,6 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { readChanges } from '../../../src/store/change-payload.js';
 
 describe('a payload of the triggers', () => {
+  it('that revokes everybody says that anything may have changed', () => {
+    expect(readChanges('{"users":[""]}')).toBe('anything');
+  });
+
   it.each([
     [
       '{"blacklisted":[["a", "1"], ["b", null]]}',
