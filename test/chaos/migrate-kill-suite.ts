@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { expect } from 'vitest';
 import { applyMigrations, readMigrationOverview } from '../../src/migrate/index.js';
-import { query } from '../support/postgres.js';
+import { query, openClient } from '../support/postgres.js';
 
 const BIN = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
@@ -70,8 +70,7 @@ export class Others {
 
 /** Watches as closely as it can, and returns as soon as a build is at the phase; false where it went by unseen. */
 export async function atPhase(url: string, phase: string, runner: ChildProcess): Promise<boolean> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await openClient(url);
   try {
     while (runner.exitCode === null) {
       const { rowCount } = await client.query(

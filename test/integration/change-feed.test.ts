@@ -14,6 +14,7 @@ import {
   freshDatabase,
   query,
   type FreshDatabase,
+  openClient,
 } from '../support/postgres.js';
 import { startInstance } from '../support/rotation.js';
 import { services } from '../support/services.js';
@@ -255,8 +256,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
 
   it('does not make a session that has updated one user wait for ever when it updates all of them', async () => {
     await createUsers(database.url, 40_000);
-    const client = new pg.Client({ connectionString: database.url });
-    await client.connect();
+    const client = await openClient(database.url);
     try {
       // Enough for PostgreSQL to keep the plan of the trigger's statement.
       for (let n = 0; n < 10; n++)

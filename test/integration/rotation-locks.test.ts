@@ -1,6 +1,5 @@
-import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { createUsers } from '../support/postgres.js';
+import { createUsers, openClient } from '../support/postgres.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
 import { insertOutstanding, mintRefresh } from '../support/tokens.js';
@@ -15,8 +14,7 @@ describe.skipIf(services().postgres === undefined)('rows that another transactio
     await insertOutstanding(world.url, tokens);
     const isHeld = (n: number) => n % 3 === 0;
     // An administrator logs a hundred out at Django, in one transaction that takes its time.
-    const django = new pg.Client({ connectionString: world.url });
-    await django.connect();
+    const django = await openClient(world.url);
     try {
       await django.query('BEGIN');
       await django.query(

@@ -1,7 +1,7 @@
-import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
+import { openClient } from '../support/postgres.js';
 
 describe.skipIf(services().postgres === undefined)('rows that are deleted beside a refresh', () => {
   const world = rotationWorld();
@@ -9,8 +9,7 @@ describe.skipIf(services().postgres === undefined)('rows that are deleted beside
   const deletedBeside = async (userIsGone: boolean) => {
     const { service } = await world.start();
     const old = await world.login();
-    const django = new pg.Client({ connectionString: world.url });
-    await django.connect();
+    const django = await openClient(world.url);
     try {
       await django.query('BEGIN');
       await django.query('DELETE FROM token_blacklist_outstandingtoken WHERE jti = $1', [old.jti]);

@@ -8,6 +8,7 @@ import {
   createUsers,
   freshDatabase,
   type FreshDatabase,
+  openClient,
 } from '../support/postgres.js';
 import { refreshUntilAnswered } from '../support/rotation-world.js';
 import { startInstance, type Instance, type InstanceOptions } from '../support/rotation.js';
@@ -423,8 +424,7 @@ async function holdBlacklistInsert(
   url: string,
   jti: string,
 ): Promise<{ commit(): Promise<void>; rollback(): Promise<void> }> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await openClient(url);
   await client.query('BEGIN');
   await client.query(
     `INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id)

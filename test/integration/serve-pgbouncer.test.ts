@@ -1,4 +1,3 @@
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cleanUp, openCleanupSession } from '../../src/cleanup/index.js';
 import { applyMigrations } from '../../src/migrate/index.js';
@@ -12,6 +11,7 @@ import {
   freshDatabase,
   query,
   type FreshDatabase,
+  openClient,
 } from '../support/postgres.js';
 import { startInstance, type Instance, type InstanceOptions } from '../support/rotation.js';
 import { refreshUntilAnswered } from '../support/rotation-world.js';
@@ -119,8 +119,7 @@ describe.skipIf(!ready)('behind PgBouncer in transaction mode', () => {
       const instance = await startInstance(url, { requestTimeoutMs: 1_000 });
       instances.push(instance);
       const [held, free] = await issueTokens(direct(), await createUsers(direct(), 2));
-      const holder = new pg.Client({ connectionString: direct() });
-      await holder.connect();
+      const holder = await openClient(direct());
       try {
         await holder.query('BEGIN READ WRITE');
         await holder.query(

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { checkHistory, describeViolation } from '../chaos/history-checker.js';
@@ -11,6 +10,7 @@ import {
   createUsers,
   freshDatabase,
   type FreshDatabase,
+  openClient,
 } from '../support/postgres.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
@@ -119,8 +119,7 @@ describe.skipIf(!ready)('serve --workers 2', () => {
     const server = await start();
     const workers = workersOf(server);
     const tokens = await logins(8);
-    const holder = new pg.Client({ connectionString: database.url });
-    await holder.connect();
+    const holder = await openClient(database.url);
     try {
       await holder.query('BEGIN');
       await holder.query('LOCK token_blacklist_blacklistedtoken');
@@ -149,8 +148,7 @@ describe.skipIf(!ready)('serve --workers 2', () => {
       const server = await start('--shutdown-timeout', '10m');
       const workers = workersOf(server);
       expect(workers).toHaveLength(2);
-      const holder = new pg.Client({ connectionString: database.url });
-      await holder.connect();
+      const holder = await openClient(database.url);
       await holder.query('BEGIN; LOCK token_blacklist_blacklistedtoken');
       const [login] = await logins(1);
       const answer = sendRefresh(server.url, String(login!.userId), login!.token, 0);

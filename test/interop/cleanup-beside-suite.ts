@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { expect, it } from 'vitest';
 import { openCleanupSession, cleanUp } from '../../src/cleanup/index.js';
 import { census, fill, PLAIN, type CleanupWorld } from '../integration/cleanup-support/world.js';
+import { openClient } from '../support/postgres.js';
 
 export const BATCH = 20;
 const BLACKLISTERS = 2;
@@ -19,8 +19,7 @@ export function besideSuite(world: () => CleanupWorld, { batches }: { batches: n
     let position = 0;
     let ended = false;
     const blacklister = async (): Promise<void> => {
-      const client = new pg.Client({ connectionString: url });
-      await client.connect();
+      const client = await openClient(url);
       while (!ended) {
         // One of the next 40 rows, that no blacklist row is for: two batches' worth.
         const id =

@@ -102,16 +102,21 @@ export async function createUsers(url: string, count: number): Promise<(number |
   return rows.map(({ id }) => (/^\d+$/.test(String(id)) ? Number(id) : id));
 }
 
+/** A connection of a test's own. That it breaks is told by its statements; as an event it must not end the process. */
+export async function openClient(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
 /** One statement on a connection of its own. */
 export async function query<Row extends object>(
   url: string,
   text: string,
   values?: unknown[],
 ): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url });
-  // A server that is killed under us must not end the test process: the query's own promise tells.
-  client.on('error', () => undefined);
-  await client.connect();
+  const client = await openClient(url);
   try {
     return (await client.query<Row>(text, values)).rows;
   } finally {

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { openClient } from './postgres.js';
 
 /** The SECRET_KEY of every test: long enough for HS512, and known to the server, to Django and to the tests. */
 export const TEST_SIGNING_KEY = 'test-signing-key-of-carelink-tokens-which-is-64-characters-long--';
@@ -64,8 +65,7 @@ export function decodeToken(token: string): DecodedToken {
  * Returns the rows' ids in the order of the tokens. Their users must exist; see `createUsers()`.
  */
 export async function insertOutstanding(url: string, tokens: readonly MintedToken[]): Promise<string[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await openClient(url);
   try {
     const ids: string[] = [];
     for (let at = 0; at < tokens.length; at += ROWS_A_STATEMENT) {

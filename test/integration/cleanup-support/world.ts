@@ -13,6 +13,7 @@ import {
   freshDatabase,
   type FreshDatabase,
   type TableOptions,
+  openClient,
 } from '../../support/postgres.js';
 
 /** Full speed, no VACUUM: what a test says otherwise it says. */
@@ -71,8 +72,7 @@ export async function startWorld(
  * named before pg_catalog is looked in first.
  */
 export async function fakeClock(url: string, at: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await openClient(url);
   await client.query(`
     CREATE SCHEMA fake;
     CREATE TABLE fake.now (at timestamptz NOT NULL);
