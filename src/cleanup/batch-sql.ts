@@ -29,20 +29,20 @@ const STATEMENT_TIMEOUT_MS = 5_000;
 
 /**
  * Begins the transaction of a batch. All is SET LOCAL: behind a pooler the session is somebody else's afterwards.
- * - synchronous_commit off: a batch that a crash loses is found again by the next run.
  * - enable_seqscan off: a plan for a batch must not depend on when the tables were last analysed.
  */
-export const BEGIN_BATCH = `
+export const beginBatch = (...settings: readonly string[]): string => `
   BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
   SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
   SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS};
   SET LOCAL idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS};
-  SET LOCAL synchronous_commit = off;
   SET LOCAL enable_seqscan = off;
   SET LOCAL jit = off;
-  SET LOCAL max_parallel_workers_per_gather = 0;
   SET LOCAL timezone = 'UTC';
-  SET LOCAL datestyle = 'ISO'`;
+  SET LOCAL datestyle = 'ISO'${settings.map((setting) => `;\n  SET LOCAL ${setting}`).join('')}`;
+
+/** Of the cleanup. synchronous_commit off: a batch that a crash loses is found again by the next run. */
+export const BEGIN_BATCH = beginBatch('synchronous_commit = off', 'max_parallel_workers_per_gather = 0');
 
 export interface BatchRow {
   /** Looked at. */

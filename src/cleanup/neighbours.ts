@@ -25,7 +25,7 @@ const READERS_MS = 5_000;
  * Commits the batch, unless it would hurt somebody: then nothing is committed, and it says whom.
  *
  * The look and the commit travel in one message: whoever reads a token between the two is the one that this can't
- * see, and so there must be as little between them as can be (measured: 0.1 ms).
+ * see, and so there must be as little between them as can be (about 0.1 ms, by what its parts take).
  *
  * @param unlisted those that went and had no blacklist row
  */

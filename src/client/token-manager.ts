@@ -25,7 +25,7 @@ export type { StorageMode } from './storage.js';
 const PEERS_MS = 300;
 /** A worker that has not answered by then was killed, or can't reach the server. */
 const WORKER_MS = 5_000;
-/** How long the server is told of a log-out before the user is told that it couldn't be. */
+/** So often the server is told of a log-out before the user is told that it couldn't be. */
 const LOGOUT_TRIES = 3;
 
 /**

@@ -5,7 +5,7 @@ export interface ClientFiles {
   readonly serviceWorker: string;
 }
 
-/** The browser's files as the build made them; nothing where this runs from source, without a build. */
+/** The browser's files as the build made them. */
 export function readClientFiles(): ClientFiles {
   const read = (name: string): string => readFileSync(new URL(`../client/${name}`, import.meta.url), 'utf8');
   return { tokenManager: read('token-manager.js'), serviceWorker: read('service-worker.js') };

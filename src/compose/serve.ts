@@ -1,40 +1,31 @@
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
-import { readClientFiles } from './client-files.js';
 import { openDemo } from './demo.js';
+import { listen } from './listen.js';
+import { tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
 import { toCommandError } from './command-errors.js';
 import type { ServeSettings } from '../config/settings.js';
-import { createAdminServer, type Readiness } from '../http/admin.js';
-import { clientAssets } from '../http/assets.js';
-import { demoRoutes, type Demo } from '../http/demo.js';
-import { DEFAULT_LIMITS } from '../http/limits.js';
-import { dashboardPage } from '../dashboard/page.js';
+import type { Readiness } from '../http/admin.js';
 import { EventStreams } from '../http/events.js';
-import { RefreshCookie } from '../http/refresh-cookie.js';
-import { createPublicServer } from '../http/server.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
 import { ALERT_CODES } from '../observe/alerts/alert.js';
 import { operatorMetrics } from '../observe/operator-metrics.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
-import { listening } from './listening.js';
-import { observing, type Observing } from './observe.js';
+import { observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { openChain, openCodec, mintToken } from './tokens.js';
 import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
-import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationContext } from '../rotation/context.js';
-import type { RotationEvent } from '../rotation/events.js';
-import type { TokenService } from '../rotation/outcomes.js';
 import { createTokenService } from '../rotation/service.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkHealth } from '../store/health.js';
 import { countInvalidIndexes } from '../store/invalid-indexes.js';
-import { readSchema, type TokenSchema } from '../store/schema.js';
+import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
 export interface Serving {
@@ -107,7 +98,8 @@ async function compose(
     pool: () => database.usage,
     poolSize: storage.poolSize,
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
-    alertCodes: ALERT_CODES,
+    // A worker judges nothing: a 0 of its own would say that all is well.
+    alertCodes: admin ? ALERT_CODES : [],
   });
   const health = async (): ReturnType<typeof checkHealth> => {
     const state = await checkHealth(database, schema, clock, monotonicMs);
@@ -169,7 +161,7 @@ async function compose(
     clock,
     emit: (event) => {
       metrics.onRotationEvent(event);
-      logEvent(event, log);
+      tellRotationEvent(event, log);
     },
     monotonicMs,
   };
@@ -189,17 +181,11 @@ async function compose(
     return { ready: state === 'ok', checks };
   };
   const streams = new EventStreams((open) => operator.onStreams(open));
+  const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
   const demo = settings.http.demo ? openDemo(settings, codec, clock) : undefined;
   const { publicUrl, adminUrl } = await listen(
-    settings,
-    service,
-    demo,
-    metrics,
-    shared,
-    streams,
-    log,
+    { settings, service, demo, metrics, admin: admin ? { readiness, kpis, streams } : undefined, log },
     releases,
-    admin ? readiness : undefined,
   );
   if (admin) {
     const indexes = (): Promise<number> => countInvalidIndexes(database, schema);
@@ -222,88 +208,4 @@ async function compose(
     failed: storage.failed,
     inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },
   };
-}
-
-async function listen(
-  settings: ServeSettings,
-  service: TokenService,
-  demo: Demo | undefined,
-  metrics: Observing,
-  shared: SharedCache,
-  streams: EventStreams,
-  log: Log,
-  releases: ReleaseStack,
-  readiness: (() => Promise<Readiness>) | undefined,
-): Promise<{ publicUrl: string; adminUrl: string }> {
-  const { http, admin, shutdownTimeoutMs } = settings;
-  const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
-  const dashboard = { page: dashboardPage, streams };
-  const adminServer =
-    readiness === undefined
-      ? undefined
-      : createAdminServer({ readiness, metrics, kpis, dashboard, host: admin.host, log });
-  const publicServer = createPublicServer({
-    service,
-    basePath: http.basePath,
-    compat: http.compat,
-    tls: http.tls,
-    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
-    assets: clientAssets(http.basePath, readClientFiles()),
-    demo: demo && demoRoutes(http.basePath, http.host, demo),
-    limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
-    observe: metrics,
-    log,
-  });
-  // Stopped in reverse order: the public port drains while the admin port still says so.
-  let adminUrl = '';
-  if (adminServer !== undefined) {
-    ({ url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin));
-    releases.add(() => adminServer.close(shutdownTimeoutMs));
-  }
-  const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http);
-  releases.add(() => {
-    adminServer?.startDraining();
-    return publicServer.close(shutdownTimeoutMs);
-  });
-  return { publicUrl, adminUrl };
-}
-
-function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): void {
-  if (schema.users !== undefined) {
-    log.info('user_check_on', { table: schema.users.name });
-  } else if (settings.users.userCheck === 'auto' && settings.database.kind === 'url') {
-    log.warn('user_check_off', {
-      cause: 'no user table found: deactivated and deleted users go on refreshing; name it with --user-table',
-    });
-  }
-}
-
-/** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */
-function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined, log: Log): void {
-  if (settings.rotation.blacklist !== 'async' || feed?.alive === true) return;
-  log.warn('async_unheard', {
-    cause:
-      'until changes are heard (migrate --notify, changes_heard in this log) a log-out or a deactivated user at Django is not seen here before the next write; --blacklist auto waits for it',
-  });
-}
-
-function logEvent(event: RotationEvent, log: Log): void {
-  switch (event.kind) {
-    case 'refresh':
-    case 'cache_lookup':
-      return;
-    case 'reuse':
-      log.warn('token_reuse', {
-        kind: event.reuse,
-        ...(event.userKey === undefined ? {} : { user_id: event.userKey }),
-      });
-      return;
-    case 'revocation':
-      if (event.end === 'escalated' || event.cause === 'reuse') {
-        log.warn('revoked', { cause: event.cause, end: event.end, rows: event.rows });
-      }
-      return;
-    case 'claim_in_doubt':
-      log.warn('claim_in_doubt', { outcome: event.resolved ? 'resumed' : 'unknown' });
-  }
 }

@@ -65,6 +65,8 @@ export function operatorMetrics(registry: Registry, watched: Watched): OperatorM
     registers,
     aggregator: 'max',
   });
+  // A gauge without labels begins at 0: nobody has looked yet.
+  invalid.remove();
   const certificates = new Gauge({
     name: 'carelink_certificate_expiry_timestamp_seconds',
     help: 'When the first certificate of a use expires.',

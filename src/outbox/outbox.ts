@@ -1,3 +1,4 @@
+import { before } from '../rotation/context.js';
 import {
   StoreUnavailableError,
   type Claim,
@@ -105,7 +106,7 @@ export class WriteBehind implements Outbox {
     const owed = this.#owed.get(claim.jti);
     if (owed?.claim.claimedAtUs === claim.claimedAtUs) {
       this.#send();
-      await this.#before(deadlineMs, owed.done);
+      await before(this.#options, deadlineMs, owed.done);
       return;
     }
     await this.#writeThrough(claim, deadlineMs);
@@ -150,9 +151,8 @@ export class WriteBehind implements Outbox {
     this.#send();
     const deadlineMs = monotonicMs() + timeoutMs;
     while (this.#owed.size > 0 && monotonicMs() < deadlineMs) {
-      await this.#before(deadlineMs, Promise.all([...this.#owed.values()].map(({ done }) => done))).catch(
-        () => undefined,
-      );
+      const all = Promise.all([...this.#owed.values()].map(({ done }) => done));
+      await before(this.#options, deadlineMs, all).catch(() => undefined);
     }
     this.#stopped = true;
     if ((await this.#receipts.deliver()) && this.#owed.size === 0) await this.#options.stream.leave();
@@ -203,18 +203,5 @@ export class WriteBehind implements Outbox {
     }
     await late(claim, written);
     return written.kind;
-  }
-
-  async #before<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const passed = new Promise<never>((_, reject) => {
-      const leftMs = Math.max(0, deadlineMs - this.#options.monotonicMs());
-      timer = setTimeout(() => reject(new StoreUnavailableError('a claim is not written yet')), leftMs);
-    });
-    try {
-      return await Promise.race([work, passed]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

@@ -1,28 +1,13 @@
+import { beginBatch } from '../cleanup/batch-sql.js';
 import { EVERYBODY } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
 
-/** Others wait for a batch no longer than that; a claim that holds a row is over by then. */
-const LOCK_TIMEOUT_MS = 50;
-
-/** A batch that takes that long isn't steered any more: given up, and tried again with fewer rows. */
-const STATEMENT_TIMEOUT_MS = 5_000;
-
 /**
- * Begins a batch's transaction; all is SET LOCAL, for a pooler's sake. `synchronous_commit` stays on: a revocation that
- * a crash takes back lets somebody in. The rows of a batch are looked up in the blacklist one by one: hashing or merging
- * would read all of it for each batch.
+ * Begins a batch as the cleanup does, but `synchronous_commit` stays on: a revocation that a crash takes back lets
+ * somebody in. The rows of a batch are looked up in the blacklist one by one: hashing or merging would read all of it
+ * for each batch.
  */
-export const BEGIN_REVOKE = `
-  BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-  SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
-  SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS};
-  SET LOCAL idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS};
-  SET LOCAL enable_seqscan = off;
-  SET LOCAL enable_hashjoin = off;
-  SET LOCAL enable_mergejoin = off;
-  SET LOCAL jit = off;
-  SET LOCAL timezone = 'UTC';
-  SET LOCAL datestyle = 'ISO'`;
+export const BEGIN_REVOKE = beginBatch('enable_hashjoin = off', 'enable_mergejoin = off');
 
 /** A count reads the table whole: the planner may choose how. */
 export const BEGIN_COUNT = `

@@ -47,7 +47,7 @@ export const UNAVAILABLE: Refusal = { kind: 'unavailable', retryAfterSeconds: RE
  * @throws StoreUnavailableError when the deadline passes
  */
 export async function before<T>(
-  { monotonicMs }: RotationContext,
+  { monotonicMs }: Pick<RotationContext, 'monotonicMs'>,
   deadlineMs: number,
   work: Promise<T>,
 ): Promise<T> {

@@ -8,7 +8,7 @@ import {
   startCluster,
 } from '../support/postgres.js';
 import {
-  type RedisCluster, type RedisServer, SENTINEL_MASTER, type SentinelSetup, startRedis, startRedisCluster, startSentinels, until,
+  type RedisCluster, type RedisServer, type SentinelSetup, startRedis, startRedisCluster, startSentinels, until,
 } from '../support/redis.js'; // prettier-ignore
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { issueTokens } from '../support/tokens.js';
@@ -86,7 +86,7 @@ export async function openTheatre(setting: Setting): Promise<Theatre> {
     const nodes = (all: readonly RedisServer[]) => all.map(({ port }) => `127.0.0.1:${port}`).join(',');
     const redisUrl = (index: number) => {
       if (cluster !== undefined) return `redis+cluster://${nodes(cluster.nodes)}`;
-      if (sentinels !== undefined) return `redis+sentinel://${nodes(sentinels.sentinels)}/${SENTINEL_MASTER}`;
+      if (sentinels !== undefined) return sentinels.url;
       return `redis://127.0.0.1:${index === 0 && proxy !== undefined ? proxy.port : redis.port}`;
     };
     const logins = await issueTokens(database.url, await createUsers(database.url, USERS));

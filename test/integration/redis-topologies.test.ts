@@ -8,8 +8,8 @@ import {
   freshDatabase,
   type FreshDatabase,
 } from '../support/postgres.js';
-import { startRedis, startRedisCluster } from '../support/redis.js';
-import { startSentinels, startTlsRedis } from '../support/redis-topologies.js';
+import { startRedis, startRedisCluster, startSentinels } from '../support/redis.js';
+import { startTlsRedis } from '../support/redis-topologies.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { issueTokens } from '../support/tokens.js';
@@ -110,10 +110,11 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     for (const server of servers) await until(async () => (await checks(server))['redis'] === 'ok');
     await expectShared(servers[0], servers[1]);
     const refresh = await session();
-    sentinels.master.kill('SIGKILL');
+    const master = await sentinels.master();
+    master.kill('SIGKILL');
     for (let failedOver = false; !failedOver;) {
       for (const server of servers) await refresh(server);
-      failedOver = (await sentinels.masterPort()) !== sentinels.master.port;
+      failedOver = (await sentinels.master()) !== master;
     }
     for (const server of servers) await until(async () => (await checks(server))['redis'] === 'ok');
     await expectShared(servers[0], servers[1]);

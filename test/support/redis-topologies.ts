@@ -1,77 +1,11 @@
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort, startRedis, until, type RedisServer } from './redis.js';
+import { freePort, startRedis } from './redis.js';
 
 const run = promisify(execFile);
-
-export interface Sentinels {
-  /** `redis+sentinel://...` of all of them. */
-  readonly url: string;
-  readonly master: RedisServer;
-  /** Where the sentinels say that the master is. */
-  masterPort(): Promise<number>;
-  stop(): Promise<void>;
-}
-
-/** A master, its replica, and three sentinels that agree by two to put the one in the other's place. */
-export async function startSentinels(name = 'tokens'): Promise<Sentinels> {
-  const master = await startRedis();
-  const replica = await startRedis('--replicaof', '127.0.0.1', String(master.port));
-  await until(async () => (await master.cli('INFO', 'replication')).includes('state=online'));
-  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(name, master.port)));
-  const ask = async (port: number, ...command: string[]) =>
-    (await run('redis-cli', ['-h', '127.0.0.1', '-p', String(port), ...command])).stdout.trim();
-  // They find one another, and the replica, by way of the master.
-  for (const { port } of sentinels) {
-    await until(async () => {
-      const master = await ask(port, 'SENTINEL', 'MASTER', name);
-      return /num-slaves\n1/.test(master) && /num-other-sentinels\n2/.test(master);
-    });
-  }
-  return {
-    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${name}`,
-    master,
-    masterPort: async () =>
-      Number((await ask(sentinels[0]!.port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)).split('\n')[1]),
-    stop: async () => {
-      for (const one of [...sentinels, master, replica]) await one.stop();
-    },
-  };
-}
-
-async function startSentinel(name: string, masterPort: number) {
-  const port = await freePort();
-  const directory = mkdtempSync(join(tmpdir(), 'carelink-sentinel-'));
-  // A file of its own, which it writes to.
-  const file = join(directory, 'sentinel.conf');
-  writeFileSync(
-    file,
-    `port ${port}
-bind 127.0.0.1
-dir ${directory}
-sentinel monitor ${name} 127.0.0.1 ${masterPort} 2
-sentinel down-after-milliseconds ${name} 500
-sentinel failover-timeout ${name} 3000
-`,
-  );
-  const child = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' });
-  const exited = once(child, 'exit');
-  const atExit = () => child.kill('SIGKILL');
-  process.once('exit', atExit);
-  return {
-    port,
-    stop: async () => {
-      child.kill('SIGKILL');
-      await exited;
-      process.off('exit', atExit);
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
-}
 
 export interface TlsRedis {
   readonly url: string;

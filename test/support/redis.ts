@@ -143,6 +143,8 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
 }
 
 export interface SentinelSetup {
+  /** `redis+sentinel://...` of all of them. */
+  readonly url: string;
   readonly sentinels: readonly RedisServer[];
   /** Both data nodes; which of them is the master changes. */
   readonly nodes: readonly RedisServer[];
@@ -150,7 +152,7 @@ export interface SentinelSetup {
   stop(): Promise<void>;
 }
 
-export const SENTINEL_MASTER = 'tokens';
+const SENTINEL_MASTER = 'tokens';
 
 /** A master, its replica, and three sentinels that watch them. */
 export async function startSentinels(): Promise<SentinelSetup> {
@@ -177,6 +179,7 @@ export async function startSentinels(): Promise<SentinelSetup> {
     return /num-slaves\n1/.test(known) && /num-other-sentinels\n2/.test(known);
   });
   return {
+    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${SENTINEL_MASTER}`,
     sentinels,
     nodes,
     async master() {

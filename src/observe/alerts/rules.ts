@@ -93,7 +93,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     severity: 'warning',
     title: 'The outbox grows',
     action:
-      'The database takes less than comes: look for slow commits; when the outbox is full refreshes go the sync way.',
+      'The database takes less than comes: look for slow commits. When the outbox is full refreshes are answered 503.',
     forMs: 2 * MINUTE_MS,
     clearMs: MINUTE_MS,
     judge({ metrics }, before) {

@@ -1,20 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { cleanupChoicesOfServer, cleanupSettings } from '../../../src/config/cleanup-settings.js';
-import { ConfigError } from '../../../src/config/errors.js';
 import type { Flags } from '../../../src/config/resolve.js';
-import { source } from './source.js';
+import { problemsOf, source } from './source.js';
 
 const DAY_MS = 86_400_000;
 
-function problems(flags: Flags): readonly string[] {
-  try {
-    cleanupSettings(flags, source());
-    return [];
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-}
+const problems = (flags: Flags) => problemsOf(() => cleanupSettings(flags, source()));
 
 describe("cleanup's settings", () => {
   it('have every default of the contract', () => {

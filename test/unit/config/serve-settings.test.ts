@@ -1,22 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { ConfigError } from '../../../src/config/errors.js';
 import type { Flags } from '../../../src/config/resolve.js';
 import { serveSettings } from '../../../src/config/serve-settings.js';
 import type { Source } from '../../../src/config/source.js';
-import { source } from './source.js';
+import { problemsOf, source } from './source.js';
 
 const URL_AND_KEY = { DATABASE_URL: 'postgres://u:p4ss@h/d', CARELINK_SIGNING_KEY: 'a secret' };
 
-function problems(flags: Flags, from: Source = source()): readonly string[] {
-  try {
-    serveSettings(flags, from);
-    return [];
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-}
+const problems = (flags: Flags, from: Source = source()) => problemsOf(() => serveSettings(flags, from));
 
 describe("serve's settings", () => {
   it('have every default of the contract', () => {
@@ -158,6 +149,9 @@ describe("serve's settings", () => {
   it('claims and ports that would be in each other’s way are refused', () => {
     expect(problems({ 'jti-claim': 'user_id' })).toEqual([expect.stringContaining('both user_id')]);
     expect(problems({ 'jti-claim': 'exp' })).toEqual([expect.stringContaining("can't be exp")]);
+    expect(
+      problems({ workers: '2', 'alert-webhook': 'https://chat.example/hook' }, source(URL_AND_KEY)),
+    ).toEqual([expect.stringContaining('let Prometheus raise the alerts')]);
     expect(problems({ port: '9464' })).toEqual([expect.stringContaining('both 9464')]);
     expect(problems({ port: '0', 'admin-port': '0' })).toEqual([]);
   });

@@ -1,3 +1,4 @@
+import { ConfigError } from '../../../src/config/errors.js';
 import type { Source } from '../../../src/config/source.js';
 
 /** Surroundings made up for a test: variables, and files by absolute path. */
@@ -14,4 +15,15 @@ export function source(
       return text;
     },
   };
+}
+
+/** All that is said to be wrong, where settings are refused; nothing where they are taken. */
+export function problemsOf(settings: () => unknown): readonly string[] {
+  try {
+    settings();
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
 }

@@ -1,0 +1,68 @@
+import type { ServeSettings } from '../config/settings.js';
+import { dashboardPage } from '../dashboard/page.js';
+import { createAdminServer, type AdminServerOptions } from '../http/admin.js';
+import { clientAssets } from '../http/assets.js';
+import { demoRoutes, type Demo } from '../http/demo.js';
+import type { EventStreams } from '../http/events.js';
+import { DEFAULT_LIMITS } from '../http/limits.js';
+import { RefreshCookie } from '../http/refresh-cookie.js';
+import { createPublicServer } from '../http/server.js';
+import type { Log } from '../observe/log.js';
+import type { TokenService } from '../rotation/outcomes.js';
+import { readClientFiles } from './client-files.js';
+import { listening } from './listening.js';
+import type { Observing } from './observe.js';
+import type { ReleaseStack } from './release.js';
+
+export interface ListenParts {
+  readonly settings: ServeSettings;
+  readonly service: TokenService;
+  readonly demo: Demo | undefined;
+  readonly metrics: Observing;
+  /** Undefined: another process has the admin port. */
+  readonly admin:
+    (Pick<AdminServerOptions, 'readiness' | 'kpis'> & { readonly streams: EventStreams }) | undefined;
+  readonly log: Log;
+}
+
+/** Opens both ports. They are closed in reverse order: the public one drains while the admin port still says so. */
+export async function listen(
+  { settings, service, demo, metrics, admin, log }: ListenParts,
+  releases: ReleaseStack,
+): Promise<{ readonly publicUrl: string; readonly adminUrl: string }> {
+  const { http, shutdownTimeoutMs } = settings;
+  const adminServer =
+    admin &&
+    createAdminServer({
+      readiness: admin.readiness,
+      metrics,
+      kpis: admin.kpis,
+      dashboard: { page: dashboardPage, streams: admin.streams },
+      host: settings.admin.host,
+      log,
+    });
+  const publicServer = createPublicServer({
+    service,
+    basePath: http.basePath,
+    compat: http.compat,
+    tls: http.tls,
+    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    assets: clientAssets(http.basePath, readClientFiles()),
+    demo: demo && demoRoutes(http.basePath, http.host, demo),
+    limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
+    observe: metrics,
+    log,
+  });
+  let adminUrl = '';
+  if (adminServer !== undefined) {
+    const { host, port } = settings.admin;
+    ({ url: adminUrl } = await listening(adminServer.listen(host, port), settings.admin));
+    releases.add(() => adminServer.close(shutdownTimeoutMs));
+  }
+  const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http);
+  releases.add(() => {
+    adminServer?.startDraining();
+    return publicServer.close(shutdownTimeoutMs);
+  });
+  return { publicUrl, adminUrl };
+}

@@ -1,0 +1,47 @@
+import type { ServeSettings } from '../config/settings.js';
+import type { Log } from '../observe/log.js';
+import type { ChangeFeed } from '../rotation/change-feed.js';
+import type { RotationEvent } from '../rotation/events.js';
+import type { TokenSchema } from '../store/schema.js';
+
+/** Whether users that are gone are refused. */
+export function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): void {
+  if (schema.users !== undefined) {
+    log.info('user_check_on', { table: schema.users.name });
+  } else if (settings.users.userCheck === 'auto' && settings.database.kind === 'url') {
+    log.warn('user_check_off', {
+      cause: 'no user table found: deactivated and deleted users go on refreshing; name it with --user-table',
+    });
+  }
+}
+
+/** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */
+export function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined, log: Log): void {
+  if (settings.rotation.blacklist !== 'async' || feed?.alive === true) return;
+  log.warn('async_unheard', {
+    cause:
+      'until changes are heard (migrate --notify, changes_heard in this log) a log-out or a deactivated user at Django is not seen here before the next write; --blacklist auto waits for it',
+  });
+}
+
+/** What an operator wants to read of the rotations; the rest is in the metrics. */
+export function tellRotationEvent(event: RotationEvent, log: Log): void {
+  switch (event.kind) {
+    case 'refresh':
+    case 'cache_lookup':
+      return;
+    case 'reuse':
+      log.warn('token_reuse', {
+        kind: event.reuse,
+        ...(event.userKey === undefined ? {} : { user_id: event.userKey }),
+      });
+      return;
+    case 'revocation':
+      if (event.end === 'escalated' || event.cause === 'reuse') {
+        log.warn('revoked', { cause: event.cause, end: event.end, rows: event.rows });
+      }
+      return;
+    case 'claim_in_doubt':
+      log.warn('claim_in_doubt', { outcome: event.resolved ? 'resumed' : 'unknown' });
+  }
+}
