@@ -8,6 +8,12 @@ const NOW = `local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]`;
 
 /**
+ * A token that is about to be claimed in the database is called active no more: its lock may run out, or its doubt not
+ * get here, while that claim is under way, and then nobody may claim it in Redis beside it.
+ */
+const LEAVE_TO_DATABASE = `if state and string.sub(state, 1, 1) == 'a' then redis.call('DEL', KEYS[2]) end`;
+
+/**
  * Takes the lock and reads what is known.
  * KEYS: lock, token, doubt. ARGV: owner, the lock's life (ms). Returns {1, now, hint, doubt} or {0, now}.
  * An owner that has the lock already is the same request, sent twice by a reconnect.
@@ -16,7 +22,9 @@ export const BEGIN_LUA = `${NOW}
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return {0, now}
 end
-return {1, now, redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3])}`;
+local state = redis.call('GET', KEYS[2])
+${LEAVE_TO_DATABASE}
+return {1, now, state, redis.call('GET', KEYS[3])}`;
 
 /**
  * Records what came of it and gives the lock back, if it is still this owner's.
@@ -65,6 +73,7 @@ if made > tonumber(ARGV[4]) and made > tonumber(redis.call('GET', KEYS[6]) or 0)
   return {2, now, id}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+${LEAVE_TO_DATABASE}
 return {1, now, state, doubt}`;
 
 /**

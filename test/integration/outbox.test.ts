@@ -280,6 +280,23 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       expect(doubles).toEqual([]);
     });
 
+    it('what somebody claims in the database is not claimed in Redis beside it, though his lock has run out', async () => {
+      const slow = await start({ shared: { port: redis.port, blacklist: 'sync' } });
+      const { refresh, jti, login } = await session();
+      let letGo = (): void => undefined;
+      const held = new Promise<void>((resolve) => (letGo = resolve));
+      slow.faults.push({ purpose: 'claim', what: () => held });
+      const first = slow.service.refresh(refresh);
+      await until(() => slow.faults.length === 0);
+      await redis.cli('DEL', keyOf(partitionOf(String(login.userId)), 'lock', jti));
+      const before = claims(one);
+      const next = rotated(await one.service.refresh(refresh));
+      expect(claims(one)).toBe(before + 1);
+      letGo();
+      expect((await first).kind).toBe('in_progress');
+      expect((await rows(next.jti))[0]?.token).toBe(next.refresh);
+    });
+
     it('a log-out while Redis is out of reach is known to the others once it is back', async () => {
       const hasty = await start({ shared: { port: redis.port, redisTimeoutMs: 100 } });
       await sleep(TRUST_MS);
