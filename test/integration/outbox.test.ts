@@ -262,6 +262,20 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       rotated(await small.service.refresh(sessions[3]!.refresh));
     });
 
+    it('who dies with a claim sent to the database leaves no word in Redis by which it is claimed again', async () => {
+      const { refresh, login, jti } = await session(graceful);
+      // One that has just started believes nothing that was made before it: it asks the database.
+      const dying = await start({ graceUs: 30_000_000 });
+      dying.faults.push({ purpose: 'claim', what: { answerLateMs: 2_000 } });
+      const late = dying.service.refresh(refresh);
+      await until(() => isBlacklisted(jti));
+      // As when its lock has run out.
+      await redis.cli('DEL', keyOf(partitionOf(String(login.userId)), 'lock', jti));
+      const again = rotated(await graceful.service.refresh(refresh));
+      expect(again).toEqual({ ...rotated(await late), replayed: true });
+      expect(graceful.written).not.toContain('double');
+    });
+
     it('a Redis that froze: the claim goes to the database with its time, and what wakes up late does nothing', async () => {
       const hasty = await start({ shared: { port: redis.port, redisTimeoutMs: 100 } });
       await sleep(TRUST_MS);
