@@ -102,13 +102,14 @@ export class OutboxStream {
 
   async #ask(send: () => Promise<unknown>): Promise<unknown> {
     const { circuit, onChange } = this.#options;
-    if (!circuit.admit()) return undefined;
+    const askedAtMs = circuit.admit();
+    if (askedAtMs === undefined) return undefined;
     try {
       const reply = await send();
       if (circuit.succeeded()) onChange('up');
       return reply ?? null;
     } catch {
-      if (circuit.failed()) onChange('down');
+      if (circuit.failed(askedAtMs)) onChange('down');
       return undefined;
     }
   }

@@ -45,7 +45,7 @@ export interface ScriptClient extends Readonly<Record<keyof typeof SCRIPTS, Scri
 
 /**
  * A hundred milliseconds: a healthy Redis answers in one or two, and a burst can hold this process's own event loop
- * for some tens. It is also the longest that a request is held up by a Redis that froze.
+ * for some tens. By a Redis that froze a request is held up twice as long, until that is known (circuit.ts).
  */
 export const COMMAND_TIMEOUT_MS = 100;
 

@@ -267,7 +267,8 @@ export class RedisCache implements TokenCache {
   /** The reply, or undefined where Redis doesn't give one: whatever it fails with, we go on without it. */
   async #ask(send: () => Promise<unknown>): Promise<unknown> {
     const { circuit, onChange } = this.#options;
-    if (!circuit.admit()) return undefined;
+    const askedAtMs = circuit.admit();
+    if (askedAtMs === undefined) return undefined;
     try {
       const reply = await send();
       const wasDown = circuit.succeeded();
@@ -276,7 +277,7 @@ export class RedisCache implements TokenCache {
       if (this.#untold.size > 0) void this.tell();
       return reply ?? null;
     } catch {
-      if (circuit.failed()) onChange('down');
+      if (circuit.failed(askedAtMs)) onChange('down');
       return undefined;
     }
   }

@@ -8,22 +8,27 @@ const NOW = `local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]`;
 
 /**
- * A token that is about to be claimed in the database is called active no more: its lock may run out, or its doubt not
- * get here, while that claim is under way, and then nobody may claim it in Redis beside it.
+ * Whoever takes the lock goes on to the database, and may die there with its claim made: the lock runs out, and Redis
+ * would still call the token active. So its word is taken back first, by the time at which it was made; the row id stays.
  */
-const LEAVE_TO_DATABASE = `if state and string.sub(state, 1, 1) == 'a' then redis.call('DEL', KEYS[2]) end`;
+const DISOWN = `
+local function disown(key, state)
+  if state and string.find(state, '^a%d*:[1-9]') then
+    redis.call('SET', key, (string.gsub(state, ':%d+$', ':0')), 'KEEPTTL')
+  end
+end`;
 
 /**
  * Takes the lock and reads what is known.
  * KEYS: lock, token, doubt. ARGV: owner, the lock's life (ms). Returns {1, now, hint, doubt} or {0, now}.
  * An owner that has the lock already is the same request, sent twice by a reconnect.
  */
-export const BEGIN_LUA = `${NOW}
+export const BEGIN_LUA = `${NOW}${DISOWN}
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return {0, now}
 end
 local state = redis.call('GET', KEYS[2])
-${LEAVE_TO_DATABASE}
+disown(KEYS[2], state)
 return {1, now, state, redis.call('GET', KEYS[3])}`;
 
 /**
@@ -53,7 +58,7 @@ return now`;
  * XADD comes first: where Redis is out of memory the script ends there, with nothing done. The group delivers the entry
  * to its instance at once, for it writes it from its own memory; so what a dead one leaves behind is pending, not new.
  */
-export const CLAIM_LUA = `${NOW}
+export const CLAIM_LUA = `${NOW}${DISOWN}
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return {0, now} end
 local state = redis.call('GET', KEYS[2])
@@ -73,7 +78,7 @@ if made > tonumber(ARGV[4]) and made > tonumber(redis.call('GET', KEYS[6]) or 0)
   return {2, now, id}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-${LEAVE_TO_DATABASE}
+disown(KEYS[2], state)
 return {1, now, state, doubt}`;
 
 /**

@@ -2,7 +2,8 @@ import type { Hint } from '../rotation/ports.js';
 
 /**
  * What the key of a token holds:
- * - `a<row id>:<us>`: active, and made by the claim of that time; the row id where it is known
+ * - `a<row id>:<us>`: active, and made by the claim of that time; the row id where it is known. 0 for the time: somebody
+ *   has gone to the database with it, and nobody claims it here any more
  * - `c<us>:<owner>`: claimed here at that time, by that request; its rows may not be written yet
  * - `s`: spent, and its rows are written
  */

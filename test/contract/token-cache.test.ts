@@ -108,7 +108,11 @@ describe.skipIf(services().redis === undefined)('a single Redis', () => {
 
   it('is gone on without while it is paused, and used again when it is back', async () => {
     server.kill('SIGSTOP');
-    const token = { jti: randomUUID(), userKey: '1' };
+    const tokens = [1, 2].map(() => ({ jti: randomUUID(), userKey: '1' }));
+    const token = tokens[1]!;
+    expect((await here.cache.begin(tokens[0]!)).kind).toBe('begun');
+    // One late answer is none that is missing.
+    expect(here.changes.at(-1)).not.toBe('down');
     expect((await here.cache.begin(token)).kind).toBe('begun');
     expect(here.changes.at(-1)).toBe('down');
     // Each has only its own lock now; the database decides between them.
