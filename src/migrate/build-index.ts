@@ -3,7 +3,7 @@ import { readIndexes, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
 import { dropIndex, lockHolders } from './drop-index.js';
 import { MigrateError } from './errors.js';
-import type { Blocker } from './events.js';
+import type { Blocker } from './blocker.js';
 import type { Migration } from './files.js';
 import { pauseBefore } from './retry.js';
 import type { RunContext } from './run-context.js';

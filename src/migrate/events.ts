@@ -1,3 +1,4 @@
+import type { Blocker } from './blocker.js';
 import type { Finding } from './preflight.js';
 import type { BuildProgress } from './progress.js';
 
@@ -13,19 +14,6 @@ export interface Step {
   /** A sentence on what is not plain. */
   readonly detail?: string;
   readonly durationMs: number;
-}
-
-/** Another session that stands in the way. */
-export interface Blocker {
-  /** 0: a prepared transaction. */
-  readonly pid: number;
-  readonly user: string | undefined;
-  readonly application: string | undefined;
-  readonly state: string | undefined;
-  /** Of its transaction. */
-  readonly ageMs: number | undefined;
-  /** Shortened, and without the values in it: they can be tokens. */
-  readonly query: string | undefined;
 }
 
 /** What a run tells while it works. */

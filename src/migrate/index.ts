@@ -16,7 +16,8 @@ import type { UserTableNames } from './triggers.js';
 import { up } from './up.js';
 
 export { MigrateError, type MigrateErrorCode } from './errors.js';
-export type { Blocker, MigrateEvent, Step } from './events.js';
+export type { Blocker } from './blocker.js';
+export type { MigrateEvent, Step } from './events.js';
 export type { Overview } from './overview.js';
 export type { BuildProgress } from './progress.js';
 

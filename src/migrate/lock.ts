@@ -1,5 +1,6 @@
 import { MigrateError } from './errors.js';
-import type { Blocker, MigrateEvent } from './events.js';
+import type { Blocker } from './blocker.js';
+import type { MigrateEvent } from './events.js';
 import { inWords } from './preflight.js';
 import type { Timing } from './run-context.js';
 import type { Session } from './session.js';

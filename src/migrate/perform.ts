@@ -4,7 +4,7 @@ import type { Step } from './events.js';
 import { record } from './ledger.js';
 import type { Picture } from './picture.js';
 import { formatParameters } from './plan-settings.js';
-import type { Standing } from './plan.js';
+import type { Standing } from './standing.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
 import { installTriggers } from './triggers.js';

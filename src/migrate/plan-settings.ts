@@ -1,6 +1,6 @@
 import type { Migration } from './files.js';
 import type { Picture } from './picture.js';
-import type { Standing } from './plan.js';
+import type { Standing } from './standing.js';
 
 /**
  * Settings that somebody made before are his: only what isn't set at all is set, and only what is still as it was set

@@ -1,6 +1,6 @@
 import type { TableFacts } from './catalog.js';
-import type { Blocker } from './events.js';
-import type { Standing } from './plan.js';
+import type { Blocker } from './blocker.js';
+import type { Standing } from './standing.js';
 
 /** What was found before anything was done. `refuse` stops the run; `warn` says what may make it slow. */
 export interface Finding {

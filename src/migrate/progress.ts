@@ -1,4 +1,4 @@
-import type { Blocker } from './events.js';
+import type { Blocker } from './blocker.js';
 
 /** One look at a build: a row of pg_stat_progress_create_index, and who is in its way. */
 export interface BuildSample {

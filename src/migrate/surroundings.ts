@@ -1,4 +1,4 @@
-import type { Blocker } from './events.js';
+import type { Blocker } from './blocker.js';
 import { LONG_TRANSACTION_MS, type Maintenance, type ServerFacts, type Surroundings } from './preflight.js';
 import { redactQuery } from './redact.js';
 import type { Session } from './session.js';

@@ -1,7 +1,4 @@
 import { quoteQualified } from '../store/quote.js';
-import type { Migration } from './files.js';
-import type { Picture } from './picture.js';
-import type { Standing } from './plan.js';
 import type { Session } from './session.js';
 
 /** A trigger of this tool's. */
@@ -27,25 +24,6 @@ export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
       WHERE t.tgname LIKE 'carelink\\_tell\\_%' AND NOT t.tgisinternal
       ORDER BY 1`,
   );
-}
-
-/** Its SQL replaces what is there: so it is run again where one is missing, was switched off, or is another release's. */
-export function judgeTriggers(migration: Migration, { ledger, triggers }: Picture): Standing {
-  const entry = ledger.get(migration.name);
-  const pending = (detail?: string): Standing => ({
-    migration,
-    state: 'pending',
-    action: 'run',
-    ...(detail === undefined ? {} : { detail }),
-  });
-  if (entry === undefined) return pending();
-  if (entry.checksum !== migration.checksum) return pending('another release of the tool made them');
-  const missing = (entry.definition ?? '')
-    .split(', ')
-    .filter((place) => !triggers.some((one) => one.place === place && one.enabled));
-  return missing.length === 0
-    ? { migration, state: 'applied', action: 'nothing' }
-    : pending(`missing or switched off: ${missing.join(', ')}`);
 }
 
 /** Makes them, in the transaction that this is called in, and tells what came of it for the ledger. */

@@ -1,5 +1,5 @@
 import { sqlStateOf } from '../store/errors.js';
-import type { Blocker } from './events.js';
+import type { Blocker } from './blocker.js';
 import { advance, startTracking, type BuildProgress, type BuildSample } from './progress.js';
 import type { RunContext } from './run-context.js';
 import type { Session } from './session.js';
