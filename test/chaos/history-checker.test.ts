@@ -102,6 +102,21 @@ describe('a token that two claims answered, with one successor in two wordings',
     expect(checkHistory(reworded(jti), { lateDoubles: true }).map(describeViolation)).toEqual([]);
   });
 
+  it('is right with the wording that stands never answered, and wrong where every answer came', () => {
+    const { attempts, ...rest } = reworded(jti);
+    const [, other, ...later] = attempts;
+    const checked = (firstStatus: 503 | 429) => {
+      const { family, requestId, sentAtMs, endedAtMs } = first;
+      const unanswered = { family, requestId, jti: first.jti, sentAtMs, endedAtMs, status: firstStatus };
+      const asked = [unanswered, other!, ...later];
+      return new Set(
+        checkHistory({ ...rest, attempts: asked }, { lateDoubles: true }).map(({ kind }) => kind),
+      );
+    };
+    expect(checked(503)).toEqual(new Set());
+    expect(checked(429)).toEqual(new Set(['stored_token_differs']));
+  });
+
   it('is wrong wherever the successors are two', () => {
     const kinds = checkHistory(reworded(randomBytes(16).toString('hex')), { lateDoubles: true }).map(
       ({ kind }) => kind,
