@@ -23,6 +23,7 @@ import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
+import { isTooSlow } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { countInvalidIndexes } from '../store/invalid-indexes.js';
 import { readSchema } from '../store/schema.js';
@@ -55,6 +56,12 @@ const MAX_DOUBTFUL = 100_000;
 /** How often the database is asked for its health and its clock when nobody else asks. */
 const HEALTH_EVERY_MS = 5_000;
 
+/**
+ * A database that is slow for a moment must end no start: after an outage all instances start at once, and connecting
+ * takes longer then than a refresh may.
+ */
+const START_PATIENCE_MS = 10_000;
+
 const monotonicMs = (): number => performance.now();
 
 /**
@@ -68,12 +75,16 @@ export async function startServing(
   log: Log,
   { admin = true }: { readonly admin?: boolean } = {},
 ): Promise<Serving> {
-  const releases = new ReleaseStack();
-  try {
-    return await compose(settings, log, releases, admin);
-  } catch (error) {
-    await releases.release().catch(() => undefined);
-    throw toCommandError(error, settings.database);
+  const giveUpMs = monotonicMs() + START_PATIENCE_MS;
+  for (;;) {
+    const releases = new ReleaseStack();
+    try {
+      return await compose(settings, log, releases, admin);
+    } catch (error) {
+      await releases.release().catch(() => undefined);
+      if (!isTooSlow(error) || monotonicMs() >= giveUpMs) throw toCommandError(error, settings.database);
+      log.warn('database_slow', { cause: 'it did not answer in the time that a refresh has; once more' });
+    }
   }
 }
 

@@ -57,6 +57,7 @@ const SESSION_ENDED = new Set([
   '57P05', // idle_session_timeout
 ]);
 
+const STATEMENT_CANCELLED = '57014'; // statement_timeout
 const FOREIGN_KEY_VIOLATION = '23503';
 const INVALID_STATEMENT_NAME = '26000';
 const FEATURE_NOT_SUPPORTED = '0A000';
@@ -106,6 +107,14 @@ export function isStaleStatement(error: unknown): boolean {
     'routine' in error &&
     error.routine === 'RevalidateCachedQuery'
   );
+}
+
+/** Nobody refused anything: a connection or an answer didn't come in its time. */
+export function isTooSlow(error: unknown): boolean {
+  const told = error instanceof NotConnectedError ? error.cause : error;
+  if (sqlStateOf(told) !== undefined) return sqlStateOf(told) === STATEMENT_CANCELLED;
+  // `pg` says it in words, and in no code.
+  return told instanceof Error && !('code' in told) && /time-?out/i.test(told.message);
 }
 
 /** Whether the connection can be used again after this error: only where the server refused and is in step. */

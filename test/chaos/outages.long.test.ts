@@ -1,4 +1,7 @@
-import { BREAKS, type BreakName } from './outages.js';
+import { type BreakName, SETTINGS } from './outages.js';
 import { describeOutages } from './outages-suite.js';
 
-describeOutages(Object.keys(BREAKS) as BreakName[], 10);
+describeOutages(
+  Object.entries(SETTINGS).map(([name, setting]) => ({ names: [name as BreakName], setting })),
+  10,
+);

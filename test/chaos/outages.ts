@@ -1,159 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Fleet, type Load, readFinalRows, startFleet, startLoad } from '../support/fleet.js';
-import {
-  type Cluster,
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  startCluster,
-} from '../support/postgres.js';
-import {
-  type RedisCluster, type RedisServer, type SentinelSetup, startRedis, startRedisCluster, startSentinels, until,
-} from '../support/redis.js'; // prettier-ignore
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
-import { issueTokens } from '../support/tokens.js';
-import type { Attempt, History } from './history.js';
+import { until } from '../support/redis.js';
+import type { Attempt } from './history.js';
 import { groupBy } from './history-index.js';
-import { GRACE_MS } from './kill.js';
-import { migrate } from './migrate.js';
+import { type End, type Outage, REQUEST_TIMEOUT_MS, SERVERS, type Setting, type Theatre, USERS, written } from './theatre.js'; // prettier-ignore
 
-export const SERVERS = 4;
-const USERS = 40;
-/** The share of refreshes sent twice at once: races go on while things are broken. */
-const TWINS = 0.1;
-/** Short, so that what can't be answered is answered 503 within the run. */
-const REQUEST_TIMEOUT_MS = 1_000;
 /** Only a bound against waiting for ever. */
 const PATIENCE_MS = 60_000;
 
-/** What the servers share, and what can be broken of it. */
-export interface Theatre {
-  readonly fleet: Fleet;
-  readonly load: Load;
-  readonly redis: RedisServer;
-  readonly postgres: Cluster | undefined;
-  readonly cluster: RedisCluster | undefined;
-  readonly sentinels: SentinelSetup | undefined;
-  /** The way from the first server to Redis. */
-  readonly proxy: TcpProxy | undefined;
-  readonly outages: Outage[];
-  /** `doublesFound`: late double spends that the servers found; those of a dead one are gone with it. */
-  end(): Promise<{ readonly history: History; readonly doublesFound: number }>;
-  close(): Promise<void>;
-}
-
-export interface Outage {
-  readonly fromMs: number;
-  readonly untilMs: number;
-}
-
-export interface Setting {
-  readonly redis: 'single' | 'appendonly' | 'cluster' | 'sentinel';
-  readonly ownPostgres?: boolean;
-  readonly proxied?: boolean;
-  /** Redis forgets, or isn't the same to all: a token may be claimed twice, which is found when the second is written. */
-  readonly forgets?: boolean;
-  /** With the triggers of migrate --notify: `--blacklist auto`. */
-  readonly heard?: boolean;
-}
-
-/** Four servers that claim in Redis, and users that refresh all the time. */
-export async function openTheatre(setting: Setting): Promise<Theatre> {
-  const opened: (() => Promise<void>)[] = [];
-  const close = async () => {
-    for (const release of opened.splice(0).reverse()) await release();
-  };
-  try {
-    const postgres = setting.ownPostgres === true ? await startCluster() : undefined;
-    if (postgres !== undefined) opened.push(() => postgres.stop());
-    const database = await freshDatabase(postgres?.url);
-    opened.push(() => database.drop());
-    await createSimplejwtTables(database.url);
-    await migrate(database.url, setting.heard === true ? ['--notify'] : []);
-
-    const cluster = setting.redis === 'cluster' ? await startRedisCluster({ replicas: true }) : undefined;
-    if (cluster !== undefined) opened.push(() => cluster.stop());
-    const sentinels = setting.redis === 'sentinel' ? await startSentinels() : undefined;
-    if (sentinels !== undefined) opened.push(() => sentinels.stop());
-    const redis =
-      cluster?.nodes[0] ??
-      (await sentinels?.master()) ??
-      (await startRedis(...(setting.redis === 'appendonly' ? ['--appendonly', 'yes'] : [])));
-    if (cluster === undefined && sentinels === undefined) opened.push(() => redis.stop());
-    const proxy = setting.proxied === true ? await startTcpProxy(redis.port) : undefined;
-    if (proxy !== undefined) opened.push(() => proxy.stop());
-
-    const nodes = (all: readonly RedisServer[]) => all.map(({ port }) => `127.0.0.1:${port}`).join(',');
-    const redisUrl = (index: number) => {
-      if (cluster !== undefined) return `redis+cluster://${nodes(cluster.nodes)}`;
-      if (sentinels !== undefined) return sentinels.url;
-      return `redis://127.0.0.1:${index === 0 && proxy !== undefined ? proxy.port : redis.port}`;
-    };
-    const logins = await issueTokens(database.url, await createUsers(database.url, USERS));
-    const fleet = await startFleet(SERVERS, (index) => ({
-      databaseUrl: database.url,
-      args: [
-        '--blacklist', setting.heard === true ? 'auto' : 'async', '--redis-url', redisUrl(index),
-        '--reuse-grace', `${GRACE_MS}ms`, '--request-timeout', `${REQUEST_TIMEOUT_MS}ms`, '--pool-size', '4',
-      ],
-    })); // prettier-ignore
-    const load = startLoad({ logins, urls: () => fleet.urls(), twins: TWINS });
-    let ended: Promise<void> | undefined;
-    const end = () => (ended ??= load.stop().then(() => fleet.stop()));
-    opened.push(end);
-    const roots = new Map(logins.map(({ userId, jti }) => [String(userId), jti]));
-    return {
-      fleet,
-      load,
-      redis,
-      postgres,
-      cluster,
-      sentinels,
-      proxy,
-      outages: [],
-      async end() {
-        fleet.assertAlive();
-        await load.stop();
-        // What a dead server owed is written by another within seconds; and what was answered has its rows then.
-        await until(
-          async () =>
-            (await owed(
-              cluster?.nodes.concat(cluster.replicas) ?? (await currentRedis(sentinels, redis)),
-            )) === 0,
-        );
-        const found = await Promise.all(fleet.servers.map(({ adminUrl }) => written(adminUrl, 'double')));
-        const doublesFound = found.reduce((a, b) => a + b);
-        await end();
-        const history = { roots, attempts: load.attempts, rows: await readFinalRows(database.url) };
-        return { history, doublesFound };
-      },
-      close,
-    };
-  } catch (error) {
-    await close().catch(() => undefined);
-    throw error;
-  }
-}
-
-async function currentRedis(
-  sentinels: SentinelSetup | undefined,
-  redis: RedisServer,
-): Promise<RedisServer[]> {
-  return [sentinels === undefined ? redis : await sentinels.master()];
-}
-
-/** Entries of all outboxes. */
-async function owed(nodes: readonly RedisServer[]): Promise<number> {
-  const script =
-    "local n = 0 for _, k in ipairs(redis.call('KEYS', 'carelink_tokens:*:outbox')) do n = n + redis.call('XLEN', k) end return n";
-  const lengths = await Promise.all(
-    nodes.map(async ({ cli }) => {
-      if ((await cli('ROLE')).startsWith('slave')) return 0;
-      return Number(await cli('EVAL', script, '0'));
-    }),
-  );
-  return lengths.reduce((sum, length) => sum + length, 0);
-}
+const IS_LONG = process.env['LONG'] === '1';
 
 export type Break = (theatre: Theatre, n: number) => Promise<void>;
 
@@ -219,15 +73,26 @@ export const SETTINGS: Readonly<Record<BreakName, Setting>> = {
 
 /** 5 s where the run is long enough to show what comes of it. */
 function pauseMs(): number {
-  return process.env['LONG'] === '1' ? 5_000 : 1_000;
+  return IS_LONG ? 5_000 : 1_000;
 }
 
-export async function breakOften(theatre: Theatre, name: BreakName, times: number): Promise<void> {
+/** So soon after its return nothing is answered 503 any more. */
+export const BACK_TO_NORMAL_MS = 5_000;
+
+export async function breakOften(
+  theatre: Theatre,
+  names: readonly BreakName[],
+  times: number,
+): Promise<void> {
   for (let n = 0; n < times; n++) {
-    await workGoesOn(theatre);
-    const fromMs = Date.now();
-    await BREAKS[name](theatre, n);
-    theatre.outages.push({ fromMs, untilMs: Date.now() });
+    for (const name of names) {
+      await workGoesOn(theatre);
+      const fromMs = Date.now();
+      await BREAKS[name](theatre, n);
+      theatre.outages.push({ fromMs, untilMs: Date.now() });
+      // Else the next break would excuse what comes too late after this one.
+      if (IS_LONG) await sleep(BACK_TO_NORMAL_MS + 1_000);
+    }
   }
   await workGoesOn(theatre);
 }
@@ -248,16 +113,6 @@ async function workGoesOn({ fleet, load: { attempts } }: Theatre): Promise<void>
   await sleep(Math.random() * 100);
 }
 
-/** How many claims a server has written behind; 0 where it can't say. */
-async function written(adminUrl: string, result: 'written' | 'double' = 'written'): Promise<number> {
-  const metrics = await fetch(`${adminUrl}/metrics`).then(
-    (answer) => answer.text(),
-    () => '',
-  );
-  const line = new RegExp(`^carelink_background_writes_total\\{result="${result}"\\} (\\d+)`, 'm');
-  return Number(line.exec(metrics)?.[1] ?? 0);
-}
-
 export interface Told {
   readonly outages: number;
   readonly requests: number;
@@ -269,11 +124,14 @@ export interface Told {
   /** Tokens that were answered by two claims, with one successor; and how many such the servers found when they wrote. */
   readonly doubles: number;
   readonly doublesFound: number;
+  /** How often a server lost Redis, by what was broken or by being held up itself. */
+  readonly redisLost: number;
   /** The longest time from something's being whole again to the end of the last request that was answered 503 or not. */
   readonly lastErrorMs: number;
 }
 
-export function tell({ attempts }: History, outages: readonly Outage[], doublesFound: number): Told {
+export function tell({ history, doublesFound, redisLost }: End, outages: readonly Outage[]): Told {
+  const { attempts } = history;
   const count = (status: Attempt['status']) => attempts.filter((attempt) => attempt.status === status).length;
   const failed = attempts.filter(({ status }) => status === 503 || status === 'none');
   const ends = outages.map(({ untilMs }, n) => {
@@ -297,6 +155,7 @@ export function tell({ attempts }: History, outages: readonly Outage[], doublesF
       ).values(),
     ].filter((answers) => new Set(answers.map(({ pair }) => pair!.refresh)).size > 1).length,
     doublesFound,
+    redisLost,
     lastErrorMs: Math.round(Math.max(0, ...ends)),
   };
 }

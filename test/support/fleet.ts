@@ -12,6 +12,8 @@ export interface Fleet {
   urls(): string[];
   /** Ends one server, with SIGKILL unless another signal is given, and starts another in its place. */
   replace(index: number, signal?: NodeJS.Signals): Promise<void>;
+  /** What each server said, the replaced ones too. */
+  outputs(): string[];
   /** Throws where a server has ended that nobody ended, with what it said. */
   assertAlive(): void;
   /** Stops them all in order; throws where one does not end with 0, or had ended before. */
@@ -35,7 +37,9 @@ export async function startFleet(
   }
   const deaths: string[] = [];
   const expected = new Set<TestServer>();
+  const all: TestServer[] = [];
   const watch = (server: TestServer) => {
+    all.push(server);
     void server.exited.then(() => {
       if (!expected.has(server)) deaths.push(`Server ${server.pid} ended by itself:\n${server.output()}`);
     });
@@ -47,6 +51,7 @@ export async function startFleet(
   return {
     servers,
     urls: () => servers.map(({ url }) => url),
+    outputs: () => all.map((server) => server.output()),
     replace: async (index, signal = 'SIGKILL') => {
       const victim = servers[index]!;
       expected.add(victim);
@@ -132,6 +137,8 @@ export interface LoadOptions {
   readonly urls: () => readonly string[];
   /** The share of refreshes that are sent twice at once, as two tabs would: 0 to 1. */
   readonly twins: number;
+  /** Between two refreshes of a user, and before a repeat, at most. */
+  readonly pauseMs?: number;
   readonly random?: () => number;
 }
 
@@ -142,13 +149,14 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-/** Between two refreshes of a user, and before a repeat: short, since the time between is not what is tested. */
+/** Short, since the time between is not what is tested. */
 const PAUSE_MS = 30;
 /** A user that has got neither 200 nor 401 by then never will; that is for the history to say. */
 const PATIENCE_MS = 60_000;
 
 /** Starts users that refresh all the time, each on with the successor it was handed, and repeat what is unclear. */
-export function startLoad({ logins, urls, twins, random = Math.random }: LoadOptions): Load {
+export function startLoad(options: LoadOptions): Load {
+  const { logins, urls, twins, pauseMs = PAUSE_MS, random = Math.random } = options;
   const attempts: Attempt[] = [];
   const agent = new Agent({ keepAlive: true });
   let stopping = false;
@@ -179,7 +187,7 @@ export function startLoad({ logins, urls, twins, random = Math.random }: LoadOpt
       } else if (Date.now() > settledAtMs + PATIENCE_MS) {
         return;
       }
-      await sleep(random() * PAUSE_MS);
+      await sleep(random() * pauseMs);
     }
   };
 
