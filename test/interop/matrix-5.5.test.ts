@@ -14,13 +14,20 @@ import { departures } from './matrix/departures.js';
 import { expected, normalOfOurs } from './matrix/normal.js';
 import { ask, readRecord, writeRecord } from './matrix/record.js';
 import { world, type World } from './matrix/world.js';
-import { startMigrated } from './pair.js';
+import { startMigrated, type Instances } from './pair.js';
 
 const record = readRecord();
 
-describe.skipIf(!services().postgres)('answers as simplejwt 5.5.1 does', () => {
+const MODES = [
+  { mode: 'claims in the database', async: false, servers: 1 },
+  ...(services().redis === undefined
+    ? []
+    : [{ mode: '4 servers, claims in Redis', async: true, servers: 4 }]),
+];
+
+describe.skipIf(!services().postgres).each(MODES)('answers as simplejwt 5.5.1 does, $mode', (options) => {
   let database: FreshDatabase;
-  let server: Awaited<ReturnType<typeof startMigrated>>;
+  let ours: Instances;
   let given: World;
 
   beforeAll(async () => {
@@ -28,11 +35,11 @@ describe.skipIf(!services().postgres)('answers as simplejwt 5.5.1 does', () => {
     await createSimplejwtTables(database.url);
     const [active, inactive] = await createUsers(database.url, 2);
     await query(database.url, 'UPDATE auth_user SET is_active = false WHERE id = $1', [inactive]);
-    server = await startMigrated(database.url);
+    ours = await startMigrated(database.url, options);
     given = world(database.url, { active: Number(active), inactive: Number(inactive), unknown: 999_999 });
   });
   afterAll(async () => {
-    await server.stop();
+    await ours.close();
     await database.drop();
   });
 
@@ -41,11 +48,11 @@ describe.skipIf(!services().postgres)('answers as simplejwt 5.5.1 does', () => {
   for (const one of cases) {
     test(one.name, async () => {
       const theirs = record[one.name]!;
-      const ours = normalOfOurs(await send(server.url, await one.message(given)));
+      const answered = normalOfOurs(await send(ours.url, await one.message(given)));
       const departure = departing.get(one.name);
-      expect(ours).toEqual(expected(theirs, departure, '5.5'));
+      expect(answered).toEqual(expected(theirs, departure, '5.5'));
       // A departure that is none any more is to be taken out.
-      if (departure) expect(ours).not.toEqual(theirs);
+      if (departure) expect(answered).not.toEqual(theirs);
     });
   }
 

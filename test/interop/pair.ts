@@ -4,28 +4,38 @@ import { promisify } from 'node:util';
 import { startDjango, type Django, type DjangoOptions } from '../support/django.js';
 import { freshDatabase } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
-import { BIN, startServer } from '../support/server.js';
+import { BIN, startServer, type TestServer } from '../support/server.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
 
-/** Django and carelink-tokens on one database. */
-export interface Pair {
-  readonly database: string;
-  readonly django: Django;
-  /** The public port of carelink-tokens. */
+/** Servers of ours on one database, as a balancer would have them. */
+export interface Instances {
+  /** The public port of each. */
+  readonly urls: readonly string[];
+  /** Each time that it is read, the next one's. */
   readonly url: string;
-  /** How many claims the server has written behind. */
+  /** How many claims they have written behind. */
   claimedInRedis(): Promise<number>;
   close(): Promise<void>;
 }
 
-export interface PairOptions extends Omit<DjangoOptions, 'database'> {
+/** Django and carelink-tokens on one database. */
+export interface Pair extends Instances {
+  readonly database: string;
+  readonly django: Django;
+}
+
+interface InstanceOptions {
   /** Flags for `serve`. */
   readonly args?: readonly string[];
   /** Claims in a Redis of its own, and hears what Django does: `--blacklist auto`. */
   readonly async?: boolean;
+  readonly servers?: number;
+  readonly signingKey?: string;
 }
 
-export async function startPair({ args = [], async = false, ...options }: PairOptions = {}): Promise<Pair> {
+export interface PairOptions extends Omit<DjangoOptions, 'database'>, InstanceOptions {}
+
+export async function startPair(options: PairOptions = {}): Promise<Pair> {
   const database = await freshDatabase();
   const opened: (() => Promise<void>)[] = [() => database.drop()];
   const close = async () => {
@@ -34,36 +44,74 @@ export async function startPair({ args = [], async = false, ...options }: PairOp
   try {
     const django = await startDjango({ ...options, database: database.url });
     opened.push(() => django.stop());
-    const redis = async ? await startRedis() : undefined;
-    if (redis !== undefined) opened.push(() => redis.stop());
-    const shared = redis === undefined ? [] : ['--redis-url', `redis://127.0.0.1:${redis.port}`];
-    const server = await startMigrated(database.url, [...args, ...shared], options.signingKey, async);
-    opened.push(() => server.stop());
-    // What is made from a second after its start on is claimed in Redis.
-    if (async) await sleep(1_500);
-    const claimedInRedis = async () => {
-      const metrics = await (await fetch(`${server.adminUrl}/metrics`)).text();
-      const waiting = Number(/^carelink_outbox_depth (\d+)/m.exec(metrics)?.[1] ?? NaN);
-      return (
-        waiting +
-        Number(/^carelink_background_writes_total\{result="written"\} (\d+)/m.exec(metrics)?.[1] ?? NaN)
-      );
+    const ours = await startMigrated(database.url, options);
+    opened.push(() => ours.close());
+    return {
+      database: database.url,
+      django,
+      urls: ours.urls,
+      get url() {
+        return ours.url;
+      },
+      claimedInRedis: () => ours.claimedInRedis(),
+      close,
     };
-    return { database: database.url, django, url: server.url, claimedInRedis, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** The server on tables that are there already, with its own schema made first, as an operator does it. */
-export async function startMigrated(
-  databaseUrl: string,
-  args: readonly string[] = [],
-  key = TEST_SIGNING_KEY,
-  notify = false,
-) {
-  const migrate = [BIN, 'migrate', '--database-url', databaseUrl, ...(notify ? ['--notify'] : [])];
+/** Servers on tables that are there already, with their own schema made first, as an operator does it. */
+export async function startMigrated(databaseUrl: string, options: InstanceOptions = {}): Promise<Instances> {
+  const { args = [], async = false, servers: wanted = 1, signingKey = TEST_SIGNING_KEY } = options;
+  const migrate = [BIN, 'migrate', '--database-url', databaseUrl, ...(async ? ['--notify'] : [])];
   await promisify(execFile)(process.execPath, migrate);
-  return startServer({ databaseUrl, args: [...args], env: { CARELINK_SIGNING_KEY: key } });
+  const redis = async ? await startRedis() : undefined;
+  const servers: TestServer[] = [];
+  const close = async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+    await redis?.stop();
+  };
+  const shared = redis === undefined ? [] : ['--redis-url', `redis://127.0.0.1:${redis.port}`];
+  const started = await Promise.allSettled(
+    Array.from({ length: wanted }, async () =>
+      servers.push(
+        await startServer({
+          databaseUrl,
+          args: [...args, ...shared],
+          env: { CARELINK_SIGNING_KEY: signingKey },
+        }),
+      ),
+    ),
+  );
+  const failed = started.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await close();
+    throw failed.reason;
+  }
+  // What is made from a second after its start on is claimed in Redis.
+  if (async) await sleep(1_500);
+  const urls = servers.map(({ url }) => url);
+  let turn = 0;
+  return {
+    urls,
+    get url() {
+      return urls[turn++ % urls.length]!;
+    },
+    async claimedInRedis() {
+      const told = await Promise.all(
+        servers.map(async ({ adminUrl }) => {
+          const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
+          const value = (sample: string) =>
+            Number(new RegExp(`^${sample} (\\d+)`, 'm').exec(metrics)?.[1] ?? 0);
+          return (
+            value('carelink_outbox_depth') + value('carelink_background_writes_total\\{result="written"\\}')
+          );
+        }),
+      );
+      return told.reduce((sum, claims) => sum + claims);
+    },
+    close,
+  };
 }
