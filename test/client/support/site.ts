@@ -10,6 +10,8 @@ export type Fate =
   | { readonly status: number; readonly retryAfter?: string }
   /** Answered only then; `before`: also sent on to the server only then. */
   | { readonly until: Promise<unknown>; readonly hold: 'before' | 'after' }
+  /** Answered with another access token than the server's. */
+  | { readonly access: string }
   /** Never reaches the server. */
   | 'drop'
   /** The server answers, and nobody hears it. */
@@ -54,18 +56,26 @@ export async function startSite(upstream: string): Promise<Site> {
       response.writeHead(fate.status, { ...(fate.retryAfter && { 'retry-after': fate.retryAfter }) });
       return void response.end('{}');
     }
-    if (typeof fate === 'object' && fate.hold === 'before') await fate.until;
+    if (typeof fate === 'object' && 'hold' in fate && fate.hold === 'before') await fate.until;
     const target = new URL(incoming.url!, upstream);
     const outgoing = request(target, { method: incoming.method!, headers: incoming.headers }, (answer) => {
       const parts: Buffer[] = [];
       answer.on('data', (part: Buffer) => parts.push(part));
       answer.on('end', () => {
+        const body = (): Buffer | string => {
+          const real = Buffer.concat(parts);
+          if (typeof fate !== 'object' || !('access' in fate)) return real;
+          return JSON.stringify({ ...(JSON.parse(real.toString()) as object), access: fate.access });
+        };
         const deliver = (): void => {
           if (fate === 'lose') return void response.destroy();
-          response.writeHead(answer.statusCode!, answer.headers);
-          response.end(Buffer.concat(parts));
+          const sent = body();
+          const length = String(Buffer.byteLength(sent));
+          response.writeHead(answer.statusCode!, { ...answer.headers, 'content-length': length });
+          response.end(sent);
         };
-        if (typeof fate === 'object' && fate.hold === 'after') void fate.until.then(deliver);
+        if (typeof fate === 'object' && 'hold' in fate && fate.hold === 'after')
+          void fate.until.then(deliver);
         else deliver();
       });
     });

@@ -20,9 +20,6 @@ declare global {
 export type Mode = 'memory' | 'session' | 'cookie';
 export const MODES: readonly Mode[] = ['memory', 'session', 'cookie'];
 
-/** In cookie mode an expired access token can only be waited for; what follows must fit into one life. */
-const COOKIE_ACCESS = '4s';
-
 export interface ClientWorld {
   readonly rotation: RotationWorld;
   site(mode: Mode): Site;
@@ -60,7 +57,7 @@ export function clientWorld(): ClientWorld {
         args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
       }),
       start('body', []),
-      start('cookie', ['--refresh-cookie', '--access-lifetime', COOKIE_ACCESS]),
+      start('cookie', ['--refresh-cookie']),
     ]);
   });
   afterAll(async () => {
@@ -98,15 +95,14 @@ export async function login(world: ClientWorld, mode: Mode, { pages }: Tabs): Pr
     lifetimeSeconds: 899,
   });
   const pair = { access: expired.token, refresh: minted.token };
+  const site = world.site(mode);
+  const { fate } = site;
+  // In cookie mode the log-in's tokens are exchanged at once.
+  site.fate = () => ({ access: expired.token });
   await pages[0]!.evaluate((tokens) => window.manager.setTokens(tokens), pair);
   await Promise.all(pages.slice(1).map((page) => page.evaluate(() => window.make())));
-  if (mode === 'cookie') {
-    await pages[0]!.waitForFunction(() => {
-      const at = window.manager.getSnapshot().accessExpiresAt;
-      return at !== undefined && Date.now() > at;
-    });
-  }
-  world.site(mode).refreshes = 0;
+  site.fate = fate;
+  site.refreshes = 0;
   return { minted, user: String(minted.userId) };
 }
 
