@@ -28,7 +28,10 @@ const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
 const include =
   /^(patienceMs|graceMs|lockName|onTokens|adopt|moved|nudge|over|endpoint|ledger|channel|blacklist|advance|expiresMs|lifeMs|afterMs|tokenAfter|onChange|schedule|expect|ask|until|begin|state|current|emit|load|save|post|read|token|end)$/;
 // Hints such as /* @__PURE__ */ are for bundlers, and what is in the bundle has been through one.
-const output = { comments: false, minify: { compress: true, codegen: true, mangle: true, mangleProps: { include } } };
+const output = {
+  comments: false,
+  minify: { compress: true, codegen: true, mangle: true, mangleProps: { include } },
+};
 await build([
   {
     ...browser,
