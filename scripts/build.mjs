@@ -29,8 +29,12 @@ emit('src/client/tsconfig.json');
 const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
 // Names that never leave a bundle: not in options, events or messages, nor of the browser's own objects.
 const include =
-  /^(patienceMs|graceMs|lockName|onRetry|onExpired|onEndedElsewhere|onTokens|onLater|adopt|moved|nudge|endpoint|ledger|channel|blacklist|advance|expiresMs|lifeMs|afterMs|worthAnother|onChange|schedule|kick|expect|ask|until|begin|state|current|emit|load|save|post|read|run|token|end)$/;
-const output = { minify: { compress: true, codegen: true, mangle: true, mangleProps: { include } } };
+  /^(patienceMs|graceMs|lockName|onTokens|adopt|moved|nudge|over|endpoint|ledger|channel|blacklist|advance|expiresMs|lifeMs|afterMs|tokenAfter|onChange|schedule|expect|ask|until|begin|state|current|emit|load|save|post|read|token|end)$/;
+// Hints such as /* @__PURE__ */ are for bundlers, and what is in the bundle has been through one.
+const output = {
+  comments: false,
+  minify: { compress: true, codegen: true, mangle: true, mangleProps: { include } },
+};
 await build([
   {
     ...browser,

@@ -4,10 +4,10 @@ export interface FetchParts {
   readonly allowedOrigins: readonly string[];
   /** The id of the session the request is made in. */
   session(): string | undefined;
-  /** An access token that isn't `refused`, waiting for a refresh where need be. */
-  token(signal: AbortSignal | undefined, refused?: string): Promise<string>;
-  /** Whether another token could make a refused request go through. */
-  worthAnother(refused: string): boolean;
+  /** An access token, waiting for a refresh where need be. */
+  token(signal: AbortSignal): Promise<string>;
+  /** Another one than that, or undefined where no other would make the request go through. */
+  tokenAfter(refused: string, signal: AbortSignal): Promise<string | undefined>;
 }
 
 /**
@@ -27,17 +27,16 @@ export async function authenticatedFetch(
   const session = parts.session();
   const send = (body: Request, token: string): Promise<Response> => {
     if (parts.session() !== session) throw signedOut();
-    const headers = new Headers(body.headers);
-    headers.set('Authorization', `Bearer ${token}`);
-    return fetch(new Request(body, { headers }));
+    body.headers.set('Authorization', `Bearer ${token}`);
+    return fetch(body);
   };
   const token = await parts.token(request.signal);
   // A stream can be read once; what else a body can be is copied before it is sent.
   const repeat = init?.body instanceof ReadableStream ? undefined : request.clone();
   const response = await send(request, token);
-  if (response.status !== 401 || repeat === undefined || !parts.worthAnother(token)) {
-    return response;
-  }
+  if (response.status !== 401 || repeat === undefined) return response;
+  const another = await parts.tokenAfter(token, request.signal);
+  if (another === undefined) return response;
   void response.body?.cancel();
-  return send(repeat, await parts.token(request.signal, token));
+  return send(repeat, another);
 }

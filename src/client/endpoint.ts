@@ -1,3 +1,4 @@
+import { bounded } from './bounded.js';
 import { skewOf } from './clock.js';
 
 /** The header that no form and no foreign page can send: against CSRF, and it names the session's cookie. */
@@ -63,30 +64,28 @@ export class Endpoint {
     return response?.ok === true || refusal(response).kind === 'refused';
   }
 
-  async #post(url: string, { id, refresh }: Credentials): Promise<Response | undefined> {
+  #post(url: string, { id, refresh }: Credentials): Promise<Response | undefined> {
     const cut = new AbortController();
-    const timer = setTimeout(() => cut.abort(), REQUEST_MS);
-    try {
-      const response = await fetch(url, {
-        method: 'POST',
-        headers: {
-          ...(this.#cookie && { [SESSION_HEADER]: id }),
-          ...(refresh !== undefined && { 'Content-Type': 'application/json' }),
-        },
-        body: refresh === undefined ? null : JSON.stringify({ refresh }),
-        // A tab that is closed in mid-refresh: the new cookie still arrives.
-        keepalive: true,
-        // A refresh token is sent where it was meant to go, or nowhere.
-        redirect: 'error',
-        signal: cut.signal,
-      });
-      // Read within the bound, too.
-      return new Response((await response.text()) || null, response);
-    } catch {
+    const failed = (): undefined => {
+      cut.abort();
       return undefined;
-    } finally {
-      clearTimeout(timer);
-    }
+    };
+    const answered = fetch(url, {
+      method: 'POST',
+      headers: {
+        ...(this.#cookie && { [SESSION_HEADER]: id }),
+        ...(refresh !== undefined && { 'Content-Type': 'application/json' }),
+      },
+      body: refresh === undefined ? null : JSON.stringify({ refresh }),
+      // A tab that is closed in mid-refresh: the new cookie still arrives.
+      keepalive: true,
+      // A refresh token is sent where it was meant to go, or nowhere.
+      redirect: 'error',
+      signal: cut.signal,
+    })
+      // Read within the bound, too.
+      .then(async (response) => new Response((await response.text()) || null, response));
+    return bounded(answered.catch(failed), REQUEST_MS, failed);
   }
 }
 

@@ -31,17 +31,21 @@ export class Ledger {
   }
 
   read(id: string): Promise<Entry | undefined> {
-    return this.#run<Entry>('readonly', (store, give) =>
-      whenDone(store.get(id) as IDBRequest<Entry | undefined>, give),
-    );
+    return this.#run('readonly', (store) => store.get(id) as IDBRequest<Entry | undefined>);
+  }
+
+  current(): Promise<string | undefined> {
+    return this.#run('readonly', (store) => store.get(CURRENT) as IDBRequest<string | undefined>);
   }
 
   /** The generations of a session only grow, whoever comes late. */
   async advance(id: string, generation: number): Promise<void> {
     await this.#run('readwrite', (store) => {
-      whenDone(store.get(id) as IDBRequest<Entry | undefined>, (entry) => {
-        if ((entry?.generation ?? -1) < generation) store.put({ generation, atMs: Date.now() }, id);
-      });
+      const reading = store.get(id) as IDBRequest<Entry | undefined>;
+      reading.onsuccess = () => {
+        if ((reading.result?.generation ?? -1) < generation) store.put({ generation, atMs: Date.now() }, id);
+      };
+      return reading;
     });
   }
 
@@ -49,29 +53,20 @@ export class Ledger {
     await this.#run('readwrite', (store) => {
       // Of a former session that lives on in some tab the next rotation writes anew.
       store.clear();
-      store.put({ generation: 0, atMs: Date.now() }, id);
       store.put(id, CURRENT);
+      return store.put({ generation: 0, atMs: Date.now() }, id);
     });
   }
 
-  current(): Promise<string | undefined> {
-    return this.#run<string>('readonly', (store, give) =>
-      whenDone(store.get(CURRENT) as IDBRequest<string | undefined>, give),
-    );
-  }
-
-  #run<T>(
-    mode: IDBTransactionMode,
-    work: (store: IDBObjectStore, give: (value: T | undefined) => void) => void,
-  ): Promise<T | undefined> {
-    const done = async (): Promise<T | undefined> => {
+  /** One transaction; its result once it is complete. */
+  #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | undefined> {
+    const done = async (): Promise<T> => {
       const database = await (this.#database ??= open(this.#name));
       return new Promise((resolve, reject) => {
         const transaction = database.transaction(STORE, mode);
-        let value: T | undefined;
-        transaction.oncomplete = () => resolve(value);
-        transaction.onabort = () => reject(new Error());
-        work(transaction.objectStore(STORE), (given) => (value = given));
+        const request = work(transaction.objectStore(STORE));
+        transaction.oncomplete = () => resolve(request.result);
+        transaction.onabort = reject;
       });
     };
     const failed = (): undefined => {
@@ -86,11 +81,7 @@ function open(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
-    opening.onerror = () => reject(new Error());
+    opening.onerror = reject;
     opening.onsuccess = () => resolve(opening.result);
   });
-}
-
-function whenDone<T>(request: IDBRequest<T>, then: (value: T) => void): void {
-  request.onsuccess = () => then(request.result);
 }

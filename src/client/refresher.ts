@@ -1,11 +1,10 @@
 import { backoffMs } from './backoff.js';
-import type { Channel } from './channel.js';
 import type { Answer, Endpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
-import { ENDED, type Ledger } from './ledger.js';
+import type { Entry } from './ledger.js';
 import { exclusively } from './lock.js';
 import type { Session } from './session.js';
-import type { SessionState } from './state.js';
+import { catchUp, type TabParts } from './tab.js';
 
 /** How long to wait for a lock: a frozen tab may hold it, and the server's 429 guards those who go on without. */
 const LOCK_MS = 3_000;
@@ -14,87 +13,60 @@ const NEWS_MS = 1_500;
 /** The same where there is no ledger to say that there are any. */
 const GUESS_MS = 100;
 
-export interface RefresherParts {
-  readonly state: SessionState;
-  readonly ledger: Ledger;
-  readonly channel: Channel;
+export interface RefresherParts extends TabParts {
   readonly endpoint: Endpoint;
-  readonly lockName: string;
-  /** How long one refresh goes on trying. */
-  readonly patienceMs: number;
   /** The server's --reuse-grace: how long after a rotation whose news were lost its token may be shown again. */
   readonly graceMs: number;
   readonly random: () => number;
-  /** Tells of a try that has to be repeated. */
-  readonly onRetry: (inMs: number) => void;
-  /** The server refused the session's last token, or it is lost: log in again. */
-  readonly onExpired: (id: string) => void;
-  readonly onEndedElsewhere: (id: string) => void;
 }
-
-/** `moved`: the session is another one, or has later tokens, than when the try began. */
-type Step = Answer | { readonly kind: 'moved' };
-const MOVED: Step = { kind: 'moved' };
 
 /**
  * Brings a session to its next generation, whoever else tries to: under the lock; with the generation re-read
- * inside of it; and giving the lock back before every wait, so that whoever is luckier goes first.
+ * inside of it; and giving the lock back before every wait, so that whoever is luckier goes first. The function that
+ * is returned returns once the session has moved on, and rejects with a TokenError.
  */
-export class Refresher {
-  readonly #parts: RefresherParts;
-  #kicks = 0;
+export function refresher(parts: RefresherParts): (session: Session) => Promise<void> {
+  const { state, ledger, channel, endpoint, lockName, patienceMs, graceMs, random, over, failed } = parts;
 
-  constructor(parts: RefresherParts) {
-    this.#parts = parts;
-  }
-
-  /** Ends the rest between two tries: the network is back. */
-  kick(): void {
-    this.#kicks += 1;
-    this.#parts.state.nudge();
-  }
-
-  /** Returns once the session has moved on. Rejects with a TokenError. */
-  async run(session: Session): Promise<void> {
-    const { state, patienceMs, random, onRetry } = this.#parts;
+  async function run(session: Session): Promise<void> {
+    const moved = (): boolean => state.moved(session);
     const giveUpMs = Date.now() + patienceMs;
     let refusals = 0;
     for (let attempt = 0; ; attempt++) {
-      const patience = state.until(() => state.moved(session), LOCK_MS);
-      const step = await exclusively(this.#parts.lockName, patience, () => this.#try(session));
-      if (state.current?.id !== session.id) throw signedOut();
-      if (state.moved(session)) return;
-      if (step.kind === 'broken') {
-        throw new TokenError('REFRESH_FAILED', step.status);
-      }
-      if (step.kind === 'refused') {
+      const answer = await exclusively(
+        lockName,
+        () => state.until(moved, LOCK_MS),
+        () => once(session),
+      );
+      if (answer?.kind === 'refused') {
         refusals += 1;
-        if (await this.#refused(session, refusals)) return;
+        // Somebody else may have rotated the token, and their news come after the 401.
+        channel.ask(session);
+        const news = await state.until(moved, NEWS_MS);
+        // A cookie is tried once more, for theirs may have been set since.
+        if (!news && (session.refresh !== undefined || refusals > 1)) over(session.id, 'expired');
       }
-      const restMs = backoffMs(attempt, step.kind === 'again' ? step.afterMs : 0, random);
-      if (Date.now() + restMs > giveUpMs) {
-        throw new TokenError('UNAVAILABLE');
-      }
-      onRetry(restMs);
-      const kicks = this.#kicks;
-      await state.until(() => state.moved(session) || this.#kicks !== kicks, restMs);
+      if (state.current?.id !== session.id) throw signedOut();
+      if (moved()) return;
+      if (answer?.kind === 'broken') throw new TokenError('REFRESH_FAILED', answer.status);
+      const restMs = backoffMs(attempt, answer?.kind === 'again' ? answer.afterMs : 0, random);
+      if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
+      failed(undefined, restMs);
+      const offline = !navigator.onLine;
+      await state.until(() => moved() || (offline && navigator.onLine), restMs);
     }
   }
 
-  /** One try, inside the lock. */
-  async #try(session: Session): Promise<Step> {
-    const { state, ledger, channel, endpoint } = this.#parts;
-    if (state.moved(session)) return MOVED;
-    const entry = await ledger.read(session.id);
-    if (entry?.generation === ENDED) this.#parts.onEndedElsewhere(session.id);
-    else if (entry === undefined || entry.generation > session.generation) {
-      channel.ask(session);
-      await state.until(() => state.moved(session), entry === undefined ? GUESS_MS : NEWS_MS);
-      if (!state.moved(session) && entry !== undefined && this.#isLost(session, entry)) {
-        this.#parts.onExpired(session.id);
-      }
+  /** One try, inside the lock. Returns the answer of the server where that didn't bring the session on. */
+  async function once(session: Session): Promise<Answer | undefined> {
+    const moved = (): boolean => state.moved(session);
+    if (moved()) return undefined;
+    const entry = await catchUp(parts, session);
+    if (entry === undefined || entry.generation > session.generation) {
+      await state.until(moved, entry === undefined ? GUESS_MS : NEWS_MS);
+      if (!moved() && entry !== undefined && isLost(session, entry)) over(session.id, 'expired');
     }
-    if (state.moved(session)) return MOVED;
+    if (moved()) return undefined;
 
     const answer = await endpoint.refresh(session);
     if (answer.kind !== 'pair') return answer;
@@ -110,12 +82,12 @@ export class Refresher {
       void endpoint.blacklist(next);
     } else if (state.adopt(next)) {
       channel.post({ kind: 'session', session: next });
-    } else if (!state.moved(session)) {
+    } else if (!moved()) {
       // Another user's tokens in answer to ours: nobody goes on with these.
-      this.#parts.onExpired(session.id);
+      over(session.id, 'expired');
     }
     await ledger.advance(session.id, next.generation);
-    return MOVED;
+    return undefined;
   }
 
   /**
@@ -123,25 +95,10 @@ export class Refresher {
    * the same pair while the server's grace lasts; after that it would count as stolen. In cookie mode nothing is
    * ever lost: the browser has the newest.
    */
-  #isLost(session: Session, entry: { generation: number; atMs: number }): boolean {
+  function isLost(session: Session, { generation, atMs }: Entry): boolean {
     if (session.refresh === undefined) return false;
-    return entry.generation > session.generation + 1 || Date.now() - entry.atMs > this.#parts.graceMs;
+    return generation > session.generation + 1 || Date.now() - atMs > graceMs;
   }
 
-  /**
-   * Whether somebody else had rotated the token: their news may come after the 401. A cookie is tried once more,
-   * for theirs may have been set since. Throws where the session is over.
-   */
-  async #refused(session: Session, refusals: number): Promise<boolean> {
-    const { state, channel, onExpired } = this.#parts;
-    channel.ask(session);
-    if (await state.until(() => state.moved(session), NEWS_MS)) {
-      if (state.current?.id === session.id) return true;
-    } else if (session.refresh === undefined && refusals < 2) {
-      return false;
-    } else {
-      onExpired(session.id);
-    }
-    throw signedOut();
-  }
+  return run;
 }

@@ -1,3 +1,4 @@
+import { bounded } from './bounded.js';
 import { claimsOf } from './jwt.js';
 import type { Session } from './session.js';
 import type { Storage } from './storage.js';
@@ -24,11 +25,15 @@ export class SessionState {
 
   /** Whose the session is, as its access token says. */
   get userId(): unknown {
-    return this.#current && claimsOf(this.#current.access)?.[this.#userClaim];
+    return this.#userOf(this.#current);
   }
 
-  begin(session: Session): void {
-    this.#set(session);
+  /** Another session, or none, whatever was here. */
+  begin(session: Session | undefined): void {
+    this.#current = session;
+    this.#expected = undefined;
+    this.#storage.save(session);
+    this.nudge();
   }
 
   /** A new tab takes this one session from another tab, until `undefined` ends that. */
@@ -39,14 +44,14 @@ export class SessionState {
   adopt(next: Session): boolean {
     const now = this.#current;
     const fits = now === undefined ? next.id === this.#expected : this.#succeeds(now, next);
-    if (fits) this.#set(next);
+    if (fits) this.begin(next);
     return fits;
   }
 
   /** Forgets the session, if it still is that one. */
   end(id: string): boolean {
     if (this.#current?.id !== id) return false;
-    this.#set(undefined);
+    this.begin(undefined);
     return true;
   }
 
@@ -62,39 +67,30 @@ export class SessionState {
 
   /** Looks at `test` again after every change; false where it didn't hold within that time. */
   until(test: () => boolean, ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const settle = (held: boolean): void => {
-        clearTimeout(timer);
-        stop();
-        resolve(held);
-      };
+    let stop = (): unknown => undefined;
+    const held = new Promise<boolean>((resolve) => {
       const look = (): void => {
-        if (test()) settle(true);
+        if (test()) resolve(true);
       };
-      const timer = setTimeout(() => settle(test()), ms);
-      const stop = this.onChange(look);
+      stop = this.onChange(look);
       look();
     });
+    return bounded(held, ms, test).finally(stop);
   }
 
   /** Has those who wait look again: something besides the session has changed. */
   nudge(): void {
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   #succeeds(now: Session, next: Session): boolean {
     if (next.id !== now.id || next.generation <= now.generation) return false;
-    const [was, is] = [now, next].map(
-      ({ access }) => claimsOf(access)?.[this.#userClaim] as string | undefined,
-    );
+    const [was, is] = [this.#userOf(now), this.#userOf(next)];
     // Loosely: the number becomes a string where the server's simplejwt is updated.
     return was === undefined || is === undefined || was == is;
   }
 
-  #set(session: Session | undefined): void {
-    this.#current = session;
-    this.#expected = undefined;
-    this.#storage.save(session);
-    this.nudge();
+  #userOf(session: Session | undefined): string | undefined {
+    return session && (claimsOf(session.access)?.[this.#userClaim] as string | undefined);
   }
 }

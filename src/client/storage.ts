@@ -1,4 +1,4 @@
-import { isSession, type Session } from './session.js';
+import type { Session } from './session.js';
 
 /**
  * Where a tab keeps its tokens:
@@ -10,8 +10,8 @@ import { isSession, type Session } from './session.js';
 export type StorageMode = 'memory' | 'session' | 'cookie';
 
 export interface Storage {
-  /** What a reload left behind: the session, or only its id where its tokens aren't kept here. */
-  load(): Session | { readonly id: string } | undefined;
+  /** What a reload left behind: the session, or only its id where its tokens aren't kept here, or nothing. */
+  load(): Partial<Session>;
   save(session: Session | undefined): void;
 }
 
@@ -20,12 +20,9 @@ export function openStorage(mode: StorageMode, key: string): Storage {
   return {
     load() {
       try {
-        const kept: unknown = JSON.parse(sessionStorage.getItem(key) as string);
-        if (mode === 'session' && isSession(kept)) return kept;
-        const id: unknown = (kept as Partial<Session> | null)?.id;
-        return typeof id === 'string' ? { id } : undefined;
+        return JSON.parse(sessionStorage.getItem(key) ?? '{}') as Partial<Session>;
       } catch {
-        return undefined;
+        return {};
       }
     },
     save(session) {

@@ -1,18 +1,20 @@
 import { authenticatedFetch } from './authenticated-fetch.js';
-import { bounded, sleep } from './bounded.js';
-import { openChannel, type Channel, type Message } from './channel.js';
-import { expiresAtMs, isExpired, isFresh, refreshAtMs } from './clock.js';
+import { keepFresh } from './background.js';
+import { sleep } from './bounded.js';
+import { openChannel, type Message } from './channel.js';
+import { expiresAtMs, isExpired, isFresh } from './clock.js';
 import { Endpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
 import { Events, type TokenEvents } from './events.js';
 import { ENDED, Ledger } from './ledger.js';
 import { exclusively } from './lock.js';
 import type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js';
-import { Refresher } from './refresher.js';
-import { newSessionId, type Session } from './session.js';
+import { refresher } from './refresher.js';
+import { isSession, newSessionId, type Session } from './session.js';
+import { sharedRefresh, type SharedRefresh } from './shared-refresh.js';
 import { SessionState } from './state.js';
 import { openStorage, type Storage } from './storage.js';
-import { onWakeUps } from './wake-ups.js';
+import type { TabParts } from './tab.js';
 import { linkWorker, type WorkerLink } from './worker-link.js';
 
 export { TokenError, type TokenErrorCode } from './errors.js';
@@ -23,8 +25,6 @@ export type { StorageMode } from './storage.js';
 
 /** How long a new tab waits for another one to tell it the session. */
 const PEERS_MS = 300;
-/** A worker that has not answered by then was killed, or can't reach the server. */
-const WORKER_MS = 5_000;
 /** So often the server is told of a log-out before the user is told that it couldn't be. */
 const LOGOUT_TRIES = 3;
 
@@ -39,18 +39,13 @@ export class TokenManager {
   readonly #events = new Events();
   readonly #storage: Storage;
   readonly #state: SessionState;
-  readonly #ledger: Ledger;
-  readonly #channel: Channel;
+  readonly #tab: TabParts;
   readonly #endpoint: Endpoint;
-  readonly #refresher: Refresher;
-  readonly #lockName: string;
+  readonly #refresh: SharedRefresh;
   readonly #cookie: boolean;
   #worker: WorkerLink | undefined;
-  #stopWakeUps: () => void = () => undefined;
-  #refreshing: Promise<void> | undefined;
-  #refreshingId = '';
+  #stopKeeping: () => void = () => undefined;
   #restoring = false;
-  #waiting = 0;
   #disposed = false;
   #snapshot: TokenSnapshot;
 
@@ -59,24 +54,27 @@ export class TokenManager {
     const { storage = 'memory', refreshUrl = '/account/token/refresh/', userClaim = 'user_id' } = options;
     const name = `carelink-tokens:${options.name ?? refreshUrl}`;
     this.#cookie = storage === 'cookie';
-    this.#lockName = name;
     this.#storage = openStorage(storage, name);
     this.#state = new SessionState(this.#storage, userClaim);
-    this.#ledger = new Ledger(name);
     this.#endpoint = new Endpoint(refreshUrl, this.#cookie);
-    this.#channel = openChannel(name, (message) => this.#onMessage(message));
-    this.#refresher = new Refresher({
+    this.#tab = {
       state: this.#state,
-      ledger: this.#ledger,
-      channel: this.#channel,
-      endpoint: this.#endpoint,
+      ledger: new Ledger(name),
+      channel: openChannel(name, (message) => this.#onMessage(message)),
       lockName: name,
-      patienceMs: this.#maxWaitMs,
-      graceMs: options.reuseGraceMs ?? 10_000,
-      random: Math.random,
-      onRetry: (retryInMs) => this.#events.emit('failed', { error: undefined, retryInMs }),
-      onExpired: (id) => this.#state.end(id) && this.#events.emit('expired', { session: id }),
-      onEndedElsewhere: (id) => this.#endedElsewhere(id),
+      patienceMs: options.maxWaitMs ?? 30_000,
+      over: (id, how) => this.#over(id, how),
+      failed: (error, retryInMs) => this.#events.emit('failed', { error, retryInMs }),
+    };
+    this.#refresh = sharedRefresh({
+      ...this.#tab,
+      refresh: refresher({
+        ...this.#tab,
+        endpoint: this.#endpoint,
+        graceMs: options.reuseGraceMs ?? 10_000,
+        random: Math.random,
+      }),
+      options,
     });
     this.#snapshot = this.#look();
     this.#state.onChange(() => this.#changed());
@@ -103,9 +101,11 @@ export class TokenManager {
       {
         allowedOrigins: this.#options.allowedOrigins ?? [],
         session: () => this.#state.current?.id,
-        token: (signal, refused) => this.#token(signal, refused),
-        worthAnother: (refused) =>
-          refused !== this.getAccessToken() || !isFresh(this.#state.current, Date.now()),
+        token: (signal) => this.#token(signal),
+        tokenAfter: async (refused, signal) =>
+          refused === this.getAccessToken() && isFresh(this.#state.current, Date.now())
+            ? undefined
+            : this.#token(signal, refused),
       },
       input,
       init,
@@ -114,7 +114,7 @@ export class TokenManager {
 
   /** Refreshes now, or joins the refresh that is under way. Resolves to the new access token. */
   async refreshAccessToken(): Promise<string> {
-    await this.#refresh();
+    await this.#refresh.now();
     return this.getAccessToken() ?? '';
   }
 
@@ -127,8 +127,8 @@ export class TokenManager {
     const id = newSessionId();
     const session: Session = { id, generation: 0, access, refresh, skewMs: 0 };
     this.#state.begin(session);
-    await this.#ledger.begin(id);
-    if (this.#cookie) await this.#refresh();
+    await this.#tab.ledger.begin(id);
+    if (this.#cookie) await this.#refresh.now();
   }
 
   /**
@@ -138,18 +138,21 @@ export class TokenManager {
   async logout(): Promise<boolean> {
     const session = this.#state.current;
     if (session === undefined) return true;
-    this.#state.end(session.id);
-    this.#channel.post({ kind: 'end', id: session.id });
-    this.#events.emit('signedOut', { session: session.id, where: 'here' });
-    await this.#ledger.advance(session.id, ENDED);
+    this.#over(session.id, 'here');
+    this.#tab.channel.post({ kind: 'end', id: session.id });
+    await this.#tab.ledger.advance(session.id, ENDED);
     // Behind a rotation that is under way, so that its cookie is the one that is sent.
-    return exclusively(this.#lockName, sleep(3_000), async () => {
-      for (let tries = 0; tries < LOGOUT_TRIES; tries++) {
-        if (await this.#endpoint.blacklist(session)) return true;
-        await sleep(500 * 2 ** tries);
-      }
-      return false;
-    });
+    return exclusively(
+      this.#tab.lockName,
+      () => sleep(3_000),
+      async () => {
+        for (let tries = 0; tries < LOGOUT_TRIES; tries++) {
+          if (await this.#endpoint.blacklist(session)) return true;
+          await sleep(500 * 2 ** tries);
+        }
+        return false;
+      },
+    );
   }
 
   /** Calls `listener` on each such event, until the function that is returned is called. */
@@ -165,14 +168,10 @@ export class TokenManager {
   /** Lets go of everything; who waits is told. The session itself goes on in other tabs, and after a reload. */
   dispose(): void {
     this.#disposed = true;
-    this.#stopWakeUps();
+    this.#stopKeeping();
     this.#worker?.close();
-    this.#channel.close();
+    this.#tab.channel.close();
     this.#state.nudge();
-  }
-
-  get #maxWaitMs(): number {
-    return this.#options.maxWaitMs ?? 30_000;
   }
 
   async #start(refreshUrl: string, name: string): Promise<void> {
@@ -193,108 +192,60 @@ export class TokenManager {
     this.#state.expect(undefined);
     this.#changed();
     if (this.#disposed) return;
-    this.#stopWakeUps = onWakeUps(
-      () => this.#check(background),
-      () => this.#refresher.kick(),
-    );
+    this.#stopKeeping = keepFresh({
+      ...this.#tab,
+      worker: this.#worker,
+      background,
+      refresh: () => this.#refresh.now(),
+    });
   }
 
   /** What a reloaded or new tab finds: its own storage, or what the other tabs tell. */
   async #restore(): Promise<void> {
     const state = this.#state;
     const kept = this.#storage.load();
-    if (kept !== undefined && 'access' in kept) state.begin(kept);
-    const id = kept?.id ?? (await this.#ledger.current());
+    if (isSession(kept)) state.begin(kept);
+    const id = kept.id ?? (await this.#tab.ledger.current());
     if (id === undefined) return;
-    const entry = await this.#ledger.read(id);
+    const entry = await this.#tab.ledger.read(id);
     if (entry?.generation === ENDED) return void state.end(id);
     if (state.current !== undefined) return;
     state.expect(id);
-    this.#channel.ask({ id, generation: -1 });
+    this.#tab.channel.ask({ id, generation: -1 });
     if (await state.until(() => state.current !== undefined || this.#disposed, PEERS_MS)) return;
     if (!this.#cookie) return;
     state.begin({ id, generation: entry?.generation ?? 0, access: '', refresh: undefined, skewMs: 0 });
-    await this.#refresh();
-  }
-
-  /** Looks whether the session has moved on or ended while this tab slept, and refreshes where it is time. */
-  async #check(background: boolean): Promise<number> {
-    const session = this.#state.current;
-    if (session === undefined) return Infinity;
-    const entry = await this.#ledger.read(session.id);
-    if (entry?.generation === ENDED) this.#endedElsewhere(session.id);
-    else if (entry !== undefined && entry.generation > session.generation) this.#channel.ask(session);
-    if (background && refreshAtMs(session) <= Date.now() && !this.#state.moved(session)) {
-      if (!(await this.#byWorker(session))) await this.#refresh();
-    }
-    const { current } = this.#state;
-    return background && current !== undefined ? refreshAtMs(current) - Date.now() : Infinity;
-  }
-
-  async #byWorker(session: Session): Promise<boolean> {
-    if (this.#worker?.schedule(session) !== true) return false;
-    return this.#state.until(() => this.#state.moved(session), WORKER_MS);
+    await this.#refresh.now();
   }
 
   /** A token to send a request with, in the session that is current when it is asked for. */
-  async #token(signal: AbortSignal | undefined, refused?: string): Promise<string> {
-    if (this.#restoring) await this.ready;
+  async #token(signal: AbortSignal, refused?: string): Promise<string> {
+    if (this.#restoring) await this.#refresh.wait(signal, this.ready);
     const session = this.#state.current;
     if (this.#disposed) throw new TokenError('DISPOSED');
     if (session === undefined) throw signedOut();
     if (session.access !== refused && !isExpired(session.access, session.skewMs, Date.now())) {
       return session.access;
     }
-    if (this.#waiting >= (this.#options.maxQueue ?? 1_000)) {
-      throw new TokenError('QUEUE_FULL');
-    }
-    this.#waiting += 1;
-    try {
-      const refreshed = this.#refresh(this.#options.batchWindowMs);
-      await bounded(refreshed, this.#maxWaitMs, tooLong, signal);
-    } finally {
-      this.#waiting -= 1;
-    }
+    await this.#refresh.wait(signal);
     const { current } = this.#state;
     if (current?.id !== session.id) throw signedOut();
     return current.access;
   }
 
-  #refresh(windowMs = 0): Promise<void> {
-    const session = this.#state.current;
-    if (session === undefined) return Promise.reject(signedOut());
-    if (this.#refreshing !== undefined && this.#refreshingId === session.id) return this.#refreshing;
-    const running = (windowMs > 0 ? sleep(windowMs) : Promise.resolve())
-      .then(() => this.#refresher.run(session))
-      .catch((error: unknown) => {
-        if (error instanceof TokenError && error.code !== 'SIGNED_OUT') {
-          this.#events.emit('failed', { error, retryInMs: undefined });
-        }
-        throw error;
-      })
-      .finally(() => {
-        if (this.#refreshing === running) this.#refreshing = undefined;
-        this.#changed();
-      });
-    // Where all who waited have gone.
-    running.catch(() => undefined);
-    this.#refreshing = running;
-    this.#refreshingId = session.id;
-    this.#changed();
-    return running;
-  }
-
   #onMessage(message: Message): void {
     const { current } = this.#state;
     if (message.kind === 'session') this.#state.adopt(message.session);
-    else if (message.kind === 'end') this.#endedElsewhere(message.id);
+    else if (message.kind === 'end') this.#over(message.id, 'elsewhere');
     else if (current?.id === message.id && current.generation > message.generation && current.access !== '') {
-      this.#channel.post({ kind: 'session', session: current });
+      this.#tab.channel.post({ kind: 'session', session: current });
     }
   }
 
-  #endedElsewhere(id: string): void {
-    if (this.#state.end(id)) this.#events.emit('signedOut', { session: id, where: 'elsewhere' });
+  #over(session: string, how: 'here' | 'elsewhere' | 'expired'): void {
+    if (!this.#state.end(session)) return;
+    if (how === 'expired') this.#events.emit('expired', { session });
+    else this.#events.emit('signedOut', { session, where: how });
   }
 
   /** After every change: tells subscribers, where there is something to tell. */
@@ -314,15 +265,11 @@ export class TokenManager {
     const known = session !== undefined && session.access !== '';
     return {
       status: known ? 'signedIn' : this.#restoring || session !== undefined ? 'restoring' : 'signedOut',
-      refreshing: this.#refreshing !== undefined,
+      refreshing: this.#refresh.refreshing,
       userId: this.#state.userId,
       accessExpiresAt: known ? expiresAtMs(session) : undefined,
       session: session?.id,
       generation: session?.generation ?? 0,
     };
   }
-}
-
-function tooLong(): never {
-  throw new TokenError('UNAVAILABLE');
 }

@@ -23,15 +23,13 @@ export interface WorkerLinkOptions {
  * asked looks after the matter alone when no answer comes. The page need not be in the worker's scope.
  */
 export function linkWorker(options: WorkerLinkOptions): WorkerLink {
-  const { url, refreshUrl, onTokens } = options;
+  const { url, name, onTokens } = options;
+  // Absent on pages without https.
   const container = (navigator as Partial<Navigator>).serviceWorker;
-  if (container === undefined) return { schedule: () => false, close: () => undefined };
   let registration: ServiceWorkerRegistration | undefined;
-  const script = new URL(url, location.href);
-  script.searchParams.set('refresh', new URL(refreshUrl, location.href).href);
-  script.searchParams.set('name', options.name);
-  if (options.cookie) script.searchParams.set('cookie', '1');
-  container.register(script).then(
+  const refresh = new URL(options.refreshUrl, location.href).href;
+  const query = new URLSearchParams({ refresh, name, ...(options.cookie && { cookie: '1' }) });
+  container?.register(`${url}?${query}`).then(
     (registered) => (registration = registered),
     () => undefined,
   );
@@ -44,12 +42,12 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
     }
   };
   const stop = new AbortController();
-  container.addEventListener('message', onMessage, { signal: stop.signal });
+  container?.addEventListener('message', onMessage, { signal: stop.signal });
 
   return {
     schedule(session) {
       const worker = registration?.active;
-      if (worker === null || worker === undefined) return false;
+      if (!worker) return false;
       const expirationTime = expiresAtMs(session);
       const message: ScheduleTokenRefresh = {
         type: 'SCHEDULE_TOKEN_REFRESH',

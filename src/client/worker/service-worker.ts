@@ -32,22 +32,26 @@ self.addEventListener('message', (event) => {
 async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<void> {
   const { refreshToken, expirationTime = 0, leadTime = LEAD_MS, session = '', generation = 0 } = wanted;
   if (expirationTime - leadTime > Date.now()) return;
-  await exclusively(name, sleep(LOCK_MS), async () => {
-    const entry = await ledger.read(session);
-    // Logged out, or rotated since: the page has the news by another way, or asks for them.
-    if (entry !== undefined && entry.generation > generation) return;
-    const pair = await endpoint.refresh({ id: session, refresh: refreshToken });
-    if (pair.kind !== 'pair') return;
-    const message: TokenRefreshed = {
-      type: 'TOKEN_REFRESHED',
-      tokens: { access: pair.access, refresh: pair.refresh },
-      session,
-      generation: generation + 1,
-      skewMs: pair.skewMs ?? 0,
-    };
-    // Told before it is written down: of the two moments to be killed in, the one that loses less.
-    const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-    for (const page of pages) page.postMessage(message);
-    if (session !== '') await ledger.advance(session, generation + 1);
-  });
+  await exclusively(
+    name,
+    () => sleep(LOCK_MS),
+    async () => {
+      const entry = await ledger.read(session);
+      // Logged out, or rotated since: the page has the news by another way, or asks for them.
+      if (entry !== undefined && entry.generation > generation) return;
+      const pair = await endpoint.refresh({ id: session, refresh: refreshToken });
+      if (pair.kind !== 'pair') return;
+      const message: TokenRefreshed = {
+        type: 'TOKEN_REFRESHED',
+        tokens: { access: pair.access, refresh: pair.refresh },
+        session,
+        generation: generation + 1,
+        skewMs: pair.skewMs ?? 0,
+      };
+      // Told before it is written down: of the two moments to be killed in, the one that loses less.
+      const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+      for (const page of pages) page.postMessage(message);
+      if (session !== '') await ledger.advance(session, generation + 1);
+    },
+  );
 }

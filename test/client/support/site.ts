@@ -10,6 +10,8 @@ export type Fate =
   | { readonly status: number; readonly retryAfter?: string }
   /** Answered only then; `before`: also sent on to the server only then. */
   | { readonly until: Promise<unknown>; readonly hold: 'before' | 'after' }
+  /** Answered with another access token than the server's. */
+  | { readonly access: string }
   /** Never reaches the server. */
   | 'drop'
   /** The server answers, and nobody hears it. */
@@ -21,6 +23,8 @@ export interface Site {
   fate: (n: number) => Fate;
   /** How many refreshes have arrived since it was last set to 0. */
   refreshes: number;
+  /** How many requests the API has refused; counted like them. */
+  refused: number;
   close(): Promise<void>;
 }
 
@@ -30,7 +34,7 @@ export async function startSite(upstream: string): Promise<Site> {
     response.on('error', () => undefined);
     const path = incoming.url ?? '';
     if (path.startsWith('/account/token/')) void proxy(incoming, response);
-    else if (path.startsWith('/api/')) api(incoming, response);
+    else if (path.startsWith('/api/')) site.refused += api(incoming, response) ? 0 : 1;
     else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -38,6 +42,7 @@ export async function startSite(upstream: string): Promise<Site> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     fate: () => 'pass',
     refreshes: 0,
+    refused: 0,
     async close() {
       server.closeAllConnections();
       server.close();
@@ -54,18 +59,26 @@ export async function startSite(upstream: string): Promise<Site> {
       response.writeHead(fate.status, { ...(fate.retryAfter && { 'retry-after': fate.retryAfter }) });
       return void response.end('{}');
     }
-    if (typeof fate === 'object' && fate.hold === 'before') await fate.until;
+    if (typeof fate === 'object' && 'hold' in fate && fate.hold === 'before') await fate.until;
     const target = new URL(incoming.url!, upstream);
     const outgoing = request(target, { method: incoming.method!, headers: incoming.headers }, (answer) => {
       const parts: Buffer[] = [];
       answer.on('data', (part: Buffer) => parts.push(part));
       answer.on('end', () => {
+        const body = (): Buffer | string => {
+          const real = Buffer.concat(parts);
+          if (typeof fate !== 'object' || !('access' in fate)) return real;
+          return JSON.stringify({ ...(JSON.parse(real.toString()) as object), access: fate.access });
+        };
         const deliver = (): void => {
           if (fate === 'lose') return void response.destroy();
-          response.writeHead(answer.statusCode!, answer.headers);
-          response.end(Buffer.concat(parts));
+          const sent = body();
+          const length = String(Buffer.byteLength(sent));
+          response.writeHead(answer.statusCode!, { ...answer.headers, 'content-length': length });
+          response.end(sent);
         };
-        if (typeof fate === 'object' && fate.hold === 'after') void fate.until.then(deliver);
+        if (typeof fate === 'object' && 'hold' in fate && fate.hold === 'after')
+          void fate.until.then(deliver);
         else deliver();
       });
     });
@@ -75,29 +88,39 @@ export async function startSite(upstream: string): Promise<Site> {
   return site;
 }
 
-function api(incoming: IncomingMessage, response: ServerResponse): void {
+/** Whether the token was good. */
+function api(incoming: IncomingMessage, response: ServerResponse): boolean {
   incoming.resume();
   const token = (incoming.headers.authorization ?? '').replace(/^Bearer /, '');
   const [head = '', body = '', signature = ''] = token.split('.');
   const right = createHmac('sha256', TEST_SIGNING_KEY).update(`${head}.${body}`).digest('base64url');
-  if (signature !== right) return void response.writeHead(401).end('{}');
-  const { exp, user_id } = decodeToken(token).claims;
+  const { exp, user_id } = signature === right ? decodeToken(token).claims : { exp: 0 };
   const good = Number(exp) * 1000 > Date.now();
   response.writeHead(good ? 200 : 401, { 'content-type': 'application/json' });
   response.end(JSON.stringify({ user: user_id, type: incoming.headers['content-type'] }));
+  return good;
 }
 
-/** `?storage=cookie&skew=600000&worker=1`; make() gives the page a new manager, as a reload would. */
+/** `?storage=cookie&skew=600000&worker=1&lacks=locks`; make() gives the page a new manager, as a reload would. */
 const PAGE = `<!doctype html><title>test</title><script type="module">
 const query = new URLSearchParams(location.search);
 const skew = Number(query.get('skew') ?? 0), now = Date.now.bind(Date);
 Date.now = () => now() + skew;
+const refuse = (code) => () => { throw new DOMException('', code); };
+({
+  locks: () => Object.defineProperty(navigator, 'locks', { value: undefined }),
+  denied: () => Object.defineProperty(window, 'sessionStorage', { get: refuse('SecurityError') }),
+  full: () => (Storage.prototype.setItem = refuse('QuotaExceededError')),
+  indexedDB: () => (IDBFactory.prototype.open = refuse('UnknownError')),
+})[query.get('lacks')]?.();
+addEventListener('pageshow', (event) => (window.persisted = event.persisted));
 const { TokenManager } = await import('/account/token/client/token-manager.js');
 window.make = async () => {
   window.manager?.dispose();
   window.events = [];
   window.manager = new TokenManager({
     storage: query.get('storage'), background: query.has('background'), batchWindowMs: Number(query.get('window') ?? 0),
+    maxQueue: Number(query.get('queue') ?? 1000),
     ...(query.has('worker') && { serviceWorker: '/account/token/client/service-worker.js' }) });
   for (const name of ['refreshed', 'failed', 'expired', 'signedOut']) manager.on(name, (detail) => events.push([name, detail]));
   await manager.ready;

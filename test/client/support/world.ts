@@ -1,5 +1,5 @@
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import type { TokenManager } from '../../../src/client/token-manager.js';
 import { rotationWorld, type RotationWorld } from '../../support/rotation-world.js';
 import { startServer, type TestServer } from '../../support/server.js';
@@ -12,6 +12,8 @@ declare global {
     manager: TokenManager;
     events: [string, Record<string, unknown>][];
     up?: boolean;
+    /** Whether the page has come out of the back-forward cache. */
+    persisted?: boolean;
     make(): Promise<unknown>;
     fire(count: number): Promise<[number | string, string][]>;
   }
@@ -19,9 +21,6 @@ declare global {
 
 export type Mode = 'memory' | 'session' | 'cookie';
 export const MODES: readonly Mode[] = ['memory', 'session', 'cookie'];
-
-/** In cookie mode an expired access token can only be waited for; what follows must fit into one life. */
-const COOKIE_ACCESS = '4s';
 
 export interface ClientWorld {
   readonly rotation: RotationWorld;
@@ -58,9 +57,10 @@ export function clientWorld(): ClientWorld {
       chromium.launch({
         executablePath: services().chromium!,
         args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
+        ignoreDefaultArgs: ['--disable-back-forward-cache'],
       }),
       start('body', []),
-      start('cookie', ['--refresh-cookie', '--access-lifetime', COOKIE_ACCESS]),
+      start('cookie', ['--refresh-cookie']),
     ]);
   });
   afterAll(async () => {
@@ -87,27 +87,44 @@ export function clientWorld(): ClientWorld {
   };
 }
 
-/** A user who logs in in the first tab, with an access token that has expired by the time this returns. */
-export async function login(world: ClientWorld, mode: Mode, { pages }: Tabs): Promise<Login> {
+/** A user who logs in in the first tab, with an access token that lives so long: one that has expired, if not given. */
+export async function login(
+  world: ClientWorld,
+  mode: Mode,
+  { pages }: Tabs,
+  lifeSeconds?: number,
+): Promise<Login> {
   const minted = await world.rotation.login();
   const now = Math.floor(Date.now() / 1000);
-  const expired = mintRefresh({
+  const access = mintRefresh({
     userId: minted.userId,
     tokenType: 'access',
-    iatSeconds: now - 900,
-    lifetimeSeconds: 899,
+    ...(lifeSeconds === undefined
+      ? { iatSeconds: now - 900, lifetimeSeconds: 899 }
+      : { iatSeconds: now, lifetimeSeconds: lifeSeconds }),
   });
-  const pair = { access: expired.token, refresh: minted.token };
+  const pair = { access: access.token, refresh: minted.token };
+  const site = world.site(mode);
+  const { fate } = site;
+  // In cookie mode the log-in's tokens are exchanged at once.
+  site.fate = () => ({ access: access.token });
   await pages[0]!.evaluate((tokens) => window.manager.setTokens(tokens), pair);
   await Promise.all(pages.slice(1).map((page) => page.evaluate(() => window.make())));
-  if (mode === 'cookie') {
-    await pages[0]!.waitForFunction(() => {
-      const at = window.manager.getSnapshot().accessExpiresAt;
-      return at !== undefined && Date.now() > at;
-    });
-  }
-  world.site(mode).refreshes = 0;
+  site.fate = fate;
+  site.refreshes = 0;
+  site.refused = 0;
   return { minted, user: String(minted.userId) };
+}
+
+/** Three requests of each tab are answered, as that user, who is signed in in all of them. */
+export async function allAnswered({ pages }: Tabs, { user }: Login): Promise<void> {
+  for (const [answers, status] of await Promise.all(
+    pages.map((page) =>
+      page.evaluate(async () => [await window.fire(3), window.manager.getSnapshot().status] as const),
+    ),
+  )) {
+    expect([answers, status]).toEqual([Array.from({ length: 3 }, () => [200, user]), 'signedIn']);
+  }
 }
 
 /** Rotations of a user so far, as the tables have them. */

@@ -1,0 +1,39 @@
+import { refreshAtMs } from './clock.js';
+import type { Session } from './session.js';
+import { catchUp, type TabParts } from './tab.js';
+import { onWakeUps } from './wake-ups.js';
+import type { WorkerLink } from './worker-link.js';
+
+/** A worker that has not answered by then was killed, or can't reach the server. */
+const WORKER_MS = 5_000;
+
+export interface BackgroundParts extends TabParts {
+  readonly worker: WorkerLink | undefined;
+  /** Whether to refresh before somebody asks. */
+  readonly background: boolean;
+  readonly refresh: () => Promise<void>;
+}
+
+/**
+ * Keeps a session going that nobody asks for: looks, whenever the tab may have slept, whether it has moved on or
+ * ended meanwhile, and refreshes where it is time. Runs until the function that is returned is called.
+ */
+export function keepFresh(parts: BackgroundParts): () => void {
+  const { state, worker, background, refresh } = parts;
+
+  const check = async (): Promise<number> => {
+    const session = state.current;
+    if (session === undefined) return Infinity;
+    await catchUp(parts, session);
+    if (!background) return Infinity;
+    if (refreshAtMs(session) <= Date.now() && !state.moved(session)) {
+      if (!(await byWorker(session))) await refresh();
+    }
+    return state.current === undefined ? Infinity : refreshAtMs(state.current) - Date.now();
+  };
+
+  const byWorker = async (session: Session): Promise<boolean> =>
+    worker?.schedule(session) === true && state.until(() => state.moved(session), WORKER_MS);
+
+  return onWakeUps(check, () => state.nudge());
+}

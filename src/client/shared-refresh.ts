@@ -1,0 +1,71 @@
+import { bounded, sleep } from './bounded.js';
+import { signedOut, TokenError } from './errors.js';
+import type { TokenManagerOptions } from './options.js';
+import type { Session } from './session.js';
+import type { TabParts } from './tab.js';
+
+export interface SharedRefreshParts extends TabParts {
+  /** Brings a session to its next generation. */
+  readonly refresh: (session: Session) => Promise<void>;
+  readonly options: TokenManagerOptions;
+}
+
+export interface SharedRefresh {
+  readonly refreshing: boolean;
+  /** Begins a refresh of the current session, or joins the one that is under way. */
+  now(windowMs?: number): Promise<void>;
+  /** Waits for it as one of many requests does. An abort takes away its own caller only. */
+  wait(signal: AbortSignal, it?: Promise<void>): Promise<void>;
+}
+
+/** One refresh for all who ask, however many they are, and the bounds of their waiting. */
+export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
+  const { state, refresh, failed, patienceMs } = parts;
+  const { batchWindowMs, maxQueue = 1_000 } = parts.options;
+  /** With the session it is for: after a change of user nobody joins the former one's. */
+  let running: { readonly id: string; readonly done: Promise<void> } | undefined;
+  let waiting = 0;
+
+  async function begin(session: Session, afterMs: number): Promise<void> {
+    try {
+      if (afterMs > 0) await sleep(afterMs);
+      await refresh(session);
+    } catch (error) {
+      if (error instanceof TokenError && error.code !== 'SIGNED_OUT') failed(error);
+      throw error;
+    } finally {
+      if (running?.id === session.id) running = undefined;
+      state.nudge();
+    }
+  }
+
+  function now(afterMs = 0): Promise<void> {
+    const session = state.current;
+    if (session === undefined) return Promise.reject(signedOut());
+    if (running?.id === session.id) return running.done;
+    const done = begin(session, afterMs);
+    // Where all who waited have gone.
+    done.catch(() => undefined);
+    running = { id: session.id, done };
+    state.nudge();
+    return done;
+  }
+
+  return {
+    get refreshing() {
+      return running !== undefined;
+    },
+    now,
+    async wait(signal, it = now(batchWindowMs)) {
+      if (waiting >= maxQueue) throw new TokenError('QUEUE_FULL');
+      waiting += 1;
+      try {
+        await bounded(it, patienceMs, tooLong, signal);
+      } finally {
+        waiting -= 1;
+      }
+    },
+  };
+}
+
+const tooLong = (): Promise<never> => Promise.reject(new TokenError('UNAVAILABLE'));

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { services } from '../support/services.js';
+import { allAnswered, clientWorld, gate, login, rotations } from './support/world.js';
+
+declare global {
+  interface Window {
+    fired?: Promise<PromiseSettledResult<Response>[]>;
+  }
+}
+
+const found = services();
+describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a tab in Chromium', () => {
+  const world = clientWorld();
+
+  it('aborts among 200 requests take away their own callers only, and leave nobody in the queue', async () => {
+    const tabs = await world.tabs('memory', 1, 'queue=200');
+    const [page] = tabs.pages;
+    const who = await login(world, 'memory', tabs);
+    const site = world.site('memory');
+    const held = gate();
+    site.fate = () => ({ until: held.opened, hold: 'before' });
+    const gone = await page!.evaluate(async () => {
+      const send = (signal?: AbortSignal): Promise<Response> =>
+        window.manager.authenticatedFetch('/api/x', signal ? { signal } : {});
+      const aborts = Array.from({ length: 200 }, () => new AbortController());
+      const sent = aborts.map(({ signal }) => send(signal));
+      for (let n = 0; n < 200; n += 4) aborts[n]!.abort();
+      // These have gone while the others wait still, so there is room in the queue again.
+      const aborted = await Promise.allSettled(sent.filter((_, n) => n % 4 === 0));
+      const others = sent.filter((_, n) => n % 4 !== 0);
+      window.fired = Promise.allSettled([...others, ...aborted.map(() => send()), send()]);
+      return aborted.map((one) => 'reason' in one && (one.reason as Error).name);
+    });
+    expect(gone).toEqual(Array.from({ length: 50 }, () => 'AbortError'));
+    held.open();
+    const answers = await page!.evaluate(async () =>
+      (await window.fired!).map((one) =>
+        'reason' in one ? (one.reason as { code: string }).code : one.value.status,
+      ),
+    );
+    expect(answers).toEqual([...Array.from({ length: 200 }, () => 200), 'QUEUE_FULL']);
+    expect([site.refreshes, await rotations(world, who)]).toEqual([1, 1]);
+    site.fate = () => 'pass';
+    await tabs.context.close();
+  });
+
+  it.each(['memory', 'cookie'] as const)(
+    'without Web Locks (%s) each tab refreshes once at most, and nobody is logged out',
+    async (mode) => {
+      const tabs = await world.tabs(mode, 3, 'lacks=locks');
+      const who = await login(world, mode, tabs);
+      await allAnswered(tabs, who);
+      expect(world.site(mode).refreshes).toBeLessThanOrEqual(3);
+      await tabs.context.close();
+    },
+  );
+
+  it.each(['denied', 'full', 'indexedDB'])(
+    'storage that throws (%s) is done without: tokens are refreshed, and a reload asks the other tab',
+    async (lacks) => {
+      const tabs = await world.tabs('session', 2, `lacks=${lacks}`);
+      const who = await login(world, 'session', tabs);
+      // Without IndexedDB nothing told the second tab whom to ask for when it was opened.
+      if (lacks === 'indexedDB') tabs.pages.pop();
+      await allAnswered(tabs, who);
+      await tabs.pages.at(-1)!.evaluate(() => window.make());
+      await allAnswered(tabs, who);
+      expect(await rotations(world, who)).toBe(1);
+      await tabs.context.close();
+    },
+  );
+});
