@@ -54,7 +54,10 @@ async function killInTheMiddle(url: string): Promise<void> {
       if (line.includes('"event":"progress"')) resolve();
     });
   });
-  await Promise.race([began, exited.then((how) => Promise.reject(new Error(`it ended by itself: ${how}`)))]);
+  await Promise.race([
+    began,
+    exited.then(([code]) => Promise.reject(new Error(`it ended by itself, with ${String(code)}`))),
+  ]);
   await sleep(Math.random() * 100);
   child.kill('SIGKILL');
   expect(await exited).toEqual([null, 'SIGKILL']);
