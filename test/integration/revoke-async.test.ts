@@ -57,7 +57,7 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
     (await refresh(0, userId, token)).status,
     (await refresh(1, userId, token)).status,
   ];
-  const claimedInRedis = async () => {
+  const owed = async () => {
     const texts = await Promise.all(
       fleet.servers.map(async ({ adminUrl }) => (await fetch(`${adminUrl}/metrics`)).text()),
     );
@@ -73,6 +73,27 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
       ])
     ).length > 0;
 
+  /**
+   * A token that one instance has made and the other has rotated, in Redis alone: until the holder commits nothing can be
+   * written behind. Revoking can, for it adds to the other table only. An instance that heard nothing of changes for a
+   * second, as on a busy machine, goes to the database for what was made before; then with the next token.
+   */
+  async function handOut(userId: unknown, login: string) {
+    const holder = await openClient(database.url);
+    onTestFinished(() => holder.end());
+    for (let token = login; ;) {
+      const known = (await refresh(0, userId, token)).pair!.refresh;
+      await expect.poll(owed, { timeout: 30_000 }).toBe(0);
+      await holder.query('BEGIN; LOCK TABLE token_blacklist_outstandingtoken IN SHARE MODE');
+      const { pair } = await refresh(1, userId, known);
+      if (pair !== undefined && (await owed()) === 1 && !(await hasRow(pair.refresh)))
+        return { known, successor: pair.refresh, holder };
+      await holder.query('COMMIT');
+      await sleep(TRUST_MS);
+      token = pair?.refresh ?? known;
+    }
+  }
+
   it.each(['--user', '--jti', '--family', '--issued-before'])(
     '%s: a successor that is handed out and not written yet is refused, too',
     async (by) => {
@@ -80,15 +101,7 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
       const nowSeconds = Math.floor(Date.now() / 1000);
       const [login] = await issueTokens(database.url, [userId!], { iatSeconds: nowSeconds - 5 });
       const rowless = mintRefresh({ userId: userId!, iatSeconds: nowSeconds - 5 });
-      const known = (await refresh(0, userId, login!.token)).pair!.refresh;
-      await expect.poll(claimedInRedis).toBe(0);
-      // Nothing can be written behind, and revoking can: it adds to the other table alone.
-      const holder = await openClient(database.url);
-      onTestFinished(() => holder.end());
-      await holder.query('BEGIN; LOCK TABLE token_blacklist_outstandingtoken IN SHARE MODE');
-      const successor = (await refresh(1, userId, known)).pair!.refresh;
-      expect([await hasRow(successor), await claimedInRedis()]).toEqual([false, 1]);
-
+      const { known, successor, holder } = await handOut(userId, login!.token);
       const file = join(directory, 'token');
       writeFileSync(file, known);
       const target = {
@@ -97,11 +110,14 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
         '--jti': String(decodeToken(known).claims['jti']),
         '--family': file,
       }[by]!;
-      const { code, stderr } = await run(['revoke', '--database-url', database.url, '--yes', by, target], {
+      const ended = run(['revoke', '--database-url', database.url, '--yes', by, target], {
         CARELINK_SIGNING_KEY: TEST_SIGNING_KEY,
       });
-      expect([code, stderr.includes('rror')]).toEqual([0, false]);
+      // Given the token itself it would make the row that is missing, and waits for the lock.
+      if (by === '--family') await sleep(500);
+      else await ended;
       await holder.query('COMMIT');
+      expect((await ended).code).toBe(0);
       await sleep(HOLDS_AFTER_MS);
       expect(await statuses(userId, successor)).toEqual([401, 401]);
       expect(await statuses(userId, known)).toEqual([401, 401]);
