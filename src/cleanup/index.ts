@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConnectionError } from '../store/connect.js';
 import { NotConnectedError, sqlStateOf } from '../store/errors.js';
+import { readBacklog, readCutoff } from './backlog.js';
 import { readFacts } from './catalog.js';
 import { dryRun, type DryRun } from './dry-run.js';
 import { CleanupError } from './errors.js';
@@ -108,6 +109,22 @@ export async function surveyCleanup(
       monotonicMs: TIMING.monotonicMs,
     }),
   );
+}
+
+/**
+ * How many rows a cleanup would find past their retention; beyond some ten thousands PostgreSQL's own estimate.
+ *
+ * @throws CleanupError
+ */
+export async function countBacklog(
+  session: CleanupSession,
+  options: Pick<CleanupOptions, 'retentionMs' | 'leewayMs'>,
+): Promise<number> {
+  return told(async () => {
+    const facts = await readFacts(session.query);
+    const cutoff = await readCutoff(session.query, ageOf(options));
+    return (await readBacklog(session.query, facts, cutoff)).rows;
+  });
 }
 
 /** How long ago a run ended well, on the database's clock; undefined: never, or nobody knows. */

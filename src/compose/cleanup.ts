@@ -1,6 +1,7 @@
 import {
   cleanUp,
   CleanupError,
+  countBacklog,
   openCleanupSession,
   sharedCleanupSession,
   sinceLastCleanup,
@@ -115,7 +116,12 @@ async function round(
 ): Promise<void> {
   // With a schedule in each of many instances, one of them is enough.
   const sinceMs = await sinceLastCleanup(session);
-  if (sinceMs !== undefined && sinceMs < cleanup.everyMs / 2) return;
+  if (sinceMs !== undefined && sinceMs < cleanup.everyMs / 2) {
+    // What is left is the database's, whoever looked last.
+    metrics.onCleanupBacklog(await countBacklog(session, cleanup));
+    metrics.onCleanupEnd('elsewhere');
+    return;
+  }
   let deleted = 0;
   const count = (total: number): void => {
     metrics.onCleanupDeleted(total - deleted);

@@ -1,22 +1,22 @@
 import type { ServeSettings } from '../config/settings.js';
+import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
+import { EventStreams } from '../http/events.js';
+import { alertMetrics } from '../observe/alert-metrics.js';
 import type { Log } from '../observe/log.js';
 import { MergedObservations } from '../observe/merged-observations.js';
 import { listening } from './listening.js';
 import { ReleaseStack } from './release.js';
 import type { Serving } from './serve.js';
+import { watch } from './watch.js';
 import type { Answers } from './worker-messages.js';
 import { Workers } from './workers.js';
 
 const monotonicMs = (): number => performance.now();
 
 /**
- * So often what workers have counted is fetched, whoever asks for it: of one that is killed no more than this is lost.
- */
-const FETCH_EVERY_MS = 5_000;
-
-/**
- * `--workers`: this process starts and watches the others, which do the work, and has the admin port for all of them.
+ * `--workers`: this process starts and watches the others, which do the work. It has the admin port for all of them, and
+ * alerts are its own: it judges what they say together.
  *
  * @throws CommandError with what to do about it
  */
@@ -38,6 +38,8 @@ export async function startPrimary(settings: ServeSettings, log: Log): Promise<O
       for (const [id, snapshot] of metrics) if (snapshot !== undefined) observed.sawMetrics(id, snapshot);
       observed.sawWorkers(workers.counts);
     };
+    const alerts = alertMetrics(observed.registry);
+    const streams = new EventStreams((open) => alerts.onStreams(open));
     const adminServer = createAdminServer({
       readiness: () => readinessOf(workers),
       metrics: {
@@ -51,6 +53,7 @@ export async function startPrimary(settings: ServeSettings, log: Log): Promise<O
         const [outboxes] = await Promise.all([workers.ask('outbox'), fetch()]);
         return { ...observed.kpis(), outbox: mergeOutboxes(outboxes.map(([, one]) => one)) };
       },
+      dashboard: { page: dashboardPage, streams },
       host: admin.host,
       log,
     });
@@ -62,8 +65,12 @@ export async function startPrimary(settings: ServeSettings, log: Log): Promise<O
     });
     if (settings.redis === undefined) log.warn('workers_without_redis', { cause: WITHOUT_REDIS });
     const { url: publicUrl } = await workers.start();
-    const timer = setInterval(() => void fetch(), FETCH_EVERY_MS).unref();
-    releases.add(() => clearInterval(timer));
+    // Each of its readings fetches what workers have counted: of one that is killed no more is lost than since then.
+    const read = async () => {
+      await fetch();
+      return { metrics: await observed.snapshot(), kpis: observed.kpis() };
+    };
+    watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
     log.info('listening', { url: publicUrl, mode: settings.database.kind, count: settings.workers });
     return {
       publicUrl,

@@ -8,8 +8,9 @@ import type { ServeSettings } from '../config/settings.js';
 import type { Readiness } from '../http/admin.js';
 import { EventStreams } from '../http/events.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
-import { ALERT_CODES } from '../observe/alerts/alert.js';
+import { alertMetrics } from '../observe/alert-metrics.js';
 import { operatorMetrics } from '../observe/operator-metrics.js';
+import { poolMetrics } from '../observe/pool-metrics.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { observing } from './observe.js';
@@ -17,15 +18,16 @@ import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { openChain, openCodec, mintToken } from './tokens.js';
+import { watchSurroundings } from './surroundings.js';
 import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
+import type { Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
 import { isTooSlow } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
-import { countInvalidIndexes } from '../store/invalid-indexes.js';
 import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -95,8 +97,11 @@ async function compose(
   admin: boolean,
 ): Promise<Serving> {
   const metrics = observing(monotonicMs, { alone: admin });
-  const storage = await openStorage(settings, log, metrics, releases);
+  const pool = poolMetrics(metrics.registry);
+  const telling = { onStatement: (purpose: Purpose) => metrics.onStatement(purpose), ...pool };
+  const storage = await openStorage(settings, log, telling, releases);
   const { database } = storage;
+  pool.watch(storage.poolSize, () => database.usage);
   const schema = await readSchema(database, settings.users);
   tellUserCheck(settings, schema, log);
   metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
@@ -106,11 +111,7 @@ async function compose(
   const codec = await openCodec(settings, signingKey, log);
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
   const operator = operatorMetrics(metrics.registry, {
-    pool: () => database.usage,
-    poolSize: storage.poolSize,
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
-    // A worker judges nothing: a 0 of its own would say that all is well.
-    alertCodes: admin ? ALERT_CODES : [],
   });
   const health = async (): ReturnType<typeof checkHealth> => {
     const state = await checkHealth(database, schema, clock, monotonicMs);
@@ -191,17 +192,18 @@ async function compose(
     };
     return { ready: state === 'ok', checks };
   };
-  const streams = new EventStreams((open) => operator.onStreams(open));
+  watchSurroundings(settings, database, schema, operator, releases);
+  const alerts = admin ? alertMetrics(metrics.registry) : undefined;
+  const streams = new EventStreams((open) => alerts?.onStreams(open));
   const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
   const demo = settings.http.demo ? openDemo(settings, codec, clock) : undefined;
   const { publicUrl, adminUrl } = await listen(
     { settings, service, demo, metrics, admin: admin ? { readiness, kpis, streams } : undefined, log },
     releases,
   );
-  if (admin) {
-    const indexes = (): Promise<number> => countInvalidIndexes(database, schema);
-    const parts = { settings, observing: metrics, metrics: operator, streams, monotonicMs, log };
-    watch({ ...parts, countInvalidIndexes: indexes }, releases);
+  if (alerts !== undefined) {
+    const read = async () => ({ metrics: await metrics.snapshot(), kpis: metrics.kpis() });
+    watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
   }
   cleanUpBeside(settings, database, metrics, log, releases);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });

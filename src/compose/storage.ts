@@ -2,7 +2,6 @@ import type { ServeSettings } from '../config/settings.js';
 import { applyMigrations } from '../migrate/index.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
-import type { MetricsSink } from '../observe/metrics.js';
 import { openDataDirectory } from '../store/data-directory.js';
 import { startEmbedded } from '../store/embedded.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
@@ -20,7 +19,7 @@ export interface Storage {
 export async function openStorage(
   settings: ServeSettings,
   log: Log,
-  metrics: MetricsSink,
+  tell: Required<Pick<PoolOptions, 'onStatement' | 'onWaiting'>>,
   releases: ReleaseStack,
 ): Promise<Storage> {
   const open = (connection: PoolOptions['connection'], size: number): PgDatabase => {
@@ -31,7 +30,8 @@ export async function openStorage(
       connectTimeoutMs: Math.min(3_000, settings.rotation.requestTimeoutMs),
       quiet: settings.rotation.blacklist === 'sync',
       applicationName: 'carelink-tokens serve',
-      onStatement: (purpose) => metrics.onStatement(purpose),
+      onStatement: tell.onStatement,
+      onWaiting: tell.onWaiting,
       onPooler: () =>
         log.info('pooler', { cause: 'settings go along with each transaction, nothing is prepared' }),
       onIdleError: (error) => log.warn('database_connection_lost', describeError(error)),

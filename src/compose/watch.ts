@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { ServeSettings } from '../config/settings.js';
 import type { EventStreams } from '../http/events.js';
@@ -8,32 +7,32 @@ import { ALERT_RULES } from '../observe/alerts/rules.js';
 import { Webhook } from '../observe/alerts/webhook.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
-import { readMetrics } from '../observe/metric-reading.js';
-import type { OperatorMetrics } from '../observe/operator-metrics.js';
+import type { AlertMetrics } from '../observe/alert-metrics.js';
+import type { KpiDocument } from '../observe/kpi-meter.js';
+import type { MetricsSnapshot } from '../observe/merged-metrics.js';
+import { metricValues } from '../observe/metric-reading.js';
 import type { Database } from '../store/database.js';
-import type { Observing } from './observe.js';
 import type { ReleaseStack } from './release.js';
 
 /** The dashboard moves once a second; alerts look at every fifth reading, and without a dashboard only those are made. */
 const TICK_MS = 1_000;
 const ALERT_EVERY_TICKS = 5;
 
-/** An index that became invalid is hours of work to notice, and a look-up in the catalog. */
-const INDEXES_EVERY_MS = 60_000;
-
 export interface WatchParts {
   readonly settings: ServeSettings;
-  readonly observing: Observing;
-  readonly metrics: OperatorMetrics;
+  /** What `/metrics` and `/kpis` would show now: of this process, or of all its workers. */
+  readonly read: () => Promise<{ readonly metrics: MetricsSnapshot; readonly kpis: KpiDocument }>;
+  readonly metrics: AlertMetrics;
   readonly streams: EventStreams;
-  readonly countInvalidIndexes: () => Promise<number>;
   readonly monotonicMs: () => number;
   readonly log: Log;
 }
 
 /** Reads metrics and KPIs, raises alerts, and feeds dashboards, until it is released. Never throws. */
-export function watch(parts: WatchParts, releases: ReleaseStack): void {
-  const { settings, observing, metrics, streams, monotonicMs, log } = parts;
+export function watch(
+  { settings, read, metrics, streams, monotonicMs, log }: WatchParts,
+  releases: ReleaseStack,
+): void {
   const engine = new AlertEngine(ALERT_RULES);
   const webhook =
     settings.alertWebhook === undefined
@@ -45,7 +44,6 @@ export function watch(parts: WatchParts, releases: ReleaseStack): void {
           onResult: (result) => metrics.onWebhook(result),
         });
   if (webhook !== undefined) releases.add(() => webhook.stop());
-  readCertificates(settings, metrics);
 
   let ticks = 0;
   let busy = false;
@@ -54,9 +52,9 @@ export function watch(parts: WatchParts, releases: ReleaseStack): void {
     if (busy || (!judges && streams.size === 0)) return;
     busy = true;
     try {
+      const { metrics: snapshot, kpis } = await read();
       const wallClockMs = Date.now();
-      const kpis = observing.kpis();
-      const values = await readMetrics(observing.registry);
+      const values = metricValues(snapshot);
       if (judges) {
         const reading = { wallClockMs, metrics: values, kpis: kpis.kpis };
         const { raised, cleared } = engine.evaluate(reading, monotonicMs());
@@ -88,34 +86,12 @@ export function watch(parts: WatchParts, releases: ReleaseStack): void {
     webhook?.tell(event, alert);
   };
 
-  const countIndexes = (): void =>
-    void parts.countInvalidIndexes().then(
-      (count) => metrics.onInvalidIndexes(count),
-      // The database is away, which its own alert tells.
-      () => undefined,
-    );
-  countIndexes();
-  const timers = [
-    setInterval(() => void tick(), TICK_MS).unref(),
-    setInterval(countIndexes, INDEXES_EVERY_MS).unref(),
-  ];
-  releases.add(() => timers.forEach((timer) => clearInterval(timer)));
+  const timer = setInterval(() => void tick(), TICK_MS).unref();
+  releases.add(() => clearInterval(timer));
 }
 
-function countAlerts(active: readonly Alert[], metrics: OperatorMetrics): void {
+function countAlerts(active: readonly Alert[], metrics: AlertMetrics): void {
   for (const code of ALERT_CODES) metrics.onAlert(code, active.filter((alert) => alert.code === code).length);
-}
-
-/** Of all that are configured: a chain's, and keys that came as certificates. */
-function readCertificates({ http, keys }: ServeSettings, metrics: OperatorMetrics): void {
-  const expiries = (texts: readonly string[]): number[] =>
-    texts
-      .flatMap((text) => text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [])
-      .map((pem) => Date.parse(new X509Certificate(pem).validTo) / 1000);
-  const tls = http.tls === undefined ? [] : expiries([http.tls.cert]);
-  const verifying = expiries(keys.verifyingKeys);
-  if (tls.length > 0) metrics.onCertificate('tls', Math.min(...tls));
-  if (verifying.length > 0) metrics.onCertificate('verifying_key', Math.min(...verifying));
 }
 
 /** A database that tells how long claims take. */

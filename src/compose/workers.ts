@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { CommandError, type FailureExitCode } from '../config/errors.js';
 import type { Log } from '../observe/log.js';
+import type { WorkerCounts } from '../observe/merged-observations.js';
 import { RestartPolicy } from './restart-policy.js';
 import type { Answers, FromPrimary, FromWorker, Question } from './worker-messages.js';
 
@@ -61,7 +62,7 @@ export class Workers {
     return first;
   }
 
-  get counts(): { readonly listening: number; readonly wanted: number; readonly deaths: number } {
+  get counts(): WorkerCounts {
     const listening = [...this.#living.values()].filter((one) => one.listeningSinceMs !== undefined).length;
     return { listening, wanted: this.#options.count, deaths: this.#deaths };
   }

@@ -55,11 +55,6 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   if (settings.workers > 1 && settings.database.kind === 'embedded') {
     problems.push('--workers needs --database-url: the embedded PostgreSQL belongs to one process.');
   }
-  if (settings.workers > 1 && settings.alertWebhook !== undefined) {
-    problems.push(
-      '--alert-webhook is for one process: with --workers let Prometheus raise the alerts (deploy/prometheus).',
-    );
-  }
   if (settings.rotation.blacklist === 'async' && settings.redis === undefined) {
     problems.push(
       '--blacklist async needs a Redis that claims are kept in until they are written: give --redis-url.',

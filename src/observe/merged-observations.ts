@@ -3,6 +3,12 @@ import { documentOf, mergeReadings, retiredReading, type KpiDocument, type KpiRe
 import { countsOf, mergeMetrics, type MetricsSnapshot } from './merged-metrics.js';
 import { registerKpis } from './metrics.js';
 
+export interface WorkerCounts {
+  readonly listening: number;
+  readonly wanted: number;
+  readonly deaths: number;
+}
+
 /**
  * What the workers of one server have counted, as one: of those that live what they last told, of those that died what
  * they had told before. A worker that is killed takes along what it counted since.
@@ -18,6 +24,7 @@ export class MergedObservations {
   #retired: MetricsSnapshot[] = [];
   readonly #own = new Registry();
   readonly #listening: Gauge;
+  readonly #wanted: Gauge;
   readonly #deaths: Counter;
 
   constructor(startedAtMs: number, monotonicMs: () => number) {
@@ -30,12 +37,22 @@ export class MergedObservations {
       help: 'Worker processes that listen.',
       registers,
     });
+    this.#wanted = new Gauge({
+      name: 'carelink_workers_wanted',
+      help: 'Worker processes that there should be.',
+      registers,
+    });
     this.#deaths = new Counter({
       name: 'carelink_worker_deaths_total',
       help: 'Worker processes that ended though nobody had asked them to.',
       registers,
     });
     registerKpis(this.#own, () => this.kpis());
+  }
+
+  /** Where the process that speaks for all registers what is its own. */
+  get registry(): Registry {
+    return this.#own;
   }
 
   get contentType(): string {
@@ -50,8 +67,9 @@ export class MergedObservations {
     this.#snapshots.set(workerId, snapshot);
   }
 
-  sawWorkers({ listening, deaths }: { readonly listening: number; readonly deaths: number }): void {
+  sawWorkers({ listening, wanted, deaths }: WorkerCounts): void {
     this.#listening.set(listening);
+    this.#wanted.set(wanted);
     this.#deaths.reset();
     this.#deaths.inc(deaths);
   }
@@ -75,9 +93,17 @@ export class MergedObservations {
   }
 
   async render(): Promise<string> {
+    return `${(await (await this.#merged()).render()).trimEnd()}\n\n${await this.#own.metrics()}`;
+  }
+
+  /** What `render` says, as data. */
+  async snapshot(): Promise<MetricsSnapshot> {
+    return [...(await (await this.#merged()).snapshot()), ...(await this.#own.getMetricsAsJSON())];
+  }
+
+  async #merged(): Promise<ReturnType<typeof mergeMetrics>> {
     // However many have died: one snapshot is enough for them.
     if (this.#retired.length > 1) this.#retired = [await mergeMetrics(this.#retired).snapshot()];
-    const merged = mergeMetrics([...this.#snapshots.values(), ...this.#retired]);
-    return `${(await merged.render()).trimEnd()}\n\n${await this.#own.metrics()}`;
+    return mergeMetrics([...this.#snapshots.values(), ...this.#retired]);
   }
 }

@@ -1,4 +1,4 @@
-import type { Registry } from 'prom-client';
+import type { MetricsSnapshot } from './merged-metrics.js';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -18,10 +18,10 @@ const OF_PROCESS = new Set([
   'nodejs_eventloop_lag_p99_seconds',
 ]);
 
-/** The values that `/metrics` would show now. */
-export async function readMetrics(registry: Registry): Promise<MetricValues> {
+/** The values that `/metrics` shows. */
+export function metricValues(snapshot: MetricsSnapshot): MetricValues {
   const values: Record<string, Series[]> = {};
-  for (const metric of await registry.getMetricsAsJSON()) {
+  for (const metric of snapshot) {
     if (!metric.name.startsWith(OURS) && !OF_PROCESS.has(metric.name)) continue;
     // A metric that has no series yet is there all the same: 0 of it happened.
     values[metric.name] ??= [];

@@ -35,8 +35,8 @@ export interface MetricsSink extends RequestObserver {
   onBackgroundWrite(result: BackgroundWrite, lagSeconds: number): void;
   /** Where to look how much is owed to the database. */
   watchOutbox(look: () => { readonly depth: number; readonly lagMs: number }): void;
-  /** A run of this process's cleanup came to its end. */
-  onCleanupEnd(result: 'done' | 'failed'): void;
+  /** A run of this process's cleanup came to its end; `elsewhere`: none was needed, for another's ended well. */
+  onCleanupEnd(result: 'done' | 'failed' | 'elsewhere'): void;
   readonly contentType: string;
   /** Where more may be registered. */
   readonly registry: Registry;
@@ -137,6 +137,7 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     name: 'carelink_cleanup_backlog_rows',
     help: 'Outstanding rows past their retention, as the cleanup of this process last saw them.',
     registers,
+    aggregator: 'max',
   });
 
   const redisOutages = new Counter({
@@ -196,13 +197,15 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
   });
   const cleanupFailed = new Gauge({
     name: 'carelink_cleanup_last_failed',
-    help: "Whether the last run of this process's cleanup failed: 1 or 0.",
+    help: "Whether the last run of this process's cleanup failed, and none has ended well since: 1 or 0.",
     registers,
+    aggregator: 'max',
   });
   const cleanupAt = new Gauge({
     name: 'carelink_cleanup_last_run_timestamp_seconds',
     help: "When the last run of this process's cleanup ended; 0: never.",
     registers,
+    aggregator: 'max',
   });
   // A series that starts at its first event hides that event from rate(); so all start at 0.
   for (const outcome of REQUEST_OUTCOMES) refreshes.inc({ outcome }, 0);
@@ -247,8 +250,9 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     onChangeFeed: (alive) => feedAlive.set(alive ? 1 : 0),
     onChange: (kind) => changes.inc({ kind }),
     onCleanupEnd(result) {
-      cleanupRuns.inc({ result });
       cleanupFailed.set(result === 'failed' ? 1 : 0);
+      if (result === 'elsewhere') return;
+      cleanupRuns.inc({ result });
       cleanupAt.set(Date.now() / 1000);
     },
     onRequest(route, outcome, durationUs) {

@@ -16,6 +16,11 @@ export interface PoolOptions {
   readonly quiet?: boolean;
   readonly applicationName: string;
   readonly onStatement: (purpose: Purpose) => void;
+  /**
+   * A statement asks for a connection, and there is none but those that others use (`full`); what is returned is called
+   * when it has one, or gave up.
+   */
+  readonly onWaiting?: (full: boolean) => () => void;
   /** There is a pooler between here and PostgreSQL. */
   readonly onPooler?: () => void;
   /** An idle connection broke; the pool replaces it by itself. */
@@ -26,6 +31,7 @@ export interface PoolOptions {
 export class PgDatabase implements Database {
   readonly #pool: pg.Pool;
   readonly #onStatement: (purpose: Purpose) => void;
+  readonly #onWaiting: PoolOptions['onWaiting'];
   readonly #around: ReturnType<typeof transactionSetUp>;
   /** Connections behind which another session may be in each transaction. */
   readonly #pooled = new Set<pg.ClientBase>();
@@ -37,6 +43,7 @@ export class PgDatabase implements Database {
     const setUp = sessionSetUp({ statementTimeoutMs, quiet });
     this.#around = transactionSetUp({ statementTimeoutMs, quiet });
     this.#onStatement = options.onStatement;
+    this.#onWaiting = options.onWaiting;
     this.#statementTimeoutMs = options.statementTimeoutMs;
     // The pool waits for the promise, but @types/pg says void.
     const onConnect: (client: pg.ClientBase) => unknown = async (client) => {
@@ -79,12 +86,7 @@ export class PgDatabase implements Database {
   }
 
   async #queryOnce<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
-    let client: pg.PoolClient;
-    try {
-      client = await this.#pool.connect();
-    } catch (error) {
-      throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
-    }
+    const client = await this.#connect();
     this.#onStatement(purpose);
     try {
       const rows = this.#pooled.has(client)
@@ -97,6 +99,18 @@ export class PgDatabase implements Database {
         leavesConnectionUsable(error) && (!this.#pooled.has(client) || (await isRolledBack(client)));
       client.release(!usable);
       throw error;
+    }
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    const { idleCount, waitingCount, totalCount, options } = this.#pool;
+    const waited = this.#onWaiting?.(idleCount <= waitingCount && totalCount >= options.max);
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
+    } finally {
+      waited?.();
     }
   }
 
@@ -122,12 +136,7 @@ export class PgDatabase implements Database {
     work: (query: <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>) => Promise<T>,
     timeoutMs?: number,
   ): Promise<T> {
-    let client: pg.PoolClient;
-    try {
-      client = await this.#pool.connect();
-    } catch (error) {
-      throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
-    }
+    const client = await this.#connect();
     let broken = false as boolean;
     const setTimeLimit = async (ms: number): Promise<void> => {
       this.#onStatement(purpose);

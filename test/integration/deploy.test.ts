@@ -38,19 +38,28 @@ function ruleExpressions(): { alert: string; expr: string }[] {
 describe.skipIf(services().postgres === undefined)('deploy/', () => {
   let database: FreshDatabase;
   let series: string;
+  let ofWorkers: string;
   beforeAll(async () => {
     database = await freshDatabase();
     await createSimplejwtTables(database.url);
     await applyMigrations(database.url, { createTables: false });
-    const server = await startServer({ databaseUrl: database.url });
-    series = await (await fetch(`${server.adminUrl}/metrics`)).text();
-    await server.stop();
+    // What only one of them exports is of that one's alone: a rule over it says nothing of the other.
+    const [alone, workers] = await Promise.all(
+      [[], ['--workers', '2']].map(async (args) => {
+        const server = await startServer({ databaseUrl: database.url, args });
+        const text = await (await fetch(`${server.adminUrl}/metrics`)).text();
+        await server.stop();
+        return text;
+      }),
+    );
+    series = alone!;
+    ofWorkers = workers!;
   });
   afterAll(() => database.drop());
 
   const exported = () => {
     const names = new Set<string>();
-    for (const [, name, type] of series.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
+    for (const [, name, type] of (series + ofWorkers).matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
       // A histogram has no series of its own name.
       if (type !== 'histogram') names.add(name!);
       else for (const part of ['bucket', 'sum', 'count']) names.add(`${name}_${part}`);
@@ -84,7 +93,22 @@ describe.skipIf(services().postgres === undefined)('deploy/', () => {
 
   it('the rules name codes that there are, and every code is handed on', () => {
     for (const [, code] of RULES.matchAll(/^ +code: (\w+)$/gm)) expect(ALERT_CODES).toContain(code);
-    for (const code of ALERT_CODES) expect(series).toContain(`carelink_alert_active{code="${code}"} `);
+    for (const code of ALERT_CODES) {
+      for (const text of [series, ofWorkers])
+        expect(text).toContain(`carelink_alert_active{code="${code}"} `);
+    }
+  });
+
+  it('workers export what one process does', () => {
+    const names = (text: string) => [...text.matchAll(/^# TYPE (carelink_\w+) /gm)].map(([, name]) => name!);
+    const together = names(ofWorkers);
+    expect(new Set(together).size).toBe(together.length);
+    expect(names(series).filter((name) => !together.includes(name))).toEqual([]);
+    expect(together.filter((name) => !names(series).includes(name))).toEqual([
+      'carelink_workers',
+      'carelink_workers_wanted',
+      'carelink_worker_deaths_total',
+    ]);
   });
 
   it('panels have a number each and do not overlap', () => {

@@ -161,4 +161,29 @@ describe.skipIf(!available)('revoke --issued-before', () => {
     await sleep(1_000 - (Date.now() % 1_000) + 10);
     expect((await instances[0]!.service.refresh((await base.login()).token)).kind).toBe('rotated');
   });
+
+  it('now: a claim that began before the mark was to be seen, and later than it, is reached by the second one', async () => {
+    // A commit that takes longer than the second that an iat counts in: sessions go on meanwhile, past the mark's time.
+    await base.sql(
+      `CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$;
+       DELETE FROM carelink.revoked_before;
+       CREATE TRIGGER slow_commit AFTER INSERT ON carelink.revoked_before FOR EACH ROW EXECUTE FUNCTION slow_commit()`,
+    );
+    const sessions = await Promise.all(Array.from({ length: 4 }, () => remembered()));
+    const stop = new AbortController();
+    const driven = sessions.map(async (start, n) => {
+      let token = start;
+      while (!stop.signal.aborted) {
+        const outcome = await instances[n % 2]!.service.refresh(token);
+        if (outcome.kind !== 'rotated') break;
+        token = outcome.refresh;
+      }
+      return token;
+    });
+    const { code, events } = await revoke('--issued-before', 'now', '--yes');
+    stop.abort();
+    expect([code, events.at(-1)]).toEqual([0, expect.objectContaining({ event: 'done' })]);
+    for (const tip of await Promise.all(driven)) expect(await outcomes(tip)).toEqual(REFUSED);
+    await base.sql('DROP FUNCTION slow_commit CASCADE');
+  });
 });

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
@@ -12,6 +11,7 @@ import {
   type FreshDatabase,
   openClient,
 } from '../support/postgres.js';
+import { childrenOf, cpuTicks, isAlive } from '../support/processes.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { services } from '../support/services.js';
@@ -211,24 +211,4 @@ async function until(done: () => boolean | Promise<boolean>): Promise<void> {
   }
 }
 
-/** state, parent and CPU time of a process: the fields after its name, which may hold anything, in parentheses. */
-function statOf(pid: number): string[] | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return undefined;
-  }
-}
-
-const isAlive = (pid: number): boolean => !['Z', undefined].includes(statOf(pid)?.[0]);
-
-const cpuTicks = (pid: number): number => Number(statOf(pid)?.[11]) + Number(statOf(pid)?.[12]);
-
-function workersOf(server: TestServer): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => Number(statOf(pid)?.[1]) === server.pid && isAlive(pid))
-    .sort((a, b) => a - b);
-}
+const workersOf = ({ pid }: TestServer): number[] => childrenOf(pid);

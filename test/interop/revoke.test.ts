@@ -8,13 +8,13 @@ import { decodeToken, TEST_SIGNING_KEY } from '../support/tokens.js';
 import { pairOf, refresh } from './api.js';
 import { startPair, type Pair } from './pair.js';
 
-const ready = services().postgres !== undefined && services().django;
+const ready = services().postgres !== undefined && services().redis !== undefined && services().django;
 
-describe.skipIf(!ready)('what an operator revokes', () => {
+describe.skipIf(!ready).each(['sync', 'async'])('what an operator revokes, %s', (mode) => {
   let pair: Pair;
   let directory: string;
   beforeAll(async () => {
-    pair = await startPair();
+    pair = await startPair({ async: mode === 'async' });
     directory = mkdtempSync(join(tmpdir(), 'carelink-revoke-'));
   });
   afterAll(async () => {

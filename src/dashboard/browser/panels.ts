@@ -78,6 +78,7 @@ const PANELS: readonly Panel[] = [
   { title: 'Connections', needs: 'carelink_db_pool_size', lines: [
     ['in use', (now) => `${figure((gauge(now, 'carelink_db_pool_open') ?? 0) - (gauge(now, 'carelink_db_pool_idle') ?? 0))} of ${figure(gauge(now, 'carelink_db_pool_size'))}`],
     ['waiting', level('carelink_db_pool_waiting')],
+    ['waited, mean', mean('carelink_db_pool_wait_seconds', seconds)],
     ['statements a second', (now, before) => rate(now, before, 'carelink_db_statements_total')],
   ] },
   { title: 'Group commit', needs: 'carelink_group_commit_batch_size_count', lines: [
@@ -109,6 +110,10 @@ const PANELS: readonly Panel[] = [
     ['rows removed', count('carelink_cleanup_deleted_total')],
     ['rows left', level('carelink_cleanup_backlog_rows')],
     ['failed runs', count('carelink_cleanup_runs_total', { result: 'failed' })],
+  ] },
+  { title: 'Workers', needs: 'carelink_workers', lines: [
+    ['listening', (now) => `${figure(gauge(now, 'carelink_workers'))} of ${figure(gauge(now, 'carelink_workers_wanted'))}`],
+    ['died since start', count('carelink_worker_deaths_total')],
   ] },
   { title: 'Process', needs: 'process_resident_memory_bytes', lines: [
     ['memory', level('process_resident_memory_bytes', bytes)],

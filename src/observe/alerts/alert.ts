@@ -3,6 +3,7 @@ import type { MetricValues } from '../metric-reading.js';
 
 export const ALERT_CODES = [
   'STORE_DOWN',
+  'WORKER_DIED',
   'DOUBLE_SPEND',
   'KPI_MISSED',
   'BACKGROUND_LAG',

@@ -12,7 +12,10 @@ const LAG_SECONDS = 5;
 const OUTBOX_MIN = 1_000;
 /** A group commit takes some 5 ms; at 100 ms the lock_timeout of claims is near, and refreshes miss their 30 ms. */
 const SLOW_COMMIT_SECONDS = 0.1;
-const SLOW_COMMIT_MIN = 5;
+/** A third of what a refresh may take, and none of it is work. */
+const POOL_WAIT_SECONDS = 0.01;
+/** Of fewer in a minute a mean says nothing. */
+const MEAN_OF_MIN = 5;
 /** PyJWT allows no leeway: a second, and a login's token is "not yet valid" at the next instance. */
 const SKEW_SECONDS = 1;
 /** As much as the cleanup removes in two minutes at its default pace. */
@@ -26,6 +29,12 @@ function grown(now: Reading, before: Reading | undefined, name: string, labels?:
   return value === undefined
     ? undefined
     : value - ((before && (sumOf(before.metrics, name, labels) ?? 0)) || 0);
+}
+
+/** The mean of what a histogram gathered in the last minute; 0 where that is too little. */
+function meanOf(now: Reading, before: Reading | undefined, name: string): number {
+  const count = grown(now, before, `${name}_count`) ?? 0;
+  return count < MEAN_OF_MIN ? 0 : (grown(now, before, `${name}_sum`) ?? 0) / count;
 }
 
 const one = (holds: boolean, detail: () => string): readonly Symptom[] =>
@@ -47,6 +56,24 @@ export const ALERT_RULES: readonly AlertRule[] = [
           subject: labels['store'] ?? '',
           detail: `${labels['store'] ?? ''} is down`,
         })),
+  },
+  {
+    code: 'WORKER_DIED',
+    severity: 'critical',
+    title: 'A worker died, or does not listen',
+    action:
+      'It is started again by itself: read in the log with what it ended (worker_died), and whether it stays.',
+    forMs: 0,
+    clearMs: 10_000,
+    judge(now, before) {
+      const deaths = grown(now, before, 'carelink_worker_deaths_total') ?? 0;
+      const listening = gaugeOf(now.metrics, 'carelink_workers') ?? 0;
+      const wanted = gaugeOf(now.metrics, 'carelink_workers_wanted') ?? 0;
+      return one(
+        deaths > 0 || listening < wanted,
+        () => `${deaths} died in the last minute, ${listening} of ${wanted} listen`,
+      );
+    },
   },
   {
     code: 'DOUBLE_SPEND',
@@ -109,10 +136,12 @@ export const ALERT_RULES: readonly AlertRule[] = [
     action: 'Look for slow statements and locks in PostgreSQL; if it is idle, raise --pool-size.',
     forMs: 30_000,
     clearMs: MINUTE_MS,
-    judge({ metrics }) {
-      const waiting = gaugeOf(metrics, 'carelink_db_pool_waiting') ?? 0;
-      const idle = gaugeOf(metrics, 'carelink_db_pool_idle') ?? 0;
-      return one(waiting > 0 && idle === 0, () => `${waiting} wait, none is idle`);
+    judge(now, before) {
+      const mean = meanOf(now, before, 'carelink_db_pool_wait_seconds');
+      return one(
+        mean > POOL_WAIT_SECONDS,
+        () => `${(mean * 1000).toFixed(0)} ms on average in the last minute`,
+      );
     },
   },
   {
@@ -123,9 +152,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     forMs: 30_000,
     clearMs: MINUTE_MS,
     judge(now, before) {
-      const seconds = grown(now, before, 'carelink_claim_statement_duration_seconds_sum') ?? 0;
-      const count = grown(now, before, 'carelink_claim_statement_duration_seconds_count') ?? 0;
-      const mean = count < SLOW_COMMIT_MIN ? 0 : seconds / count;
+      const mean = meanOf(now, before, 'carelink_claim_statement_duration_seconds');
       return one(
         mean > SLOW_COMMIT_SECONDS,
         () => `${(mean * 1000).toFixed(0)} ms on average in the last minute`,

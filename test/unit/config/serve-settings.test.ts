@@ -149,9 +149,6 @@ describe("serve's settings", () => {
   it('claims and ports that would be in each other’s way are refused', () => {
     expect(problems({ 'jti-claim': 'user_id' })).toEqual([expect.stringContaining('both user_id')]);
     expect(problems({ 'jti-claim': 'exp' })).toEqual([expect.stringContaining("can't be exp")]);
-    expect(
-      problems({ workers: '2', 'alert-webhook': 'https://chat.example/hook' }, source(URL_AND_KEY)),
-    ).toEqual([expect.stringContaining('let Prometheus raise the alerts')]);
     expect(problems({ port: '9464' })).toEqual([expect.stringContaining('both 9464')]);
     expect(problems({ port: '0', 'admin-port': '0' })).toEqual([]);
   });

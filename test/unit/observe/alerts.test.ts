@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Registry } from 'prom-client';
+import type { Histogram } from 'prom-client';
 import { ALERT_CODES, type AlertCode, type Reading } from '../../../src/observe/alerts/alert.js';
 import { AlertEngine, type Changes } from '../../../src/observe/alerts/engine.js';
 import { ALERT_RULES } from '../../../src/observe/alerts/rules.js';
 import { kpisOf } from '../../../src/observe/kpis.js';
 import { KPI_COUNTERS, type KpiSums } from '../../../src/observe/kpi-ring.js';
-import { readMetrics } from '../../../src/observe/metric-reading.js';
+import { MergedObservations } from '../../../src/observe/merged-observations.js';
+import { metricValues } from '../../../src/observe/metric-reading.js';
 import { metricsSink } from '../../../src/observe/metrics.js';
 import { operatorMetrics, type OperatorMetrics } from '../../../src/observe/operator-metrics.js';
+import { poolMetrics } from '../../../src/observe/pool-metrics.js';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -17,22 +19,23 @@ const STEP = 5 * SECOND;
 /** A server's own metrics, a clock that the test moves, and the engine. */
 class World {
   readonly sink = metricsSink();
-  readonly pool = { open: 8, idle: 8, waiting: 0 };
   aheadSeconds = 0;
   sums: KpiSums = Object.fromEntries(KPI_COUNTERS.map((name) => [name, 0])) as unknown as KpiSums;
   readonly operator: OperatorMetrics;
-  readonly registry: Registry;
+  readonly workers = new MergedObservations(0, () => 0);
+  readonly #waits: Histogram;
   readonly #engine = new AlertEngine(ALERT_RULES);
   #nowMs = 0;
 
   constructor() {
-    this.registry = this.sink.registry;
-    this.operator = operatorMetrics(this.registry, {
-      pool: () => this.pool,
-      poolSize: 8,
-      clockAheadSeconds: () => this.aheadSeconds,
-      alertCodes: ALERT_CODES,
-    });
+    const { registry } = this.sink;
+    this.operator = operatorMetrics(registry, { clockAheadSeconds: () => this.aheadSeconds });
+    poolMetrics(registry);
+    this.#waits = registry.getSingleMetric('carelink_db_pool_wait_seconds') as Histogram;
+  }
+
+  waited(times: number, seconds: number): void {
+    for (let n = 0; n < times; n++) this.#waits.observe(seconds);
   }
 
   /** Reads every 5 s for so long; `each` happens before each reading. */
@@ -44,7 +47,7 @@ class World {
       each();
       const reading: Reading = {
         wallClockMs: this.#nowMs,
-        metrics: await readMetrics(this.registry),
+        metrics: metricValues([...(await this.sink.snapshot()), ...(await this.workers.snapshot())]),
         kpis: kpisOf(this.sums).map((kpi) => ({ ...kpi, window: '1m' })),
       };
       const changes = this.#engine.evaluate(reading, this.#nowMs);
@@ -78,6 +81,9 @@ let depth = 0;
 const CASES: readonly Case[] = [
   { code: 'STORE_DOWN', notBeforeMs: 0, detail: /redis is down/,
     wrong: (w) => w.operator.onStore('redis', false), mended: (w) => w.operator.onStore('redis', true) },
+  { code: 'WORKER_DIED', notBeforeMs: 0, detail: /0 died in the last minute, 1 of 2 listen/,
+    wrong: (w) => w.workers.sawWorkers({ listening: 1, wanted: 2, deaths: 0 }),
+    mended: (w) => w.workers.sawWorkers({ listening: 2, wanted: 2, deaths: 0 }) },
   { code: 'DOUBLE_SPEND', notBeforeMs: 0, detail: /1 in the last minute/,
     wrong: (w) => w.sink.onRotationEvent({ kind: 'reuse', reuse: 'second_claim', userKey: 'u17' }),
     mended: () => undefined },
@@ -89,9 +95,8 @@ const CASES: readonly Case[] = [
   { code: 'OUTBOX_GROWTH', notBeforeMs: 2 * MINUTE, detail: /entries, \d+ a minute ago/,
     wrong: (w) => { depth += 1_000; w.sink.watchOutbox(() => ({ depth, lagMs: 0 })); },
     mended: (w) => w.sink.watchOutbox(() => ({ depth: (depth = 0), lagMs: 0 })) },
-  { code: 'POOL_SATURATED', notBeforeMs: 30 * SECOND, detail: /12 wait, none is idle/,
-    wrong: (w) => Object.assign(w.pool, { idle: 0, waiting: 12 }),
-    mended: (w) => Object.assign(w.pool, { idle: 8, waiting: 0 }) },
+  { code: 'POOL_SATURATED', notBeforeMs: 30 * SECOND, detail: /\d{2} ms on average/,
+    wrong: (w) => w.waited(5, 0.05), mended: (w) => w.waited(500, 0.0001) },
   { code: 'SLOW_COMMITS', notBeforeMs: 30 * SECOND, detail: /\d{3} ms on average/,
     wrong: (w) => { for (let n = 0; n < 5; n++) w.operator.onClaimStatement(0.3); },
     mended: (w) => { for (let n = 0; n < 500; n++) w.operator.onClaimStatement(0.002); } },
@@ -147,17 +152,31 @@ describe('alerts', () => {
   it('what comes and goes within its time is no alert, and what goes for a moment is not over', async () => {
     const world = new World();
     world.sums = good;
-    Object.assign(world.pool, { idle: 0, waiting: 3 });
-    await world.pass(20 * SECOND);
-    Object.assign(world.pool, { idle: 1, waiting: 0 });
+    const lag = (lagMs: number) => world.sink.watchOutbox(() => ({ depth: 10, lagMs }));
+    lag(7_500);
     await world.pass(10 * SECOND);
-    Object.assign(world.pool, { idle: 0, waiting: 3 });
-    expect((await world.pass(20 * SECOND)).raised).toEqual([]);
-    expect((await world.pass(30 * SECOND)).raised).toHaveLength(1);
-    Object.assign(world.pool, { idle: 1, waiting: 0 });
-    expect((await world.pass(30 * SECOND)).cleared).toEqual([]);
-    Object.assign(world.pool, { idle: 0, waiting: 3 });
+    lag(0);
+    await world.pass(5 * SECOND);
+    lag(7_500);
+    expect((await world.pass(10 * SECOND)).raised).toEqual([]);
+    expect((await world.pass(10 * SECOND)).raised).toHaveLength(1);
+    lag(0);
+    expect((await world.pass(20 * SECOND)).cleared).toEqual([]);
+    lag(7_500);
     expect(await world.pass(2 * MINUTE)).toEqual({ raised: [], cleared: [] });
+  });
+
+  it('a worker that dies and is there again at once is told, too', async () => {
+    const world = new World();
+    const listen = (deaths: number) => world.workers.sawWorkers({ listening: 2, wanted: 2, deaths });
+    listen(0);
+    await world.pass(MINUTE);
+    listen(1);
+    const { raised, cleared } = await world.pass(3 * MINUTE);
+    expect([...raised, ...cleared].map(({ code, detail }) => `${code}: ${detail}`)).toEqual([
+      'WORKER_DIED: 1 died in the last minute, 2 of 2 listen',
+      'WORKER_DIED: 1 died in the last minute, 2 of 2 listen',
+    ]);
   });
 
   it('each KPI that is missed is told by itself', async () => {

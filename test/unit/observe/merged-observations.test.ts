@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { kpiMeter } from '../../../src/observe/kpi-meter.js';
 import { MergedObservations } from '../../../src/observe/merged-observations.js';
+import { gaugeOf, metricValues } from '../../../src/observe/metric-reading.js';
 import { metricsSink } from '../../../src/observe/metrics.js';
+import { operatorMetrics } from '../../../src/observe/operator-metrics.js';
+import { poolMetrics } from '../../../src/observe/pool-metrics.js';
 
 function worker() {
   const metrics = metricsSink();
@@ -65,17 +68,57 @@ describe('what several workers counted', () => {
     expect(kpiOf(merged, '1m')).toMatchObject({ denominator: 0, verdict: 'unmeasured' });
   });
 
+  it('of what each of them sees alike is told once: the worst of it', async () => {
+    const merged = new MergedObservations(0, () => 5_000);
+    const workers = [1, 2, 3].map(worker);
+    workers.forEach(({ metrics }, n) => {
+      metrics.onCleanupBacklog(10 * n);
+      metrics.onCleanupEnd(n === 1 ? 'failed' : 'done');
+      const operator = operatorMetrics(metrics.registry, { clockAheadSeconds: () => 2 });
+      operator.onInvalidIndexes(1);
+      operator.onStore('redis', n !== 1);
+      poolMetrics(metrics.registry).watch(8, () => ({ open: 5, idle: 3, waiting: n }));
+    });
+    for (const [n, one] of workers.entries()) await tell(merged, n, one);
+    const values = metricValues(await merged.snapshot());
+    expect(
+      Object.fromEntries(
+        [
+          'carelink_cleanup_backlog_rows',
+          'carelink_cleanup_last_failed',
+          'carelink_invalid_indexes',
+          'carelink_store_up',
+          'carelink_clock_ahead_seconds',
+          'carelink_db_pool_size',
+          'carelink_db_pool_waiting',
+        ].map((name) => [name, gaugeOf(values, name)]),
+      ),
+    ).toEqual({
+      carelink_cleanup_backlog_rows: 20,
+      carelink_cleanup_last_failed: 1,
+      carelink_invalid_indexes: 1,
+      carelink_store_up: 0,
+      carelink_clock_ahead_seconds: 2,
+      carelink_db_pool_size: 24,
+      carelink_db_pool_waiting: 3,
+    });
+    // When it was, not when it would have been for all of them added up.
+    const ranAt = gaugeOf(values, 'carelink_cleanup_last_run_timestamp_seconds')!;
+    expect(Math.abs(ranAt - Date.now() / 1000)).toBeLessThan(60);
+  });
+
   it('of each metric has one help line, as Prometheus wants it', async () => {
     const merged = new MergedObservations(0, () => 5_000);
     await tell(merged, 1, worker());
     await tell(merged, 2, worker());
-    merged.sawWorkers({ listening: 2, deaths: 1 });
+    merged.sawWorkers({ listening: 2, wanted: 3, deaths: 1 });
     const names = (await merged.render())
       .split('\n')
       .filter((line) => line.startsWith('# TYPE'))
       .map((line) => line.split(' ')[2]);
     expect(new Set(names).size).toBe(names.length);
     expect(await sample(merged, 'carelink_workers')).toBe('2');
+    expect(await sample(merged, 'carelink_workers_wanted')).toBe('3');
     expect(await sample(merged, 'carelink_worker_deaths_total')).toBe('1');
   });
 });
