@@ -7,7 +7,7 @@ import { type End, type Outage, REQUEST_TIMEOUT_MS, SERVERS, type Setting, type 
 /** Only a bound against waiting for ever. */
 const PATIENCE_MS = 60_000;
 
-const IS_LONG = process.env['LONG'] === '1';
+export const IS_LONG = process.env['LONG'] === '1';
 
 export type Break = (theatre: Theatre, n: number) => Promise<void>;
 
@@ -126,6 +126,8 @@ export interface Told {
   readonly doublesFound: number;
   /** How often a server lost Redis, by what was broken or by being held up itself. */
   readonly redisLost: number;
+  /** 503 and no answers before anything was broken: what this machine can't bear by itself. */
+  readonly calmErrors: number;
   /** The longest time from something's being whole again to the end of the last request that was answered 503 or not. */
   readonly lastErrorMs: number;
 }
@@ -156,6 +158,7 @@ export function tell({ history, doublesFound, redisLost }: End, outages: readonl
     ].filter((answers) => new Set(answers.map(({ pair }) => pair!.refresh)).size > 1).length,
     doublesFound,
     redisLost,
+    calmErrors: failed.filter(({ endedAtMs }) => endedAtMs < (outages[0]?.fromMs ?? Infinity)).length,
     lastErrorMs: Math.round(Math.max(0, ...ends)),
   };
 }

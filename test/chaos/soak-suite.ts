@@ -7,8 +7,7 @@ import { soak, type SoakPlan } from './soak.js';
 /** Twice a server's memory after its first hours would be a leak; a heap that breathes stays below. */
 const FLAT = 1.5;
 
-/** @param judged whether the run is long enough for KPIs and memory to mean something */
-export function describeSoak(plan: SoakPlan, judged: boolean): void {
+export function describeSoak(plan: SoakPlan): void {
   const ready =
     services().postgres !== undefined && services().redis !== undefined && existsSync('/proc/self/status');
   describe.skipIf(!ready)(`${plan.hours} hours of shift changes, ${plan.hourMs / 1000} s each`, () => {
@@ -23,7 +22,7 @@ export function describeSoak(plan: SoakPlan, judged: boolean): void {
       expect(checkHistory(history).map(describeViolation)).toEqual([]);
       expect(owed).toBe(0);
       expect(failed.filter(({ status }) => ![503, 'none'].includes(status))).toEqual([]);
-      if (!judged) return;
+      if (!plan.judged) return;
       expect(kpis.filter(({ verdict }) => verdict !== 'pass')).toEqual([]);
       // The one that wasn't restarted: since its bursts have been through once.
       const [early, late] = [memory[8]![1]!, memory.at(-1)![1]!];

@@ -170,10 +170,12 @@ export async function written(adminUrl: string, result: 'written' | 'double' = '
   return Number(line.exec(metrics)?.[1] ?? 0);
 }
 
-/** Before a server has reached Redis for the first time it hasn't lost it. */
+/** Counted from a server's beginning to listen: until then it answers nobody. */
 function timesLost(fleet: Fleet): number {
   return fleet.outputs().reduce((times, output) => {
-    const [, ...reached] = output.split('"event":"redis_up"');
-    return times + reached.filter((part) => part.includes('"event":"redis_down"')).length;
+    const [starting = '', serving = ''] = output.split('"event":"listening"');
+    const connected =
+      starting.lastIndexOf('"event":"redis_up"') > starting.lastIndexOf('"event":"redis_down"');
+    return times + (connected ? 0 : 1) + serving.split('"event":"redis_down"').length - 1;
   }, 0);
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { keyOf, outboxKey, partitionOf, userSinceKey } from '../../src/cache/partition.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { refreshUntilAnswered, rotated, rotationWorld } from '../support/rotation-world.js';
@@ -21,9 +21,23 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     let one: Instance;
     let two: Instance;
     let graceful: Instance;
+    /** Each for one test, which it doesn't outlive. */
+    let dying: [Instance, Instance, Instance];
+    let small: Instance;
+    let hasty: Instance;
     beforeAll(async () => {
       redis = await startRedis();
-      [one, two, graceful] = await Promise.all([start(), start(), start({ graceUs: 30_000_000 })]);
+      // All at once: each has to wait until it believes anything.
+      [one, two, graceful, small, hasty, ...dying] = await Promise.all([
+        start(),
+        start(),
+        start({ graceUs: 30_000_000 }),
+        start({ shared: { port: redis.port, maxOwed: 3 } }),
+        start({ shared: { port: redis.port, redisTimeoutMs: 100 } }),
+        start(),
+        start(),
+        start(),
+      ]);
       await sleep(TRUST_MS);
     });
     afterAll(() => redis.stop());
@@ -59,6 +73,8 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       let letGo = (): void => undefined;
       const held = new Promise<void>((resolve) => (letGo = resolve));
       instance.faults.push({ purpose: 'write_behind', what: () => held });
+      // Else its stop would wait for what it owes.
+      onTestFinished(() => letGo());
       return letGo;
     }
     const claims = (instance: Instance) => instance.statements.get('claim') ?? 0;
@@ -191,11 +207,10 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     });
 
     it('where Redis forgot and the instance died with it, a replay has the same successor, and is reuse', async () => {
-      const dying = await start();
-      await sleep(TRUST_MS);
-      const { refresh } = await session(dying);
-      hold(dying);
-      const next = rotated(await dying.service.refresh(refresh));
+      const [first, second] = dying;
+      const { refresh } = await session(first);
+      hold(first);
+      const next = rotated(await first.service.refresh(refresh));
       await redis.cli('FLUSHALL');
       // Nobody knows any more that it was claimed. Its successor stands once it has been used.
       const after = rotated(await two.service.refresh(next.refresh));
@@ -206,22 +221,19 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       );
       rotated(await two.service.refresh(after.refresh));
       // And before that, the one successor that it can have.
-      const third = await start();
-      await sleep(TRUST_MS);
-      const other = await session(third);
-      hold(third);
-      const first = rotated(await third.service.refresh(other.refresh));
+      const other = await session(second);
+      hold(second);
+      const answered = rotated(await second.service.refresh(other.refresh));
       await redis.cli('FLUSHALL');
       const again = rotated(await one.service.refresh(other.refresh));
-      expect(again.jti).toBe(first.jti);
+      expect(again.jti).toBe(answered.jti);
     });
 
     it('takes over what an instance left behind that died', async () => {
-      const dying = await start();
-      await sleep(TRUST_MS);
-      const { refresh, jti } = await session(dying);
-      hold(dying);
-      const next = rotated(await dying.service.refresh(refresh));
+      const [, , last] = dying;
+      const { refresh, jti } = await session(last);
+      hold(last);
+      const next = rotated(await last.service.refresh(refresh));
       // It is as good as dead: it never writes again. Others look after what has lain for 2.5 s.
       await until(() => isBlacklisted(jti));
       expect((await rows(next.jti))[0]?.token).toBe(next.refresh);
@@ -249,8 +261,6 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     });
 
     it('is bounded: with as much owed as may be, a refresh is answered 503, and later goes on', async () => {
-      const small = await start({ shared: { port: redis.port, maxOwed: 3 } });
-      await sleep(TRUST_MS);
       const sessions = [];
       for (let n = 0; n < 4; n++) sessions.push(await session(small));
       const letGo = hold(small);
@@ -265,9 +275,9 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     it('who dies with a claim sent to the database leaves no word in Redis by which it is claimed again', async () => {
       const { refresh, login, jti } = await session(graceful);
       // One that has just started believes nothing that was made before it: it asks the database.
-      const dying = await start({ graceUs: 30_000_000 });
-      dying.faults.push({ purpose: 'claim', what: { answerLateMs: 2_000 } });
-      const late = dying.service.refresh(refresh);
+      const fresh = await start({ graceUs: 30_000_000 });
+      fresh.faults.push({ purpose: 'claim', what: { answerLateMs: 1_000 } });
+      const late = fresh.service.refresh(refresh);
       await until(() => isBlacklisted(jti));
       // As when its lock has run out.
       await redis.cli('DEL', keyOf(partitionOf(String(login.userId)), 'lock', jti));
@@ -277,8 +287,6 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     });
 
     it('a Redis that froze: the claim goes to the database with its time, and what wakes up late does nothing', async () => {
-      const hasty = await start({ shared: { port: redis.port, redisTimeoutMs: 100 } });
-      await sleep(TRUST_MS);
       const { refresh, jti, login } = await session(hasty);
       redis.kill('SIGSTOP');
       const next = rotated(await refreshUntilAnswered(hasty.service, refresh));
@@ -295,8 +303,6 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     });
 
     it('a log-out while Redis is out of reach is known to the others once it is back', async () => {
-      const hasty = await start({ shared: { port: redis.port, redisTimeoutMs: 100 } });
-      await sleep(TRUST_MS);
       const { refresh, login } = await session(hasty);
       redis.kill('SIGSTOP');
       expect((await hasty.service.logout(refresh)).kind).toBe('logged_out');

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { sendRefresh } from '../support/fleet.js';
 import {
@@ -19,7 +19,8 @@ const ready = services().postgres !== undefined && services().redis !== undefine
 /** Only a bound against hanging. */
 const PATIENCE_MS = 60_000;
 
-describe.skipIf(!ready)('serve --redis-url', () => {
+// At once: each has its own Redis and servers, and waits most of the time.
+describe.skipIf(!ready)('serve --redis-url', { concurrent: true }, () => {
   let database: FreshDatabase;
   beforeAll(async () => {
     database = await freshDatabase();
@@ -28,7 +29,12 @@ describe.skipIf(!ready)('serve --redis-url', () => {
   });
   afterAll(() => database.drop());
 
-  const start = async (redisUrl: string, env: Record<string, string> = {}): Promise<TestServer> => {
+  type Finish = TestContext['onTestFinished'];
+  const start = async (
+    redisUrl: string,
+    onTestFinished: Finish,
+    env: Record<string, string> = {},
+  ): Promise<TestServer> => {
     // By the environment: a URL may hold a password.
     const server = await startServer({ databaseUrl: database.url, env: { REDIS_URL: redisUrl, ...env } });
     onTestFinished(() => server.stop());
@@ -65,9 +71,11 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     }
   };
 
-  it('alone: killed, it is told in /readyz and /metrics, and refreshes go on; back, it is used again', async () => {
+  it('alone: killed, it is told in /readyz and /metrics, and refreshes go on; back, it is used again', async ({
+    onTestFinished,
+  }) => {
     const redis = await startRedis();
-    const server = await start(`redis://127.0.0.1:${redis.port}`);
+    const server = await start(`redis://127.0.0.1:${redis.port}`, onTestFinished);
     const refresh = await session();
     await until(async () => (await checks(server))['redis'] === 'ok');
     await until(async () => (await scrape(server, 'carelink_store_up{store="redis"}')) === 1);
@@ -90,11 +98,11 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     await refresh(server);
   });
 
-  it('redis+cluster:// shares what is known over three masters', async () => {
+  it('redis+cluster:// shares what is known over three masters', async ({ onTestFinished }) => {
     const cluster = await startRedisCluster();
     onTestFinished(() => cluster.stop());
     const url = `redis+cluster://${cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
-    const servers = await Promise.all([start(url), start(url)]);
+    const servers = await Promise.all([start(url, onTestFinished), start(url, onTestFinished)]);
     for (const server of servers) await until(async () => (await checks(server))['redis'] === 'ok');
     for (let n = 0; n < 3; n++) await expectShared(servers[0], servers[1]);
     // Users in slots of all of them.
@@ -103,10 +111,15 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     expect(keys.every((count) => Number(count) > 0)).toBe(true);
   });
 
-  it('redis+sentinel:// follows the master to another Redis, and no refresh fails meanwhile', async () => {
+  it('redis+sentinel:// follows the master to another Redis, and no refresh fails meanwhile', async ({
+    onTestFinished,
+  }) => {
     const sentinels = await startSentinels();
     onTestFinished(() => sentinels.stop());
-    const servers = await Promise.all([start(sentinels.url), start(sentinels.url)]);
+    const servers = await Promise.all([
+      start(sentinels.url, onTestFinished),
+      start(sentinels.url, onTestFinished),
+    ]);
     for (const server of servers) await until(async () => (await checks(server))['redis'] === 'ok');
     await expectShared(servers[0], servers[1]);
     const refresh = await session();
@@ -120,15 +133,20 @@ describe.skipIf(!ready)('serve --redis-url', () => {
     await expectShared(servers[0], servers[1]);
   });
 
-  it('rediss:// believes a certificate of an authority that Node was told of, and no other', async () => {
+  it('rediss:// believes a certificate of an authority that Node was told of, and no other', async ({
+    onTestFinished,
+  }) => {
     const redis = await startTlsRedis();
     onTestFinished(() => redis.stop());
     const trusting = { NODE_EXTRA_CA_CERTS: redis.ca };
-    const servers = await Promise.all([start(redis.url, trusting), start(redis.url, trusting)]);
+    const servers = await Promise.all([
+      start(redis.url, onTestFinished, trusting),
+      start(redis.url, onTestFinished, trusting),
+    ]);
     for (const server of servers) await until(async () => (await checks(server))['redis'] === 'ok');
     await expectShared(servers[0], servers[1]);
 
-    const strict = await start(redis.url);
+    const strict = await start(redis.url, onTestFinished);
     await until(async () => (await scrape(strict, 'carelink_store_up{store="redis"}')) === 0);
     expect(strict.output()).toContain('"event":"redis_down"');
     await (
