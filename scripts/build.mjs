@@ -29,7 +29,7 @@ emit('src/client/tsconfig.json');
 const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
 // Names that never leave a bundle: not in options, events or messages, nor of the browser's own objects.
 const include =
-  /^(patienceMs|graceMs|lockName|onTokens|adopt|moved|nudge|over|endpoint|ledger|channel|blacklist|advance|expiresMs|lifeMs|afterMs|tokenAfter|onChange|schedule|expect|ask|until|begin|state|current|emit|load|save|post|read|token|end)$/;
+  /^(patienceMs|graceMs|lockName|adopt|moved|nudge|over|endpoint|ledger|channel|blacklist|advance|expiresMs|lifeMs|afterMs|tokenAfter|onChange|schedule|expect|ask|until|begin|state|current|emit|load|save|post|read|token|end)$/;
 // Hints such as /* @__PURE__ */ are for bundlers, and what is in the bundle has been through one.
 const output = {
   comments: false,

@@ -39,12 +39,14 @@ export function refreshAtMs(session: Session): number {
 
 /**
  * Whether a token is so young that a 401 must have another cause: a new one would be refused, too. Nobody knows how
- * old a log-in's token was when it was handed over, nor what clock the server has.
+ * old a log-in's token was when it was handed over, nor what clock the server has. One that is yet to be issued says
+ * that our clock has been set since the server's was last seen: it isn't believed, or its end might not be noticed.
  */
 export function isFresh(session: Session | undefined, nowMs: number): boolean {
   if (session === undefined || session.generation === 0) return false;
   const { expiresMs, lifeMs } = timesOf(session.access);
-  return nowMs + session.skewMs < expiresMs - lifeMs + Math.min(MARGIN_MS, lifeMs / 4);
+  const ageMs = nowMs + session.skewMs - (expiresMs - lifeMs);
+  return Math.abs(ageMs) < Math.min(MARGIN_MS, lifeMs / 4);
 }
 
 /**

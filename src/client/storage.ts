@@ -16,7 +16,7 @@ export interface Storage {
 }
 
 /** sessionStorage may throw at any access (blocked, full): then the tokens are kept in memory alone. */
-export function openStorage(mode: StorageMode, key: string): Storage {
+export function openStorage(mode: StorageMode | undefined, key: string): Storage {
   return {
     load() {
       try {

@@ -9,7 +9,7 @@ export interface TabParts {
   readonly state: SessionState;
   readonly ledger: Ledger;
   readonly channel: Channel;
-  /** Of the Web Lock under which a refresh or a log-out is made. */
+  /** Of the Web Lock under which a refresh or a log-out is made; the worker's, and its ledger's, too. */
   readonly lockName: string;
   /** How long one refresh goes on trying, and a request waits for it. */
   readonly patienceMs: number;

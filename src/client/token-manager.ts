@@ -23,8 +23,10 @@ export type { ScheduleTokenRefresh, TokenRefreshed } from './messages.js';
 export type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js';
 export type { StorageMode } from './storage.js';
 
-/** How long a new tab waits for another one to tell it the session. */
-const PEERS_MS = 300;
+/** How long a new tab waits for another one to tell it the session: 300 ms were too short where 20 tabs were busy. */
+const PEERS_MS = 1_500;
+/** The same in cookie mode, where it can help itself. */
+const COOKIE_PEERS_MS = 300;
 /** So often the server is told of a log-out before the user is told that it couldn't be. */
 const LOGOUT_TRIES = 3;
 
@@ -51,7 +53,7 @@ export class TokenManager {
 
   constructor(options: TokenManagerOptions = {}) {
     this.#options = options;
-    const { storage = 'memory', refreshUrl = '/account/token/refresh/', userClaim = 'user_id' } = options;
+    const { storage, refreshUrl = '/account/token/refresh/', userClaim = 'user_id' } = options;
     const name = `carelink-tokens:${options.name ?? refreshUrl}`;
     this.#cookie = storage === 'cookie';
     this.#storage = openStorage(storage, name);
@@ -78,7 +80,7 @@ export class TokenManager {
     });
     this.#snapshot = this.#look();
     this.#state.onChange(() => this.#changed());
-    this.ready = typeof document === 'undefined' ? Promise.resolve() : this.#start(refreshUrl, name);
+    this.ready = typeof document === 'undefined' ? Promise.resolve() : this.#start(refreshUrl);
   }
 
   /** The current access token, perhaps expired; undefined where nobody is signed in. */
@@ -174,15 +176,14 @@ export class TokenManager {
     this.#state.nudge();
   }
 
-  async #start(refreshUrl: string, name: string): Promise<void> {
+  async #start(refreshUrl: string): Promise<void> {
     const { serviceWorker, background = true } = this.#options;
     if (serviceWorker !== undefined) {
       this.#worker = linkWorker({
+        ...this.#tab,
         url: serviceWorker,
         refreshUrl,
-        name,
         cookie: this.#cookie,
-        onTokens: (session) => void this.#state.adopt(session),
       });
     }
     this.#restoring = true;
@@ -212,7 +213,8 @@ export class TokenManager {
     if (state.current !== undefined) return;
     state.expect(id);
     this.#tab.channel.ask({ id, generation: -1 });
-    if (await state.until(() => state.current !== undefined || this.#disposed, PEERS_MS)) return;
+    const found = (): boolean => state.current !== undefined || this.#disposed;
+    if (await state.until(found, this.#cookie ? COOKIE_PEERS_MS : PEERS_MS)) return;
     if (!this.#cookie) return;
     state.begin({ id, generation: entry?.generation ?? 0, access: '', refresh: undefined, skewMs: 0 });
     await this.#refresh.now();

@@ -1,6 +1,7 @@
 import { expiresAtMs, refreshAtMs } from './clock.js';
 import type { ScheduleTokenRefresh } from './messages.js';
 import { isSession, type Session } from './session.js';
+import type { TabParts } from './tab.js';
 
 export interface WorkerLink {
   /** Hands a refresh over. False where there is no worker to take it. */
@@ -8,14 +9,11 @@ export interface WorkerLink {
   close(): void;
 }
 
-export interface WorkerLinkOptions {
+export interface WorkerLinkOptions extends TabParts {
   /** Of the script. */
   readonly url: string;
   readonly refreshUrl: string;
-  /** Of lock and ledger, which the worker shares with the pages. */
-  readonly name: string;
   readonly cookie: boolean;
-  readonly onTokens: (session: Session) => void;
 }
 
 /**
@@ -23,12 +21,16 @@ export interface WorkerLinkOptions {
  * asked looks after the matter alone when no answer comes. The page need not be in the worker's scope.
  */
 export function linkWorker(options: WorkerLinkOptions): WorkerLink {
-  const { url, name, onTokens } = options;
+  const { url, state } = options;
   // Absent on pages without https.
   const container = (navigator as Partial<Navigator>).serviceWorker;
   let registration: ServiceWorkerRegistration | undefined;
   const refresh = new URL(options.refreshUrl, location.href).href;
-  const query = new URLSearchParams({ refresh, name, ...(options.cookie && { cookie: '1' }) });
+  const query = new URLSearchParams({
+    refresh,
+    name: options.lockName,
+    ...(options.cookie && { cookie: '1' }),
+  });
   container?.register(`${url}?${query}`).then(
     (registered) => (registration = registered),
     () => undefined,
@@ -38,7 +40,7 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
     const { type, tokens, session, generation, skewMs } = (data ?? {}) as Record<string, unknown>;
     if (type === 'TOKEN_REFRESHED') {
       const next = { ...(tokens as Partial<Session>), id: session, generation, skewMs };
-      if (isSession(next)) onTokens(next);
+      if (isSession(next)) state.adopt(next);
     }
   };
   const stop = new AbortController();

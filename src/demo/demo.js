@@ -16,6 +16,9 @@ for (const input of byId('storage').querySelectorAll('input')) {
   input.addEventListener('change', () => (location.search = `?storage=${input.value}`));
 }
 
+byId('storage-hint').textContent =
+  `For ${refreshCookie ? 'the others: serve without' : 'the cookie: serve with'} --refresh-cookie.`;
+
 const manager = new TokenManager({ storage, refreshUrl: REFRESH, serviceWorker: WORKER });
 const counts = { answered: 0, failed: 0, calls: 0 };
 const send = window.fetch;
@@ -58,6 +61,7 @@ async function show() {
   const active = registrations.some((one) => one.active !== null);
   byId('worker').textContent = active ? 'registered' : 'none';
   byId('kill').disabled = !active;
+  byId('register').disabled = active;
 }
 manager.subscribe(() => void show());
 setInterval(() => void show(), 500);

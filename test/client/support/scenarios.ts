@@ -142,7 +142,7 @@ export const SCENARIOS: readonly Scenario[] = [
     query: () => 'worker=1',
     async run(world, mode, tabs) {
       const who = await login(world, mode, tabs);
-      const before = mode === 'cookie' ? 1 : 0;
+      const before = await rotations(world, who);
       const held = gate();
       const site = world.site(mode);
       site.fate = (n) => (n === 0 ? { until: held.opened, hold } : 'pass');

@@ -109,7 +109,12 @@ export async function login(
   // In cookie mode the log-in's tokens are exchanged at once.
   site.fate = () => ({ access: access.token });
   await pages[0]!.evaluate((tokens) => window.manager.setTokens(tokens), pair);
-  await Promise.all(pages.slice(1).map((page) => page.evaluate(() => window.make())));
+  // A tab that was too busy to hear of the session is reloaded once more, as its user would.
+  const join = async (): Promise<void> => {
+    do await window.make();
+    while (window.manager.getSnapshot().status !== 'signedIn');
+  };
+  await Promise.all(pages.slice(1).map((page) => page.evaluate(join)));
   site.fate = fate;
   site.refreshes = 0;
   site.refused = 0;
