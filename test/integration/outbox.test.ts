@@ -27,17 +27,13 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     let hasty: Instance;
     beforeAll(async () => {
       redis = await startRedis();
-      // All at once: each has to wait until it believes anything.
-      [one, two, graceful, small, hasty, ...dying] = await Promise.all([
-        start(),
-        start(),
-        start({ graceUs: 30_000_000 }),
-        start({ shared: { port: redis.port, maxOwed: 3 } }),
-        start({ shared: { port: redis.port, redisTimeoutMs: 100 } }),
-        start(),
-        start(),
-        start(),
-      ]);
+      one = await start();
+      two = await start();
+      graceful = await start({ graceUs: 30_000_000 });
+      small = await start({ shared: { port: redis.port, maxOwed: 3 } });
+      hasty = await start({ shared: { port: redis.port, redisTimeoutMs: 100 } });
+      dying = [await start(), await start(), await start()];
+      // Once for all: each has to wait until it believes anything.
       await sleep(TRUST_MS);
     });
     afterAll(() => redis.stop());
@@ -281,9 +277,10 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       await until(() => isBlacklisted(jti));
       // As when its lock has run out.
       await redis.cli('DEL', keyOf(partitionOf(String(login.userId)), 'lock', jti));
+      const before = graceful.written.length;
       const again = rotated(await graceful.service.refresh(refresh));
       expect(again).toEqual({ ...rotated(await late), replayed: true });
-      expect(graceful.written).not.toContain('double');
+      expect(graceful.written.slice(before)).not.toContain('double');
     });
 
     it('a Redis that froze: the claim goes to the database with its time, and what wakes up late does nothing', async () => {
