@@ -12,6 +12,7 @@ import {
   query,
   type FreshDatabase,
 } from '../test/support/postgres.js';
+import { startRedis, type RedisServer } from '../test/support/redis.js';
 import { BIN, cleanEnvironment, startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { insertOutstanding, issueTokens, mintRefresh, type MintedToken } from '../test/support/tokens.js';
@@ -23,10 +24,12 @@ const REVOKED = ROWS / 10;
 const TRAFFIC_USERS = 20;
 /** Of those that are revoked: presented to each instance afterwards. */
 const PROBES = 1_000;
+const ROWLESS = 100;
 
-describe.skipIf(services().postgres === undefined)(
-  `revoking ${REVOKED} of ${ROWS} tokens beside live traffic`,
-  () => {
+describe.skipIf(services().postgres === undefined || services().redis === undefined).each(['sync', 'async'])(
+  `revoking ${REVOKED} of ${ROWS} tokens beside live traffic: %s`,
+  (mode) => {
+    let redis: RedisServer;
     let database: FreshDatabase;
     let servers: TestServer[];
     let probes: readonly MintedToken[];
@@ -37,7 +40,7 @@ describe.skipIf(services().postgres === undefined)(
       database = await freshDatabase();
       await createSimplejwtTables(database.url);
       const users = await createUsers(database.url, 1_000);
-      await migrateDatabase(database.url);
+      await migrateDatabase(database.url, ...(mode === 'async' ? ['--notify'] : []));
       // Most of them only have to be there; those that are presented afterwards are real.
       probes = users
         .flatMap((userId) => mintRefresh({ userId, iatSeconds: nowSeconds - 7_200 }))
@@ -55,10 +58,15 @@ describe.skipIf(services().postgres === undefined)(
         await issueTokens(database.url, users.slice(0, TRAFFIC_USERS), { iatSeconds: nowSeconds })
       ).map((t) => t.token);
       await query(database.url, 'VACUUM ANALYZE');
-      servers = await Promise.all([0, 1].map(() => startServer({ databaseUrl: database.url })));
+      redis = await startRedis();
+      const shared = ['--blacklist', mode, '--redis-url', `redis://127.0.0.1:${redis.port}`];
+      servers = await Promise.all(
+        [0, 1].map(() => startServer({ databaseUrl: database.url, args: mode === 'async' ? shared : [] })),
+      );
     }, 300_000);
     afterAll(async () => {
       await Promise.all(servers.map((server) => server.stop()));
+      await redis.stop();
       await database.drop();
     });
 
@@ -89,17 +97,25 @@ describe.skipIf(services().postgres === undefined)(
           return statuses.filter((status) => status === 401).length;
         }),
       );
+      // Of the same users, and without a row: Django refuses those by nothing, these servers by the mark.
+      const rowless = probes
+        .slice(0, ROWLESS)
+        .map(({ userId }) => mintRefresh({ userId, iatSeconds: nowSeconds - 7_200 }));
+      const rowlessRefused = (
+        await Promise.all(servers.flatMap((server) => rowless.map(({ token }) => present(server, token))))
+      ).filter((status) => status === 401).length;
       const probedMs = performance.now() - endedAtMs;
       generator.stop();
       console.log(
       JSON.stringify({
-        revokeMs: done['duration_ms'], batches: done['batches'], retries: done['retries'],
+        mode, revokeMs: done['duration_ms'], batches: done['batches'], retries: done['retries'],
         aloneP99Ms: alone.p99Ms, besideP99Ms: beside.p99Ms, alonePerSecond: alone.perSecond,
-        besidePerSecond: beside.perSecond, failedBeside: beside.failed, refused, probedMs: Math.round(probedMs),
+        besidePerSecond: beside.perSecond, failedBeside: beside.failed, refused, rowlessRefused, probedMs: Math.round(probedMs),
       }),
     ); // prettier-ignore
       expect(beside.failed).toBe(0);
       expect(refused).toEqual([PROBES, PROBES]);
+      expect(rowlessRefused).toBe(servers.length * ROWLESS);
     });
   },
 );

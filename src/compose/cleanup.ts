@@ -122,6 +122,7 @@ async function round(
     metrics.onCleanupEnd('elsewhere');
     return;
   }
+  let found = 0;
   let deleted = 0;
   const count = (total: number): void => {
     metrics.onCleanupDeleted(total - deleted);
@@ -131,8 +132,11 @@ async function round(
     ...cleanup,
     signal,
     onEvent(event) {
-      if (event.event === 'started') metrics.onCleanupBacklog(event.backlogRows);
+      if (event.event === 'started') found = event.backlogRows;
       if (event.event === 'progress') count(event.deleted);
+      // A long run is not to look like one that does nothing.
+      if (event.event === 'started' || event.event === 'progress')
+        metrics.onCleanupBacklog(Math.max(0, found - deleted));
       if (event.event === 'pressure') log.info('cleanup_pressure', { cause: event.reasons.join('; ') });
     },
   });

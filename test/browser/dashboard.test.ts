@@ -1,8 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
@@ -15,6 +13,7 @@ import {
   query,
   type FreshDatabase,
 } from '../support/postgres.js';
+import { startReceiver, type Receiver } from '../support/receiver.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { startServer, type ServerOptions, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -41,9 +40,8 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
   let options: ServerOptions;
   let browser: Browser;
   let page: Page;
-  let receiver: Server;
+  let receiver: Receiver;
   let directory: string;
-  const posted: { event: string; code: string }[] = [];
   const foreign: string[] = [];
   const complaints: string[] = [];
   const secrets: string[] = [];
@@ -63,15 +61,7 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
       `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_blacklisted_token_created'::regclass`,
     );
     redis = await startRedis();
-    receiver = createServer((request, response) => {
-      let text = '';
-      request.on('data', (part) => (text += String(part)));
-      request.on('end', () => {
-        posted.push(JSON.parse(text) as { event: string; code: string });
-        response.end();
-      });
-    });
-    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+    receiver = await startReceiver();
     directory = mkdtempSync(join(tmpdir(), 'carelink-dashboard-'));
     const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
     execFileSync(
@@ -82,11 +72,10 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
       ],
       { stdio: 'ignore' },
     ); // prettier-ignore
-    const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/services/hook-s3cret`;
     options = {
       databaseUrl: database.url,
       args: ['--redis-url', `redis://127.0.0.1:${redis.port}`, '--tls-cert', cert, '--tls-key', key],
-      env: { CARELINK_ALERT_WEBHOOK: hook },
+      env: { CARELINK_ALERT_WEBHOOK: receiver.url },
     };
     secrets.push('hook-s3cret');
     server = await startServer(options);
@@ -109,8 +98,7 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
   afterAll(async () => {
     await browser.close();
     await server.stop();
-    receiver.closeAllConnections();
-    receiver.close();
+    receiver.stop();
     await redis.stop();
     await database.drop();
     rmSync(directory, { recursive: true });
@@ -128,9 +116,9 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
     );
     await page.getByText('since start', { exact: true }).click();
     // When all is at rest and audited both say the same; until then they are some milliseconds apart.
-    await expect
-      .poll(async () => page.locator('[data-kpi=background] .figure').textContent(), { timeout: 30_000 })
-      .toBe('100.00 %');
+    const background = page.locator('[data-kpi=background]');
+    await expect.poll(() => background.locator('.verdict').textContent(), { timeout: 30_000 }).toBe('holds');
+    expect(await background.locator('.figure').textContent()).toBe('100.00 %');
     const digits: Record<string, number> = { statements: 3 };
     for (const { id, window, value, unit, verdict } of await kpisNow()) {
       if (window !== 'since_start') continue;
@@ -169,8 +157,8 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
     expect(await page.locator('[data-code=INVALID_INDEX]').textContent()).toContain(
       'carelink-tokens migrate',
     );
-    await expect.poll(() => posted.length, { timeout: 10_000 }).toBe(codes.length);
-    expect(posted.map(({ event, code }) => `${event} ${code}`).sort()).toEqual(
+    await expect.poll(() => receiver.posted.length, { timeout: 10_000 }).toBe(codes.length);
+    expect(receiver.posted.map(({ event, code }) => `${event} ${code}`).sort()).toEqual(
       codes.map((code) => `raised ${code}`).sort(),
     );
     const metrics = await metricsNow();

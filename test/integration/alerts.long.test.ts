@@ -37,7 +37,8 @@ describe.skipIf(!ready)('alerts that take their time, provoked for real', () => 
   });
 
   it('writing behind that is late, and an outbox that grows', async () => {
-    const url = await freshCluster({ notify: true });
+    // No change feed: whoever hears nothing for a second, on a busy machine, claims in the database from then on.
+    const url = await freshCluster();
     const redis = await startRedis();
     onTestFinished(() => redis.stop());
     const redisUrl = `redis://127.0.0.1:${redis.port}`;
@@ -100,16 +101,16 @@ describe.skipIf(!ready)('alerts that take their time, provoked for real', () => 
     await query(url, 'VACUUM ANALYZE token_blacklist_outstandingtoken');
     const witness = await start(url, '--cleanup-every', '1m');
     await witness.raised('CLEANUP_BACKLOG');
-    // It is at work, and ends with none left.
+    // It is at work, and tells how far it is.
     await witness.cleared('CLEANUP_BACKLOG');
   });
 });
 
-async function freshCluster({ notify = false } = {}): Promise<string> {
+async function freshCluster(): Promise<string> {
   const cluster = await startCluster({ settings: { fsync: 'on' } });
   onTestFinished(() => cluster.stop());
   await createSimplejwtTables(cluster.url);
-  await applyMigrations(cluster.url, { createTables: false, notify });
+  await applyMigrations(cluster.url, { createTables: false });
   return cluster.url;
 }
 
