@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const LONG = 'test/**/*.long.test.ts';
+/** What is killed and raced, in its short form: `npm run test:chaos`. */
+const CHAOS = 'test/chaos/**/*.test.ts';
 /** They hold on to nothing that another file could meet, so that they share their processes and what is loaded there. */
 const PURE = 'test/unit/**/*.test.ts';
 
@@ -19,7 +21,8 @@ export default defineConfig({
     passWithNoTests: false,
     projects: [
       { test: { ...shared, name: 'unit', include: [PURE], isolate: false } },
-      { test: { ...shared, name: 'system', include: ['test/**/*.test.ts'], exclude: [PURE, LONG] } },
+      { test: { ...shared, name: 'system', include: ['test/**/*.test.ts'], exclude: [PURE, CHAOS, LONG] } },
+      { test: { ...shared, name: 'chaos', include: [CHAOS], exclude: [LONG] } },
     ],
   },
 });
