@@ -16,8 +16,8 @@ const shared = {
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
-    // Twice the two cores: a third of the time was waiting, for a Django, a database or a timer.
-    maxWorkers: 4,
+    // One more than the two cores: much of a test is waiting for a Django or a database to start. A fourth gains nothing.
+    maxWorkers: 3,
     passWithNoTests: false,
     projects: [
       { test: { ...shared, name: 'unit', include: [PURE], isolate: false } },
