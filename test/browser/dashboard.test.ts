@@ -13,6 +13,7 @@ import {
   query,
   type FreshDatabase,
 } from '../support/postgres.js';
+import { dashboardRow } from '../support/dashboard-row.js';
 import { startReceiver, type Receiver } from '../support/receiver.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { startServer, type ServerOptions, type TestServer } from '../support/server.js';
@@ -236,11 +237,7 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
     expect(complaints).toEqual([]);
   });
 
-  const row = (label: string) =>
-    page
-      .locator('dt', { hasText: new RegExp(`^${label}$`) })
-      .locator('xpath=following-sibling::dd[1]')
-      .textContent();
+  const row = (label: string) => dashboardRow(page, label);
   const focused = () => page.evaluate('document.activeElement.textContent');
 });
 

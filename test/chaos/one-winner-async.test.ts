@@ -1,3 +1,3 @@
 import { describeOneWinner } from './one-winner-suite.js';
 
-describeOneWinner(20, 'Redis');
+describeOneWinner(40, 'Redis');

@@ -36,6 +36,16 @@ function world() {
   return { base, instances, revoke, remembered, outcomes };
 }
 
+/** A session that refreshes on and on, until it is stopped or refused. Returns the last token it was given. */
+async function refreshOn(token: string, { service }: Instance, stop: AbortSignal): Promise<string> {
+  while (!stop.aborted) {
+    const outcome = await service.refresh(token);
+    if (outcome.kind !== 'rotated') break;
+    token = outcome.refresh;
+  }
+  return token;
+}
+
 const REFUSED = ['blacklisted', 'blacklisted'];
 const available = services().postgres !== undefined;
 
@@ -138,15 +148,7 @@ describe.skipIf(!available)('revoke --issued-before', () => {
   it('now: beside sessions that go on refreshing none is left; who logs in afterwards is let in', async () => {
     const sessions = await Promise.all(Array.from({ length: 24 }, () => remembered()));
     const stop = new AbortController();
-    const driven = sessions.map(async (start, n) => {
-      let token = start;
-      while (!stop.signal.aborted) {
-        const outcome = await instances[n % 2]!.service.refresh(token);
-        if (outcome.kind !== 'rotated') break;
-        token = outcome.refresh;
-      }
-      return token;
-    });
+    const driven = sessions.map((token, n) => refreshOn(token, instances[n % 2]!, stop.signal));
     const { code } = await revoke('--issued-before', 'now', '--yes');
     expect(code).toBe(0);
     stop.abort();
@@ -171,15 +173,7 @@ describe.skipIf(!available)('revoke --issued-before', () => {
     );
     const sessions = await Promise.all(Array.from({ length: 4 }, () => remembered()));
     const stop = new AbortController();
-    const driven = sessions.map(async (start, n) => {
-      let token = start;
-      while (!stop.signal.aborted) {
-        const outcome = await instances[n % 2]!.service.refresh(token);
-        if (outcome.kind !== 'rotated') break;
-        token = outcome.refresh;
-      }
-      return token;
-    });
+    const driven = sessions.map((token, n) => refreshOn(token, instances[n % 2]!, stop.signal));
     const { code, events } = await revoke('--issued-before', 'now', '--yes');
     stop.abort();
     expect([code, events.at(-1)]).toEqual([0, expect.objectContaining({ event: 'done' })]);
