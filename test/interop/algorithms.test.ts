@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { services } from '../support/services.js';
 import { decodeToken } from '../support/tokens.js';
 import { pairOf, refresh, verify, whoami } from './api.js';
-import { startPair, type Pair } from './pair.js';
+import { MODES, startPair, type Pair } from './pair.js';
 
 interface Setting {
   readonly title: string;
@@ -30,7 +30,9 @@ const SETTINGS: readonly Setting[] = [
 
 const ready = services().postgres !== undefined && services().django;
 
-describe.skipIf(!ready).each(SETTINGS)('$title', ({ args = [], claims, ...options }) => {
+const settings = SETTINGS.flatMap((setting) => MODES.map((mode) => ({ ...setting, ...mode })));
+
+describe.skipIf(!ready).each(settings)('$title, $mode', ({ args = [], claims, ...options }) => {
   let pair: Pair;
   beforeAll(async () => {
     pair = await startPair({ ...options, args: ['--algorithm', options.algorithm, ...args] });
@@ -44,6 +46,7 @@ describe.skipIf(!ready).each(SETTINGS)('$title', ({ args = [], claims, ...option
       [pair.url, pair.django.url],
       [pair.django.url, pair.url],
       [pair.url, pair.django.url],
+      [pair.url, pair.django.url],
     ] as const) {
       const next = pairOf(await refresh(side, token));
       for (const signed of [next.access, next.refresh]) {
@@ -54,6 +57,7 @@ describe.skipIf(!ready).each(SETTINGS)('$title', ({ args = [], claims, ...option
       expect((await whoami(pair.django.url, next.access)).body).toEqual({ user_id: user });
       token = next.refresh;
     }
+    if (options.async) expect(await pair.claimedInRedis()).toBeGreaterThan(0);
   });
 
   test('a token whose signature was changed is refused by both', async () => {

@@ -1,23 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { query } from '../support/postgres.js';
 import { until } from '../support/redis.js';
 import { services } from '../support/services.js';
 import { decodeToken } from '../support/tokens.js';
 import { blacklist, BLACKLISTED, pairOf, refresh, slide, verify, VERIFY_BLACKLISTED, whoami } from './api.js';
-import { startPair, type Pair } from './pair.js';
+import { heard, MODES, startPair, type Pair } from './pair.js';
 
 const ready = services().postgres !== undefined && services().django;
-/** What Django does by itself is known everywhere within a second; what is asked of the database, at once. */
-const HEARD_MS = 1_000;
-
-const MODES = [
-  { mode: 'claims in the database', async: false, servers: 1 },
-  ...(services().redis === undefined
-    ? []
-    : [{ mode: '4 servers, claims in Redis', async: true, servers: 4 }]),
-];
-
 describe.skipIf(!ready).each(MODES)(
   'Django and carelink-tokens on one database, $mode',
   ({ async, servers }) => {
@@ -88,7 +77,7 @@ describe.skipIf(!ready).each(MODES)(
         // The others have seen it as valid: what they remember of it must not outlive the log-out.
         for (const other of others) expect((await verify(other, token)).status).toBe(200);
         expect((await blacklist(actor, token)).body).toEqual({});
-        if (async) await sleep(HEARD_MS);
+        await heard({ async });
         for (const url of everywhere()) await expectBlacklisted(url, token);
       }
     });
@@ -98,7 +87,7 @@ describe.skipIf(!ready).each(MODES)(
         for (const { actor } of ways) {
           const successor = pairOf(await refresh(maker, (await pair.django.mint(user)).refresh)).refresh;
           expect((await blacklist(actor, successor)).body).toEqual({});
-          if (async) await sleep(HEARD_MS);
+          await heard({ async });
           for (const url of everywhere()) await expectBlacklisted(url, successor);
         }
       }

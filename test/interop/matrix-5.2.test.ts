@@ -6,14 +6,16 @@ import { cases } from './matrix/all.js';
 import { departures } from './matrix/departures.js';
 import { expected, normal, normalOfOurs } from './matrix/normal.js';
 import { world, type World } from './matrix/world.js';
-import { startPair, type Pair } from './pair.js';
+import { MODES, startPair, type Pair } from './pair.js';
 
-describe.skipIf(!services().postgres || !services().django)('answers as simplejwt 5.2.2 does', () => {
+const ready = services().postgres !== undefined && services().django;
+
+describe.skipIf(!ready).each(MODES)('answers as simplejwt 5.2.2 does, $mode', (options) => {
   let pair: Pair;
   let given: World;
 
   beforeAll(async () => {
-    pair = await startPair({ args: ['--simplejwt-compat', '5.2'] });
+    pair = await startPair({ ...options, args: ['--simplejwt-compat', '5.2'] });
     const { django } = pair;
     const [active, inactive] = [await django.makeUser(), await django.makeUser()];
     await django.deactivateUser(inactive);

@@ -14,16 +14,9 @@ import { departures } from './matrix/departures.js';
 import { expected, normalOfOurs } from './matrix/normal.js';
 import { ask, readRecord, writeRecord } from './matrix/record.js';
 import { world, type World } from './matrix/world.js';
-import { startMigrated, type Instances } from './pair.js';
+import { MODES, startMigrated, type Instances } from './pair.js';
 
 const record = readRecord();
-
-const MODES = [
-  { mode: 'claims in the database', async: false, servers: 1 },
-  ...(services().redis === undefined
-    ? []
-    : [{ mode: '4 servers, claims in Redis', async: true, servers: 4 }]),
-];
 
 describe.skipIf(!services().postgres).each(MODES)('answers as simplejwt 5.5.1 does, $mode', (options) => {
   let database: FreshDatabase;

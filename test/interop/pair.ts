@@ -4,8 +4,28 @@ import { promisify } from 'node:util';
 import { startDjango, type Django, type DjangoOptions } from '../support/django.js';
 import { freshDatabase } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
+import { services } from '../support/services.js';
 import { BIN, startServer, type TestServer } from '../support/server.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
+
+/** How a session is spent: by one server in the database, or by any of four in their Redis. */
+export interface Mode {
+  readonly mode: string;
+  readonly async: boolean;
+  readonly servers: number;
+}
+
+export const MODES: readonly Mode[] = [
+  { mode: 'claims in the database', async: false, servers: 1 },
+  ...(services().redis === undefined
+    ? []
+    : [{ mode: '4 servers, claims in Redis', async: true, servers: 4 }]),
+];
+
+/** What Django does by itself is known to every server within a second; what is asked of the database, at once. */
+export async function heard({ async }: Pick<Mode, 'async'>): Promise<void> {
+  if (async) await sleep(1_000);
+}
 
 /** Servers of ours on one database, as a balancer would have them. */
 export interface Instances {
@@ -27,6 +47,8 @@ export interface Pair extends Instances {
 interface InstanceOptions {
   /** Flags for `serve`. */
   readonly args?: readonly string[];
+  /** Flags for `migrate`. */
+  readonly migrateArgs?: readonly string[];
   /** Claims in a Redis of its own, and hears what Django does: `--blacklist auto`. */
   readonly async?: boolean;
   readonly servers?: number;
@@ -64,8 +86,21 @@ export async function startPair(options: PairOptions = {}): Promise<Pair> {
 
 /** Servers on tables that are there already, with their own schema made first, as an operator does it. */
 export async function startMigrated(databaseUrl: string, options: InstanceOptions = {}): Promise<Instances> {
-  const { args = [], async = false, servers: wanted = 1, signingKey = TEST_SIGNING_KEY } = options;
-  const migrate = [BIN, 'migrate', '--database-url', databaseUrl, ...(async ? ['--notify'] : [])];
+  const {
+    args = [],
+    migrateArgs = [],
+    async = false,
+    servers: wanted = 1,
+    signingKey = TEST_SIGNING_KEY,
+  } = options;
+  const migrate = [
+    BIN,
+    'migrate',
+    '--database-url',
+    databaseUrl,
+    ...(async ? ['--notify'] : []),
+    ...migrateArgs,
+  ];
   await promisify(execFile)(process.execPath, migrate);
   const redis = async ? await startRedis() : undefined;
   const servers: TestServer[] = [];

@@ -6,15 +6,15 @@ import { run } from '../cli/run.js';
 import { services } from '../support/services.js';
 import { decodeToken, TEST_SIGNING_KEY } from '../support/tokens.js';
 import { pairOf, refresh } from './api.js';
-import { startPair, type Pair } from './pair.js';
+import { MODES, startPair, type Pair } from './pair.js';
 
 const ready = services().postgres !== undefined && services().redis !== undefined && services().django;
 
-describe.skipIf(!ready).each(['sync', 'async'])('what an operator revokes, %s', (mode) => {
+describe.skipIf(!ready).each(MODES)('what an operator revokes, $mode', (options) => {
   let pair: Pair;
   let directory: string;
   beforeAll(async () => {
-    pair = await startPair({ async: mode === 'async' });
+    pair = await startPair(options);
     directory = mkdtempSync(join(tmpdir(), 'carelink-revoke-'));
   });
   afterAll(async () => {
