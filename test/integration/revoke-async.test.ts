@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
+import type { ChangeFeed } from '../../src/rotation/change-feed.js';
 import { run } from '../cli/run.js';
 import { sendRefresh, startFleet, type Fleet } from '../support/fleet.js';
 import {
@@ -15,6 +16,8 @@ import {
   type FreshDatabase,
 } from '../support/postgres.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
+import type { Instance } from '../support/rotation.js';
+import { rotated, rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
 import { decodeToken, issueTokens, mintRefresh, TEST_SIGNING_KEY } from '../support/tokens.js';
 
@@ -22,6 +25,9 @@ import { decodeToken, issueTokens, mintRefresh, TEST_SIGNING_KEY } from '../supp
 const TRUST_MS = 1_500;
 /** What the command promises: from then on none refreshes anywhere. */
 const HOLDS_AFTER_MS = 1_000;
+
+/** A feed is relied on for a second after its last beat; a little less, for the mark has been there for a moment. */
+const UNHEARD_MS = 900;
 
 const available = services().postgres !== undefined && services().redis !== undefined;
 
@@ -135,4 +141,64 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
       await sleep(TRUST_MS);
     },
   );
+});
+
+describe.skipIf(!available)('revoke --issued-before now, where an instance has not heard of it yet', () => {
+  const world = rotationWorld({ notify: true });
+  let redis: RedisServer;
+  let deaf: Instance;
+  let hear: () => void = () => undefined;
+  let silentFromMs = Infinity;
+  beforeAll(async () => {
+    redis = await startRedis();
+    // As a real one does it is relied on for a second after its last beat, whatever has come to be since.
+    const feed: ChangeFeed = {
+      get alive() {
+        return performance.now() < silentFromMs;
+      },
+      subscribe(listener) {
+        hear = () => listener.onAlive();
+      },
+    };
+    deaf = await world.start({ shared: { port: redis.port, blacklist: 'auto', feed } });
+    await sleep(TRUST_MS);
+  });
+  afterAll(() => redis.stop());
+
+  it('leaves nothing of a session that went on in Redis meanwhile, over the turn of a second', async () => {
+    const login = await world.login({ iatSeconds: Math.floor(Date.now() / 1000) - 5 });
+    let tip = rotated(await deaf.service.refresh(login.token)).refresh;
+    const markedAt = async () =>
+      (
+        await world.sql<{ ms: number }>(
+          `SELECT (extract(epoch FROM at) * 1000)::float8 AS ms FROM carelink.revoked_before WHERE user_key = ''`,
+        )
+      )[0]?.ms;
+    // Rows that expire sooner go first, and one at a time: the session's own is reached a second later, or more.
+    for (let n = 0; n < 15; n++) await world.login({ lifetimeSeconds: 3_600 });
+    const slowly = ['--batch-size', '1', '--nice', '20'];
+    const ended = run(['revoke', '--database-url', world.url, '--yes', '--issued-before', 'now', ...slowly], {
+      CARELINK_SIGNING_KEY: TEST_SIGNING_KEY,
+    });
+    while ((await markedAt()) === undefined) tip = rotated(await deaf.service.refresh(tip)).refresh;
+    silentFromMs = performance.now() + UNHEARD_MS;
+    const giveUpMs = performance.now() + 2 * UNHEARD_MS;
+    let outcome = await deaf.service.refresh(tip);
+    while (outcome.kind === 'rotated' && performance.now() < giveUpMs) {
+      tip = outcome.refresh;
+      await sleep(20);
+      outcome = await deaf.service.refresh(tip);
+    }
+    silentFromMs = Infinity;
+    hear();
+    expect((await ended).code).toBe(0);
+    await sleep(HOLDS_AFTER_MS);
+    expect((await deaf.service.refresh(tip)).kind).toBe('blacklisted');
+    const [left] = await world.sql<{ live: number }>(
+      `SELECT count(*)::int AS live FROM token_blacklist_outstandingtoken o
+        WHERE expires_at > now()
+          AND NOT EXISTS (SELECT FROM token_blacklist_blacklistedtoken b WHERE b.token_id = o.id)`,
+    );
+    expect(left!.live).toBe(0);
+  });
 });
