@@ -15,6 +15,7 @@ import { openDataDirectory } from '../store/data-directory.js';
 import { startEmbedded } from '../store/embedded.js';
 import type { PgDatabase } from '../store/pool.js';
 import { applyMigrations } from '../migrate/index.js';
+import { Backlog } from './backlog.js';
 import { toCommandError } from './command-errors.js';
 import { ReleaseStack } from './release.js';
 
@@ -52,6 +53,9 @@ export async function onCleanupDatabase<T>(
   }
 }
 
+/** As often as invalid indexes are looked for: an alert that has been dealt with is to end, whoever dealt with it. */
+const LOOK_EVERY_MS = 60_000;
+
 /** After a start there is more urgent work than what has lain about for a week. */
 const FIRST_AFTER_MS = 60_000;
 
@@ -68,6 +72,12 @@ export function cleanUpBeside(
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
+  const backlog = new Backlog({
+    count: () => countBacklog(sharedCleanupSession(database), cleanup),
+    tell: (rows) => metrics.onCleanupBacklog(rows),
+  });
+  void backlog.look();
+  const looking = setInterval(() => void backlog.look(), Math.min(LOOK_EVERY_MS, cleanup.everyMs)).unref();
   const schedule = (ms: number): void => {
     timer = setTimeout(() => {
       const startedMs = performance.now();
@@ -85,7 +95,7 @@ export function cleanUpBeside(
         settings.database.kind === 'url'
           ? await openCleanupSession(settings.database.url, () => metrics.onStatement('cleanup'))
           : sharedCleanupSession(database);
-      await round(session, cleanup, metrics, log, stopping.signal);
+      await round(session, cleanup, backlog, metrics, log, stopping.signal);
     } catch (error) {
       if (error instanceof CleanupError && error.code === 'LEASE_HELD') {
         log.info('cleanup_elsewhere');
@@ -95,6 +105,7 @@ export function cleanUpBeside(
         log.error('cleanup_failed', { ...describeError(error), ...cause });
       }
     } finally {
+      backlog.end();
       await session?.close();
     }
   };
@@ -103,6 +114,7 @@ export function cleanUpBeside(
   releases.add(() => {
     stopping.abort();
     clearTimeout(timer);
+    clearInterval(looking);
     return running;
   });
 }
@@ -110,6 +122,7 @@ export function cleanUpBeside(
 async function round(
   session: CleanupSession,
   cleanup: NonNullable<ServeSettings['cleanup']>,
+  backlog: Backlog,
   metrics: MetricsSink,
   log: Log,
   signal: AbortSignal,
@@ -117,8 +130,6 @@ async function round(
   // With a schedule in each of many instances, one of them is enough.
   const sinceMs = await sinceLastCleanup(session);
   if (sinceMs !== undefined && sinceMs < cleanup.everyMs / 2) {
-    // What is left is the database's, whoever looked last.
-    metrics.onCleanupBacklog(await countBacklog(session, cleanup));
     metrics.onCleanupEnd('elsewhere');
     return;
   }
@@ -132,16 +143,17 @@ async function round(
     ...cleanup,
     signal,
     onEvent(event) {
-      if (event.event === 'started') found = event.backlogRows;
-      if (event.event === 'progress') count(event.deleted);
-      // A long run is not to look like one that does nothing.
-      if (event.event === 'started' || event.event === 'progress')
-        metrics.onCleanupBacklog(Math.max(0, found - deleted));
+      if (event.event === 'started') backlog.begin((found = event.backlogRows));
+      if (event.event === 'progress') {
+        count(event.deleted);
+        // A long run is not to look like one that does nothing.
+        backlog.left(Math.max(0, found - deleted));
+      }
       if (event.event === 'pressure') log.info('cleanup_pressure', { cause: event.reasons.join('; ') });
     },
   });
   count(summary.deleted);
-  metrics.onCleanupBacklog(summary.backlogRows);
+  backlog.left(summary.backlogRows);
   metrics.onCleanupEnd('done');
   const { kept, durationMs, ended } = summary;
   log.info('cleaned_up', { rows: deleted, count: kept, duration_ms: durationMs, end: ended });

@@ -14,8 +14,8 @@ export interface Check {
   readonly id: string;
   /** What holds where nothing is found. */
   readonly title: string;
-  /** Undefined: it can't be told here, because something it builds on is missing. */
-  judge(evidence: Evidence): readonly Finding[] | undefined;
+  /** Undefined: it can't be told here, because something it builds on is missing. `unused`: it is not configured. */
+  judge(evidence: Evidence): readonly Finding[] | 'unused' | undefined;
 }
 
 type Reached = Extract<DatabaseEvidence, { kind: 'reached' }>;

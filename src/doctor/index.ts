@@ -14,8 +14,8 @@ export interface Diagnosis {
   readonly check: string;
   /** What holds where nothing was found. */
   readonly title: string;
-  /** `unknown`: what it builds on is missing, and is told of by another check. */
-  readonly status: 'ok' | 'note' | 'warning' | 'fault' | 'unknown';
+  /** `unknown`: what it builds on is missing, and is told of by another check. `unused`: it is not configured. */
+  readonly status: 'ok' | 'note' | 'warning' | 'fault' | 'unknown' | 'unused';
   readonly findings: readonly Finding[];
 }
 
@@ -30,8 +30,10 @@ const CHECKS: readonly Check[] = [
 /** Every check's verdict, in the order in which things build on one another. Pure. */
 export function diagnose(evidence: Evidence): readonly Diagnosis[] {
   return CHECKS.map((check) => {
-    const findings = check.judge(evidence);
-    return { check: check.id, title: check.title, status: statusOf(findings), findings: findings ?? [] };
+    const judged = check.judge(evidence);
+    const findings = judged === 'unused' ? [] : (judged ?? []);
+    const status = judged === 'unused' ? judged : statusOf(judged);
+    return { check: check.id, title: check.title, status, findings };
   });
 }
 

@@ -135,10 +135,12 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
   });
   const cleanupBacklog = new Gauge({
     name: 'carelink_cleanup_backlog_rows',
-    help: 'Outstanding rows past their retention, as the cleanup of this process last saw them.',
+    help: 'Outstanding rows past their retention, whoever cleans up; only with --cleanup-every.',
     registers,
     aggregator: 'max',
   });
+  // A gauge without labels begins at 0: nobody has looked yet.
+  cleanupBacklog.remove();
 
   const redisOutages = new Counter({
     name: 'carelink_redis_outages_total',

@@ -77,13 +77,22 @@ export function countIssuedBeforeSql(schema: TokenSchema): string {
 
 /**
  * From its commit on no claim of an older token succeeds, whether the token has a row or not. Never back.
- * $1 the moment; null: now, by the database's clock.
+ * $1 the moment; null: so many ms ($2) after now, by the database's clock.
  */
 export const MARK_EVERYBODY_SQL = `
   INSERT INTO carelink.revoked_before AS r (user_key, at)
-  VALUES ('${EVERYBODY}', coalesce($1::timestamptz, clock_timestamp()))
+  VALUES ('${EVERYBODY}', coalesce($1::timestamptz, clock_timestamp() + $2::int * interval '1 millisecond'))
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)
   RETURNING (coalesce($1::timestamptz, r.at) AT TIME ZONE 'UTC')::text || '+00' AS at`;
+
+/** Whether servers may take claims in Redis: those hear of a mark, by the triggers of `migrate --notify`. */
+export const HEARD_SQL = `
+  SELECT EXISTS (SELECT FROM pg_trigger
+                  WHERE tgrelid = to_regclass('carelink.revoked_before') AND tgname = 'carelink_tell_revoked') AS heard`;
+
+/** How long (ms) until the moment has come. $1 the moment. */
+export const UNTIL_SQL = `
+  SELECT ceil(extract(epoch FROM $1::timestamptz - clock_timestamp()) * 1000)::int AS ms`;
 
 /** The moment as PostgreSQL reads it, and whether it is to come. $1 text; null: now. */
 export const MOMENT_SQL = `

@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CleanupSession } from '../cleanup/session.js';
+import { STALE_MS } from '../store/change-feed.js';
 import type { TokenSchema } from '../store/schema.js';
 import {
   BEGIN_COUNT,
   BEGIN_REVOKE,
   countIssuedBeforeSql,
+  HEARD_SQL,
   issuedBeforeSql,
   lateSql,
   MARK_EVERYBODY_SQL,
   MOMENT_SQL,
   OLDER_TRANSACTIONS_SQL,
+  UNTIL_SQL,
   type BatchRow,
 } from './batch-sql.js';
 import { RevokeError } from './errors.js';
@@ -17,6 +20,12 @@ import { paced, type PacedOptions, type Tally } from './paced.js';
 
 /** Ids that a sequence has given to rows that nobody sees yet: far more than are ever in flight. */
 const IDS_IN_FLIGHT = 20_000;
+
+/** A mark is committed within that time, as a rule; who logs in meanwhile has to log in again. */
+const COMMIT_MS = 100;
+
+/** An instance takes claims in Redis for a second after the last beat of its change feed (store/change-feed.ts). */
+const UNHEARD_MS = STALE_MS;
 
 /** A claim's statement is given up by then, whatever it waits for. */
 const CLAIM_LIFE_MS = 60_000;
@@ -44,9 +53,8 @@ export async function countIssuedBefore(
  * Revokes all tokens issued before the moment, of all users, those without a row included.
  *
  * First a mark, which every claim reads: from its commit on none of them refreshes anywhere, whatever an instance
- * remembers. Where the moment is now it is set twice: a claim that began before the first commit can't have a time
- * later than the second. Then the rows, for Django, which knows nothing of the mark; at last those of claims that were
- * under way meanwhile.
+ * remembers. Then the rows, for Django, which knows nothing of the mark; at last those of claims that were under way
+ * meanwhile.
  *
  * @throws RevokeError
  */
@@ -60,8 +68,7 @@ export async function revokeIssuedBefore(
   const [before] = await session.query<{ id: string }>(
     `SELECT coalesce(max(id), 0)::text AS id FROM ${schema.outstanding}`,
   );
-  let moment = await mark(session, at === undefined ? undefined : asked);
-  if (at === undefined) moment = await mark(session, undefined);
+  const moment = at === undefined ? await markNow(session) : await mark(session, asked, 0);
 
   const text = issuedBeforeSql(schema);
   let cursor: [string, string] = [await nowOf(session), '-9223372036854775808'];
@@ -73,6 +80,7 @@ export async function revokeIssuedBefore(
   });
   if (tally.interrupted) return tally;
 
+  await momentComes(session, moment);
   await olderTransactionsEnd(session, moment);
   const firstNew = (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString();
   const late = await session.transaction(BEGIN_REVOKE, async (query) => {
@@ -82,10 +90,36 @@ export async function revokeIssuedBefore(
   return { ...tally, revoked: tally.revoked + late };
 }
 
-async function mark({ query }: CleanupSession, at: string | undefined): Promise<string> {
-  const [row] = await query<{ at: string }>(MARK_EVERYBODY_SQL, [at ?? null]);
+/**
+ * Revokes what is issued until a moment from now, as late as a claim can be made that knows nothing of the mark: until
+ * its commit, or in Redis, by an instance that goes on relying on its change feed. A mark without that lead would let
+ * their successors live, issued after it. Where the commit took longer than was thought, another mark is set.
+ */
+async function markNow(session: CleanupSession): Promise<string> {
+  const [triggers] = await session.query<{ heard: boolean }>(HEARD_SQL);
+  const unheardMs = triggers?.heard === true ? UNHEARD_MS : 0;
+  for (let commitMs = COMMIT_MS; ;) {
+    const startedMs = performance.now();
+    const moment = await mark(session, undefined, unheardMs + commitMs);
+    const tookMs = performance.now() - startedMs;
+    if (tookMs <= commitMs) return moment;
+    commitMs = Math.ceil(tookMs) + COMMIT_MS;
+  }
+}
+
+async function mark({ query }: CleanupSession, at: string | undefined, leadMs: number): Promise<string> {
+  const [row] = await query<{ at: string }>(MARK_EVERYBODY_SQL, [at ?? null, leadMs]);
   if (row === undefined) throw new Error('the mark was not set');
   return row.at;
+}
+
+/** From then on who logs in is let in, and transactions that began before it can be told. */
+async function momentComes({ query }: CleanupSession, moment: string): Promise<void> {
+  for (;;) {
+    const [row] = await query<{ ms: number }>(UNTIL_SQL, [moment]);
+    if (row === undefined || row.ms <= 0) return;
+    await sleep(row.ms);
+  }
 }
 
 /** @throws RevokeError MOMENT_AHEAD */

@@ -27,7 +27,7 @@ export interface ChangeFeedOptions {
  */
 const BEAT_EVERY_MS = 250;
 const BEAT_TIMEOUT_MS = 750;
-const STALE_MS = 1_000;
+export const STALE_MS = 1_000;
 
 const CONNECT_TIMEOUT_MS = 2_000;
 

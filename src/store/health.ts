@@ -3,7 +3,8 @@ import type { ObservedDatabaseClock } from './database-clock.js';
 import { classify, sqlStateOf } from './errors.js';
 import type { TokenSchema } from './schema.js';
 
-export type Health = 'ok' | 'unreachable' | 'tables missing' | 'grants missing' | 'read only';
+export type Health =
+  'ok' | 'unreachable' | 'tables missing' | 'tables locked' | 'grants missing' | 'read only';
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 
@@ -50,6 +51,13 @@ export async function checkHealth(
     return row.may_write ? 'ok' : 'grants missing';
   } catch (error) {
     if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) return 'grants missing';
-    return classify(error).kind === 'refused' ? 'tables missing' : 'unreachable';
+    switch (classify(error).kind) {
+      case 'refused':
+        return 'tables missing';
+      case 'contended':
+        return 'tables locked';
+      default:
+        return 'unreachable';
+    }
   }
 }

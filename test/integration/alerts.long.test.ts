@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { createSimplejwtTables, createUsers, openClient, query, startCluster } from '../support/postgres.js';
+import { childrenOf } from '../support/processes.js';
 import { startRedis } from '../support/redis.js';
 import type { ServerOptions } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -54,6 +55,16 @@ describe.skipIf(!ready)('alerts that take their time, provoked for real', () => 
     await holder.query('COMMIT');
     await witness.cleared('BACKGROUND_LAG', 'OUTBOX_GROWTH');
     await load.stop();
+  });
+
+  it.skipIf(process.platform !== 'linux')('a worker that died, and was started again', async () => {
+    const witness = await start(await freshCluster(), '--workers', '2');
+    process.kill(childrenOf(witness.server.pid)[0]!, 'SIGKILL');
+    await witness.raised('WORKER_DIED');
+    await witness.cleared('WORKER_DIED');
+    // Neither is told again while it is the same death.
+    const told = witness.posted.filter(({ code }) => code === 'WORKER_DIED').map(({ event }) => event);
+    expect(told).toEqual(['raised', 'cleared']);
   });
 
   it('statements that wait for a connection', async () => {

@@ -152,6 +152,21 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
     expect(told).toBe(1);
   });
 
+  it('hear no less while somebody has locked the tables as a whole', async () => {
+    const holder = await openClient(database.url);
+    try {
+      await holder.query(
+        `BEGIN; LOCK TABLE auth_user, token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken`,
+      );
+      const feed = await open();
+      await until(() => feed.alive);
+      await feed.stop();
+    } finally {
+      feeds.pop();
+      await holder.end();
+    }
+  });
+
   it('names the tokens that somebody blacklisted, with their users', async () => {
     const users = await createUsers(database.url, 2);
     const tokens = await issueTokens(database.url, users);

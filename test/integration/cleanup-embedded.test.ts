@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sharedCleanupSession } from '../../src/cleanup/index.js';
+import { cleanUp, sharedCleanupSession, type CleanupEvent, type Summary } from '../../src/cleanup/index.js';
 import { serveSettings } from '../../src/config/serve-settings.js';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { createLog } from '../../src/observe/log.js';
 import { startEmbedded } from '../../src/store/embedded.js';
 import { PgDatabase } from '../../src/store/pool.js';
 import { services } from '../support/services.js';
-import { census, cleanupWorld, fill } from './cleanup-support/world.js';
+import { census, cleanupWorld, fill, PLAIN } from './cleanup-support/world.js';
 
 /** The embedded PostgreSQL is started in a worker thread, which has to be the built one; a first start takes long. */
 const BOOT_MS = 180_000;
@@ -32,10 +32,12 @@ async function serving(flags: Record<string, string>, everyMs: number) {
 }
 
 /** Waits until the metrics say so; the test's own limit ends it. */
-async function untilMetrics(adminUrl: string, ...lines: string[]): Promise<string> {
+async function untilMetrics(adminUrl: string, ...lines: (string | RegExp)[]): Promise<string> {
   for (;;) {
     const text = await (await fetch(`${adminUrl}/metrics`)).text();
-    if (lines.every((line) => text.includes(`${line}\n`))) return text;
+    const says = (line: string | RegExp) =>
+      typeof line === 'string' ? text.includes(`${line}\n`) : line.test(text);
+    if (lines.every(says)) return text;
     await sleep(50);
   }
 }
@@ -125,6 +127,23 @@ describe.skipIf(services().postgres === undefined)('serve --cleanup-every on a P
     const metrics = await untilMetrics(server.adminUrl, 'carelink_cleanup_deleted_total 2001');
     expect(metrics).toMatch(/carelink_db_statements_total\{purpose="cleanup"\} \d+/);
     expect(await census(sql)).toMatchObject({ orphans: 0, expired: 0, live: 100 });
+    await server.stop();
+  });
+
+  it('shows what is left while another one cleans up, and when that is done', async () => {
+    const { sql, url, session } = world();
+    await fill(sql, { expired: 150, live: 100 });
+    let other: Promise<Summary> | undefined;
+    await new Promise<void>((started) => {
+      // It rests so long after each batch that it is at work for seconds.
+      const onEvent = ({ event }: CleanupEvent) => event === 'started' && started();
+      other = cleanUp(session, { ...PLAIN, batchSize: 10, nice: 30, onEvent });
+    });
+    const { server } = await serving({ 'database-url': url }, 500);
+    await untilMetrics(server.adminUrl, /^carelink_cleanup_backlog_rows ([1-9]|1?\d\d)$/m);
+    expect((await other)?.ended).toBe('done');
+    const metrics = await untilMetrics(server.adminUrl, /^carelink_cleanup_backlog_rows 0$/m);
+    expect(metrics).toMatch(/^carelink_cleanup_deleted_total 0$/m);
     await server.stop();
   });
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { keyOf, outboxKey, partitionOf, userSinceKey } from '../../src/cache/partition.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
+import { openClient } from '../support/postgres.js';
 import { refreshUntilAnswered, rotated, rotationWorld } from '../support/rotation-world.js';
 import type { Instance, InstanceOptions } from '../support/rotation.js';
 import { services } from '../support/services.js';
@@ -95,6 +96,24 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       rotated(await two.service.refresh(next.refresh));
       expect(claims(two)).toBe(beforeThere);
     });
+
+    it.each(['token_blacklist_blacklistedtoken', 'token_blacklist_outstandingtoken', 'auth_user'])(
+      'goes on though somebody has locked a table as a whole, and writes when the lock is gone: %s',
+      async (table) => {
+        const { jti, refresh } = await session();
+        await until(() => one.status()?.depth === 0);
+        const holder = await openClient(world.url);
+        onTestFinished(() => holder.end());
+        await holder.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+        const second = rotated(await one.service.refresh(refresh));
+        const third = rotated(await two.service.refresh(second.refresh));
+        const fourth = rotated(await one.service.refresh(third.refresh));
+        expect(one.status()?.depth).toBeGreaterThan(0);
+        await holder.query('COMMIT');
+        for (const spent of [jti, second.jti, third.jti]) await until(() => isBlacklisted(spent));
+        expect(await isBlacklisted(fourth.jti)).toBe(false);
+      },
+    );
 
     it('lets exactly one of many win, wherever they come, and gives no pair twice at grace 0', async () => {
       const { refresh } = await session();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
+import type { ChangeFeed } from '../../src/rotation/change-feed.js';
 import { run } from '../cli/run.js';
 import { sendRefresh, startFleet, type Fleet } from '../support/fleet.js';
 import {
@@ -15,6 +16,8 @@ import {
   type FreshDatabase,
 } from '../support/postgres.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
+import type { Instance } from '../support/rotation.js';
+import { rotated, rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
 import { decodeToken, issueTokens, mintRefresh, TEST_SIGNING_KEY } from '../support/tokens.js';
 
@@ -22,6 +25,9 @@ import { decodeToken, issueTokens, mintRefresh, TEST_SIGNING_KEY } from '../supp
 const TRUST_MS = 1_500;
 /** What the command promises: from then on none refreshes anywhere. */
 const HOLDS_AFTER_MS = 1_000;
+
+/** A feed is relied on for a second after its last beat; a little less, for the mark has been there for a moment. */
+const UNHEARD_MS = 900;
 
 const available = services().postgres !== undefined && services().redis !== undefined;
 
@@ -37,7 +43,11 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
     redis = await startRedis();
     fleet = await startFleet(2, {
       databaseUrl: database.url,
-      args: ['--blacklist', 'auto', '--redis-url', `redis://127.0.0.1:${redis.port}`],
+      args: [
+        ...['--blacklist', 'auto', '--redis-url', `redis://127.0.0.1:${redis.port}`],
+        // A try of handOut() that fails waits this long for its lock.
+        ...['--request-timeout', '1s'],
+      ],
     });
     directory = mkdtempSync(join(tmpdir(), 'carelink-revoke-'));
     await sleep(TRUST_MS);
@@ -52,10 +62,17 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
   let requests = 0;
   const refresh = (instance: number, userId: unknown, token: string) =>
     sendRefresh(fleet.servers[instance]!.url, String(userId), token, requests++);
+  /** As a client does it: what had no answer in its time is sent again. */
+  const answered = async (instance: number, userId: unknown, token: string) => {
+    for (;;) {
+      const attempt = await refresh(instance, userId, token);
+      if (attempt.status !== 503) return attempt;
+    }
+  };
   /** One after the other: two at once would be told that the other is under way. */
   const statuses = async (userId: unknown, token: string) => [
-    (await refresh(0, userId, token)).status,
-    (await refresh(1, userId, token)).status,
+    (await answered(0, userId, token)).status,
+    (await answered(1, userId, token)).status,
   ];
   const owed = async () => {
     const texts = await Promise.all(
@@ -82,7 +99,7 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
     const holder = await openClient(database.url);
     onTestFinished(() => holder.end());
     for (let token = login; ;) {
-      const known = (await refresh(0, userId, token)).pair!.refresh;
+      const known = (await answered(0, userId, token)).pair!.refresh;
       await expect.poll(owed, { timeout: 30_000 }).toBe(0);
       await holder.query('BEGIN; LOCK TABLE token_blacklist_outstandingtoken IN SHARE MODE');
       const { pair } = await refresh(1, userId, known);
@@ -135,4 +152,64 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
       await sleep(TRUST_MS);
     },
   );
+});
+
+describe.skipIf(!available)('revoke --issued-before now, where an instance has not heard of it yet', () => {
+  const world = rotationWorld({ notify: true });
+  let redis: RedisServer;
+  let deaf: Instance;
+  let hear: () => void = () => undefined;
+  let silentFromMs = Infinity;
+  beforeAll(async () => {
+    redis = await startRedis();
+    // As a real one does it is relied on for a second after its last beat, whatever has come to be since.
+    const feed: ChangeFeed = {
+      get alive() {
+        return performance.now() < silentFromMs;
+      },
+      subscribe(listener) {
+        hear = () => listener.onAlive();
+      },
+    };
+    deaf = await world.start({ shared: { port: redis.port, blacklist: 'auto', feed } });
+    await sleep(TRUST_MS);
+  });
+  afterAll(() => redis.stop());
+
+  it('leaves nothing of a session that went on in Redis meanwhile, over the turn of a second', async () => {
+    const login = await world.login({ iatSeconds: Math.floor(Date.now() / 1000) - 5 });
+    let tip = rotated(await deaf.service.refresh(login.token)).refresh;
+    const markedAt = async () =>
+      (
+        await world.sql<{ ms: number }>(
+          `SELECT (extract(epoch FROM at) * 1000)::float8 AS ms FROM carelink.revoked_before WHERE user_key = ''`,
+        )
+      )[0]?.ms;
+    // Rows that expire sooner go first, and one at a time: the session's own is reached a second later, or more.
+    for (let n = 0; n < 15; n++) await world.login({ lifetimeSeconds: 3_600 });
+    const slowly = ['--batch-size', '1', '--nice', '20'];
+    const ended = run(['revoke', '--database-url', world.url, '--yes', '--issued-before', 'now', ...slowly], {
+      CARELINK_SIGNING_KEY: TEST_SIGNING_KEY,
+    });
+    while ((await markedAt()) === undefined) tip = rotated(await deaf.service.refresh(tip)).refresh;
+    silentFromMs = performance.now() + UNHEARD_MS;
+    const giveUpMs = performance.now() + 2 * UNHEARD_MS;
+    let outcome = await deaf.service.refresh(tip);
+    while (outcome.kind === 'rotated' && performance.now() < giveUpMs) {
+      tip = outcome.refresh;
+      await sleep(20);
+      outcome = await deaf.service.refresh(tip);
+    }
+    silentFromMs = Infinity;
+    hear();
+    expect((await ended).code).toBe(0);
+    await sleep(HOLDS_AFTER_MS);
+    expect((await deaf.service.refresh(tip)).kind).toBe('blacklisted');
+    const [left] = await world.sql<{ live: number }>(
+      `SELECT count(*)::int AS live FROM token_blacklist_outstandingtoken o
+        WHERE expires_at > now()
+          AND NOT EXISTS (SELECT FROM token_blacklist_blacklistedtoken b WHERE b.token_id = o.id)`,
+    );
+    expect(left!.live).toBe(0);
+  });
 });

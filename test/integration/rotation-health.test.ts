@@ -3,8 +3,34 @@ import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { checkHealth } from '../../src/store/health.js';
 import { PgDatabase } from '../../src/store/pool.js';
 import { readSchema } from '../../src/store/schema.js';
+import { openClient } from '../support/postgres.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
+
+/** Asks as a server does, in the role of a URL. */
+async function probe(connection: string) {
+  const database = new PgDatabase({
+    connection,
+    size: 1,
+    statementTimeoutMs: 5_000,
+    connectTimeoutMs: 3_000,
+    applicationName: 'carelink-tokens test',
+    onStatement: () => undefined,
+    onIdleError: () => undefined,
+  });
+  const schema = await readSchema(database, {
+    userCheck: 'auto',
+    userTable: undefined,
+    userIdColumn: 'id',
+    userActiveColumn: 'is_active',
+  });
+  const monotonicMs = () => performance.now();
+  const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
+  return {
+    health: () => checkHealth(database, schema, clock, monotonicMs),
+    end: () => database.end(),
+  };
+}
 
 describe.skipIf(services().postgres === undefined)('a role with few grants', () => {
   const world = rotationWorld();
@@ -17,25 +43,8 @@ describe.skipIf(services().postgres === undefined)('a role with few grants', () 
       GRANT SELECT, INSERT ON token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken TO ${role}`);
     const url = new URL(world.url);
     url.username = role;
-    const database = new PgDatabase({
-      connection: url.href,
-      size: 1,
-      statementTimeoutMs: 5_000,
-      connectTimeoutMs: 3_000,
-      applicationName: 'carelink-tokens test',
-      onStatement: () => undefined,
-      onIdleError: () => undefined,
-    });
+    const { health, end } = await probe(url.href);
     try {
-      const schema = await readSchema(database, {
-        userCheck: 'auto',
-        userTable: undefined,
-        userIdColumn: 'id',
-        userActiveColumn: 'is_active',
-      });
-      const monotonicMs = () => performance.now();
-      const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
-      const health = () => checkHealth(database, schema, clock, monotonicMs);
       expect(await health()).toBe('grants missing');
       await world.sql(`GRANT SELECT ON auth_user TO ${role}`);
       expect(await health()).toBe('grants missing');
@@ -44,8 +53,29 @@ describe.skipIf(services().postgres === undefined)('a role with few grants', () 
       await world.sql(`REVOKE INSERT ON token_blacklist_blacklistedtoken FROM ${role}`);
       expect(await health()).toBe('grants missing');
     } finally {
-      await database.end();
+      await end();
       await world.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
     }
   });
+});
+
+describe.skipIf(services().postgres === undefined)('a table that somebody has locked as a whole', () => {
+  const world = rotationWorld();
+
+  it.each(['token_blacklist_outstandingtoken', 'token_blacklist_blacklistedtoken', 'auth_user'])(
+    'is told apart from a database that does not answer: %s',
+    async (table) => {
+      const { health, end } = await probe(world.url);
+      const holder = await openClient(world.url);
+      try {
+        await holder.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+        expect(await health()).toBe('tables locked');
+        await holder.query('COMMIT');
+        expect(await health()).toBe('ok');
+      } finally {
+        await holder.end();
+        await end();
+      }
+    },
+  );
 });

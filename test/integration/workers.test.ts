@@ -129,8 +129,8 @@ describe.skipIf(!ready)('serve --workers 2', () => {
       // All of them have begun: what isn't read yet when the drain begins may be turned away.
       await until(async () => (await scrape(server, 'carelink_cache_lookups_total{result="unknown"}')) === 8);
       server.kill('SIGTERM');
-      await sleep(300);
-      expect(await admin(server, 'readyz')).toMatchObject({ ready: false, draining: true });
+      await until(async () => isDraining(await admin(server, 'readyz')));
+      expect(await admin(server, 'readyz')).toMatchObject({ ready: false });
       await holder.query('COMMIT');
       expect((await answers).map(({ status }) => status)).toEqual(Array(8).fill(200));
     } finally {
@@ -157,7 +157,7 @@ describe.skipIf(!ready)('serve --workers 2', () => {
         server.kill('SIGKILL');
       } else {
         server.kill('SIGTERM');
-        await sleep(300);
+        await until(async () => isDraining(await admin(server, 'readyz')));
         server.kill('SIGTERM');
         expect(await server.exited).toEqual({ code: 130, signal: null });
       }
@@ -193,6 +193,8 @@ describe.skipIf(!ready)('serve --workers 2', () => {
 
 const admin = async (server: TestServer, page: string): Promise<unknown> =>
   (await fetch(`${server.adminUrl}/${page}`)).json();
+
+const isDraining = (readiness: unknown): boolean => (readiness as { draining: boolean }).draining;
 
 async function scrape(server: TestServer, sample: string): Promise<number> {
   const text = await (await fetch(`${server.adminUrl}/metrics`)).text();

@@ -21,13 +21,16 @@ export interface RotationWorld {
 }
 
 /** A migrated database of the file's own and the instances it starts; all is taken down after the last test. */
-export function rotationWorld(options: TableOptions = {}): RotationWorld {
+export function rotationWorld({
+  notify = false,
+  ...options
+}: TableOptions & { readonly notify?: boolean } = {}): RotationWorld {
   let database: FreshDatabase;
   const open: Instance[] = [];
   beforeAll(async () => {
     database = await freshDatabase();
     await createSimplejwtTables(database.url, options);
-    await applyMigrations(database.url, { createTables: false });
+    await applyMigrations(database.url, { createTables: false, notify });
   });
   afterAll(async () => {
     await Promise.all(open.map((instance) => instance.close()));

@@ -24,6 +24,7 @@ const MARKS: Readonly<Record<Diagnosis['status'], string>> = {
   warning: 'warning',
   fault: 'FAULT',
   unknown: '?',
+  unused: '-',
 };
 
 async function doctor(settings: DoctorSettings, output: Output): Promise<ExitCode> {
@@ -36,15 +37,23 @@ async function doctor(settings: DoctorSettings, output: Output): Promise<ExitCod
   output.say(
     '',
     faults === 0
-      ? `No fault found${warnings === 0 ? '' : `; ${warnings} warnings`}.`
-      : `${faults} ${faults === 1 ? 'fault' : 'faults'}.`,
+      ? `No fault found${warnings === 0 ? '' : `; ${counted(warnings, 'warning')}`}.`
+      : `${counted(faults, 'fault')}.`,
   );
   return faults === 0 ? 0 : 1;
 }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+/** What a check says that found nothing. */
+function remark(status: Diagnosis['status'], title: string): string {
+  if (status === 'unused') return 'not configured';
+  return status === 'unknown' ? `could not be told whether ${title}` : title;
+}
+
 function lines({ check, title, status, findings }: Diagnosis, output: Output): string[] {
   const head = `${MARKS[status].padEnd(8)} ${check.padEnd(18)}`;
-  if (findings.length === 0) return [`${head} ${status === 'unknown' ? 'could not be told' : title}`];
+  if (findings.length === 0) return [`${head} ${remark(status, title)}`];
   const indent = ' '.repeat(28);
   return findings.flatMap(({ what, mend }, at) => [
     `${at === 0 ? output.strong(head) : ' '.repeat(27)} ${what}`,

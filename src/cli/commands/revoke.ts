@@ -45,9 +45,7 @@ async function revoke(settings: RevokeSettings, output: Output): Promise<ExitCod
   return onRevocation(settings, hooks, async (revocation) => {
     live = await revocation.count();
     output.document({ event: 'count', target: settings.target.kind, live });
-    output.say(
-      `${what(settings)}: ${figure(live)} live ${live === 1 ? 'token' : 'tokens'}${rowless(settings)}`,
-    );
+    output.say(`${what(settings)}: ${tokens(live, 'live ')}${rowless(settings)}`);
     if (!settings.yes) {
       output.say('Nothing was changed. Add --yes to revoke them.');
       return 6;
@@ -58,7 +56,10 @@ async function revoke(settings: RevokeSettings, output: Output): Promise<ExitCod
     const end = ended ? 'interrupted' : 'done';
     output.document({ event: end, revoked, batches, retries, duration_ms: durationMs });
     if (ended) output.say('Interrupted: what was finished is kept. Run it again for the rest.');
-    output.say(`Revoked ${revoked} tokens in ${(durationMs / 1000).toFixed(1)} s`);
+    output.say(
+      `Revoked ${tokens(revoked)} in ${(durationMs / 1000).toFixed(1)} s`,
+      'Access tokens that are out already are good until they expire.',
+    );
     return ended ? 130 : 0;
   });
 }
@@ -79,6 +80,10 @@ function what({ target }: RevokeSettings): string {
 function rowless({ target }: RevokeSettings): string {
   const reaches = target.kind === 'user' || target.kind === 'issued_before';
   return reaches ? ', and those that have no row' : '';
+}
+
+function tokens(count: number, which = ''): string {
+  return `${figure(count)} ${which}${count === 1 ? 'token' : 'tokens'}`;
 }
 
 function figure(value: number): string {

@@ -74,7 +74,7 @@ export const KEY_CHECKS: readonly Check[] = [
     id: 'certificate',
     title: "the server's certificate is valid",
     judge({ certificate, wallClockMs }) {
-      if (certificate === undefined) return [];
+      if (certificate === undefined) return 'unused';
       const days = (certificate.validToMs - wallClockMs) / DAY_MS;
       const mend = 'Renew it, and restart serve with the new files of --tls-cert and --tls-key.';
       if (days <= 0) return [fault(`The certificate of ${certificate.subject} has expired.`, mend)];

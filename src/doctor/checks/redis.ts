@@ -5,7 +5,8 @@ export const REDIS_CHECKS: readonly Check[] = [
     id: 'redis',
     title: 'Redis answers',
     judge({ redis }) {
-      if (redis?.kind !== 'unreachable') return [];
+      if (redis === undefined) return 'unused';
+      if (redis.kind === 'reached') return [];
       return [
         fault(
           `The Redis of --redis-url does not answer (${redis.code}).`,
@@ -18,8 +19,9 @@ export const REDIS_CHECKS: readonly Check[] = [
     id: 'redis_eviction',
     title: 'Redis keeps what it is given',
     judge({ redis }) {
-      if (redis?.kind !== 'reached' || redis.maxmemory === 0)
-        return redis?.kind === 'unreachable' ? undefined : [];
+      if (redis === undefined) return 'unused';
+      if (redis.kind === 'unreachable') return undefined;
+      if (redis.maxmemory === 0) return [];
       const { maxmemoryPolicy: policy } = redis;
       const mend =
         'CONFIG SET maxmemory-policy noeviction, and write it into redis.conf; give it memory enough.';

@@ -46,7 +46,8 @@ export const ALERT_RULES: readonly AlertRule[] = [
     code: 'STORE_DOWN',
     severity: 'critical',
     title: 'A store does not answer',
-    action: 'Look at the store and the network to it; refreshes resume by themselves when it is back.',
+    action:
+      '/readyz says what is wrong: look at the store, the network to it, locks on its tables. Refreshes resume by themselves.',
     forMs: 0,
     clearMs: 10_000,
     judge: ({ metrics }) =>

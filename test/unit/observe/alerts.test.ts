@@ -166,17 +166,24 @@ describe('alerts', () => {
     expect(await world.pass(2 * MINUTE)).toEqual({ raised: [], cleared: [] });
   });
 
-  it('a worker that dies and is there again at once is told, too', async () => {
+  it('a worker that dies and is there again at once is told for a minute, and then it is over', async () => {
     const world = new World();
     const listen = (deaths: number) => world.workers.sawWorkers({ listening: 2, wanted: 2, deaths });
+    const told = ({ raised, cleared }: Changes) =>
+      [raised, cleared].map((alerts) => alerts.map(({ code, detail }) => `${code}: ${detail}`));
+    const death = 'WORKER_DIED: 1 died in the last minute, 2 of 2 listen';
     listen(0);
     await world.pass(MINUTE);
     listen(1);
-    const { raised, cleared } = await world.pass(3 * MINUTE);
-    expect([...raised, ...cleared].map(({ code, detail }) => `${code}: ${detail}`)).toEqual([
-      'WORKER_DIED: 1 died in the last minute, 2 of 2 listen',
-      'WORKER_DIED: 1 died in the last minute, 2 of 2 listen',
-    ]);
+    expect(told(await world.pass(STEP))).toEqual([[death], []]);
+    // A minute, and the 10 s for which it must be over.
+    expect(told(await world.pass(MINUTE))).toEqual([[], []]);
+    expect(told(await world.pass(2 * STEP))).toEqual([[], [death]]);
+    // It is the second one that died, not the first one again.
+    listen(2);
+    expect(told(await world.pass(STEP))).toEqual([[death], []]);
+    expect(told(await world.pass(MINUTE + 2 * STEP))).toEqual([[], [death]]);
+    expect(told(await world.pass(5 * MINUTE))).toEqual([[], []]);
   });
 
   it('each KPI that is missed is told by itself', async () => {

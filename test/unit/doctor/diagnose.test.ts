@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { diagnose, type Evidence } from '../../../src/doctor/index.js';
+
+const DAY_MS = 86_400_000;
+
+const evidence: Evidence = {
+  database: { kind: 'unreachable', message: 'no answer' },
+  redis: undefined,
+  keys: { error: undefined, warnings: [], secretBytes: 48, chainKeyPinned: true },
+  certificate: undefined,
+  options: {
+    algorithm: 'HS256', userIdClaim: 'user_id', userCheck: 'auto', compat: '5.5', poolSize: 10,
+    refreshLifetimeSeconds: 43_200, cleansUp: false,
+  },
+  wallClockMs: 0,
+}; // prettier-ignore
+
+const statusOf = (given: Evidence, check: string) =>
+  diagnose(given).find((one) => one.check === check)?.status;
+
+describe('doctor', () => {
+  it('calls nothing well that is not configured at all', () => {
+    const checks = ['redis', 'redis_eviction', 'certificate'];
+    expect(checks.map((check) => statusOf(evidence, check))).toEqual(['unused', 'unused', 'unused']);
+    const redis = { kind: 'reached', version: '7.0', maxmemory: 0, maxmemoryPolicy: 'noeviction' } as const;
+    const configured = { ...evidence, redis, certificate: { subject: 'CN=x', validToMs: 90 * DAY_MS } };
+    expect(checks.map((check) => statusOf(configured, check))).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  it('can not tell of tables in a database that does not answer', () => {
+    expect(['database', 'token_tables'].map((check) => statusOf(evidence, check))).toEqual([
+      'fault',
+      'unknown',
+    ]);
+  });
+});
