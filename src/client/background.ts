@@ -16,24 +16,25 @@ export interface BackgroundParts extends TabParts {
 
 /**
  * Keeps a session going that nobody asks for: looks, whenever the tab may have slept, whether it has moved on or
- * ended meanwhile, and refreshes where it is time. Runs until the function that is returned is called.
+ * ended meanwhile, and refreshes where it is time.
  */
-export function keepFresh(parts: BackgroundParts): () => void {
+export function keepFresh(parts: BackgroundParts): void {
   const { state, worker, background, refresh } = parts;
 
   const check = async (): Promise<number> => {
     const session = state.current;
-    if (session === undefined) return Infinity;
+    if (!session) return Infinity;
     await catchUp(parts, session);
     if (!background) return Infinity;
     if (refreshAtMs(session) <= Date.now() && !state.moved(session)) {
       if (!(await byWorker(session))) await refresh();
     }
-    return state.current === undefined ? Infinity : refreshAtMs(state.current) - Date.now();
+    const { current } = state;
+    return current ? refreshAtMs(current) - Date.now() : Infinity;
   };
 
   const byWorker = async (session: Session): Promise<boolean> =>
     worker?.schedule(session) === true && state.until(() => state.moved(session), WORKER_MS);
 
-  return onWakeUps(check, () => state.nudge());
+  onWakeUps(parts.gone, check, () => state.nudge());
 }

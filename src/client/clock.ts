@@ -14,17 +14,17 @@ interface Times {
   readonly lifeMs: number;
 }
 
-/** A token without times never expires by the clock; that it did is learnt from a 401. */
+/** A token without times never expires by the clock; that it did is learnt from a 401. None at all has always expired. */
 function timesOf(access: string): Times {
   const { exp, iat } = claimsOf(access) ?? {};
-  const expiresMs = typeof exp === 'number' ? exp * 1000 : Infinity;
+  const expiresMs = typeof exp === 'number' ? exp * 1000 : access ? Infinity : 0;
   return { expiresMs, lifeMs: typeof iat === 'number' ? Math.max(0, expiresMs - iat * 1000) : LEAD_MS };
 }
 
 /** Whether a token is of no more use for a request that is sent now. */
 export function isExpired(access: string, skewMs: number, nowMs: number): boolean {
   const { expiresMs, lifeMs } = timesOf(access);
-  return access === '' || nowMs + skewMs >= expiresMs - Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE);
+  return nowMs + skewMs >= expiresMs - Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE);
 }
 
 /** By this computer's clock, milliseconds since the epoch. */
@@ -42,8 +42,8 @@ export function refreshAtMs(session: Session): number {
  * old a log-in's token was when it was handed over, nor what clock the server has. One that is yet to be issued says
  * that our clock has been set since the server's was last seen: it isn't believed, or its end might not be noticed.
  */
-export function isFresh(session: Session | undefined, nowMs: number): boolean {
-  if (session === undefined || session.generation === 0) return false;
+export function isFresh(session: Session, nowMs: number): boolean {
+  if (session.generation === 0) return false;
   const { expiresMs, lifeMs } = timesOf(session.access);
   const ageMs = nowMs + session.skewMs - (expiresMs - lifeMs);
   return Math.abs(ageMs) < Math.min(MARGIN_MS, lifeMs / 4);
@@ -55,5 +55,5 @@ export function isFresh(session: Session | undefined, nowMs: number): boolean {
  */
 export function skewOf(date: string | null, sentMs: number, receivedMs: number): number | undefined {
   const serverMs = Date.parse(date ?? '') + 500;
-  return Number.isNaN(serverMs) ? undefined : Math.round(serverMs - (sentMs + receivedMs) / 2);
+  return serverMs ? Math.round(serverMs - (sentMs + receivedMs) / 2) : undefined;
 }

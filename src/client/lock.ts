@@ -19,7 +19,7 @@ export async function exclusively<T>(
     const waiting = new AbortController();
     void patience().then(() => waiting.abort());
     await locks?.request(lock, { signal: waiting.signal }, () => (done = work())).catch(() => undefined);
-    if (done !== undefined) return done;
+    if (done) return done;
   }
   return work();
 }

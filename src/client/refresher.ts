@@ -62,9 +62,9 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
     const moved = (): boolean => state.moved(session);
     if (moved()) return undefined;
     const entry = await catchUp(parts, session);
-    if (entry === undefined || entry.generation > session.generation) {
-      await state.until(moved, entry === undefined ? GUESS_MS : NEWS_MS);
-      if (!moved() && entry !== undefined && isLost(session, entry)) over(session.id, 'expired');
+    if (!entry || entry.generation > session.generation) {
+      await state.until(moved, entry ? NEWS_MS : GUESS_MS);
+      if (!moved() && entry && isLost(session, entry)) over(session.id, 'expired');
     }
     if (moved()) return undefined;
 

@@ -1,27 +1,26 @@
 import { bounded, sleep } from './bounded.js';
 import { signedOut, TokenError } from './errors.js';
-import type { TokenManagerOptions } from './options.js';
 import type { Session } from './session.js';
 import type { TabParts } from './tab.js';
 
 export interface SharedRefreshParts extends TabParts {
   /** Brings a session to its next generation. */
   readonly refresh: (session: Session) => Promise<void>;
-  readonly options: TokenManagerOptions;
+  readonly maxQueue: number;
 }
 
 export interface SharedRefresh {
-  readonly refreshing: boolean;
+  /** The one that is under way. */
+  readonly running: Promise<void> | undefined;
   /** Begins a refresh of the current session, or joins the one that is under way. */
-  now(windowMs?: number): Promise<void>;
-  /** Waits for it as one of many requests does. An abort takes away its own caller only. */
-  wait(signal: AbortSignal, it?: Promise<void>): Promise<void>;
+  now(afterMs?: number): Promise<void>;
+  /** Waits for it, or for more, as one of many requests does. An abort takes away its own caller only. */
+  wait(signal: AbortSignal, it: () => Promise<void>): Promise<void>;
 }
 
 /** One refresh for all who ask, however many they are, and the bounds of their waiting. */
 export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
-  const { state, refresh, failed, patienceMs } = parts;
-  const { batchWindowMs, maxQueue = 1_000 } = parts.options;
+  const { state, refresh, failed, gone, patienceMs, maxQueue } = parts;
   /** With the session it is for: after a change of user nobody joins the former one's. */
   let running: { readonly id: string; readonly done: Promise<void> } | undefined;
   let waiting = 0;
@@ -37,30 +36,29 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
       if (running?.id === session.id) running = undefined;
       state.nudge();
     }
+    if (gone.aborted) throw gone.reason;
   }
 
-  function now(afterMs = 0): Promise<void> {
+  async function now(afterMs = 0): Promise<void> {
     const session = state.current;
-    if (session === undefined) return Promise.reject(signedOut());
+    if (!session) throw signedOut();
     if (running?.id === session.id) return running.done;
     const done = begin(session, afterMs);
-    // Where all who waited have gone.
-    done.catch(() => undefined);
     running = { id: session.id, done };
     state.nudge();
     return done;
   }
 
   return {
-    get refreshing() {
-      return running !== undefined;
+    get running() {
+      return running?.done;
     },
     now,
-    async wait(signal, it = now(batchWindowMs)) {
+    async wait(signal, it) {
       if (waiting >= maxQueue) throw new TokenError('QUEUE_FULL');
       waiting += 1;
       try {
-        await bounded(it, patienceMs, tooLong, signal);
+        await bounded(it(), patienceMs, tooLong, signal);
       } finally {
         waiting -= 1;
       }

@@ -10,13 +10,18 @@ import type { Storage } from './storage.js';
 export class SessionState {
   readonly #storage: Storage;
   readonly #userClaim: string;
+  /** Aborted when the manager is disposed of. */
+  readonly #gone: AbortSignal;
   readonly #listeners = new Set<() => void>();
   #current: Session | undefined;
   #expected: string | undefined;
+  /** Whoever has not heard of a log-out yet may still tell us the session. */
+  readonly #ended = new Set<string>();
 
-  constructor(storage: Storage, userClaim: string) {
+  constructor(storage: Storage, userClaim: string, gone: AbortSignal) {
     this.#storage = storage;
     this.#userClaim = userClaim;
+    this.#gone = gone;
   }
 
   get current(): Session | undefined {
@@ -32,7 +37,8 @@ export class SessionState {
   begin(session: Session | undefined): void {
     this.#current = session;
     this.#expected = undefined;
-    this.#storage.save(session);
+    // A manager that was disposed of may have a successor, with another user.
+    if (!this.#gone.aborted) this.#storage.save(session);
     this.nudge();
   }
 
@@ -43,21 +49,22 @@ export class SessionState {
 
   adopt(next: Session): boolean {
     const now = this.#current;
-    const fits = now === undefined ? next.id === this.#expected : this.#succeeds(now, next);
+    const fits = now ? this.#succeeds(now, next) : next.id === this.#expected && !this.#ended.has(next.id);
     if (fits) this.begin(next);
     return fits;
   }
 
-  /** Forgets the session, if it still is that one. */
+  /** Forgets the session, if it still is that one. It doesn't come back. */
   end(id: string): boolean {
+    this.#ended.add(id);
     if (this.#current?.id !== id) return false;
     this.begin(undefined);
     return true;
   }
 
-  /** Whether the session has ended or moved on since that generation. */
+  /** Whether the session has ended or moved on since that generation, or nobody here wants it any more. */
   moved({ id, generation }: Session): boolean {
-    return this.#current?.id !== id || this.#current.generation > generation;
+    return this.#gone.aborted || this.#current?.id !== id || this.#current.generation > generation;
   }
 
   onChange(listener: () => void): () => void {

@@ -11,6 +11,8 @@ export interface TabParts {
   readonly channel: Channel;
   /** Of the Web Lock under which a refresh or a log-out is made; the worker's, and its ledger's, too. */
   readonly lockName: string;
+  /** Aborted by dispose(). */
+  readonly gone: AbortSignal;
   /** How long one refresh goes on trying, and a request waits for it. */
   readonly patienceMs: number;
   /** The session was logged out, in this tab or another, or its last token was refused or lost. */
@@ -23,6 +25,6 @@ export interface TabParts {
 export async function catchUp(tab: TabParts, session: Session): Promise<Entry | undefined> {
   const entry = await tab.ledger.read(session.id);
   if (entry?.generation === ENDED) tab.over(session.id, 'elsewhere');
-  else if (entry === undefined || entry.generation > session.generation) tab.channel.ask(session);
+  else if (!entry || entry.generation > session.generation) tab.channel.ask(session);
   return entry;
 }

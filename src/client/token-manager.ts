@@ -15,7 +15,7 @@ import { sharedRefresh, type SharedRefresh } from './shared-refresh.js';
 import { SessionState } from './state.js';
 import { openStorage, type Storage } from './storage.js';
 import type { TabParts } from './tab.js';
-import { linkWorker, type WorkerLink } from './worker-link.js';
+import { linkWorker } from './worker-link.js';
 
 export { TokenError, type TokenErrorCode } from './errors.js';
 export type { TokenEvents } from './events.js';
@@ -45,26 +45,34 @@ export class TokenManager {
   readonly #endpoint: Endpoint;
   readonly #refresh: SharedRefresh;
   readonly #cookie: boolean;
-  #worker: WorkerLink | undefined;
-  #stopKeeping: () => void = () => undefined;
+  readonly #stop = new AbortController();
+  /** The id of the session that a reloaded or new tab has found. */
+  #found: string | undefined;
   #restoring = false;
-  #disposed = false;
   #snapshot: TokenSnapshot;
 
   constructor(options: TokenManagerOptions = {}) {
     this.#options = options;
-    const { storage, refreshUrl = '/account/token/refresh/', userClaim = 'user_id' } = options;
+    const {
+      storage,
+      refreshUrl = '/account/token/refresh/',
+      userClaim = 'user_id',
+      maxQueue = 1_000,
+    } = options;
+    const { maxWaitMs: patienceMs = 30_000, reuseGraceMs: graceMs = 10_000 } = options;
     const name = `carelink-tokens:${options.name ?? refreshUrl}`;
     this.#cookie = storage === 'cookie';
+    const gone = this.#stop.signal;
     this.#storage = openStorage(storage, name);
-    this.#state = new SessionState(this.#storage, userClaim);
+    this.#state = new SessionState(this.#storage, userClaim, gone);
     this.#endpoint = new Endpoint(refreshUrl, this.#cookie);
     this.#tab = {
       state: this.#state,
       ledger: new Ledger(name),
       channel: openChannel(name, (message) => this.#onMessage(message)),
       lockName: name,
-      patienceMs: options.maxWaitMs ?? 30_000,
+      gone,
+      patienceMs,
       over: (id, how) => this.#over(id, how),
       failed: (error, retryInMs) => this.#events.emit('failed', { error, retryInMs }),
     };
@@ -73,14 +81,14 @@ export class TokenManager {
       refresh: refresher({
         ...this.#tab,
         endpoint: this.#endpoint,
-        graceMs: options.reuseGraceMs ?? 10_000,
+        graceMs,
         random: Math.random,
       }),
-      options,
+      maxQueue,
     });
     this.#snapshot = this.#look();
     this.#state.onChange(() => this.#changed());
-    this.ready = typeof document === 'undefined' ? Promise.resolve() : this.#start(refreshUrl);
+    this.ready = this.#start(refreshUrl);
   }
 
   /** The current access token, perhaps expired; undefined where nobody is signed in. */
@@ -99,23 +107,13 @@ export class TokenManager {
    * @throws TokenError; AbortError where the caller's signal aborts, which nobody else notices
    */
   authenticatedFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
-    return authenticatedFetch(
-      {
-        allowedOrigins: this.#options.allowedOrigins ?? [],
-        session: () => this.#state.current?.id,
-        token: (signal) => this.#token(signal),
-        tokenAfter: async (refused, signal) =>
-          refused === this.getAccessToken() && isFresh(this.#state.current, Date.now())
-            ? undefined
-            : this.#token(signal, refused),
-      },
-      input,
-      init,
-    );
+    const { allowedOrigins = [] } = this.#options;
+    return authenticatedFetch(allowedOrigins, (...asked) => this.#session(...asked), input, init);
   }
 
   /** Refreshes now, or joins the refresh that is under way. Resolves to the new access token. */
   async refreshAccessToken(): Promise<string> {
+    if (!this.#state.current) await this.ready;
     await this.#refresh.now();
     return this.getAccessToken() ?? '';
   }
@@ -125,7 +123,8 @@ export class TokenManager {
    * refresh token is spent at once, and its successor is in a cookie.
    */
   async setTokens({ access, refresh }: TokenPair): Promise<void> {
-    if (this.#state.current !== undefined) void this.logout();
+    if (this.#state.current) void this.logout();
+    this.#restoring = false;
     const id = newSessionId();
     const session: Session = { id, generation: 0, access, refresh, skewMs: 0 };
     this.#state.begin(session);
@@ -138,8 +137,9 @@ export class TokenManager {
    * false where it could not be told, and the refresh token lives until it expires.
    */
   async logout(): Promise<boolean> {
+    if (!this.#state.current) await this.ready;
     const session = this.#state.current;
-    if (session === undefined) return true;
+    if (!session) return true;
     this.#over(session.id, 'here');
     this.#tab.channel.post({ kind: 'end', id: session.id });
     await this.#tab.ledger.advance(session.id, ENDED);
@@ -169,36 +169,24 @@ export class TokenManager {
 
   /** Lets go of everything; who waits is told. The session itself goes on in other tabs, and after a reload. */
   dispose(): void {
-    this.#disposed = true;
-    this.#stopKeeping();
-    this.#worker?.close();
-    this.#tab.channel.close();
+    this.#stop.abort(new TokenError('DISPOSED'));
     this.#state.nudge();
+    // What a refresh that is under way brings is for the other tabs.
+    void Promise.allSettled([this.#refresh.running]).then(() => this.#tab.channel.close());
   }
 
   async #start(refreshUrl: string): Promise<void> {
-    const { serviceWorker, background = true } = this.#options;
-    if (serviceWorker !== undefined) {
-      this.#worker = linkWorker({
-        ...this.#tab,
-        url: serviceWorker,
-        refreshUrl,
-        cookie: this.#cookie,
-      });
-    }
+    if (typeof document === 'undefined') return;
+    const { serviceWorker: url, background = true } = this.#options;
+    const worker =
+      url === undefined ? url : linkWorker({ ...this.#tab, url, refreshUrl, cookie: this.#cookie });
     this.#restoring = true;
     this.#changed();
     await this.#restore().catch(() => undefined);
     this.#restoring = false;
     this.#state.expect(undefined);
     this.#changed();
-    if (this.#disposed) return;
-    this.#stopKeeping = keepFresh({
-      ...this.#tab,
-      worker: this.#worker,
-      background,
-      refresh: () => this.#refresh.now(),
-    });
+    keepFresh({ ...this.#tab, worker, background, refresh: () => this.#refresh.now() });
   }
 
   /** What a reloaded or new tab finds: its own storage, or what the other tabs tell. */
@@ -206,40 +194,50 @@ export class TokenManager {
     const state = this.#state;
     const kept = this.#storage.load();
     if (isSession(kept)) state.begin(kept);
-    const id = kept.id ?? (await this.#tab.ledger.current());
+    const id = (this.#found = kept.id ?? (await this.#tab.ledger.current()));
     if (id === undefined) return;
     const entry = await this.#tab.ledger.read(id);
-    if (entry?.generation === ENDED) return void state.end(id);
-    if (state.current !== undefined) return;
+    if (entry?.generation === ENDED) state.end(id);
+    else if (!state.current) await this.#join(id, entry?.generation ?? 0);
+  }
+
+  async #join(id: string, generation: number): Promise<void> {
+    const state = this.#state;
     state.expect(id);
     this.#tab.channel.ask({ id, generation: -1 });
-    const found = (): boolean => state.current !== undefined || this.#disposed;
-    if (await state.until(found, this.#cookie ? COOKIE_PEERS_MS : PEERS_MS)) return;
+    if (await state.until(() => !!state.current, this.#cookie ? COOKIE_PEERS_MS : PEERS_MS)) return;
     if (!this.#cookie) return;
-    state.begin({ id, generation: entry?.generation ?? 0, access: '', refresh: undefined, skewMs: 0 });
+    state.begin({ id, generation, access: '', refresh: undefined, skewMs: 0 });
     await this.#refresh.now();
   }
 
-  /** A token to send a request with, in the session that is current when it is asked for. */
-  async #token(signal: AbortSignal, refused?: string): Promise<string> {
-    if (this.#restoring) await this.#refresh.wait(signal, this.ready);
-    const session = this.#state.current;
-    if (this.#disposed) throw new TokenError('DISPOSED');
-    if (session === undefined) throw signedOut();
-    if (session.access !== refused && !isExpired(session.access, session.skewMs, Date.now())) {
-      return session.access;
-    }
-    await this.#refresh.wait(signal);
-    const { current } = this.#state;
-    if (current?.id !== session.id) throw signedOut();
-    return current.access;
+  /** See SessionOf. While a session is restored it is that one; it is never one that began later. */
+  async #session(signal: AbortSignal, refused?: Session): Promise<Session> {
+    let id = (refused ?? this.#state.current)?.id;
+    const look = (): Session => {
+      if (this.#stop.signal.aborted) throw new TokenError('DISPOSED');
+      const { current } = this.#state;
+      if (!current || current.id !== id) throw signedOut();
+      return current;
+    };
+    const isOfUse = ({ access, skewMs }: Session): boolean =>
+      access !== refused?.access && !isExpired(access, skewMs, Date.now());
+    if (refused && refused.access === this.getAccessToken() && isFresh(refused, Date.now())) return refused;
+    if (!this.#restoring && isOfUse(look())) return look();
+    // All of it is one waiting, with one bound.
+    await this.#refresh.wait(signal, async () => {
+      await this.ready;
+      id ??= this.#found;
+      if (!isOfUse(look())) await this.#refresh.now(this.#options.batchWindowMs);
+    });
+    return look();
   }
 
   #onMessage(message: Message): void {
     const { current } = this.#state;
     if (message.kind === 'session') this.#state.adopt(message.session);
     else if (message.kind === 'end') this.#over(message.id, 'elsewhere');
-    else if (current?.id === message.id && current.generation > message.generation && current.access !== '') {
+    else if (current?.id === message.id && current.generation > message.generation && current.access) {
       this.#tab.channel.post({ kind: 'session', session: current });
     }
   }
@@ -264,10 +262,10 @@ export class TokenManager {
 
   #look(): TokenSnapshot {
     const session = this.#state.current;
-    const known = session !== undefined && session.access !== '';
+    const known = !!session?.access;
     return {
-      status: known ? 'signedIn' : this.#restoring || session !== undefined ? 'restoring' : 'signedOut',
-      refreshing: this.#refresh.refreshing,
+      status: known ? 'signedIn' : this.#restoring || session ? 'restoring' : 'signedOut',
+      refreshing: this.#refresh.running !== undefined,
       userId: this.#state.userId,
       accessExpiresAt: known ? expiresAtMs(session) : undefined,
       session: session?.id,

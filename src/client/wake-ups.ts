@@ -4,11 +4,9 @@ const TICK_MS = 20_000;
 /**
  * Calls `check` whenever a page may have slept through something: it is shown again, it comes out of the
  * back-forward cache, the network is back, or time has simply passed. `check` answers in how many milliseconds it
- * wants to be called again.
+ * wants to be called again. The signal ends it.
  */
-export function onWakeUps(check: () => Promise<number>, onOnline: () => void): () => void {
-  const stop = new AbortController();
-  const { signal } = stop;
+export function onWakeUps(signal: AbortSignal, check: () => Promise<number>, onOnline: () => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running = false;
   const wake = async (): Promise<void> => {
@@ -24,9 +22,6 @@ export function onWakeUps(check: () => Promise<number>, onOnline: () => void): (
   for (const name of ['visibilitychange', 'pageshow', 'focus', 'online'])
     addEventListener(name, again, { signal });
   addEventListener('online', onOnline, { signal });
+  signal.addEventListener('abort', () => clearTimeout(timer));
   again();
-  return () => {
-    stop.abort();
-    clearTimeout(timer);
-  };
 }

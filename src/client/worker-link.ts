@@ -6,7 +6,6 @@ import type { TabParts } from './tab.js';
 export interface WorkerLink {
   /** Hands a refresh over. False where there is no worker to take it. */
   schedule(session: Session): boolean;
-  close(): void;
 }
 
 export interface WorkerLinkOptions extends TabParts {
@@ -43,8 +42,7 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
       if (isSession(next)) state.adopt(next);
     }
   };
-  const stop = new AbortController();
-  container?.addEventListener('message', onMessage, { signal: stop.signal });
+  container?.addEventListener('message', onMessage, { signal: options.gone });
 
   return {
     schedule(session) {
@@ -62,6 +60,5 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
       worker.postMessage(message);
       return true;
     },
-    close: () => stop.abort(),
   };
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { innerNames } from '../support/inner-names.js';
 
 const file = (name: string): Buffer => readFileSync(new URL(`../../dist/client/${name}`, import.meta.url));
 
@@ -12,6 +13,12 @@ describe('what the browser loads', () => {
     ['service-worker.js', 3_000],
   ])('%s is under %i bytes, gzipped', (name, most) => {
     expect(gzipSync(file(name), { level: 9 }).length).toBeLessThan(most);
+  });
+
+  it('has short names only for what nobody outside of it sees', () => {
+    const list = readFileSync(new URL('../../scripts/inner-names.json', import.meta.url), 'utf8');
+    const inner = innerNames();
+    expect((JSON.parse(list) as string[]).filter((name) => !inner.has(name))).toEqual([]);
   });
 
   it('imports nothing, and the worker is a classic script', () => {

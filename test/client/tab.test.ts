@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { services } from '../support/services.js';
-import { allAnswered, clientWorld, gate, login, rotations } from './support/world.js';
+import { allAnswered, clientWorld, gate, login, rotations, until } from './support/world.js';
 
 declare global {
   interface Window {
@@ -43,6 +43,39 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
     site.fate = () => 'pass';
     await tabs.context.close();
   });
+
+  it.each(['memory', 'cookie'] as const)(
+    'tabs that have waited in vain for the lock of a frozen one (%s) take turns: one of them refreshes for all',
+    async (mode) => {
+      const tabs = await world.tabs(mode, 5);
+      const who = await login(world, mode, tabs);
+      const before = await rotations(world, who);
+      const site = world.site(mode);
+      const [frozen, late] = [gate(), gate()];
+      site.fate = (n) => ({ until: n === 0 ? frozen.opened : late.opened, hold: 'before' });
+      const [first, ...others] = tabs.pages;
+      const answers = [first!.evaluate(() => window.fire(1))];
+      await until(() => site.refreshes === 1);
+      const cdp = await tabs.context.newCDPSession(first!);
+      await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+      answers.push(...others.map((page) => page.evaluate(() => window.fire(1))));
+      // The first of them is not answered before the last has come to its turn, or has gone on without one.
+      const standInLine = async (): Promise<number> => {
+        const { pending } = await others[0]!.evaluate(() => navigator.locks.query());
+        return pending!.filter(({ name }) => name!.endsWith(':late')).length;
+      };
+      await until(async () => site.refreshes - 2 + (await standInLine()) >= others.length - 1);
+      late.open();
+      const asked = await Promise.all(answers.slice(1));
+      expect(site.refreshes).toBe(2);
+      frozen.open();
+      await cdp.send('Page.setWebLifecycleState', { state: 'active' });
+      expect([...asked, await answers[0]]).toEqual(tabs.pages.map(() => [[200, who.user]]));
+      expect(await rotations(world, who)).toBe(before + 1);
+      site.fate = () => 'pass';
+      await tabs.context.close();
+    },
+  );
 
   it.each(['memory', 'cookie'] as const)(
     'without Web Locks (%s) each tab refreshes once at most, and nobody is logged out',

@@ -120,7 +120,7 @@ window.make = async () => {
   window.events = [];
   window.manager = new TokenManager({
     storage: query.get('storage'), background: query.has('background'), batchWindowMs: Number(query.get('window') ?? 0),
-    maxQueue: Number(query.get('queue') ?? 1000),
+    maxQueue: Number(query.get('queue') ?? 1000), maxWaitMs: Number(query.get('wait') ?? 30_000),
     ...(query.has('worker') && { serviceWorker: '/account/token/client/service-worker.js' }) });
   for (const name of ['refreshed', 'failed', 'expired', 'signedOut']) manager.on(name, (detail) => events.push([name, detail]));
   await manager.ready;
