@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Begun, Claim, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
+import type { Begun, Claim, Claimed, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
 import type { Circuit } from './circuit.js';
 import { encodeClaim } from './claim-entry.js';
 import type { MemoryCache } from './memory.js';
@@ -35,8 +35,8 @@ export interface ClaimDesk {
   hasRoom(): boolean;
   /** A claim was taken: it is to be written. `entryId`: of the partition's outbox; '' where it isn't known. */
   owe(claim: Claim, partition: number, entryId: string): void;
-  /** When this process claimed the token, if it isn't written yet. */
-  owedAtUs(jti: string): number | undefined;
+  /** What this process claimed of the token, if it isn't written yet. */
+  owed(jti: string): Claimed | undefined;
 }
 
 /** A spent token comes back soon or hardly ever; without the hint it costs one claim that loses. */
@@ -90,8 +90,8 @@ export class RedisCache implements TokenCache {
     const { local, desk } = this.#options;
     const mine = local.begin(token);
     if (mine.kind === 'busy') return mine;
-    const owedAtUs = desk?.owedAtUs(token.jti);
-    if (owedAtUs !== undefined) return { ...mine, hint: { state: 'claimed', claimedAtUs: owedAtUs } };
+    const owed = desk?.owed(token.jti);
+    if (owed !== undefined) return { ...mine, hint: { state: 'claimed', claimed: owed } };
     if (offer !== undefined && desk?.hasRoom() === false) {
       local.finish(token, undefined);
       return { kind: 'full' };
@@ -161,13 +161,13 @@ export class RedisCache implements TokenCache {
     return reply === undefined ? 'unreachable' : 'ok';
   }
 
-  async claimedAtUs({ jti, userKey }: TokenKey): Promise<number | undefined> {
+  async claimed({ jti, userKey }: TokenKey): Promise<Claimed | undefined> {
     const { client, desk } = this.#options;
     if (desk === undefined) return undefined;
-    const owed = desk.owedAtUs(jti);
+    const owed = desk.owed(jti);
     if (owed !== undefined) return owed;
     const hint = readHint(await this.#ask(() => client.get(keyOf(partitionOf(userKey), 'token', jti))));
-    return hint?.state === 'claimed' ? hint.claimedAtUs : undefined;
+    return hint?.state === 'claimed' ? hint.claimed : undefined;
   }
 
   noteSpent(tokens: readonly TokenKey[]): void {
@@ -210,6 +210,7 @@ export class RedisCache implements TokenCache {
       this.#process,
       refreshLifetimeMs,
       refreshLifetimeMs,
+      offer.successor.jti,
     );
   }
 

@@ -2,6 +2,7 @@ import { before } from '../rotation/context.js';
 import {
   StoreUnavailableError,
   type Claim,
+  type Claimed,
   type DatabaseClock,
   type Outbox,
   type Written,
@@ -84,8 +85,9 @@ export class WriteBehind implements Outbox {
     return this.#owed.size < this.#options.maxOwed;
   }
 
-  owedAtUs(jti: string): number | undefined {
-    return this.#owed.get(jti)?.claim.claimedAtUs;
+  owed(jti: string): Claimed | undefined {
+    const claim = this.#owed.get(jti)?.claim;
+    return claim && { claimedAtUs: claim.claimedAtUs, successorJti: claim.successor.jti };
   }
 
   /** From now on the claim is written, whatever it takes. `entryId`: '' where it isn't known. */
