@@ -52,6 +52,9 @@ const POLL_MS = 20;
 const MAX_UNTOLD = 100_000;
 const TOLD_AT_ONCE = 1_000;
 
+/** Until the next check, or a little longer: it is one key, whoever checks. */
+const CHECK_LIFE_MS = 10_000;
+
 const CLAIMED = 2;
 const BEGUN = 1;
 
@@ -155,9 +158,11 @@ export class RedisCache implements TokenCache {
     await this.#ask(() => this.#options.client.setFor(key, String(claimedAtUs), DOUBT_LIFE_MS));
   }
 
-  /** Asks Redis whether it is there; while it is known not to be, it isn't asked. */
+  /** Asks Redis whether it is there and can be written to; while it is known not to be, it isn't asked. */
   async check(): Promise<'ok' | 'unreachable'> {
-    const reply = await this.#ask(() => this.#options.client.exists(keyOf(0, 'lock', 'check')));
+    const reply = await this.#ask(() =>
+      this.#options.client.setFor(keyOf(0, 'lock', 'check'), '', CHECK_LIFE_MS),
+    );
     return reply === undefined ? 'unreachable' : 'ok';
   }
 
@@ -166,7 +171,8 @@ export class RedisCache implements TokenCache {
     if (desk === undefined) return undefined;
     const owed = desk.owed(jti);
     if (owed !== undefined) return owed;
-    const hint = readHint(await this.#ask(() => client.get(keyOf(partitionOf(userKey), 'token', jti))));
+    const key = keyOf(partitionOf(userKey), 'token', jti);
+    const hint = readHint(await this.#ask(() => client.get(key), 'reads'));
     return hint?.state === 'claimed' ? hint.claimed : undefined;
   }
 
@@ -220,7 +226,7 @@ export class RedisCache implements TokenCache {
     const giveUpMs = monotonicMs() + requestTimeoutMs / 2;
     while (monotonicMs() < giveUpMs) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS * (0.5 + random())));
-      if ((await this.#ask(() => client.exists(lock))) !== 1) return;
+      if ((await this.#ask(() => client.exists(lock), 'reads')) !== 1) return;
     }
   }
 
@@ -266,12 +272,16 @@ export class RedisCache implements TokenCache {
   }
 
   /** The reply, or undefined where Redis doesn't give one: whatever it fails with, we go on without it. */
-  async #ask(send: () => Promise<unknown>): Promise<unknown> {
+  async #ask(send: () => Promise<unknown>, what: 'reads' | 'writes' = 'writes'): Promise<unknown> {
     const { circuit, onChange } = this.#options;
     const askedAtMs = circuit.admit();
     if (askedAtMs === undefined) return undefined;
     try {
       const reply = await send();
+      if (what === 'reads') {
+        circuit.answered();
+        return reply ?? null;
+      }
       const wasDown = circuit.succeeded();
       if (wasDown || !this.#everAnswered) onChange('up');
       this.#everAnswered = true;

@@ -4,6 +4,7 @@ import { outboxKey, partitionOf, PARTITIONS } from '../../src/cache/partition.js
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { rotated, rotationWorld } from '../support/rotation-world.js';
 import type { Instance } from '../support/rotation.js';
+import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
 
 /** An instance believes what was made a second after its start. */
@@ -55,6 +56,45 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       await expect.poll(() => isBlacklisted(jti), PATIENCE).toBe(true);
       await redis.cli('DEL', ...spoilt);
       expect(one.written).toContain('written');
+    });
+
+    it.each([
+      ['is full', 'maxmemory', '1mb', '0'],
+      ['may not write', 'min-replicas-to-write', '1', '0'],
+    ])('a Redis that %s is down, and said to be for as long', async (_, setting, hindered, free) => {
+      const server = await startServer({
+        databaseUrl: world.url,
+        args: ['--blacklist', 'async', '--redis-url', `redis://127.0.0.1:${redis.port}`],
+      });
+      onTestFinished(async () => {
+        await redis.cli('CONFIG', 'SET', setting, free);
+        await server.stop();
+      });
+      const state = async () => {
+        const answer = await fetch(new URL('/readyz', server.adminUrl));
+        return ((await answer.json()) as { checks: { redis: string } }).checks.redis;
+      };
+      const up = () => server.output().match(/redis_up/g)?.length ?? 0;
+      await expect.poll(state, PATIENCE).toBe('ok');
+      await redis.cli('CONFIG', 'SET', setting, hindered);
+      await expect.poll(state, PATIENCE).toBe('unreachable');
+      const before = up();
+      // Longer than the longest rest between two tries, while it is read all the time.
+      const { token } = await world.login();
+      const endsAtMs = performance.now() + 3_000;
+      while (performance.now() < endsAtMs) {
+        const verified = await fetch(new URL('/account/token/verify/', server.url), {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ token }),
+        });
+        expect(verified.status).toBe(200);
+        expect(await state()).toBe('unreachable');
+        await sleep(20);
+      }
+      expect(up()).toBe(before);
+      await redis.cli('CONFIG', 'SET', setting, free);
+      await expect.poll(state, PATIENCE).toBe('ok');
     });
   },
 );
