@@ -203,6 +203,8 @@ export class WriteBehind implements Outbox {
       await deadLetters.keep(encode(claim), written.code);
       return 'dead_letter';
     }
+    // Whoever isn't told of changes finds it here, and what came of the claim is refused by the database.
+    if (!written.stands) await this.noteUser(claim.userKey);
     await late(claim, written);
     return written.kind;
   }

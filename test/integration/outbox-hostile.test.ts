@@ -19,10 +19,12 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     const world = rotationWorld();
     let redis: RedisServer;
     let one: Instance;
+    let other: Instance;
     let dying: Instance;
     beforeAll(async () => {
       redis = await startRedis();
       one = await world.start({ shared: { port: redis.port } });
+      other = await world.start({ shared: { port: redis.port } });
       dying = await world.start({ shared: { port: redis.port } });
       await sleep(TRUST_MS);
     });
@@ -55,8 +57,34 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       rotated(await dying.service.refresh(refresh));
       await expect.poll(() => isBlacklisted(jti), PATIENCE).toBe(true);
       await redis.cli('DEL', ...spoilt);
-      expect(one.written).toContain('written');
+      expect([...one.written, ...other.written]).toContain('written');
     });
+
+    it.each([
+      ['deactivated', `UPDATE auth_user SET is_active = false WHERE id = $1::int`, 'inactive'],
+      [
+        'deleted',
+        `WITH kept AS (UPDATE token_blacklist_outstandingtoken SET user_id = NULL WHERE user_id = $1::int)
+         DELETE FROM auth_user WHERE id = $1::int`,
+        'inactive',
+      ],
+      [
+        'revoked',
+        `INSERT INTO carelink.revoked_before (user_key, at) VALUES ($1::text, clock_timestamp())`,
+        'blacklisted',
+      ],
+    ])(
+      'a user that was %s, and nobody told: it is seen when a claim is written',
+      async (_, change, refusal) => {
+        const { refresh, login } = await session(one);
+        await world.sql(change, [String(login.userId)]);
+        const { refresh: next, jti } = rotated(await one.service.refresh(refresh));
+        await expect.poll(() => one.status()?.depth, PATIENCE).toBe(0);
+        for (const instance of [one, other])
+          expect((await instance.service.refresh(next)).kind).toBe(refusal);
+        expect(await isBlacklisted(jti)).toBe(false);
+      },
+    );
 
     it.each([
       ['is full', 'maxmemory', '1mb', '0'],
