@@ -203,8 +203,10 @@ export class WriteBehind implements Outbox {
       await deadLetters.keep(encode(claim), written.code);
       return 'dead_letter';
     }
-    // Whoever isn't told of changes finds it here, and what came of the claim is refused by the database.
-    if (!written.stands) await this.noteUser(claim.userKey);
+    // Whoever isn't told of changes finds it here, and what came of the claim is refused by the database. So is what came
+    // of a token that Redis called active and was not: its claim called the successor so, which may be spent as well, and
+    // a thief would go from an old token to the live one, claim by claim.
+    if (!written.stands || written.kind === 'double') await this.noteUser(claim.userKey);
     await late(claim, written);
     return written.kind;
   }

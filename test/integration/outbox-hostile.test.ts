@@ -86,6 +86,19 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       },
     );
 
+    it('who was let in with an old token, spent where Redis was not told, gets no further with its successors', async () => {
+      const { refresh } = await session(one);
+      // No Redis, and nobody hears of what it claims.
+      const elsewhere = await world.start({ quiet: true });
+      const second = rotated(await elsewhere.service.refresh(refresh));
+      const third = rotated(await elsewhere.service.refresh(second.refresh));
+      expect(rotated(await one.service.refresh(refresh)).jti).toBe(second.jti);
+      await expect.poll(() => one.status()?.depth, PATIENCE).toBe(0);
+      for (const instance of [one, other])
+        expect((await instance.service.refresh(second.refresh)).kind).toBe('blacklisted');
+      rotated(await one.service.refresh(third.refresh));
+    });
+
     it.each([
       ['is full', 'maxmemory', '1mb', '0'],
       ['may not write', 'min-replicas-to-write', '1', '0'],
