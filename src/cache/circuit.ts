@@ -32,7 +32,15 @@ export class Circuit {
     return nowMs;
   }
 
-  /** Returns whether it was down until now. */
+  /**
+   * It was read, or said no. One that is full or read-only does so, too, and is of no use: what is known of it stays as
+   * it was until something is written.
+   */
+  answered(): void {
+    this.#probing = false;
+  }
+
+  /** Something was written. Returns whether it was down until now. */
   succeeded(): boolean {
     const wasDown = this.#failuresInARow > 0;
     this.#failedAtMs = undefined;

@@ -42,7 +42,7 @@ export class MemoryCache implements TokenCache {
     return Promise.resolve();
   }
 
-  claimedAtUs(): undefined {
+  claimed(): undefined {
     return undefined;
   }
 

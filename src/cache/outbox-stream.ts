@@ -3,7 +3,7 @@ import type { Circuit } from './circuit.js';
 import { decodeClaim } from './claim-entry.js';
 import { keyOf, outboxKey, partitionOf, PARTITIONS, userSinceKey } from './partition.js';
 import type { RedisClock } from './redis-clock.js';
-import type { ScriptClient } from './redis-client.js';
+import { isRefusal, type ScriptClient } from './redis-client.js';
 import { SPENT_LIFE_MS } from './redis.js';
 
 /** An entry of the outbox; undefined: no claim that can be read. */
@@ -43,7 +43,8 @@ export class OutboxStream {
   async takeOver(partition: number): Promise<Entry[] | undefined> {
     const { client, consumer, clock, monotonicMs } = this.#options;
     const sentAtMs = monotonicMs();
-    const reply = await this.#ask(() => client.takeOver(outboxKey(partition), consumer, LEFT_FOR_MS, PAGE));
+    const ask = (): Promise<unknown> => client.takeOver(outboxKey(partition), consumer, LEFT_FOR_MS, PAGE);
+    const reply = await this.#ask(ask, 'reads');
     if (!Array.isArray(reply)) return undefined;
     const [fresh, nowUs, left] = reply as unknown[];
     // By the way it is learned what time each partition's Redis has, before the first claim wants to know.
@@ -95,21 +96,25 @@ export class OutboxStream {
     const { client, consumer } = this.#options;
     await Promise.all(
       Array.from({ length: PARTITIONS }, (_, partition) =>
-        this.#ask(() => client.leave(outboxKey(partition), consumer)),
+        this.#ask(() => client.leave(outboxKey(partition), consumer), 'reads'),
       ),
     );
   }
 
-  async #ask(send: () => Promise<unknown>): Promise<unknown> {
+  /** `reads`: mostly there is nothing to be written, so that it doesn't tell whether anything could be. */
+  async #ask(send: () => Promise<unknown>, what: 'reads' | 'writes' = 'writes'): Promise<unknown> {
     const { circuit, onChange } = this.#options;
     const askedAtMs = circuit.admit();
     if (askedAtMs === undefined) return undefined;
     try {
       const reply = await send();
-      if (circuit.succeeded()) onChange('up');
+      if (what === 'reads') circuit.answered();
+      else if (circuit.succeeded()) onChange('up');
       return reply ?? null;
-    } catch {
-      if (circuit.failed(askedAtMs)) onChange('down');
+    } catch (error) {
+      // One key that others spoilt is no reason to do without all of them.
+      if (what === 'reads' && isRefusal(error)) circuit.answered();
+      else if (circuit.failed(askedAtMs)) onChange('down');
       return undefined;
     }
   }

@@ -126,6 +126,11 @@ function inTime<T>(reply: Promise<T>, timeoutMs: number): Promise<T> {
   });
 }
 
+/** It answered, with an error. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
 /** A client of the right kind. */
 export function connectRedis(
   address: RedisAddress,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Begun, Claim, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
+import type { Begun, Claim, Claimed, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
 import type { Circuit } from './circuit.js';
 import { encodeClaim } from './claim-entry.js';
 import type { MemoryCache } from './memory.js';
@@ -35,8 +35,8 @@ export interface ClaimDesk {
   hasRoom(): boolean;
   /** A claim was taken: it is to be written. `entryId`: of the partition's outbox; '' where it isn't known. */
   owe(claim: Claim, partition: number, entryId: string): void;
-  /** When this process claimed the token, if it isn't written yet. */
-  owedAtUs(jti: string): number | undefined;
+  /** What this process claimed of the token, if it isn't written yet. */
+  owed(jti: string): Claimed | undefined;
 }
 
 /** A spent token comes back soon or hardly ever; without the hint it costs one claim that loses. */
@@ -51,6 +51,9 @@ const POLL_MS = 20;
 /** Tokens that were spent while Redis couldn't be told: told when it can. More than an outage's worth are forgotten. */
 const MAX_UNTOLD = 100_000;
 const TOLD_AT_ONCE = 1_000;
+
+/** Until the next check, or a little longer: it is one key, whoever checks. */
+const CHECK_LIFE_MS = 10_000;
 
 const CLAIMED = 2;
 const BEGUN = 1;
@@ -90,8 +93,8 @@ export class RedisCache implements TokenCache {
     const { local, desk } = this.#options;
     const mine = local.begin(token);
     if (mine.kind === 'busy') return mine;
-    const owedAtUs = desk?.owedAtUs(token.jti);
-    if (owedAtUs !== undefined) return { ...mine, hint: { state: 'claimed', claimedAtUs: owedAtUs } };
+    const owed = desk?.owed(token.jti);
+    if (owed !== undefined) return { ...mine, hint: { state: 'claimed', claimed: owed } };
     if (offer !== undefined && desk?.hasRoom() === false) {
       local.finish(token, undefined);
       return { kind: 'full' };
@@ -155,19 +158,22 @@ export class RedisCache implements TokenCache {
     await this.#ask(() => this.#options.client.setFor(key, String(claimedAtUs), DOUBT_LIFE_MS));
   }
 
-  /** Asks Redis whether it is there; while it is known not to be, it isn't asked. */
+  /** Asks Redis whether it is there and can be written to; while it is known not to be, it isn't asked. */
   async check(): Promise<'ok' | 'unreachable'> {
-    const reply = await this.#ask(() => this.#options.client.exists(keyOf(0, 'lock', 'check')));
+    const reply = await this.#ask(() =>
+      this.#options.client.setFor(keyOf(0, 'lock', 'check'), '', CHECK_LIFE_MS),
+    );
     return reply === undefined ? 'unreachable' : 'ok';
   }
 
-  async claimedAtUs({ jti, userKey }: TokenKey): Promise<number | undefined> {
+  async claimed({ jti, userKey }: TokenKey): Promise<Claimed | undefined> {
     const { client, desk } = this.#options;
     if (desk === undefined) return undefined;
-    const owed = desk.owedAtUs(jti);
+    const owed = desk.owed(jti);
     if (owed !== undefined) return owed;
-    const hint = readHint(await this.#ask(() => client.get(keyOf(partitionOf(userKey), 'token', jti))));
-    return hint?.state === 'claimed' ? hint.claimedAtUs : undefined;
+    const key = keyOf(partitionOf(userKey), 'token', jti);
+    const hint = readHint(await this.#ask(() => client.get(key), 'reads'));
+    return hint?.state === 'claimed' ? hint.claimed : undefined;
   }
 
   noteSpent(tokens: readonly TokenKey[]): void {
@@ -210,6 +216,7 @@ export class RedisCache implements TokenCache {
       this.#process,
       refreshLifetimeMs,
       refreshLifetimeMs,
+      offer.successor.jti,
     );
   }
 
@@ -219,7 +226,7 @@ export class RedisCache implements TokenCache {
     const giveUpMs = monotonicMs() + requestTimeoutMs / 2;
     while (monotonicMs() < giveUpMs) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS * (0.5 + random())));
-      if ((await this.#ask(() => client.exists(lock))) !== 1) return;
+      if ((await this.#ask(() => client.exists(lock), 'reads')) !== 1) return;
     }
   }
 
@@ -265,12 +272,16 @@ export class RedisCache implements TokenCache {
   }
 
   /** The reply, or undefined where Redis doesn't give one: whatever it fails with, we go on without it. */
-  async #ask(send: () => Promise<unknown>): Promise<unknown> {
+  async #ask(send: () => Promise<unknown>, what: 'reads' | 'writes' = 'writes'): Promise<unknown> {
     const { circuit, onChange } = this.#options;
     const askedAtMs = circuit.admit();
     if (askedAtMs === undefined) return undefined;
     try {
       const reply = await send();
+      if (what === 'reads') {
+        circuit.answered();
+        return reply ?? null;
+      }
       const wasDown = circuit.succeeded();
       if (wasDown || !this.#everAnswered) onChange('up');
       this.#everAnswered = true;

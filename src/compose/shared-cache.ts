@@ -114,7 +114,7 @@ export async function openSharedCache(
             trustedSinceUs: () => gate.trustedSinceUs(),
             hasRoom: () => outbox.hasRoom(),
             owe: (claim, partition, entryId) => outbox.owe(claim, partition, entryId),
-            owedAtUs: (jti) => outbox.owedAtUs(jti),
+            owed: (jti) => outbox.owed(jti),
           },
     requestTimeoutMs,
     random: Math.random,

@@ -2,6 +2,7 @@ import { before } from '../rotation/context.js';
 import {
   StoreUnavailableError,
   type Claim,
+  type Claimed,
   type DatabaseClock,
   type Outbox,
   type Written,
@@ -84,8 +85,9 @@ export class WriteBehind implements Outbox {
     return this.#owed.size < this.#options.maxOwed;
   }
 
-  owedAtUs(jti: string): number | undefined {
-    return this.#owed.get(jti)?.claim.claimedAtUs;
+  owed(jti: string): Claimed | undefined {
+    const claim = this.#owed.get(jti)?.claim;
+    return claim && { claimedAtUs: claim.claimedAtUs, successorJti: claim.successor.jti };
   }
 
   /** From now on the claim is written, whatever it takes. `entryId`: '' where it isn't known. */
@@ -201,6 +203,10 @@ export class WriteBehind implements Outbox {
       await deadLetters.keep(encode(claim), written.code);
       return 'dead_letter';
     }
+    // Whoever isn't told of changes finds it here, and what came of the claim is refused by the database. So is what came
+    // of a token that Redis called active and was not: its claim called the successor so, which may be spent as well, and
+    // a thief would go from an old token to the live one, claim by claim.
+    if (!written.stands || written.kind === 'double') await this.noteUser(claim.userKey);
     await late(claim, written);
     return written.kind;
   }

@@ -4,11 +4,14 @@ import type { Claim, Written } from '../rotation/ports.js';
 
 /** Writes claims' rows; see store/write-behind.ts. */
 export interface ClaimWriter {
-  /** `refused`: the database will never take this one. Rejects where it can't at the moment. */
+  /**
+   * `refused`: the database will never take this one. `stands` false: the user is inactive or gone, or the token is
+   * revoked. Rejects where it can't at the moment.
+   */
   write(
     claim: Claim,
     deadlineMs: number,
-  ): Promise<Written | { readonly kind: 'refused'; readonly code: string }>;
+  ): Promise<(Written & { readonly stands: boolean }) | { readonly kind: 'refused'; readonly code: string }>;
 }
 
 export interface StreamEntry {

@@ -55,7 +55,8 @@ export class TakeOver {
       const some = Array.from({ length: AT_ONCE }, (_, n) => (this.#next + n) % stream.partitions);
       this.#next = (this.#next + AT_ONCE) % stream.partitions;
       const found = await Promise.all(some.map((partition) => stream.takeOver(partition)));
-      if (found.includes(undefined)) return;
+      if (found.every((entries) => entries === undefined)) return;
+      // What was found is ours now, and nobody else's: a partition that can't be read must not keep it from being written.
       for (const entry of found.flat()) {
         if (entry === undefined) continue;
         if (entry.claim !== undefined) outbox.owe(entry.claim, entry.partition, entry.id);

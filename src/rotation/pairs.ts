@@ -1,7 +1,7 @@
 import { accessClaims, successorClaims, type Subject } from './claims.js';
 import type { RotationContext } from './context.js';
 import type { RefreshOutcome } from './outcomes.js';
-import type { Claim, Claims } from './ports.js';
+import type { Claim, Claimed, Claims } from './ports.js';
 
 /** A refresh under way: a verified token, and how long it may take. */
 export interface Request {
@@ -30,18 +30,18 @@ interface PendingClaim {
 /**
  * Decides all that the claim will write. A claim that is in doubt is repeated with the time it carried.
  *
- * @param atUs the time of a claim that was made already
+ * @param made of a claim that was made already: it is computed again
  */
 export async function prepare(
   context: RotationContext,
   request: Request,
   rowId: string | undefined,
-  atUs?: number,
+  made?: Claimed,
 ): Promise<PendingClaim> {
   const { settings, chain, codec } = context;
   const { subject } = request;
-  const claimedAtUs = atUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
-  const jti = chain.successorOf(subject.jti);
+  const claimedAtUs = made?.claimedAtUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
+  const jti = made?.successorJti ?? chain.successorOf(subject.jti);
   const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
   const lifetimeSeconds = settings.refreshLifetimeSeconds;
   const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, lifetimeSeconds });

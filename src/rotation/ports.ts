@@ -119,8 +119,18 @@ export interface TokenToBlacklist {
 export type Hint =
   | { readonly state: 'active'; readonly rowId: string }
   | { readonly state: 'spent' }
-  /** Claimed in the cache at this time; its rows may not be written yet. */
-  | { readonly state: 'claimed'; readonly claimedAtUs: number };
+  /** Claimed in the cache; its rows may not be written yet. */
+  | { readonly state: 'claimed'; readonly claimed: Claimed };
+
+/** What a claim that isn't written yet can be computed from again, by anybody who has its token. */
+export interface Claimed {
+  readonly claimedAtUs: number;
+  /**
+   * The one that was handed out: while the chain key is being changed, another instance would compute another. Undefined
+   * where it is our own, and where a release claimed it that didn't say.
+   */
+  readonly successorJti?: string | undefined;
+}
 
 export type Begun =
   | {
@@ -157,8 +167,8 @@ export interface TokenCache {
   finish(token: TokenKey, learned: Learned | undefined): void | Promise<void>;
   /** Tells other instances of a claim whose answer got lost. Something learned of the token ends it. */
   noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void>;
-  /** The time at which the token was claimed here, if that may not be written yet. */
-  claimedAtUs(token: TokenKey): number | undefined | Promise<number | undefined>;
+  /** How the token was claimed here, if that may not be written yet. */
+  claimed(token: TokenKey): Claimed | undefined | Promise<Claimed | undefined>;
   /** These were blacklisted by other hands. */
   noteSpent(tokens: readonly TokenKey[]): void;
   /** Nothing that this process calls active may be believed any longer. */

@@ -3,7 +3,14 @@ import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from
 import { judge } from './judge.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { pair, prepare, replayedClaims, type Request } from './pairs.js';
-import { StoreUnavailableError, type Claim, type Hint, type Learned, type TokenState } from './ports.js';
+import {
+  StoreUnavailableError,
+  type Claim,
+  type Claimed,
+  type Hint,
+  type Learned,
+  type TokenState,
+} from './ports.js';
 import { answerReuse, finishRevocation } from './revoke.js';
 
 /**
@@ -91,7 +98,7 @@ async function settle(
   let rowId = hint?.state === 'active' ? hint.rowId : undefined;
   if (rowId === undefined) request.trace.read = true;
   if (hint?.state === 'claimed') {
-    await writeDown(context, request, hint.claimedAtUs);
+    await writeDown(context, request, hint.claimed);
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
     if (judged !== 'unspent') return judged;
     // Written and unspent: somebody removed its rows. Then it is as any other.
@@ -108,7 +115,7 @@ async function settle(
   }
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const again = attempt === 0 ? inDoubt : undefined;
-    const pending = await prepare(context, request, rowId, again?.claimedAtUs);
+    const pending = await prepare(context, request, rowId, again);
     const result = await context.store.claim(pending.claim, request.deadlineMs);
     switch (result.kind) {
       case 'won': {
@@ -201,15 +208,15 @@ async function judgeByRows(
 
 /** A duplicate that waited for the one in flight: it gets what the rows give it, and never claims by itself. */
 async function followInFlight(context: RotationContext, request: Request): Promise<RefreshOutcome> {
-  const claimedAtUs = await context.cache.claimedAtUs(request.subject);
-  if (claimedAtUs !== undefined) await writeDown(context, request, claimedAtUs);
+  const claimed = await context.cache.claimed(request.subject);
+  if (claimed !== undefined) await writeDown(context, request, claimed);
   const judged = await judgeByRows(context, request, { overlapped: true, ownClaimAtUs: undefined });
   return judged === 'unspent' ? IN_PROGRESS : judged.outcome;
 }
 
 /** The token was claimed in the cache, by whomever: its claim can be computed again, and is written before it's judged. */
-async function writeDown(context: RotationContext, request: Request, claimedAtUs: number): Promise<void> {
-  const { claim } = await prepare(context, request, undefined, claimedAtUs);
+async function writeDown(context: RotationContext, request: Request, claimed: Claimed): Promise<void> {
+  const { claim } = await prepare(context, request, undefined, claimed);
   await context.outbox?.write(claim, request.deadlineMs);
 }
 

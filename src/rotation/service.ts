@@ -25,7 +25,7 @@ export function createTokenService(context: RotationContext): TokenService {
 async function verify(context: RotationContext, token: string): Promise<VerifyOutcome> {
   const subject = await identify(context, token, 'any', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
-  if ((await context.cache.claimedAtUs(subject)) !== undefined) return { kind: 'blacklisted' };
+  if ((await context.cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   return isBlacklisted(await stateOf(context, subject)) ? { kind: 'blacklisted' } : { kind: 'valid' };
 }
 

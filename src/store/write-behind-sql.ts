@@ -1,4 +1,4 @@
-import { userIdOf } from './claim-sql.js';
+import { isActive, isRevoked, userIdOf } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
 
 /** What became of one claim. Times are microseconds. */
@@ -12,12 +12,14 @@ export interface WrittenRow {
   readonly spent_us: string | null;
   /** When the successor's row was made that stood before. */
   readonly next_us: string | null;
+  /** The user is active, and the token is not revoked. */
+  readonly stands: boolean;
   readonly now_us: string;
 }
 
 /**
  * Writes claims that were answered already, so nothing but a row of another's keeps them out: neither an inactive user
- * nor a revocation, which are for the next claim to see. A user who is gone leaves NULL, as Django does.
+ * nor a revocation, which are for the next claim to see: of them it is told. A user who is gone leaves NULL, as Django does.
  *
  * Entries may come in any order, several times, and after claims that were made without them: what stands in the end is
  * the same. So where the successor's row stood before its predecessor was spent (it was found missing and made, by a
@@ -43,7 +45,8 @@ export function writeBehindSql(schema: TokenSchema): string {
            to_timestamp(0) + i.claimed_us * interval '1 microsecond' AS claimed_at,
            to_timestamp(i.exp) AS expires_at, to_timestamp(i.next_exp) AS next_expires_at,
            o.id, s.id AS next_id, s.created_at AS next_created_at,
-           coalesce(o.user_id, ${userId}) AS user_id
+           coalesce(o.user_id, ${userId}) AS user_id,
+           ${isActive(schema, 'i')} AND NOT ${isRevoked('i')} AS stands
       FROM quiet
      CROSS JOIN LATERAL unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
                                $8::text[], $9::bigint[])
@@ -100,6 +103,7 @@ export function writeBehindSql(schema: TokenSchema): string {
          c.token_id IS NOT NULL AS won,
          ${us('b.blacklisted_at')} AS spent_us,
          ${us('j.next_created_at')} AS next_us,
+         j.stands,
          ${us('clock_timestamp()')} AS now_us
     FROM judged j
     LEFT JOIN claimed c ON c.token_id = j.old_id

@@ -22,7 +22,8 @@ const MAX_BATCH = 1_000;
 const MAX_TRIES = 20;
 
 /** `refused`: the database will never take this one; its SQLSTATE. */
-export type WriteResult = Written | { readonly kind: 'refused'; readonly code: string };
+export type WriteResult =
+  (Written & { readonly stands: boolean }) | { readonly kind: 'refused'; readonly code: string };
 
 type RawWritten = WrittenRow | 'user_gone' | 'row_gone';
 
@@ -76,7 +77,7 @@ export class PgWriteBehind {
       if (raw === 'user_gone') item = { ...claim, userKey: undefined };
       else if (raw !== 'row_gone') {
         const written = readWritten(raw, claim);
-        if (written !== 'again') return written;
+        if (written !== 'again') return { ...written, stands: raw.stands && item === claim };
       }
     }
     throw new StoreUnavailableError('the rows of a claim kept changing');

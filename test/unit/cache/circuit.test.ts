@@ -41,4 +41,18 @@ describe('the circuit', () => {
     expect(made.succeeded()).toBe(true);
     expect([made.admit(), made.admit()]).not.toContain(undefined);
   });
+
+  it('stays open where it is read only, and never lets two try at once', () => {
+    const { made, world } = circuit();
+    made.failed(made.admit()!);
+    made.answered();
+    expect(made.failed(made.admit()!)).toBe(true);
+    world.nowMs += 50;
+    expect(made.admit()).toBeDefined();
+    expect(made.admit()).toBeUndefined();
+    made.answered();
+    expect(made.admit()).toBeDefined();
+    expect(made.admit()).toBeUndefined();
+    expect(made.succeeded()).toBe(true);
+  });
 });
