@@ -15,12 +15,10 @@ export interface Mode {
   readonly servers: number;
 }
 
-export const MODES: readonly Mode[] = [
-  { mode: 'claims in the database', async: false, servers: 1 },
-  ...(services().redis === undefined
-    ? []
-    : [{ mode: '4 servers, claims in Redis', async: true, servers: 4 }]),
-];
+export const SYNC: readonly Mode[] = [{ mode: 'claims in the database', async: false, servers: 1 }];
+export const ASYNC: readonly Mode[] =
+  services().redis === undefined ? [] : [{ mode: '4 servers, claims in Redis', async: true, servers: 4 }];
+export const MODES = [...SYNC, ...ASYNC];
 
 /** What Django does by itself is known to every server within a second; what is asked of the database, at once. */
 export async function heard({ async }: Pick<Mode, 'async'>): Promise<void> {

@@ -1,4 +1,4 @@
-import { MODES } from './pair.js';
+import { SYNC } from './pair.js';
 import { usersSuite } from './users-suite.js';
 
-usersSuite(MODES.filter(({ async }) => !async));
+usersSuite(SYNC);

@@ -6,7 +6,7 @@ import { applyMigrations } from '../../src/migrate/index.js';
 import { census, fill } from '../integration/cleanup-support/world.js';
 import { startDjango, type Django } from '../support/django.js';
 import { freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
-import { BATCH, cleanInBatches } from './cleanup-beside-suite.js';
+import { BATCH, cleanInBatches } from '../interop/cleanup-beside-suite.js';
 
 interface Blacklisting {
   readonly committed: number;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { services } from '../support/services.js';
-import { MODES, startPair, type Mode, type Pair } from './pair.js';
-import { distribution, nextLead, race, sum, type Round } from './race.js';
+import { MODES, startPair, type Mode, type Pair } from '../interop/pair.js';
+import { distribution, nextLead, race, sum, type Round } from '../interop/race.js';
 
 const ROUNDS = 20;
 /** Requests to each server a round. */
