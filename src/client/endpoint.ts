@@ -94,8 +94,5 @@ function refusal(response: Response | undefined): Answer {
   if (status === 400 || status === 401) return { kind: 'refused' };
   if (status < 500 && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
   // A date, or a proxy's hour, is no reason to wait beyond any caller's patience.
-  return {
-    kind: 'again',
-    afterMs: Math.min(Number(response?.headers.get('retry-after')), 10) * 1000 || 0,
-  };
+  return { kind: 'again', afterMs: Math.min(Number(response?.headers.get('retry-after')), 10) * 1000 || 0 };
 }

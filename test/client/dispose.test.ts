@@ -3,12 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { services } from '../support/services.js';
 import { clientWorld, gate, login, until } from './support/world.js';
 
-declare global {
-  interface Window {
-    outcomes: Promise<(number | string)[]>;
-  }
-}
-
 /** A request that waits for a refresh. */
 const send = (page: Page): Promise<void> =>
   page.evaluate(() => {

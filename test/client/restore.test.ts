@@ -1,15 +1,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { services } from '../support/services.js';
-import { clientWorld, gate, login, rotations, until } from './support/world.js';
-
-type Outcome = number | string;
-
-declare global {
-  interface Window {
-    outcomes: Promise<Outcome[]>;
-  }
-}
+import { clientWorld, gate, login, rotations, until, type Outcome } from './support/world.js';
 
 /** A new manager, as a reload makes one, and that many requests before it knows whether anybody is signed in. */
 async function reloadAndSend(page: Page, count: number): Promise<void> {

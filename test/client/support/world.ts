@@ -16,8 +16,13 @@ declare global {
     persisted?: boolean;
     make(): Promise<unknown>;
     fire(count: number): Promise<[number | string, string][]>;
+    /** What came of requests that a test has sent and not waited for. */
+    outcomes: Promise<Outcome[]>;
   }
 }
+
+/** A status, or an error's code. */
+export type Outcome = number | string;
 
 export type Mode = 'memory' | 'session' | 'cookie';
 export const MODES: readonly Mode[] = ['memory', 'session', 'cookie'];
