@@ -30,8 +30,18 @@ export const SAFE_HEADERS = [
 
 /** The one place that turns a reply into bytes on a request that was understood. */
 export function send(response: ServerResponse, reply: Reply): void {
+  const { socket } = response;
   response.writeHead(reply.status, reply.headers);
-  response.end(reply.body);
+  if (socket === null) {
+    response.end(reply.body);
+    return;
+  }
+  // Head and body in one plain write. By itself `end(body)` makes two chunks of them, the second one empty, and sends
+  // both with writev: a sixth more CPU a response of a bare server.
+  socket.cork();
+  response.write(reply.body);
+  socket.uncork();
+  response.end();
 }
 
 /** The same as text, for a socket whose request was never understood and that has no response object. */

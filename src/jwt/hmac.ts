@@ -1,4 +1,5 @@
-import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { timingSafeEqual, type KeyObject } from 'node:crypto';
+import { keyedHash } from '../keyed-hash.js';
 import type { Algorithm } from './codec.js';
 import {
   commonHeaders,
@@ -32,14 +33,12 @@ export interface HmacJws extends Jws {
  * @param secrets the signing secret first, then those that only verify: while keys rotate, both are valid
  */
 export function hmacJws(algorithm: HmacAlgorithm, secrets: readonly [KeyObject, ...KeyObject[]]): HmacJws {
-  const hash = `sha${algorithm.slice(2)}`;
-  const [signingSecret] = secrets;
+  const hash = ({ HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' } as const)[algorithm];
+  const [signingSecret, ...others] = secrets;
+  const sign = keyedHash(hash, signingSecret);
+  const signers = [sign, ...others.map((secret) => keyedHash(hash, secret))];
   const knownHeaders = commonHeaders(algorithm);
   const signingHeader = encodeText(JSON.stringify(headerFor(algorithm)));
-
-  // A digest asked for as text is a third faster than one asked for as a Buffer.
-  const signatureOf = (signingInput: string, secret: KeyObject): string =>
-    createHmac(hash, secret).update(signingInput).digest('base64url');
 
   return {
     open(token) {
@@ -48,9 +47,9 @@ export function hmacJws(algorithm: HmacAlgorithm, secrets: readonly [KeyObject, 
       if (!knownHeaders.has(jws.header) && readHeader(jws.header, algorithm) === undefined) return undefined;
 
       const presented = Buffer.from(jws.signature);
-      for (const secret of secrets) {
+      for (const signer of signers) {
         // The texts are compared, not the bytes: base64url is strict here, so one signature has one text.
-        const expected = Buffer.from(signatureOf(jws.signingInput, secret));
+        const expected = Buffer.from(signer(jws.signingInput, 'base64url'));
         if (expected.length === presented.length && timingSafeEqual(expected, presented)) {
           return decodeText(jws.payload);
         }
@@ -60,7 +59,7 @@ export function hmacJws(algorithm: HmacAlgorithm, secrets: readonly [KeyObject, 
 
     seal(payload) {
       const signingInput = `${signingHeader}.${encodeText(payload)}`;
-      return `${signingInput}.${signatureOf(signingInput, signingSecret)}`;
+      return `${signingInput}.${sign(signingInput, 'base64url')}`;
     },
   };
 }

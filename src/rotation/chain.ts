@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { keyedHash, type KeyedHash } from '../keyed-hash.js';
 
 /**
  * The chain: every refresh token's successor can be computed from it, so a retry, a second instance and a
@@ -21,28 +21,26 @@ export interface Chain {
 
 /** @param keys chain keys, newest first; at least one. Retired keys stay in the list while their tokens live. */
 export function createChain(keys: readonly Buffer[]): Chain {
-  const [newest] = keys;
+  const hashes = keys.map((key) => keyedHash('sha256', key));
+  const [newest] = hashes;
   if (newest === undefined) throw new Error('a chain needs at least one key');
   return {
     successorOf: (jti) => derive(newest, 'successor', jti),
-    accessOf: (successorJti, keyIndex) => derive(keys[keyIndex] ?? newest, 'access', successorJti),
-    candidatesAfter: (jti) => keys.map((key) => derive(key, 'successor', jti)),
-    descendantsOf: (jti, count) => keys.map((key) => descend(key, jti, count)),
+    accessOf: (successorJti, keyIndex) => derive(hashes[keyIndex] ?? newest, 'access', successorJti),
+    candidatesAfter: (jti) => hashes.map((hash) => derive(hash, 'successor', jti)),
+    descendantsOf: (jti, count) => hashes.map((hash) => descend(hash, jti, count)),
   };
 }
 
-function descend(key: Buffer, jti: string, count: number): string[] {
+function descend(hash: KeyedHash, jti: string, count: number): string[] {
   const line: string[] = [];
   for (let next = jti; line.length < count;) {
-    next = derive(key, 'successor', next);
+    next = derive(hash, 'successor', next);
     line.push(next);
   }
   return line;
 }
 
-function derive(key: Buffer, label: 'successor' | 'access', jti: string): string {
-  return createHmac('sha256', key)
-    .update(label + jti)
-    .digest('hex')
-    .slice(0, 32);
+function derive(hash: KeyedHash, label: 'successor' | 'access', jti: string): string {
+  return hash(label + jti, 'hex').slice(0, 32);
 }
