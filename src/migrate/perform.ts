@@ -70,7 +70,11 @@ async function runInTransaction(
   const lockTimeoutMs =
     migration.kind === 'settings' ? Math.max(SETTINGS_LOCK_TIMEOUT_MS, run.lockTimeoutMs) : run.lockTimeoutMs;
   run.emit({ event: 'step_started', name, what: migration.what, sql });
-  await withLockTimeout(run, { name, lockTimeoutMs }, () =>
+  const conflict = {
+    tables: migration.tables,
+    from: migration.kind === 'settings' ? 'ShareUpdateExclusiveLock' : 'RowExclusiveLock',
+  } as const;
+  await withLockTimeout(run, { name, lockTimeoutMs, conflict }, () =>
     run.session.transaction(async () => {
       const triggers =
         migration.kind === 'triggers'

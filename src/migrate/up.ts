@@ -4,7 +4,7 @@ import type { Migration } from './files.js';
 import { createLedger } from './ledger.js';
 import { verifyLock } from './lock.js';
 import { perform } from './perform.js';
-import { readPicture, subjectsOf, type Picture } from './picture.js';
+import { readPictureBeside, subjectsOf, type Picture } from './picture.js';
 import { judge, judgeAll, type PlanOptions } from './plan.js';
 import { judgeWork, type Finding, type ServerFacts } from './preflight.js';
 import type { RunContext } from './run-context.js';
@@ -26,7 +26,7 @@ export async function up(
   server: ServerFacts,
   options: UpOptions,
 ): Promise<Step[]> {
-  let picture: Picture | undefined = await readPicture(run.session, migrations);
+  let picture: Picture | undefined = await readPictureBeside(run, migrations);
   const chosen = choose(asked(migrations, picture, options), options.names);
   const standings = judgeAll(chosen, picture, options);
   const around = await readSurroundings(run.session, subjectsOf(migrations));
@@ -38,7 +38,7 @@ export async function up(
   for (const migration of chosen) {
     run.signal?.throwIfAborted();
     await verifyLock(run.session);
-    picture ??= await readPicture(run.session, migrations);
+    picture ??= await readPictureBeside(run, migrations);
     const standing = judge(migration, picture, options);
     const step = await perform(run, standing, picture);
     // What was done may decide what is to be done next.

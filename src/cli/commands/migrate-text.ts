@@ -135,7 +135,10 @@ export function eventLine(event: MigrateEvent): string | undefined {
     case 'index_waiting':
       return event.blockers.map((one) => `waiting  ${event.name} for ${blockerText(one)}`).join('\n');
     case 'retry':
-      return `retrying ${event.name} in ${seconds(event.pauseMs)} (${event.reason}, try ${event.attempt})`;
+      return [
+        `retrying ${event.name} in ${seconds(event.pauseMs)} (${event.reason}, try ${event.attempt})`,
+        ...event.blockers.map((one) => `         held by ${blockerText(one)}`),
+      ].join('\n');
     case 'leftover_dropped':
       return `dropped  an invalid ${event.name}`;
     case 'leftover_stays':
