@@ -14,6 +14,8 @@ import { watchBuild, type WatchEnd } from './watch.js';
 /** A build that was the victim of a deadlock begins anew: whoever it met has gone on by then. */
 const MAX_ATTEMPTS = 5;
 const DEADLOCK = '40P01';
+/** There is a relation of that name, and it is no index of this table, or it would have been found. */
+const DUPLICATE_TABLE = '42P07';
 
 /** Live traffic holds its locks for milliseconds; what holds one this long may do so for hours. */
 const HOLDER_AGE_MS = 1_000;
@@ -51,6 +53,7 @@ export async function buildIndex(
     await removeLeftover(run, name, table);
     if (end.why === 'interrupted') throw new MigrateError('INTERRUPTED', `${name}: interrupted.`);
     if (end.why === 'gave_up') throw gaveUp(run, name, end.blockers);
+    if (sqlStateOf(error) === DUPLICATE_TABLE) throw nameTaken(name, error);
     if (sqlStateOf(error) !== DEADLOCK || attempt === MAX_ATTEMPTS) throw error;
     const pauseMs = pauseBefore(attempt, run.timing.random());
     run.emit({ event: 'retry', name, attempt, reason: 'deadlock', pauseMs, blockers: [] });
@@ -133,6 +136,14 @@ async function waitForHolders(run: RunContext, name: string, table: TableFacts):
     const now = await lockHolders(run.session, anyLock);
     holders = new Map([...holders].filter(([transaction]) => now.has(transaction)));
   }
+}
+
+function nameTaken(name: string, cause: Error): MigrateError {
+  return new MigrateError(
+    'MIGRATION_FAILED',
+    `${name}: something else in the schema has that name, and it isn't on this table. Rename or drop it, and run this again.`,
+    { cause },
+  );
 }
 
 function gaveUp(run: RunContext, name: string, blockers: readonly Blocker[], more = ''): MigrateError {

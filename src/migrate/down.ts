@@ -1,3 +1,4 @@
+import { interchangeable } from './coverage.js';
 import { dropConflict, dropIndex } from './drop-index.js';
 import { MigrateError } from './errors.js';
 import type { Step } from './events.js';
@@ -95,8 +96,13 @@ async function undoIndex(
     await forget(run.session, name);
     return { outcome: 'removed', detail: 'it was gone already' };
   }
+  const wanted = picture.wanted.get(name);
   // What an interrupted build left has no definition in the ledger, and is invalid or has just become valid.
-  if (entry.state === 'applied' && entry.definition !== own.definition) {
+  const isOurs =
+    entry.state === 'applied'
+      ? entry.definition === own.definition
+      : !own.valid || (wanted?.kind === 'index' && interchangeable(wanted.index, own));
+  if (!isOurs) {
     return { outcome: 'drifted', detail: `it isn't what this tool built, and stays: "${own.definition}"` };
   }
   const sql = `DROP INDEX CONCURRENTLY ${own.qualifiedName}`;

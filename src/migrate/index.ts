@@ -179,6 +179,9 @@ function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknow
 async function fitServer(session: Session): Promise<ServerFacts & { readonly embedded: boolean }> {
   const server = await readServer(session);
   const [refusal] = judgeServer(server);
-  if (refusal !== undefined) throw new MigrateError('SERVER_UNFIT', refusal.message);
+  if (refusal !== undefined) {
+    const code = refusal.code === 'no_create_right' ? 'UNSAFE' : 'SERVER_UNFIT';
+    throw new MigrateError(code, refusal.message);
+  }
   return server;
 }

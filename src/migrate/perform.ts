@@ -24,7 +24,8 @@ export async function perform(run: RunContext, standing: Standing, picture: Pict
     name,
     outcome,
     ...(outcome === 'covered' && coveredBy !== undefined ? { coveredBy } : {}),
-    ...(detail === undefined ? {} : { detail }),
+    // What is said of it otherwise is how it stood before.
+    ...(outcome === 'drifted' && detail !== undefined ? { detail } : {}),
     durationMs: Math.round(run.timing.monotonicMs() - startedMs),
   });
   switch (action) {

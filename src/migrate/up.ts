@@ -6,7 +6,7 @@ import { verifyLock } from './lock.js';
 import { perform } from './perform.js';
 import { readPictureBeside, subjectsOf, type Picture } from './picture.js';
 import { judge, judgeAll, type PlanOptions } from './plan.js';
-import { judgeWork, type Finding, type ServerFacts } from './preflight.js';
+import { judgeInvalid, judgeWork, type Finding, type ServerFacts } from './preflight.js';
 import type { RunContext } from './run-context.js';
 import { readSurroundings } from './surroundings.js';
 
@@ -30,7 +30,10 @@ export async function up(
   const chosen = choose(asked(migrations, picture, options), options.names);
   const standings = judgeAll(chosen, picture, options);
   const around = await readSurroundings(run.session, subjectsOf(migrations));
-  heed(run, judgeWork(standings, server, picture.tables, around, options.createTables));
+  heed(run, [
+    ...judgeWork(standings, server, picture.tables, around, options.createTables),
+    ...judgeInvalid(migrations, picture.indexes, around),
+  ]);
 
   if (standings.some(({ action }) => action !== 'nothing' && action !== 'leave'))
     await createLedger(run.session);
