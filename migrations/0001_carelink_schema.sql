@@ -1,6 +1,7 @@
 -- name:   carelink_schema
 -- what:   our own objects, apart from Django's: users whose tokens up to a time are revoked
 -- kind:   schema
+-- makes:  carelink.revoked_before
 -- online: no (one short transaction; takes no lock on any table of Django's)
 -- down:   DROP TABLE carelink.revoked_before;
 

@@ -1,6 +1,7 @@
 -- name:   cleanup_lease
 -- what:   who is cleaning up, so that over all instances there is one; kept as a row, which a pooler can't strand
 -- kind:   schema
+-- makes:  carelink.cleanup_lease
 -- online: no (one short transaction; takes no lock on any table of Django's)
 -- down:   DROP TABLE carelink.cleanup_lease;
 

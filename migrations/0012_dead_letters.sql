@@ -1,6 +1,7 @@
 -- name:   dead_letters
 -- what:   claims of asynchronous blacklisting that the database refused to write, kept until somebody has looked
 -- kind:   schema
+-- makes:  carelink.dead_letters
 -- online: no (one short transaction; takes no lock on any table of Django's)
 -- down:   DROP TABLE carelink.dead_letters;
 

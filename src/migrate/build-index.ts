@@ -1,10 +1,11 @@
 import { sqlStateOf } from '../store/errors.js';
 import { readIndexes, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
-import { dropIndex, lockHolders } from './drop-index.js';
+import { dropConflict, dropIndex } from './drop-index.js';
 import { MigrateError } from './errors.js';
 import type { Blocker } from './blocker.js';
 import type { Migration } from './files.js';
+import { describeHolders, lockHolders } from './lock-holders.js';
 import { pauseBefore } from './retry.js';
 import type { RunContext } from './run-context.js';
 import { describeSessions } from './surroundings.js';
@@ -13,6 +14,8 @@ import { watchBuild, type WatchEnd } from './watch.js';
 /** A build that was the victim of a deadlock begins anew: whoever it met has gone on by then. */
 const MAX_ATTEMPTS = 5;
 const DEADLOCK = '40P01';
+/** There is a relation of that name, and it is no index of this table, or it would have been found. */
+const DUPLICATE_TABLE = '42P07';
 
 /** Live traffic holds its locks for milliseconds; what holds one this long may do so for hours. */
 const HOLDER_AGE_MS = 1_000;
@@ -37,6 +40,8 @@ export async function buildIndex(
   for (let attempt = 1; ; attempt++) {
     await removeLeftover(run, name, table);
     await waitForHolders(run, name, table);
+    // What came before goes on to its end; what has not begun is not begun any more.
+    run.signal?.throwIfAborted();
     const { end, error } = await attemptBuild(run, migration);
     if (error === undefined) {
       const built = await findIndex(run, name, table);
@@ -48,9 +53,10 @@ export async function buildIndex(
     await removeLeftover(run, name, table);
     if (end.why === 'interrupted') throw new MigrateError('INTERRUPTED', `${name}: interrupted.`);
     if (end.why === 'gave_up') throw gaveUp(run, name, end.blockers);
+    if (sqlStateOf(error) === DUPLICATE_TABLE) throw nameTaken(name, error);
     if (sqlStateOf(error) !== DEADLOCK || attempt === MAX_ATTEMPTS) throw error;
     const pauseMs = pauseBefore(attempt, run.timing.random());
-    run.emit({ event: 'retry', name, attempt, reason: 'deadlock', pauseMs });
+    run.emit({ event: 'retry', name, attempt, reason: 'deadlock', pauseMs, blockers: [] });
     await run.timing.sleep(pauseMs, run.signal);
   }
 }
@@ -77,7 +83,7 @@ async function attemptBuild(
   stop.abort();
   const end = await watching;
   // A cancel that came just too late for the build would hit the next statement: it is given one to hit.
-  if (end.why !== 'built' && error === undefined) {
+  if (end.why !== 'built') {
     await session.query('SELECT pg_sleep(0.1)').catch(() => undefined);
   }
   return { end, error };
@@ -92,11 +98,11 @@ async function findIndex(run: RunContext, name: string, table: TableFacts): Prom
 async function removeLeftover(run: RunContext, name: string, table: TableFacts): Promise<void> {
   const index = await findIndex(run, name, table);
   if (index === undefined || index.valid) return;
-  if (await dropIndex(run, name, index.qualifiedName)) {
+  if (await dropIndex(run, index)) {
     run.emit({ event: 'leftover_dropped', name });
     return;
   }
-  const blockers = await describeSessions(run.session, [...(await lockHolders(run, table.oid)).values()]);
+  const blockers = await describeHolders(run.session, dropConflict(index));
   run.emit({ event: 'leftover_stays', name, blockers });
   throw gaveUp(
     run,
@@ -114,7 +120,8 @@ async function waitForHolders(run: RunContext, name: string, table: TableFacts):
   if (run.maxWaitMs === undefined || run.watcher === undefined) return;
   const { timing } = run;
   const startedMs = timing.monotonicMs();
-  let holders = await lockHolders(run, table.oid);
+  const anyLock = { tables: [table.name], from: 'AccessShareLock' } as const;
+  let holders = await lockHolders(run.session, anyLock);
   let told = '';
   while (holders.size > 0) {
     const waitedMs = timing.monotonicMs() - startedMs;
@@ -126,9 +133,17 @@ async function waitForHolders(run: RunContext, name: string, table: TableFacts):
       if (waitedMs >= run.maxWaitMs) throw gaveUp(run, name, blockers);
     }
     await timing.sleep(POLL_MS, run.signal);
-    const now = await lockHolders(run, table.oid);
+    const now = await lockHolders(run.session, anyLock);
     holders = new Map([...holders].filter(([transaction]) => now.has(transaction)));
   }
+}
+
+function nameTaken(name: string, cause: Error): MigrateError {
+  return new MigrateError(
+    'MIGRATION_FAILED',
+    `${name}: something else in the schema has that name, and it isn't on this table. Rename or drop it, and run this again.`,
+    { cause },
+  );
 }
 
 function gaveUp(run: RunContext, name: string, blockers: readonly Blocker[], more = ''): MigrateError {

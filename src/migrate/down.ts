@@ -1,10 +1,12 @@
-import { dropIndex, lockHolders } from './drop-index.js';
+import { interchangeable } from './coverage.js';
+import { dropConflict, dropIndex } from './drop-index.js';
 import { MigrateError } from './errors.js';
 import type { Step } from './events.js';
 import type { Migration } from './files.js';
 import { forget, type LedgerEntry } from './ledger.js';
+import { describeHolders, sessionsInWords } from './lock-holders.js';
 import { verifyLock } from './lock.js';
-import { readPicture, type Picture } from './picture.js';
+import { readPictureBeside, type Picture } from './picture.js';
 import { parseParameters } from './plan-settings.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
@@ -30,7 +32,7 @@ export async function down(
   for (const migration of [...choose(migrations, options.names)].reverse()) {
     run.signal?.throwIfAborted();
     await verifyLock(run.session);
-    const picture = await readPicture(run.session, migrations);
+    const picture = await readPictureBeside(run, migrations);
     const entry = picture.ledger.get(migration.name);
     if (entry === undefined) continue;
     const startedMs = run.timing.monotonicMs();
@@ -94,17 +96,22 @@ async function undoIndex(
     await forget(run.session, name);
     return { outcome: 'removed', detail: 'it was gone already' };
   }
+  const wanted = picture.wanted.get(name);
   // What an interrupted build left has no definition in the ledger, and is invalid or has just become valid.
-  if (entry.state === 'applied' && entry.definition !== own.definition) {
+  const isOurs =
+    entry.state === 'applied'
+      ? entry.definition === own.definition
+      : !own.valid || (wanted?.kind === 'index' && interchangeable(wanted.index, own));
+  if (!isOurs) {
     return { outcome: 'drifted', detail: `it isn't what this tool built, and stays: "${own.definition}"` };
   }
   const sql = `DROP INDEX CONCURRENTLY ${own.qualifiedName}`;
   run.emit({ event: 'step_started', name, what: migration.what, sql });
-  if (!(await dropIndex(run, name, own.qualifiedName))) {
-    const pids = [...(await lockHolders(run, table.oid)).values()];
+  if (!(await dropIndex(run, own))) {
+    const who = sessionsInWords(await describeHolders(run.session, dropConflict(own)));
     throw new MigrateError(
       'CONTENDED',
-      `${name} can't be dropped while a transaction holds on to ${table.name} (session ${pids.join(', ')}). ` +
+      `${name} can't be dropped while a transaction holds on to ${table.name}${who === '' ? '' : `: ${who}`}. ` +
         'It may be invalid by now, and then answers nothing. Run it again when that transaction has ended.',
     );
   }
@@ -132,8 +139,16 @@ async function undoSettings(
   return { outcome: 'removed' };
 }
 
-async function undoInTransaction(run: RunContext, { name }: Migration, sql: string): Promise<void> {
-  await withLockTimeout(run, { name, lockTimeoutMs: run.lockTimeoutMs }, () =>
+async function undoInTransaction(
+  run: RunContext,
+  { name, kind, tables }: Migration,
+  sql: string,
+): Promise<void> {
+  const conflict = {
+    tables,
+    from: kind === 'settings' ? 'ShareUpdateExclusiveLock' : 'AccessShareLock',
+  } as const;
+  await withLockTimeout(run, { name, lockTimeoutMs: run.lockTimeoutMs, conflict }, () =>
     run.session.transaction(async () => {
       await run.session.query(sql);
       await forget(run.session, name);

@@ -1,4 +1,6 @@
+import type { IndexFacts } from './coverage.js';
 import { MigrateError } from './errors.js';
+import type { Conflict } from './lock-holders.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
 
@@ -16,13 +18,14 @@ const DEFAULT_PATIENCE_MS = 10_000;
  *
  * @returns false where one held on to it for all of the time. Until it ends PostgreSQL lets no one remove the index
  */
-export async function dropIndex(run: RunContext, name: string, qualifiedName: string): Promise<boolean> {
+export async function dropIndex(run: RunContext, index: IndexFacts): Promise<boolean> {
+  const { name, qualifiedName } = index;
   const patienceMs = run.maxWaitMs ?? DEFAULT_PATIENCE_MS;
   try {
     // The signal that ended a build must not end the tidying after it.
     await withLockTimeout(
       { ...run, signal: undefined },
-      { name, lockTimeoutMs: LOCK_TIMEOUT_MS, patienceMs },
+      { name, lockTimeoutMs: LOCK_TIMEOUT_MS, patienceMs, conflict: dropConflict(index) },
       () => run.session.query(`DROP INDEX CONCURRENTLY IF EXISTS ${qualifiedName}`),
     );
     return true;
@@ -32,15 +35,7 @@ export async function dropIndex(run: RunContext, name: string, qualifiedName: st
   }
 }
 
-/** Who holds any lock on a table, by transaction. As long as he does, no index of it can be removed. */
-export async function lockHolders(run: RunContext, tableOid: number): Promise<Map<string, number>> {
-  // pg_locks is open to every role; ages of other roles' transactions aren't.
-  const rows = await run.session.query<{ transaction: string; pid: number }>(
-    `SELECT DISTINCT virtualtransaction AS transaction, coalesce(pid, 0) AS pid
-       FROM pg_locks
-      WHERE locktype = 'relation' AND relation = $1 AND granted AND pid IS DISTINCT FROM pg_backend_pid()
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-    [tableOid],
-  );
-  return new Map(rows.map(({ transaction, pid }) => [transaction, pid]));
+/** As long as anybody holds any lock on its table, an index can't be removed. */
+export function dropConflict({ table }: IndexFacts): Conflict {
+  return { tables: [table], from: 'AccessShareLock' };
 }

@@ -30,6 +30,8 @@ export type MigrateEvent =
       readonly attempt: number;
       readonly reason: string;
       readonly pauseMs: number;
+      /** Who held the lock just after the try; nobody, where he had gone by then. */
+      readonly blockers: readonly Blocker[];
     }
   /** An invalid index of an earlier run, or of this one that gave up. */
   | { readonly event: 'leftover_dropped'; readonly name: string }

@@ -23,6 +23,8 @@ export interface Migration {
   readonly optional: boolean;
   /** What it makes, or what its index or its settings are of. */
   readonly tables: readonly string[];
+  /** The table of our own that a schema migration makes. */
+  readonly makes?: string;
   readonly sql: string;
   /** Undoes it. */
   readonly down: string;
@@ -53,7 +55,8 @@ export async function readMigrations(directory: string): Promise<Migration[]> {
 
 /**
  * The header is the comment a file begins with: `-- key: value`, and further lines of a value indented under it.
- * `name`, `what`, `kind`, `online` (yes or no, and why) and `down` are there always; `tables` but for a schema; `only` says when it is applied at all.
+ * `name`, `what`, `kind`, `online` (yes or no, and why) and `down` are there always; `makes` for a schema and `tables`
+ * for all else; `only` says when it is applied at all.
  */
 export function parseMigration(file: string, text: string): Migration {
   const fail = (what: string): never => {
@@ -78,6 +81,7 @@ export function parseMigration(file: string, text: string): Migration {
     kind,
     optional: header.has('only'),
     tables,
+    ...(kind === 'schema' ? { makes: field('makes') } : {}),
     sql,
     down: field('down'),
     checksum: checksumOf(sql),

@@ -109,7 +109,7 @@ export async function removeMigrations(connection: Connection, options: RemoveOp
 /**
  * Where each migration stands, what `up` would do and what it would cost. Changes nothing.
  *
- * @throws MigrateError SERVER_UNFIT | NotConnectedError
+ * @throws MigrateError SERVER_UNFIT, UNSAFE, CONTENDED, MIGRATION_FAILED, CONNECTION_LOST | NotConnectedError
  */
 export async function readMigrationOverview(
   connection: Connection,
@@ -121,6 +121,8 @@ export async function readMigrationOverview(
     const server = await fitServer(session);
     const { buildCovered = false, createTables = false, notify = false } = options;
     return await readOverview(session, migrations, server, { buildCovered, createTables, notify });
+  } catch (error) {
+    throw asMigrateError(error, undefined);
   } finally {
     await session.close();
   }
@@ -177,6 +179,9 @@ function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknow
 async function fitServer(session: Session): Promise<ServerFacts & { readonly embedded: boolean }> {
   const server = await readServer(session);
   const [refusal] = judgeServer(server);
-  if (refusal !== undefined) throw new MigrateError('SERVER_UNFIT', refusal.message);
+  if (refusal !== undefined) {
+    const code = refusal.code === 'no_create_right' ? 'UNSAFE' : 'SERVER_UNFIT';
+    throw new MigrateError(code, refusal.message);
+  }
   return server;
 }

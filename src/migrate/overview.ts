@@ -5,7 +5,7 @@ import { readPicture, subjectsOf, type Picture } from './picture.js';
 import { formatParameters } from './plan-settings.js';
 import { judgeAll, type PlanOptions } from './plan.js';
 import type { Action, Standing, State } from './standing.js';
-import { judgeWork, type Finding, type ServerFacts } from './preflight.js';
+import { judgeInvalid, judgeWork, type Finding, type ServerFacts } from './preflight.js';
 import { redundantIndexes } from './redundancy.js';
 import type { Session } from './session.js';
 import { readSurroundings } from './surroundings.js';
@@ -58,6 +58,8 @@ export interface RedundantOverview {
   readonly by: string;
   readonly table: string;
   readonly bytes: number;
+  /** What every new row writes to it. */
+  readonly entryBytes: number;
   readonly scans: number;
   /** It would be redundant once the plan is carried out. */
   readonly later: boolean;
@@ -82,7 +84,10 @@ export async function readOverview(
     tables: picture.tables.map((table) => tableOverview(table, picture)),
     migrations: overviews,
     redundant: redundancies(standings, picture),
-    findings: judgeWork(standings, server, picture.tables, around, options.createTables),
+    findings: [
+      ...judgeWork(standings, server, picture.tables, around, options.createTables),
+      ...judgeInvalid(migrations, picture.indexes, around),
+    ],
     disk: {
       bytes: sum(costs.map(({ bytes }) => bytes)),
       // One index is built after the other, and each gives its room back.
@@ -142,14 +147,16 @@ function redundancies(standings: readonly Standing[], { indexes, tables }: Pictu
     [...indexes.filter(({ name }) => !built.some((one) => one.name === name)), ...built],
     ours,
   );
-  return after.map(({ index, by }) => {
+  return after.flatMap(({ index, by }) => {
     const table = tables.find(({ name }) => name === index.table);
-    const planned = built.includes(index) && table !== undefined;
+    if (table === undefined) return [];
+    const cost = estimateIndex(index, table);
     return {
       name: index.name,
       by: by.name,
       table: index.table,
-      bytes: planned ? estimateIndex(index, table).bytes : index.bytes,
+      bytes: built.includes(index) ? cost.bytes : index.bytes,
+      entryBytes: cost.entryBytes,
       scans: index.scans,
       later: !now.has(index.name),
     };

@@ -24,7 +24,8 @@ export async function perform(run: RunContext, standing: Standing, picture: Pict
     name,
     outcome,
     ...(outcome === 'covered' && coveredBy !== undefined ? { coveredBy } : {}),
-    ...(detail === undefined ? {} : { detail }),
+    // What is said of it otherwise is how it stood before.
+    ...(outcome === 'drifted' && detail !== undefined ? { detail } : {}),
     durationMs: Math.round(run.timing.monotonicMs() - startedMs),
   });
   switch (action) {
@@ -70,7 +71,11 @@ async function runInTransaction(
   const lockTimeoutMs =
     migration.kind === 'settings' ? Math.max(SETTINGS_LOCK_TIMEOUT_MS, run.lockTimeoutMs) : run.lockTimeoutMs;
   run.emit({ event: 'step_started', name, what: migration.what, sql });
-  await withLockTimeout(run, { name, lockTimeoutMs }, () =>
+  const conflict = {
+    tables: migration.tables,
+    from: migration.kind === 'settings' ? 'ShareUpdateExclusiveLock' : 'RowExclusiveLock',
+  } as const;
+  await withLockTimeout(run, { name, lockTimeoutMs, conflict }, () =>
     run.session.transaction(async () => {
       const triggers =
         migration.kind === 'triggers'

@@ -1,12 +1,23 @@
+import { sqlStateOf } from '../store/errors.js';
 import { readIndexes, readTables, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
 import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
 import { readLedger, type Ledger } from './ledger.js';
-import type { Session } from './session.js';
+import { describeHolders, sessionsInWords, type Conflict } from './lock-holders.js';
 import { notOwner } from './preflight.js';
+import { withLockTimeout } from './retry.js';
+import type { RunContext } from './run-context.js';
+import type { Session } from './session.js';
 import { readTriggers, type TriggerFacts } from './triggers.js';
 import { readWanted, type Wanted } from './wanted.js';
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const LOCK_NOT_AVAILABLE = '55P03'; // lock_timeout
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Long enough for an ALTER TABLE of ordinary length; without a bound a plan would hang, and not say why. */
+const LOOK_LOCK_TIMEOUT_MS = 2_000;
 
 /** All that a decision about a migration rests on, read in one go. */
 export interface Picture {
@@ -14,6 +25,8 @@ export interface Picture {
   readonly tables: readonly TableFacts[];
   readonly indexes: readonly IndexFacts[];
   readonly ledger: Ledger;
+  /** Tables of this tool's own that exist, as migrations name them. */
+  readonly ours: ReadonlySet<string>;
   /** This tool's own. */
   readonly triggers: readonly TriggerFacts[];
   /** By the migration's name; absent where its table doesn't exist yet. */
@@ -25,8 +38,55 @@ export function subjectsOf(migrations: readonly Migration[]): string[] {
   return [...new Set(migrations.flatMap(({ tables }) => tables))];
 }
 
-/** @throws MigrateError UNSAFE where the role may not even read the tables */
+/**
+ * @throws MigrateError UNSAFE where the role may not even read the tables or the ledger, CONTENDED where somebody holds one so that
+ * nobody else may
+ */
 export async function readPicture(session: Session, migrations: readonly Migration[]): Promise<Picture> {
+  return look(session, migrations).catch(async (error: unknown) => {
+    if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    const who = sessionsInWords(await describeHolders(session, lookConflict(migrations)));
+    throw new MigrateError(
+      'CONTENDED',
+      `The tables can't be looked at: somebody holds one of them so that nobody else may read it` +
+        `${who === '' ? '' : `, ${who}`}. Run it again when that transaction has ended.`,
+      { cause: error },
+    );
+  });
+}
+
+/**
+ * The same in a run that changes something, which is patient with others.
+ *
+ * @throws like readPicture
+ */
+export async function readPictureBeside(run: RunContext, migrations: readonly Migration[]): Promise<Picture> {
+  const conflict = lookConflict(migrations);
+  return withLockTimeout(
+    run,
+    { name: 'a look at the tables', lockTimeoutMs: LOOK_LOCK_TIMEOUT_MS, conflict },
+    () => look(run.session, migrations),
+  );
+}
+
+/** Looking stalls nobody, however long it waits: what it waits behind (ALTER TABLE, TRUNCATE) lets nobody pass. */
+function lookConflict(migrations: readonly Migration[]): Conflict {
+  return { tables: subjectsOf(migrations), from: 'AccessExclusiveLock' };
+}
+
+async function look(session: Session, migrations: readonly Migration[]): Promise<Picture> {
+  try {
+    return await session.rehearse(() => lookAround(session, migrations));
+  } catch (error) {
+    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    const { message } = error as Error;
+    throw new MigrateError('UNSAFE', `${message}. Connect as the role that migrates.`, { cause: error });
+  }
+}
+
+async function lookAround(session: Session, migrations: readonly Migration[]): Promise<Picture> {
+  // Sizes and copies of a table take a lock on it, if the weakest one.
+  await session.query(`SET LOCAL lock_timeout = '${LOOK_LOCK_TIMEOUT_MS}ms'`);
   const tables = await readTables(session, subjectsOf(migrations));
   const hidden = tables.find(({ readable }) => !readable);
   if (hidden !== undefined) throw new MigrateError('UNSAFE', notOwner(hidden));
@@ -37,7 +97,16 @@ export async function readPicture(session: Session, migrations: readonly Migrati
       tables.map(({ oid }) => oid),
     ),
     ledger: await readLedger(session),
+    ours: await readOurs(session, migrations),
     triggers: await readTriggers(session),
     wanted: await readWanted(session, migrations, tables),
   };
+}
+
+async function readOurs(session: Session, migrations: readonly Migration[]): Promise<Set<string>> {
+  const rows = await session.query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL',
+    [migrations.flatMap(({ makes }) => makes ?? [])],
+  );
+  return new Set(rows.map(({ name }) => name));
 }

@@ -18,7 +18,9 @@ export function judgeSettings(migration: Migration, picture: Picture): Standing 
       ([name, value]) => table.parameters.get(name) !== value,
     );
     if (changed.length > 0) {
-      const detail = `changed since: ${changed.map(([name]) => name).join(', ')}`;
+      const detail =
+        `changed since: ${changed.map(([name]) => name).join(', ')}; it is left alone: migrate down ` +
+        `${migration.name} and migrate again keep the change, and look after the rest`;
       return { migration, state: 'drifted', action: 'leave', detail };
     }
     if (entry.checksum === migration.checksum) return { migration, state: 'applied', action: 'nothing' };

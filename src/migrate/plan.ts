@@ -1,4 +1,4 @@
-import { bestCover, shortfall, type IndexFacts } from './coverage.js';
+import { bestCover, interchangeable, shortfall, type IndexFacts } from './coverage.js';
 import type { Migration } from './files.js';
 import type { LedgerEntry } from './ledger.js';
 import type { Picture } from './picture.js';
@@ -15,7 +15,7 @@ export interface PlanOptions {
 export function judge(migration: Migration, picture: Picture, options: PlanOptions): Standing {
   switch (migration.kind) {
     case 'schema':
-      return judgeOnce(migration, picture.ledger.get(migration.name));
+      return judgeSchema(migration, picture);
     case 'tables':
       return judgeTables(migration, picture);
     case 'settings':
@@ -45,6 +45,14 @@ export function judgeAll(
     }
     return standing;
   });
+}
+
+function judgeSchema(migration: Migration, { ledger, ours }: Picture): Standing {
+  const entry = ledger.get(migration.name);
+  if (entry !== undefined && migration.makes !== undefined && !ours.has(migration.makes)) {
+    return { migration, state: 'pending', action: 'run', detail: `somebody dropped ${migration.makes}` };
+  }
+  return judgeOnce(migration, entry);
 }
 
 function judgeOnce(migration: Migration, entry: LedgerEntry | undefined): Standing {
@@ -79,7 +87,8 @@ function judgeIndex(migration: Migration, picture: Picture, { buildCovered }: Pl
   const own = picture.indexes.find(({ name }) => name === migration.name);
   const found = { migration, wanted: wanted.index, ...(own === undefined ? {} : { own }) };
   if (own !== undefined && !own.valid) {
-    const detail = 'a build that did not end left it; it costs writes and answers nothing';
+    const detail =
+      'a build that did not end left it; it costs writes and answers nothing until migrate builds it anew';
     return { ...found, state: 'invalid', action: 'build', detail };
   }
   if (own !== undefined) return judgeOwn(found, own, entry);
@@ -88,9 +97,11 @@ function judgeIndex(migration: Migration, picture: Picture, { buildCovered }: Pl
   if (cover !== undefined && !buildCovered) {
     const noted = entry?.state === 'covered';
     const state = noted ? 'covered' : 'pending';
+    const detail = entry?.state === 'applied' ? goneSince(entry) : undefined;
     return {
       ...found,
       state,
+      ...(detail === undefined ? {} : { detail }),
       action: entry?.coveredBy === cover.name ? 'nothing' : 'cover',
       coveredBy: cover.name,
     };
@@ -102,6 +113,8 @@ function judgeIndex(migration: Migration, picture: Picture, { buildCovered }: Pl
   return { ...found, state: 'pending', action: 'build', ...(detail === undefined ? {} : { detail }) };
 }
 
+const LEFT_ALONE = 'it is left alone: rename it or drop it, and migrate builds the other';
+
 /** There is a valid index of its name. */
 function judgeOwn(
   found: Pick<Standing, 'migration' | 'own'> & { readonly wanted: IndexFacts },
@@ -111,7 +124,7 @@ function judgeOwn(
   const { migration, wanted } = found;
   if (entry?.state === 'applied') {
     if (entry.definition !== own.definition) {
-      const detail = `it was built as "${entry.definition ?? ''}" and is "${own.definition}"`;
+      const detail = `it was built as "${entry.definition ?? ''}" and is "${own.definition}"; ${LEFT_ALONE}`;
       return { ...found, state: 'drifted', action: 'leave', detail };
     }
     if (entry.checksum !== migration.checksum) {
@@ -121,10 +134,13 @@ function judgeOwn(
   }
   const lacks = shortfall(wanted, own);
   if (lacks !== undefined) {
-    const detail = `an index of this name exists and is another one (${lacks}): "${own.definition}"`;
+    const detail = `an index of this name exists and is another one (${lacks}): "${own.definition}"; ${LEFT_ALONE}`;
     return { ...found, state: 'drifted', action: 'leave', detail };
   }
-  if (entry?.state === 'building') return { ...found, state: 'pending', action: 'adopt' };
+  // One that does more than was asked for isn't what the broken-off run was building.
+  if (entry?.state === 'building' && interchangeable(wanted, own)) {
+    return { ...found, state: 'pending', action: 'adopt' };
+  }
   // Made by hand, as by who followed the original note: it is used, and never undone.
   const coveredBy = own.name;
   return entry?.coveredBy === coveredBy
@@ -133,7 +149,7 @@ function judgeOwn(
 }
 
 function goneSince(entry: LedgerEntry | undefined): string | undefined {
-  if (entry?.state === 'applied') return 'it was built, and somebody dropped it';
+  if (entry?.state === 'applied') return 'it was built, and somebody dropped or renamed it';
   if (entry?.state === 'covered')
     return `${entry.coveredBy ?? 'what covered it'} covered it, and does no longer`;
   return undefined;

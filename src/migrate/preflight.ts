@@ -1,5 +1,7 @@
 import type { TableFacts } from './catalog.js';
 import type { Blocker } from './blocker.js';
+import type { IndexFacts } from './coverage.js';
+import type { Migration } from './files.js';
 import type { Standing } from './standing.js';
 
 /** What was found before anything was done. `refuse` stops the run; `warn` says what may make it slow. */
@@ -16,6 +18,7 @@ export interface Finding {
     | 'long_transaction'
     | 'prepared_transaction'
     | 'maintenance'
+    | 'invalid_index'
     | 'cleanup_running';
   readonly message: string;
 }
@@ -27,8 +30,10 @@ export interface ServerFacts {
   readonly standby: boolean;
   /** Temporary tables may be made: `plan` and `up` look at empty copies. */
   readonly mayCreateTemporary: boolean;
-  /** The schema carelink is there and may be written to, or may be made. */
+  /** The schema carelink is there, and it and the ledger in it may be written to; or it may be made. */
   readonly mayCreateOurs: boolean;
+  /** Of the schema carelink, where it is there. */
+  readonly ownerOfOurs: string | undefined;
   readonly role: string;
 }
 
@@ -38,6 +43,8 @@ export interface Surroundings {
   readonly maintenance: readonly Maintenance[];
   /** Runs of `carelink-tokens cleanup`. */
   readonly cleanups: readonly Blocker[];
+  /** Tables of the names that are asked for, in schemas that the search path doesn't have: qualified. */
+  readonly outOfPath: readonly string[];
 }
 
 /** Something that holds the table's lock for maintenance, which an index build waits for. */
@@ -94,7 +101,7 @@ export function judgeWork(
   around: Surroundings,
   createTables: boolean,
 ): Finding[] {
-  const missing = judgeMissing(standings, tables, createTables);
+  const missing = judgeMissing(standings, server, tables, around, createTables);
   if (missing.length > 0) return missing;
   const work = standings.filter(({ action }) => action !== 'nothing' && action !== 'leave');
   if (work.length === 0) return [];
@@ -104,8 +111,11 @@ export function judgeWork(
       severity: 'refuse',
       code: 'no_create_right',
       message:
-        `The role ${server.role} may not make the schema carelink, where the ledger is kept. Let its owner run ` +
-        `this, or: CREATE SCHEMA carelink AUTHORIZATION ${server.role}.`,
+        server.ownerOfOurs === undefined
+          ? `The role ${server.role} may not make the schema carelink, where the ledger is kept. Let the database's ` +
+            `owner run this, or: CREATE SCHEMA carelink AUTHORIZATION ${server.role}.`
+          : `The role ${server.role} may not write to the schema carelink, where the ledger is kept. It belongs to ` +
+            `${server.ownerOfOurs}: connect as that role.`,
     });
   }
   const altered = new Set(
@@ -120,7 +130,9 @@ export function judgeWork(
 /** Without the tables there is nothing to migrate. */
 function judgeMissing(
   standings: readonly Standing[],
+  { role }: ServerFacts,
   tables: readonly TableFacts[],
+  { outOfPath }: Surroundings,
   createTables: boolean,
 ): Finding[] {
   for (const { migration, action } of standings) {
@@ -129,12 +141,45 @@ function judgeMissing(
     const some = missing.length < migration.tables.length;
     // All that comes after it is about the tables that it makes.
     if (migration.kind === 'tables' && action === 'run' && createTables && !some) return [];
+    if (outOfPath.length > 0) {
+      const schema = outOfPath[0]?.split('.')[0] ?? '';
+      const message =
+        `There is no table ${missing.join(', ')} in the search path of the role ${role}, but there is ` +
+        `${outOfPath.join(', ')}. Connect as Django does: with ?options=-c%20search_path%3D${schema} in the URL, or after ` +
+        `ALTER ROLE ${role} SET search_path = ${schema}.`;
+      return [{ severity: 'refuse', code: 'tables_missing', message }];
+    }
     const message =
       `The database has no table ${missing.join(', ')}. Run Django's \`manage.py migrate token_blacklist\` on it` +
       (some ? '.' : ', or, where no Django is in charge, `carelink-tokens migrate --create-tables`.');
     return [{ severity: 'refuse', code: 'tables_missing', message }];
   }
   return [];
+}
+
+/** REINDEX CONCURRENTLY builds under such a name, or leaves the old index under it; a number makes it unique. */
+const OF_A_REINDEX = /_cc(new|old)\d*$/;
+
+/** Invalid indexes that no migration builds, and so none removes: whose they are, only the operator knows. */
+export function judgeInvalid(
+  migrations: readonly Migration[],
+  indexes: readonly IndexFacts[],
+  { maintenance }: Surroundings,
+): Finding[] {
+  return indexes
+    .filter(
+      ({ valid, name }) =>
+        !valid &&
+        !migrations.some((migration) => migration.name === name) &&
+        !maintenance.some(({ index }) => index === name),
+    )
+    .map(({ name, table, qualifiedName }) => {
+      const rebuild = OF_A_REINDEX.test(name) ? '' : `REINDEX INDEX CONCURRENTLY ${qualifiedName}; or `;
+      const message =
+        `${name} on ${table} is invalid and not this tool's: it costs writes and answers nothing. A REINDEX or a ` +
+        `build that was broken off left it. If none is running: ${rebuild}DROP INDEX CONCURRENTLY ${qualifiedName};`;
+      return { severity: 'warn', code: 'invalid_index', message };
+    });
 }
 
 export function notOwner({ name, owner }: TableFacts): string {

@@ -1,5 +1,7 @@
 import { sqlStateOf } from '../store/errors.js';
+import type { Blocker } from './blocker.js';
 import { MigrateError } from './errors.js';
+import { describeHolders, sessionsInWords, type Conflict } from './lock-holders.js';
 import type { RunContext } from './run-context.js';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -19,6 +21,8 @@ export interface RetryOptions {
   readonly name: string;
   readonly lockTimeoutMs: number;
   readonly patienceMs?: number;
+  /** What the lock is waited for behind: to say who is in the way. */
+  readonly conflict: Conflict;
 }
 
 /**
@@ -42,22 +46,27 @@ export async function withLockTimeout<T>(
       const sqlState = sqlStateOf(error);
       if (sqlState === undefined || !SOMEBODY_ELSES_LOCKS.has(sqlState)) throw error;
       const pauseMs = pauseBefore(attempt, timing.random());
+      const blockers = await describeHolders(session, options.conflict);
       if (timing.monotonicMs() + pauseMs > deadline) {
         throw new MigrateError(
           'CONTENDED',
           `${options.name}: a lock could not be had within ${patienceMs / 1000} s, in ${attempt} tries of ` +
-            `${options.lockTimeoutMs} ms. Try at a quieter time, or give a longer --max-wait.`,
+            `${options.lockTimeoutMs} ms${inTheWay(blockers)}. Try at a quieter time, or give a longer --max-wait.`,
           { cause: error },
         );
       }
       const reason = sqlState === '40P01' ? 'deadlock' : 'lock not available';
-      run.emit({ event: 'retry', name: options.name, attempt, reason, pauseMs });
+      run.emit({ event: 'retry', name: options.name, attempt, reason, pauseMs, blockers });
       await timing.sleep(pauseMs, run.signal);
     } finally {
       // A lost connection fails here too, and has already failed above.
       await session.query(`SELECT set_config('lock_timeout', '0', false)`).catch(() => undefined);
     }
   }
+}
+
+function inTheWay(blockers: readonly Blocker[]): string {
+  return blockers.length === 0 ? '' : `; in the way: ${sessionsInWords(blockers)}`;
 }
 
 /** Doubles up to its bound; the jitter keeps two programs that retry from meeting each time. */

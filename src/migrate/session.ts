@@ -18,6 +18,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
+  // Between two tries for a lock, and beside a build, a session has nothing to do for a while.
+  idle_session_timeout: '0',
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   client_min_messages: 'warning',

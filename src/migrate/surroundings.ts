@@ -11,6 +11,7 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
     standby: boolean;
     temporary: boolean;
     ours: boolean;
+    owner: string | null;
     role: string;
   }>(
     `SELECT current_setting('server_version_num')::int AS version_num,
@@ -20,7 +21,12 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
             has_database_privilege(current_database(), 'TEMPORARY') AS temporary,
             CASE WHEN to_regnamespace('carelink') IS NULL
                  THEN has_database_privilege(current_database(), 'CREATE')
-                 ELSE has_schema_privilege(to_regnamespace('carelink'), 'CREATE') END AS ours,
+                 ELSE has_schema_privilege(to_regnamespace('carelink'), 'CREATE')
+                  AND NOT EXISTS (SELECT FROM pg_class
+                                   WHERE relnamespace = to_regnamespace('carelink') AND relname = 'migrations'
+                                     AND NOT (has_table_privilege(oid, 'INSERT')
+                                              AND has_table_privilege(oid, 'UPDATE'))) END AS ours,
+            (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'carelink') AS owner,
             current_user::text AS role`,
   );
   if (row === undefined) throw new Error('the server answered nothing about itself');
@@ -31,6 +37,7 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
     standby: row.standby,
     mayCreateTemporary: row.temporary,
     mayCreateOurs: row.ours,
+    ownerOfOurs: row.owner ?? undefined,
     role: row.role,
   };
 }
@@ -74,7 +81,20 @@ export async function readSurroundings(session: Session, tables: readonly string
     cleanups: cleanups.map(blockerOf),
     prepared: prepared.map((row) => ({ gid: row.gid, ageMs: Number(row.age_ms) })),
     maintenance: await readMaintenance(session, tables),
+    outOfPath: await readOutOfPath(session, tables),
   };
+}
+
+async function readOutOfPath(session: Session, tables: readonly string[]): Promise<string[]> {
+  const rows = await session.query<{ name: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relname = ANY ($1) AND c.relkind IN ('r', 'p') AND NOT pg_table_is_visible(c.oid)
+        AND n.nspname !~ '^pg_'
+      ORDER BY 1`,
+    [tables],
+  );
+  return rows.map(({ name }) => name);
 }
 
 async function readMaintenance(session: Session, tables: readonly string[]): Promise<Maintenance[]> {

@@ -4,9 +4,9 @@ import type { Migration } from './files.js';
 import { createLedger } from './ledger.js';
 import { verifyLock } from './lock.js';
 import { perform } from './perform.js';
-import { readPicture, subjectsOf, type Picture } from './picture.js';
+import { readPictureBeside, subjectsOf, type Picture } from './picture.js';
 import { judge, judgeAll, type PlanOptions } from './plan.js';
-import { judgeWork, type Finding, type ServerFacts } from './preflight.js';
+import { judgeInvalid, judgeWork, type Finding, type ServerFacts } from './preflight.js';
 import type { RunContext } from './run-context.js';
 import { readSurroundings } from './surroundings.js';
 
@@ -26,11 +26,14 @@ export async function up(
   server: ServerFacts,
   options: UpOptions,
 ): Promise<Step[]> {
-  let picture: Picture | undefined = await readPicture(run.session, migrations);
+  let picture: Picture | undefined = await readPictureBeside(run, migrations);
   const chosen = choose(asked(migrations, picture, options), options.names);
   const standings = judgeAll(chosen, picture, options);
   const around = await readSurroundings(run.session, subjectsOf(migrations));
-  heed(run, judgeWork(standings, server, picture.tables, around, options.createTables));
+  heed(run, [
+    ...judgeWork(standings, server, picture.tables, around, options.createTables),
+    ...judgeInvalid(migrations, picture.indexes, around),
+  ]);
 
   if (standings.some(({ action }) => action !== 'nothing' && action !== 'leave'))
     await createLedger(run.session);
@@ -38,7 +41,7 @@ export async function up(
   for (const migration of chosen) {
     run.signal?.throwIfAborted();
     await verifyLock(run.session);
-    picture ??= await readPicture(run.session, migrations);
+    picture ??= await readPictureBeside(run, migrations);
     const standing = judge(migration, picture, options);
     const step = await perform(run, standing, picture);
     // What was done may decide what is to be done next.

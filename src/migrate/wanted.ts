@@ -10,8 +10,8 @@ export type Wanted =
   | { readonly kind: 'settings'; readonly parameters: ReadonlyMap<string, string> };
 
 /**
- * Runs the SQL of migrations on empty temporary copies of the tables and reads from the catalog what came of it; then
- * rolls all of it back. So default operator classes, collations and the text of predicates are PostgreSQL's own,
+ * Runs the SQL of migrations on empty temporary copies of the tables and reads from the catalog what came of it. To be
+ * called in a transaction that is rolled back. So default operator classes, collations and the text of predicates are PostgreSQL's own,
  * for the columns as this database has them, and nothing here has to parse SQL.
  *
  * @param tables those that exist; a migration of another one isn't in the result
@@ -26,38 +26,34 @@ export async function readWanted(
       (kind === 'index' || kind === 'settings') && tables.some((table) => table.name === name),
   );
   if (subjects.length === 0) return new Map();
-  return session.rehearse(async () => {
-    // The copying takes the weakest lock there is; behind somebody's ALTER TABLE it must not queue for long.
-    await session.query("SET LOCAL lock_timeout = '2s'");
-    const [path] = await session.query<{ search_path: string }>('SHOW search_path');
-    // The copies have the tables' names; an unqualified name must mean the copy and nothing else.
-    await session.query('SET LOCAL search_path = pg_temp');
-    for (const table of tables) {
-      await session.query(`CREATE TEMPORARY TABLE ${nameOf(table)} (LIKE ${table.qualifiedName})`);
-    }
-    // Only outside a transaction can an index be built CONCURRENTLY, and here there are no rows to read.
-    for (const { sql } of subjects) await session.query(sql.replace(' CONCURRENTLY ', ' '));
-    // Expressions are spelled as the search path has it: alike for the copies and for the tables.
-    await session.query(`SELECT set_config('search_path', $1, true)`, [path?.search_path]);
-    const copies = await readCopies(session);
-    const indexes = await readIndexes(
-      session,
-      copies.map(({ oid }) => oid),
-    );
-    const wanted = new Map<string, Wanted>();
-    for (const {
-      name,
-      kind,
-      tables: [table],
-    } of subjects) {
-      const index = indexes.find((one) => one.name === name);
-      if (kind === 'index' && index !== undefined) wanted.set(name, { kind: 'index', index });
-      const copy = copies.find((one) => one.name === table);
-      if (kind === 'settings')
-        wanted.set(name, { kind: 'settings', parameters: copy?.parameters ?? new Map() });
-    }
-    return wanted;
-  });
+  const [path] = await session.query<{ search_path: string }>('SHOW search_path');
+  // The copies have the tables' names; an unqualified name must mean the copy and nothing else.
+  await session.query('SET LOCAL search_path = pg_temp');
+  for (const table of tables) {
+    await session.query(`CREATE TEMPORARY TABLE ${nameOf(table)} (LIKE ${table.qualifiedName})`);
+  }
+  // Only outside a transaction can an index be built CONCURRENTLY, and here there are no rows to read.
+  for (const { sql } of subjects) await session.query(sql.replace(' CONCURRENTLY ', ' '));
+  // Expressions are spelled as the search path has it: alike for the copies and for the tables.
+  await session.query(`SELECT set_config('search_path', $1, true)`, [path?.search_path]);
+  const copies = await readCopies(session);
+  const indexes = await readIndexes(
+    session,
+    copies.map(({ oid }) => oid),
+  );
+  const wanted = new Map<string, Wanted>();
+  for (const {
+    name,
+    kind,
+    tables: [table],
+  } of subjects) {
+    const index = indexes.find((one) => one.name === name);
+    if (kind === 'index' && index !== undefined) wanted.set(name, { kind: 'index', index });
+    const copy = copies.find((one) => one.name === table);
+    if (kind === 'settings')
+      wanted.set(name, { kind: 'settings', parameters: copy?.parameters ?? new Map() });
+  }
+  return wanted;
 }
 
 /** The last part of a qualified name, quoted as it is there. */

@@ -26,7 +26,11 @@ export async function watchBuild(
 ): Promise<WatchEnd> {
   const wake = AbortSignal.any(run.signal === undefined ? [stop] : [stop, run.signal]);
   const cancel = async (why: WatchEnd['why'], blockers: readonly Blocker[]): Promise<WatchEnd> => {
-    await run.watcher.query('SELECT pg_cancel_backend($1)', [pid]);
+    // Again and again until it has ended: one that arrives before the statement does would hit nothing.
+    while (!stop.aborted) {
+      await run.watcher.query('SELECT pg_cancel_backend($1)', [pid]);
+      await run.timing.sleep(POLL_MS, stop).catch(() => undefined);
+    }
     return { why, blockers };
   };
   let tracker = startTracking(run.timing.monotonicMs());

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createSimplejwtTables, type FreshDatabase, freshDatabase } from '../support/postgres.js';
+import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
 import { BIN, cleanEnvironment } from '../support/server.js';
 import { services } from '../support/services.js';
 
@@ -69,6 +69,28 @@ describe.skipIf(services().postgres === undefined)('carelink-tokens migrate', ()
       expect(events.map(({ event }) => event)).toContain('step_finished');
       expect(events.at(-1)).toMatchObject({ event: 'done', steps: expect.arrayContaining([]) as unknown[] });
     }
+  });
+
+  it('exits 1 for an invalid index that is not its own, and says how to be rid of it', async () => {
+    await createSimplejwtTables(database.url);
+    await run();
+    await query(
+      database.url,
+      `CREATE INDEX jti_ccnew ON token_blacklist_outstandingtoken (jti);
+       UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jti_ccnew'::regclass`,
+    );
+    const status = await run('status');
+    expect(status.code).toBe(1);
+    expect(status.stdout).toMatch(/^ {2}jti_ccnew .* DROP INDEX CONCURRENTLY public\.jti_ccnew;$/m);
+    expect((await run('plan')).stdout).toMatch(/^Invalid indexes:\n {2}jti_ccnew /m);
+    const up = await run();
+    expect(up).toMatchObject({ code: 0, stderr: expect.stringMatching(/^warning: jti_ccnew /) as string });
+  });
+
+  it('says why nothing is there, and why nothing was done', async () => {
+    expect((await run('status')).stdout).toMatch(/^ {2}The database has no table /m);
+    expect((await run('plan')).stdout).toMatch(/would be refused: see the end/);
+    expect(await run('down')).toMatchObject({ code: 0, stdout: 'Nothing is to be undone.\n' });
   });
 
   it.each([

@@ -84,7 +84,12 @@ describe.skipIf(services().postgres === undefined)('migrate on PostgreSQL', () =
     const planned = migrations.map(({ name, action }) => [name, action === 'cover' ? 'covered' : 'applied']);
     expect(await outcomes()).toEqual(planned);
     expect(redundant).toMatchObject([
-      { name: `${OUTSTANDING}_user_id_83bc629a`, by: 'idx_refresh_token_user_created', later: true },
+      {
+        name: `${OUTSTANDING}_user_id_83bc629a`,
+        by: 'idx_refresh_token_user_created',
+        entryBytes: 20,
+        later: true,
+      },
     ]);
   });
 

@@ -5,9 +5,28 @@ type Migration = Overview['migrations'][number];
 /** `status`: a line for each migration. */
 export function statusLines(overview: Overview): string[] {
   const width = widest(overview.migrations.map(({ name }) => name));
-  return overview.migrations.map((migration) =>
-    `${migration.state.padEnd(8)} ${migration.name.padEnd(width)}  ${remarkOn(migration)}`.trimEnd(),
-  );
+  return [
+    ...overview.migrations.map((migration) =>
+      `${migration.state.padEnd(8)} ${migration.name.padEnd(width)}  ${remarkOn(migration)}`.trimEnd(),
+    ),
+    ...section(
+      'Besides',
+      foundLines(overview, ({ code }) => FOR_STATUS.has(code)),
+    ),
+  ];
+}
+
+/** What `status` tells too: why there is nothing to be seen, and what is wrong though no migration is about it. */
+const FOR_STATUS: ReadonlySet<Overview['findings'][number]['code']> = new Set([
+  'tables_missing',
+  'invalid_index',
+]);
+
+function foundLines(
+  { findings }: Overview,
+  wanted: (finding: Overview['findings'][number]) => boolean,
+): string[] {
+  return findings.filter(wanted).map(({ message }) => `  ${message}`);
 }
 
 function remarkOn({ state, action, coveredBy, detail, appliedAt, bytes, scans }: Migration): string {
@@ -43,25 +62,35 @@ export function planLines(overview: Overview): string[] {
       ]),
     ),
     ...(tables.length > 0 ? [''] : []),
-    ...(work.length === 0 ? ['Nothing is to be done.'] : ['What `migrate up` would do, in this order:']),
+    ...(work.length === 0 ? ['Nothing is to be done.'] : [heading(overview)]),
     ...work.flatMap(stepLines),
     ...section('What it needs', diskLines(overview)),
     ...section('Indexes whose work another one does too (nothing is dropped; that is for you to decide)', [
       ...redundant.map(
-        ({ name, by, bytes, scans, later }) =>
-          `  ${name} (${size(bytes)}, ${counted(scans, 'scan')}): ${by} does all that it does${later ? ', once that is built' : ''}`,
+        ({ name, by, bytes, entryBytes, scans, later }) =>
+          `  ${name} (${size(bytes)}, ${entryBytes} bytes more for every new row, ${counted(scans, 'scan')}): ${by} does all that it does${later ? ', once that is built' : ''}`,
       ),
       ...(redundant.length > 0
         ? ['  An index that Django made may be named in a later migration of Django.']
         : []),
     ]),
     ...section(
+      'Invalid indexes',
+      foundLines(overview, ({ code }) => code === 'invalid_index'),
+    ),
+    ...section(
       'What is in the way',
-      findings.map(
-        ({ severity, message }) => `  ${severity === 'refuse' ? 'stops it' : 'slows it'}: ${message}`,
-      ),
+      findings
+        .filter(({ code }) => code !== 'invalid_index')
+        .map(({ severity, message }) => `  ${severity === 'refuse' ? 'stops it' : 'slows it'}: ${message}`),
     ),
   ];
+}
+
+function heading({ findings }: Overview): string {
+  return findings.some(({ severity }) => severity === 'refuse')
+    ? '`migrate up` would be refused: see the end. It would do, in this order:'
+    : 'What `migrate up` would do, in this order:';
 }
 
 function stepLines(migration: Migration): string[] {
@@ -135,7 +164,10 @@ export function eventLine(event: MigrateEvent): string | undefined {
     case 'index_waiting':
       return event.blockers.map((one) => `waiting  ${event.name} for ${blockerText(one)}`).join('\n');
     case 'retry':
-      return `retrying ${event.name} in ${seconds(event.pauseMs)} (${event.reason}, try ${event.attempt})`;
+      return [
+        `retrying ${event.name} in ${seconds(event.pauseMs)} (${event.reason}, try ${event.attempt})`,
+        ...event.blockers.map((one) => `         held by ${blockerText(one)}`),
+      ].join('\n');
     case 'leftover_dropped':
       return `dropped  an invalid ${event.name}`;
     case 'leftover_stays':
@@ -156,7 +188,12 @@ function stepLine({ name, outcome, coveredBy, detail, durationMs }: Step): strin
   return `${outcome.padEnd(8)} ${name}${by}${took}${detail === undefined ? '' : `: ${detail}`}`;
 }
 
-export function progressText(progress: BuildProgress): string {
+/** The name comes last: it has been told before, and the end is what a narrow terminal cuts off. */
+export function liveText(name: string, progress: BuildProgress): string {
+  return `${progressText(progress).trimStart()}  ${name}`;
+}
+
+function progressText(progress: BuildProgress): string {
   const { percent, phase, bytesPerSecond, tuplesPerSecond, remainingMs, waitingMs } = progress;
   const speed =
     bytesPerSecond !== undefined

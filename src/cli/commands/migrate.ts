@@ -9,7 +9,7 @@ import type { Output } from '../output.js';
 import { snakeCased } from '../snake-case.js';
 import { stopSignal } from '../signals.js';
 import { LiveLine } from './migrate-live-line.js';
-import { eventLine, planLines, progressText, statusLines } from './migrate-text.js';
+import { eventLine, liveText, planLines, statusLines } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   name: 'migrate',
@@ -34,6 +34,11 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
 };
 
 function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
+  const { database } = settings;
+  // Who forgot --database-url would else read of a database that isn't the one he means.
+  if (database.kind === 'embedded') {
+    output.note(`no --database-url: this is the embedded PostgreSQL in ${database.dataDir}`);
+  }
   switch (settings.action) {
     case 'up':
     case 'down':
@@ -55,8 +60,11 @@ async function look(settings: MigrateSettings, output: Output): Promise<ExitCode
   return action === 'status' && !settled(overview) ? 1 : 0;
 }
 
-function settled({ migrations }: Overview): boolean {
-  return migrations.every(({ state }) => state === 'applied' || state === 'covered');
+function settled({ migrations, findings }: Overview): boolean {
+  return (
+    migrations.every(({ state }) => state === 'applied' || state === 'covered') &&
+    !findings.some(({ code }) => code === 'invalid_index')
+  );
 }
 
 async function change(settings: MigrateSettings, output: Output): Promise<ExitCode> {
@@ -66,6 +74,7 @@ async function change(settings: MigrateSettings, output: Output): Promise<ExitCo
   try {
     const report = await carryOut(settings, interrupted.signal, (event) => teller.tell(event));
     output.document({ event: 'done', steps: snakeCased(report.steps) });
+    if (report.steps.length === 0) output.say('Nothing is to be undone.');
     return report.steps.some(({ outcome }) => outcome === 'drifted') ? 1 : 0;
   } catch (error) {
     if (!(error instanceof CommandError && error.code === 'INTERRUPTED')) throw error;
@@ -130,7 +139,7 @@ class Teller {
   tell(event: MigrateEvent): void {
     this.#output.document(snakeCased(event));
     if (event.event === 'index_progress' && this.#live !== undefined) {
-      this.#live.show(`${event.name}  ${progressText(event.progress)}`);
+      this.#live.show(liveText(event.name, event.progress));
       return;
     }
     if (event.event === 'index_progress' && !this.#isDue(event)) return;

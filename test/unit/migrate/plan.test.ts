@@ -52,6 +52,7 @@ const picture = (more: Partial<Picture> & { readonly entry?: LedgerEntry | undef
   tables: [table],
   indexes: [],
   triggers: [],
+  ours: new Set(),
   wanted: new Map([['w', { kind: 'index', index: wanted }]]),
   ledger: new Map(more.entry === undefined ? [] : [['w', more.entry]]),
   ...more,
@@ -107,6 +108,11 @@ describe('where an index stands', () => {
       'built by a run that was killed',
       { indexes: [wanted], entry: entry('building') },
       { state: 'pending', action: 'adopt' },
+    ],
+    [
+      'something wider built where a run was killed',
+      { indexes: [index('w', ['a', 'b'])], entry: entry('building') },
+      { state: 'pending', action: 'cover', coveredBy: 'w' },
     ],
     [
       'half built by a run that was killed',

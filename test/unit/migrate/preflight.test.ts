@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { judgeServer, type ServerFacts } from '../../../src/migrate/preflight.js';
+import {
+  judgeInvalid,
+  judgeServer,
+  type ServerFacts,
+  type Surroundings,
+} from '../../../src/migrate/preflight.js';
+import { index } from './indexes.js';
 
 const server: ServerFacts = {
   versionNum: 150_020,
@@ -7,6 +13,7 @@ const server: ServerFacts = {
   standby: false,
   mayCreateTemporary: true,
   mayCreateOurs: true,
+  ownerOfOurs: 'django',
   role: 'django',
 };
 const codes = (more: Partial<ServerFacts>) => judgeServer({ ...server, ...more }).map(({ code }) => code);
@@ -26,5 +33,31 @@ describe('a server', () => {
   it('is refused as a standby, and where no copies can be made', () => {
     expect(codes({ standby: true })).toEqual(['standby']);
     expect(codes({ mayCreateTemporary: false })).toEqual(['no_create_right']);
+  });
+});
+
+describe('an invalid index of nobody known', () => {
+  const quiet: Surroundings = {
+    longTransactions: [],
+    prepared: [],
+    maintenance: [],
+    cleanups: [],
+    outOfPath: [],
+  };
+  const found = (name: string, around: Surroundings = quiet) =>
+    judgeInvalid([], [index('fine', ['a']), index(name, ['a'], { valid: false })], around).map(
+      ({ message }) => message,
+    );
+
+  it('is dropped where a REINDEX left it, and else may be wanted', () => {
+    expect(found('i_ccnew1')).toEqual([expect.not.stringMatching(/REINDEX INDEX CONCURRENTLY/)]);
+    expect(found('i')).toEqual([
+      expect.stringMatching(/REINDEX INDEX CONCURRENTLY public\.i; or DROP INDEX CONCURRENTLY public\.i;$/),
+    ]);
+  });
+
+  it('is left alone while a session builds it', () => {
+    const maintenance = [{ pid: 1, table: 't', what: 'CREATE INDEX', index: 'i', ageMs: 1 } as const];
+    expect(found('i', { ...quiet, maintenance })).toEqual([]);
   });
 });
