@@ -1,9 +1,16 @@
 import type { ScriptClient } from '../cache/redis-client.js';
 import { CommandError } from '../config/errors.js';
 import type { RedisSettings } from '../config/settings.js';
+import type { Log } from '../observe/log.js';
 import type { ClaimGate } from '../outbox/gate.js';
 import type { ReleaseStack } from './release.js';
-import type { SharedCacheOptions } from './shared-cache.js';
+
+export interface RedisWatchOptions {
+  readonly blacklist: 'auto' | 'sync' | 'async';
+  readonly monotonicMs: () => number;
+  readonly log: Log;
+  readonly onRedis: (up: boolean) => void;
+}
 
 /** How long a start waits to learn how Redis evicts. One that can't be reached stops no start. */
 const FIRST_LOOK_MS = 2_000;
@@ -14,7 +21,7 @@ const TICK_MS = 1_000;
 export async function watchEviction(
   client: ScriptClient,
   gate: ClaimGate,
-  { blacklist, log, monotonicMs }: SharedCacheOptions,
+  { blacklist, log, monotonicMs }: RedisWatchOptions,
   releases: ReleaseStack,
 ): Promise<void> {
   let last: string | undefined;
@@ -58,7 +65,7 @@ export async function watchEviction(
 
 /** Says once that Redis is gone, and once that it's back. */
 export function redisNews(
-  { log, onRedis }: SharedCacheOptions,
+  { log, onRedis }: RedisWatchOptions,
   gate: ClaimGate,
   kind: RedisSettings['kind'],
 ): { readonly onError: () => void; readonly onChange: (state: 'down' | 'up') => void } {

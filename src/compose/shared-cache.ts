@@ -7,7 +7,6 @@ import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
 import type { RedisSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
-import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { ClaimGate } from '../outbox/gate.js';
 import { MAX_OWED, WriteBehind } from '../outbox/outbox.js';
@@ -20,13 +19,12 @@ import type { Database } from '../store/database.js';
 import { DeadLetters } from '../store/dead-letters.js';
 import type { TokenSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
-import { redisNews, watchEviction } from './redis-watch.js';
+import { redisNews, watchEviction, type RedisWatchOptions } from './redis-watch.js';
 import type { ReleaseStack } from './release.js';
 
-export interface SharedCacheOptions {
+export interface SharedCacheOptions extends RedisWatchOptions {
   /** Undefined: this process remembers by itself. */
   readonly redis: RedisSettings | undefined;
-  readonly blacklist: 'auto' | 'sync' | 'async';
   readonly requestTimeoutMs: number;
   readonly refreshLifetimeMs: number;
   readonly shutdownTimeoutMs: number;
@@ -37,10 +35,7 @@ export interface SharedCacheOptions {
   readonly database: Database;
   readonly schema: TokenSchema;
   readonly clock: DatabaseClock;
-  readonly monotonicMs: () => number;
   readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox'>;
-  readonly log: Log;
-  readonly onRedis: (up: boolean) => void;
 }
 
 export interface SharedCache {

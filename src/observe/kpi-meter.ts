@@ -2,8 +2,8 @@ import type { EventSink } from '../rotation/events.js';
 import { AnswerAudit } from './answer-audit.js';
 import { KPI_COUNTERS, KpiRing, type KpiSums } from './kpi-ring.js';
 import { kpisOf, type Kpi } from './kpis.js';
-import type { StatementPurpose } from './metrics.js';
 import type { RequestObserver } from './requests.js';
+import type { StatementPurpose } from './statement-purpose.js';
 
 const WINDOWS = [
   ['1m', 60_000],

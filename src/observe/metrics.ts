@@ -4,19 +4,7 @@ import type { Change } from '../rotation/change-feed.js';
 import type { KpiDocument } from './kpi-meter.js';
 import type { MetricsSnapshot } from './merged-metrics.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
-
-/** The labels of `carelink_db_statements_total`; the store's purposes are these. */
-export type StatementPurpose =
-  | 'claim'
-  | 'lookup'
-  | 'verify'
-  | 'revoke'
-  | 'connect'
-  | 'health'
-  | 'audit'
-  | 'migrate'
-  | 'cleanup'
-  | 'write_behind';
+import type { StatementPurpose } from './statement-purpose.js';
 
 export interface MetricsSink extends RequestObserver {
   readonly onRotationEvent: EventSink;

@@ -40,6 +40,16 @@ export const RETRY_AFTER_SECONDS = 1;
 
 export const UNAVAILABLE: Refusal = { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS };
 
+/** The work's outcome; of a store that is down, that. What else is thrown means broken code, and goes on. */
+export async function orUnavailable<Outcome>(work: () => Promise<Outcome>): Promise<Outcome | Refusal> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return UNAVAILABLE;
+    throw error;
+  }
+}
+
 /**
  * The work's result, unless the deadline passes first. A revocation that is given up waiting for goes on, and ends by
  * itself after a bounded number of tries.

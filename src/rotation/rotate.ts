@@ -1,16 +1,15 @@
 import { isRefusal } from './claims.js';
-import { identify, RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from './context.js';
+import {
+  identify,
+  orUnavailable,
+  RETRY_AFTER_SECONDS,
+  UNAVAILABLE,
+  type RotationContext,
+} from './context.js';
 import { judge } from './judge.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { pair, prepare, replayedClaims, type Request } from './pairs.js';
-import {
-  StoreUnavailableError,
-  type Claim,
-  type Claimed,
-  type Hint,
-  type Learned,
-  type TokenState,
-} from './ports.js';
+import type { Claim, Claimed, Hint, Learned, TokenState } from './ports.js';
 import { answerReuse, finishRevocation } from './revoke.js';
 
 /**
@@ -236,13 +235,4 @@ async function rememberDoubt(context: RotationContext, claim: Claim): Promise<vo
 
 function settleDoubt(context: RotationContext, jti: string): void {
   if (context.doubtful.settle(jti)) context.emit({ kind: 'claim_in_doubt', resolved: true });
-}
-
-async function orUnavailable(work: () => Promise<RefreshOutcome>): Promise<RefreshOutcome> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof StoreUnavailableError) return UNAVAILABLE;
-    throw error;
-  }
 }

@@ -1,7 +1,7 @@
 import { isRefusal, seconds, type Subject } from './claims.js';
-import { before, identify, UNAVAILABLE, type RotationContext } from './context.js';
-import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
-import { StoreUnavailableError, type TokenState } from './ports.js';
+import { before, identify, orUnavailable, type RotationContext } from './context.js';
+import type { LogoutOutcome, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
+import type { TokenState } from './ports.js';
 import { revokeDescendants } from './revoke.js';
 import { refresh } from './rotate.js';
 
@@ -77,13 +77,4 @@ function stateOf(context: RotationContext, subject: Subject): Promise<TokenState
 
 function isBlacklisted(state: TokenState): boolean {
   return state.row?.blacklistedAtUs !== undefined || state.revoked;
-}
-
-async function orUnavailable<Outcome>(work: () => Promise<Outcome | Refusal>): Promise<Outcome | Refusal> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof StoreUnavailableError) return UNAVAILABLE;
-    throw error;
-  }
 }

@@ -1,4 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type Cluster,
@@ -8,6 +10,8 @@ import {
   query,
   startCluster,
 } from '../support/postgres.js';
+import { isAlive } from '../support/processes.js';
+import { startRedis } from '../support/redis.js';
 import { services } from '../support/services.js';
 import {
   decodeToken,
@@ -158,5 +162,35 @@ describe.skipIf(services().postgresBin === undefined)('a cluster of our own', ()
       expect(cluster.pid).not.toBe(pid);
       expect(await query(cluster.url, 'SELECT n FROM kept')).toHaveLength(n);
     }
+  });
+});
+
+describe('processes of a test', () => {
+  it.skipIf(services().redis === undefined)('are behind one listener, however many there are', async () => {
+    const before = process.listenerCount('exit');
+    const started = await Promise.all([1, 2, 3].map(() => startRedis()));
+    try {
+      expect(process.listenerCount('exit')).toBe(before);
+    } finally {
+      await Promise.all(started.map((redis) => redis.stop()));
+    }
+  });
+
+  it.each([
+    { end: 'SIGTERM, as vitest ends it', script: 'process.kill(process.pid, "SIGTERM");' },
+    { end: 'itself', script: 'process.exit();' },
+  ])('are gone when it is ended by $end', async ({ script }) => {
+    const source = readFileSync(new URL('../support/end-with-us.ts', import.meta.url), 'utf8');
+    const { outputText } = ts.transpileModule(source, {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    });
+    const started = `import { spawn } from 'node:child_process'; import { writeSync } from 'node:fs';
+const child = endWithUs(spawn('sleep', ['600'], { stdio: 'ignore' }));
+writeSync(1, String(child.pid));
+${script}`;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', outputText + started]);
+    const pid = Number(stdout.toString());
+    expect(pid).toBeGreaterThan(1);
+    await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
   });
 });

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
 import type { Change } from '../../src/rotation/change-feed.js';
 import { PgChangeFeed, type Deafness } from '../../src/store/change-feed.js';
-import { PgDatabase } from '../../src/store/pool.js';
+import type { PgDatabase } from '../../src/store/pool.js';
 import { readSchema } from '../../src/store/schema.js';
+import { testDatabase } from '../support/database.js';
 import {
   createSimplejwtTables,
   createUsers,
@@ -111,15 +112,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
     database = await freshDatabase();
     await createSimplejwtTables(database.url);
     await applyMigrations(database.url, { createTables: false, notify: true });
-    pool = new PgDatabase({
-      connection: database.url,
-      size: 2,
-      statementTimeoutMs: 5_000,
-      connectTimeoutMs: 3_000,
-      applicationName: 'carelink-tokens test',
-      onStatement: () => undefined,
-      onIdleError: () => undefined,
-    });
+    pool = testDatabase(database.url, { size: 2 });
   });
   beforeEach(() => {
     heard = [];

@@ -1,23 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { checkHealth } from '../../src/store/health.js';
-import { PgDatabase } from '../../src/store/pool.js';
 import { readSchema } from '../../src/store/schema.js';
+import { testDatabase } from '../support/database.js';
 import { openClient } from '../support/postgres.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
 
 /** Asks as a server does, in the role of a URL. */
 async function probe(connection: string) {
-  const database = new PgDatabase({
-    connection,
-    size: 1,
-    statementTimeoutMs: 5_000,
-    connectTimeoutMs: 3_000,
-    applicationName: 'carelink-tokens test',
-    onStatement: () => undefined,
-    onIdleError: () => undefined,
-  });
+  const database = testDatabase(connection, { size: 1 });
   const schema = await readSchema(database, {
     userCheck: 'auto',
     userTable: undefined,

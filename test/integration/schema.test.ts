@@ -1,21 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NotConnectedError } from '../../src/store/errors.js';
-import { PgDatabase } from '../../src/store/pool.js';
+import type { PgDatabase } from '../../src/store/pool.js';
 import { readSchema, type SchemaOptions } from '../../src/store/schema.js';
 import { applyMigrations } from '../../src/migrate/index.js';
+import { testDatabase } from '../support/database.js';
 import { createSimplejwtTables, freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
 import { services } from '../support/services.js';
 
-const open = (connection: string) =>
-  new PgDatabase({
-    connection,
-    size: 2,
-    statementTimeoutMs: 5_000,
-    connectTimeoutMs: 3_000,
-    applicationName: 'carelink-tokens test',
-    onStatement: () => undefined,
-    onIdleError: () => undefined,
-  });
+const open = (connection: string) => testDatabase(connection, { size: 2 });
 
 const OPTIONS: SchemaOptions = {
   userCheck: 'auto',

@@ -1,10 +1,9 @@
 /** The same requests to Django with simplejwt 5.2.2 and to `--simplejwt-compat 5.2`: see matrix/. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { services } from '../support/services.js';
 import { send } from './http.js';
-import { cases } from './matrix/all.js';
-import { departures } from './matrix/departures.js';
-import { expected, normal, normalOfOurs } from './matrix/normal.js';
+import { compareCases } from './matrix/compare.js';
+import { normal } from './matrix/normal.js';
 import { world, type World } from './matrix/world.js';
 import { startPair, type Mode, type Pair } from './pair.js';
 
@@ -24,22 +23,11 @@ export function matrixSuite(modes: readonly Mode[]): void {
     });
     afterAll(() => pair.close());
 
-    const departing = departures('5.2');
-
-    for (const one of cases) {
-      test(one.name, async () => {
-        const theirs = normal(await send(pair.django.url, await one.message(given)));
-        const ours = normalOfOurs(await send(pair.url, await one.message(given)));
-        const departure = departing.get(one.name);
-        expect(ours).toEqual(expected(theirs, departure, '5.2'));
-        // A departure that is none any more is to be taken out.
-        if (departure) expect(ours).not.toEqual(theirs);
-      });
-    }
-
-    test('every departure is of a case', () => {
-      const names = new Set(cases.map(({ name }) => name));
-      expect([...departing.keys()].filter((name) => !names.has(name))).toEqual([]);
+    compareCases({
+      compat: '5.2',
+      given: () => given,
+      theirs: async (one) => normal(await send(pair.django.url, await one.message(given))),
+      url: () => pair.url,
     });
   });
 }

@@ -8,10 +8,7 @@ import {
   type FreshDatabase,
 } from '../support/postgres.js';
 import { services } from '../support/services.js';
-import { send } from './http.js';
-import { cases } from './matrix/all.js';
-import { departures } from './matrix/departures.js';
-import { expected, normalOfOurs } from './matrix/normal.js';
+import { compareCases } from './matrix/compare.js';
 import { ask, readRecord, writeRecord } from './matrix/record.js';
 import { world, type World } from './matrix/world.js';
 import { MODES, startMigrated, type Instances } from './pair.js';
@@ -36,22 +33,11 @@ describe.skipIf(!services().postgres).each(MODES)('answers as simplejwt 5.5.1 do
     await database.drop();
   });
 
-  const departing = departures('5.5');
-
-  for (const one of cases) {
-    test(one.name, async () => {
-      const theirs = record[one.name]!;
-      const answered = normalOfOurs(await send(ours.url, await one.message(given)));
-      const departure = departing.get(one.name);
-      expect(answered).toEqual(expected(theirs, departure, '5.5'));
-      // A departure that is none any more is to be taken out.
-      if (departure) expect(answered).not.toEqual(theirs);
-    });
-  }
-
-  test('every departure is of a case', () => {
-    const names = new Set(cases.map(({ name }) => name));
-    expect([...departing.keys()].filter((name) => !names.has(name))).toEqual([]);
+  compareCases({
+    compat: '5.5',
+    given: () => given,
+    theirs: ({ name }) => record[name]!,
+    url: () => ours.url,
   });
 });
 

@@ -12,9 +12,10 @@ import type { TokenStore } from '../../src/rotation/ports.js';
 import { createTokenService } from '../../src/rotation/service.js';
 import { countBlacklisted } from '../../src/store/audit.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
-import { PgDatabase } from '../../src/store/pool.js';
+import type { PgDatabase } from '../../src/store/pool.js';
 import { readSchema } from '../../src/store/schema.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
+import { testDatabase } from './database.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 /** What is wrong with a server, on purpose: one KPI each. */
@@ -34,14 +35,9 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
   const releases = new ReleaseStack();
   const monotonicMs = () => performance.now();
   const metrics = observing(monotonicMs, { auditDueMs: AUDIT_DUE_MS });
-  const database = new PgDatabase({
-    connection: databaseUrl,
+  const database = testDatabase(databaseUrl, {
     size: 4,
-    statementTimeoutMs: 5_000,
-    connectTimeoutMs: 3_000,
-    applicationName: 'carelink-tokens test',
     onStatement: (purpose) => metrics.onStatement(purpose),
-    onIdleError: () => undefined,
   });
   releases.add(() => database.end());
   const users = {

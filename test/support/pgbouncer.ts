@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endWithUs } from './end-with-us.js';
+import { freePort } from './free-port.js';
 import { query } from './postgres.js';
 import { services } from './services.js';
 
@@ -41,9 +42,9 @@ ${Object.entries(lines)
   );
   // Like PostgreSQL it refuses to be run by root, and steps down to the user it is told.
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
-  const bouncer = spawn(services().pgbouncer!, [...user, ini], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const atExit = () => bouncer.kill('SIGKILL');
-  process.once('exit', atExit);
+  const bouncer = endWithUs(
+    spawn(services().pgbouncer!, [...user, ini], { stdio: ['ignore', 'ignore', 'pipe'] }),
+  );
   let said = '';
   bouncer.stderr.on('data', (data: Buffer) => (said += data.toString()));
   const url = new URL(databaseUrl);
@@ -57,7 +58,6 @@ ${Object.entries(lines)
       const exited = once(bouncer, 'exit');
       bouncer.kill('SIGQUIT');
       await exited;
-      process.off('exit', atExit);
       rmSync(directory, { recursive: true });
     },
   };
@@ -76,12 +76,4 @@ async function answers(bouncer: ChildProcess, url: string, said: () => string): 
     await sleep(25);
   }
   throw new Error(`PgBouncer does not answer: ${said().slice(-500)}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

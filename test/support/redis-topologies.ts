@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort, startRedis } from './redis.js';
+import { freePort } from './free-port.js';
+import { startRedis } from './redis.js';
 
 const run = promisify(execFile);
 

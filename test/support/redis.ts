@@ -1,11 +1,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { endWithUs } from './end-with-us.js';
+import { freePort } from './free-port.js';
 
 const run = promisify(execFile);
 
@@ -47,12 +48,10 @@ async function startServer(
   let child: ChildProcess;
   let exited: Promise<unknown>;
   const launch = (): void => {
-    child = spawn('redis-server', command, { stdio: 'ignore' });
+    child = endWithUs(spawn('redis-server', command, { stdio: 'ignore' }));
     exited = once(child, 'exit');
   };
   launch();
-  const atExit = () => child.kill('SIGKILL');
-  process.once('exit', atExit);
   const cli = async (...asked: string[]) =>
     (
       await run('redis-cli', ['-h', '127.0.0.1', '-p', String(port), ...asked], { timeout: 10_000 })
@@ -82,7 +81,6 @@ async function startServer(
     stop: async () => {
       child.kill('SIGKILL');
       await exited;
-      process.off('exit', atExit);
       rmSync(directory, { recursive: true, force: true });
     },
   };
@@ -199,14 +197,4 @@ export async function until(done: () => Promise<boolean>): Promise<void> {
     await sleep(50);
   }
   throw new Error('Redis did not get ready');
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -16,9 +16,9 @@ import { createTokenService } from '../../src/rotation/service.js';
 import type { Database, Purpose, Statement } from '../../src/store/database.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { NotConnectedError } from '../../src/store/errors.js';
-import { PgDatabase } from '../../src/store/pool.js';
 import { readSchema } from '../../src/store/schema.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
+import { testDatabase } from './database.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 export interface Instance {
@@ -85,15 +85,10 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   const statements = new Map<Purpose, number>();
   const faults: Fault[] = [];
   const batches: number[] = [];
-  const pool = new PgDatabase({
-    connection: databaseUrl,
+  const pool = testDatabase(databaseUrl, {
     size: 8,
-    statementTimeoutMs: 5_000,
-    connectTimeoutMs: 3_000,
     quiet,
-    applicationName: 'carelink-tokens test',
     onStatement: (purpose) => statements.set(purpose, (statements.get(purpose) ?? 0) + 1),
-    onIdleError: () => undefined,
   });
   const database = withFaults(pool, faults);
   const schema = await readSchema(pool, {

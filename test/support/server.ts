@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { endWithUs } from './end-with-us.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 /** The command as it is installed: the tests see what an operator sees. */
@@ -63,30 +64,28 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     options.databaseUrl === undefined
       ? ['--data-dir', options.dataDir ?? own!]
       : ['--database-url', options.databaseUrl];
-  const child = spawn(
-    process.execPath,
-    [
-      ...(options.nodeArgs ?? []),
-      BIN,
-      'serve',
-      '--json',
-      '--port',
-      '0',
-      '--admin-port',
-      '0',
-      ...where,
-      ...(options.args ?? []),
-    ],
-    {
-      env: cleanEnvironment({ CARELINK_SIGNING_KEY: TEST_SIGNING_KEY, ...options.env }),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
+  const child = endWithUs(
+    spawn(
+      process.execPath,
+      [
+        ...(options.nodeArgs ?? []),
+        BIN,
+        'serve',
+        '--json',
+        '--port',
+        '0',
+        '--admin-port',
+        '0',
+        ...where,
+        ...(options.args ?? []),
+      ],
+      {
+        env: cleanEnvironment({ CARELINK_SIGNING_KEY: TEST_SIGNING_KEY, ...options.env }),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    ),
   );
-  // No test's server outlives the tests.
-  const atExit = () => child.kill('SIGKILL');
-  process.once('exit', atExit);
   const exited = exitOf(child);
-  void exited.then(() => process.off('exit', atExit));
   const cleanUp = () => {
     if (own !== undefined) rmSync(own, { recursive: true, force: true });
   };

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { endWithUs } from '../end-with-us.js';
 
 /** Debian's interpreter, which Debian's Django belongs to; another `python3` earlier in PATH knows nothing of it. */
 const PYTHON = '/usr/bin/python3';
@@ -36,13 +37,13 @@ export async function startGunicorn(env: Env, workers: number, threads: number):
     ...['--keep-alive', '75', '--graceful-timeout', '1', '--worker-tmp-dir', '/dev/shm'],
     'site_under_test.wsgi',
   ];
-  const child = spawn(PYTHON, args, {
-    cwd: PROJECT,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
+  const child = endWithUs(
+    spawn(PYTHON, args, {
+      cwd: PROJECT,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
+  );
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
 
@@ -61,10 +62,9 @@ export async function startGunicorn(env: Env, workers: number, threads: number):
     pid: child.pid!,
     output: () => output,
     async stop() {
-      process.off('exit', kill);
       // gunicorn's quick shutdown: SIGTERM would wait for clients' idle connections.
       child.kill('SIGQUIT');
-      const patience = setTimeout(kill, STOP_MS);
+      const patience = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
       await exited;
       clearTimeout(patience);
     },

@@ -1,0 +1,17 @@
+import { PgDatabase, type PoolOptions } from '../../src/store/pool.js';
+
+/** The product's own pool as tests want it; what one is about it says in `more`. */
+export function testDatabase(
+  connection: string,
+  more: { readonly size: number } & Partial<PoolOptions>,
+): PgDatabase {
+  return new PgDatabase({
+    connection,
+    statementTimeoutMs: 5_000,
+    connectTimeoutMs: 3_000,
+    applicationName: 'carelink-tokens test',
+    onStatement: () => undefined,
+    onIdleError: () => undefined,
+    ...more,
+  });
+}
