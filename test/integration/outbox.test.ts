@@ -149,6 +149,20 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       await until(() => graceful.status()?.depth === 0);
     });
 
+    it('inside the grace hands out no pair that was used since, though its use is not written yet', async () => {
+      const { refresh } = await session(graceful);
+      const second = rotated(await graceful.service.refresh(refresh));
+      await until(() => graceful.status()?.depth === 0);
+      const letGo = hold(graceful);
+      const third = rotated(await graceful.service.refresh(second.refresh));
+      const other = await start({ graceUs: 30_000_000 });
+      for (const { service } of [graceful, other])
+        expect((await service.refresh(refresh)).kind).toBe('blacklisted');
+      expect(rotated(await other.service.refresh(second.refresh))).toEqual({ ...third, replayed: true });
+      letGo();
+      await until(() => graceful.status()?.depth === 0);
+    });
+
     it('logs out to the tip what is claimed and not yet written, and nothing of it is refreshed anywhere', async () => {
       const { refresh, jti } = await session();
       const letGo = hold(one);
