@@ -1,4 +1,4 @@
-import { isRefusal } from './claims.js';
+import { isRefusal, type Subject } from './claims.js';
 import {
   identify,
   orUnavailable,
@@ -169,7 +169,11 @@ async function judgeByRows(
   attempt: { readonly overlapped: boolean; readonly ownClaimAtUs: number | undefined },
 ): Promise<Settled | 'unspent'> {
   const { subject } = request;
-  const state = await readState(context, request);
+  // Asked before the rows are read: what is no longer there is in them by then.
+  const moved = await successorIsClaimed(context, subject);
+  const read = await readState(context, request);
+  const state =
+    moved && read.successor ? { ...read, successor: { ...read.successor, blacklisted: true } } : read;
   const judgement = judge(state, {
     arrivedAtUs: request.arrivedAtUs,
     ownClaimAtUs: context.doubtful.claimedAtUs(subject.jti) ?? attempt.ownClaimAtUs,
@@ -211,6 +215,17 @@ async function followInFlight(context: RotationContext, request: Request): Promi
   if (claimed !== undefined) await writeDown(context, request, claimed);
   const judged = await judgeByRows(context, request, { overlapped: true, ownClaimAtUs: undefined });
   return judged === 'unspent' ? IN_PROGRESS : judged.outcome;
+}
+
+/** What followed the token was used, and perhaps no row tells it yet: it is handed out no more (rule 6). */
+async function successorIsClaimed(
+  { cache, chain }: RotationContext,
+  { jti, userKey }: Subject,
+): Promise<boolean> {
+  for (const next of chain.candidatesAfter(jti)) {
+    if ((await cache.claimed({ jti: next, userKey })) !== undefined) return true;
+  }
+  return false;
 }
 
 /** The token was claimed in the cache, by whomever: its claim can be computed again, and is written before it's judged. */

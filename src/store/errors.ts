@@ -7,7 +7,12 @@ export class NotConnectedError extends Error {
 /** The database is reachable but is not what this program needs; the message says what to run. */
 export class SchemaError extends Error {
   override readonly name = 'SchemaError';
-  readonly code: 'TABLES_MISSING' | 'CARELINK_SCHEMA_MISSING' | 'COLUMNS_MISSING' | 'USER_TABLE_MISSING';
+  readonly code:
+    | 'TABLES_MISSING'
+    | 'CARELINK_SCHEMA_MISSING'
+    | 'COLUMNS_MISSING'
+    | 'USER_TABLE_MISSING'
+    | 'GRANTS_MISSING';
 
   constructor(code: SchemaError['code'], message: string) {
     super(message);

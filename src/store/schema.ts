@@ -1,5 +1,5 @@
 import type { Database } from './database.js';
-import { SchemaError } from './errors.js';
+import { SchemaError, sqlStateOf } from './errors.js';
 import { quoteIdentifier, quoteQualified } from './quote.js';
 import { userKeyTypeOf, type UserKeyType } from './user-key.js';
 
@@ -45,12 +45,29 @@ interface Relation {
   readonly columns: Record<string, string> | null;
 }
 
+const INSUFFICIENT_PRIVILEGE = '42501';
+
 /**
  * Reads the catalog and tells what to work with.
  *
- * @throws SchemaError where the tables, our schema or (with `--user-check on`) the user table are missing
+ * @throws SchemaError where the tables, our schema or (with `--user-check on`) the user table are missing, or out of reach
  */
 export async function readSchema(database: Database, options: SchemaOptions): Promise<TokenSchema> {
+  try {
+    return await readCatalog(database, options);
+  } catch (error) {
+    // Of a schema that a role may not look into PostgreSQL doesn't even say whether a table is there.
+    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    throw new SchemaError(
+      'GRANTS_MISSING',
+      'The role of --database-url may not look into a schema that is needed here: carelink, or that of the user table. ' +
+        'As the owner of the schema, run `GRANT USAGE ON SCHEMA carelink TO` that role, and ' +
+        '`GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA carelink TO` it.',
+    );
+  }
+}
+
+async function readCatalog(database: Database, options: SchemaOptions): Promise<TokenSchema> {
   const outstanding = await relation(database, OUTSTANDING);
   const blacklisted = await relation(database, BLACKLISTED);
   if (outstanding.name === null || blacklisted.name === null) {
@@ -146,7 +163,8 @@ async function relation(database: Database, name: string): Promise<Relation> {
   const [row] = await database.query<Relation>('health', {
     text: `
       SELECT to_regclass($1)::text AS name,
-             (SELECT jsonb_object_agg(a.attname, format_type(a.atttypid, NULL))
+             -- With -1, for a bare "character" would be one of them, and a key of char(26) cut down to its first letter.
+             (SELECT jsonb_object_agg(a.attname, format_type(a.atttypid, -1))
                 FROM pg_attribute a
                WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped) AS columns`,
     values: [quoteQualified(name)],

@@ -133,11 +133,18 @@ export class PgTokenStore implements TokenStore {
 
   async blacklist(token: TokenToBlacklist): Promise<boolean> {
     const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = token;
-    const values = [jti, token.token, issuedAtSeconds, expiresAtSeconds, userKey];
+    let user = userKey;
     const text = blacklistByJtiSql(this.#options.schema);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const [row] = await this.#run<{ won: boolean }>('revoke', { name: 'blacklist_by_jti', text, values });
-      if (row !== undefined) return row.won;
+      const values = [jti, token.token, issuedAtSeconds, expiresAtSeconds, user];
+      try {
+        const [row] = await this.#run<{ won: boolean }>('revoke', { name: 'blacklist_by_jti', text, values });
+        if (row !== undefined) return row.won;
+      } catch (error) {
+        if (user === undefined || !isUserGone(error)) throw error;
+        // Whoever is gone can be logged out: the row is made without a user, as Django makes it.
+        user = undefined;
+      }
     }
     throw new StoreUnavailableError('the token could not be blacklisted');
   }
@@ -272,6 +279,11 @@ export class PgTokenStore implements TokenStore {
       }
     }
   }
+}
+
+function isUserGone(error: unknown): boolean {
+  const failure = classify(error);
+  return failure.kind === 'reference_gone' && failure.column === 'user_id';
 }
 
 function pause(ms: number): Promise<void> {

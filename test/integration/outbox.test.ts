@@ -6,6 +6,7 @@ import { openClient } from '../support/postgres.js';
 import { refreshUntilAnswered, rotated, rotationWorld } from '../support/rotation-world.js';
 import type { Instance, InstanceOptions } from '../support/rotation.js';
 import { services } from '../support/services.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
 import type { MintedToken } from '../support/tokens.js';
 
 /** An instance believes what was made a second after its start. */
@@ -145,6 +146,20 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       const other = await start({ graceUs: 30_000_000 });
       const again = rotated(await other.service.refresh(refresh));
       expect(again).toEqual({ ...first, replayed: true });
+      letGo();
+      await until(() => graceful.status()?.depth === 0);
+    });
+
+    it('inside the grace hands out no pair that was used since, though its use is not written yet', async () => {
+      const { refresh } = await session(graceful);
+      const second = rotated(await graceful.service.refresh(refresh));
+      await until(() => graceful.status()?.depth === 0);
+      const letGo = hold(graceful);
+      const third = rotated(await graceful.service.refresh(second.refresh));
+      const other = await start({ graceUs: 30_000_000 });
+      for (const { service } of [graceful, other])
+        expect((await service.refresh(refresh)).kind).toBe('blacklisted');
+      expect(rotated(await other.service.refresh(second.refresh))).toEqual({ ...third, replayed: true });
       letGo();
       await until(() => graceful.status()?.depth === 0);
     });
@@ -316,6 +331,24 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       expect((await rows(jti))[0]?.blacklisted_us).toBe(String(next.claimedAtUs));
       const doubles = [hasty, two].flatMap(({ written }) => written.filter((kind) => kind === 'double'));
       expect(doubles).toEqual([]);
+    });
+
+    it('a Redis whose answer got lost: the claim goes to the database with the very same time', async () => {
+      const proxy = await startTcpProxy(redis.port);
+      onTestFinished(() => proxy.stop());
+      const deaf = await start({ shared: { port: proxy.port, redisTimeoutMs: 1_000 } });
+      await sleep(TRUST_MS);
+      const { refresh, jti, login } = await session(deaf);
+      const owed = () => redis.cli('XLEN', outboxKey(partitionOf(String(login.userId))));
+      const before = claims(deaf);
+      proxy.loseAnswers();
+      const next = rotated(await deaf.service.refresh(refresh));
+      expect([await owed(), claims(deaf)]).toEqual(['1', before + 1]);
+      proxy.heal();
+      // Another instance finds what nobody says to be written.
+      await until(async () => (await owed()) === '0');
+      expect((await rows(jti))[0]?.blacklisted_us).toBe(String(next.claimedAtUs));
+      expect([deaf, one, two].flatMap(({ written }) => written)).not.toContain('double');
     });
 
     it('a log-out while Redis is out of reach is known to the others once it is back', async () => {

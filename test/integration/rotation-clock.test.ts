@@ -20,3 +20,15 @@ describe.skipIf(services().postgres === undefined)('an answer that was long on i
     expect(pair.claimedAtUs).toBeGreaterThan(before - 1_000_000);
   });
 });
+
+describe.skipIf(services().postgres === undefined)('an instance whose clock is ahead of the database', () => {
+  const world = rotationWorld();
+
+  it('spends nothing, for the statement itself refuses its claims', async () => {
+    const ahead = await world.start({ clock: { nowUs: () => (Date.now() + 5_000) * 1000 } });
+    const right = await world.start();
+    const { token } = await world.login();
+    expect(await ahead.service.refresh(token)).toMatchObject({ kind: 'unavailable' });
+    rotated(await right.service.refresh(token));
+  });
+});

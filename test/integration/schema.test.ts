@@ -44,6 +44,22 @@ describe.skipIf(services().postgres === undefined)('the catalog', () => {
       await expect(readSchema(pool, OPTIONS)).rejects.toMatchObject({ code: 'CARELINK_SCHEMA_MISSING' });
     });
 
+    it('says of a role that may not look into our schema what to grant', async () => {
+      const { url, pool } = await connect();
+      await createSimplejwtTables(url);
+      await applyMigrations(url, { createTables: false });
+      const role = `stranger_${process.pid}`;
+      await query(url, `CREATE ROLE ${role} LOGIN`);
+      try {
+        await pool.query('health', { text: `SET ROLE ${role}` });
+        const denied = readSchema(pool, OPTIONS);
+        await expect(denied).rejects.toMatchObject({ code: 'GRANTS_MISSING' });
+        await expect(denied).rejects.toThrow('GRANT USAGE ON SCHEMA carelink');
+      } finally {
+        await query(url, `DROP ROLE ${role}`);
+      }
+    });
+
     it('says of a database that cannot be reached that nothing was sent', async () => {
       const pool = open('postgres://postgres@127.0.0.1:1/none');
       pools.push(pool);
@@ -83,6 +99,23 @@ describe.skipIf(services().postgres === undefined)('the catalog', () => {
         userKeyType: 'text',
         users: { name: '"Staff"', keyColumn: '"badge"', activeColumn: '"on duty"' },
       });
+    });
+
+    it('compares a key of fixed width whole, not its first letter', async () => {
+      await query(url, 'CREATE TABLE ward (ulid char(26) PRIMARY KEY, is_active boolean)');
+      await query(url, `INSERT INTO ward VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', true)`);
+      const { users } = await readSchema(pool, {
+        ...OPTIONS,
+        userCheck: 'on',
+        userTable: 'ward',
+        userIdColumn: 'ulid',
+      });
+      const found = await query(
+        url,
+        `SELECT FROM ${users!.name} u WHERE u.${users!.keyColumn} = $1::text::${users!.keyType}`,
+        ['01ARZ3NDEKTSV4RRFFQ69G5FAV'],
+      );
+      expect(found).toHaveLength(1);
     });
 
     it('fails closed where the check is on and the table is not there', async () => {

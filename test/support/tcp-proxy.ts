@@ -5,6 +5,8 @@ export interface TcpProxy {
   readonly port: number;
   /** As a network that is cut: nothing comes through, and nobody is told. New connections are accepted and lead nowhere. */
   cut(): void;
+  /** What is sent arrives, and nothing of what is answered. */
+  loseAnswers(): void;
   /** What was sent meanwhile arrives now, as TCP would have it. */
   heal(): void;
   stop(): Promise<void>;
@@ -13,9 +15,12 @@ export interface TcpProxy {
 /** A way to a port of loopback that can be cut. */
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
+  const targets = new Set<Socket>();
   let open = true;
   const server = createServer({ noDelay: true }, (client) => {
     const target = connect({ host: '127.0.0.1', port: targetPort, noDelay: true });
+    targets.add(target);
+    target.on('close', () => targets.delete(target));
     for (const [from, to] of [
       [client, target],
       [target, client],
@@ -39,6 +44,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     cut() {
       open = false;
       for (const socket of sockets) socket.pause();
+    },
+    loseAnswers() {
+      for (const target of targets) target.pause();
     },
     heal() {
       open = true;

@@ -103,6 +103,21 @@ describe("serve's settings", () => {
     expect(serveSettings({ quiet: true, 'log-level': 'debug' }, source()).logLevel).toBe('debug');
   });
 
+  it.each([
+    ['a database of others', { 'database-url': 'postgres://h/d' }, 'embedded PostgreSQL only'],
+    ['a host that is not loopback', { host: '0.0.0.0' }, 'loopback only'],
+    ['a name that only looks like it', { host: '127.evil.example' }, 'loopback only'],
+  ])('--demo refuses %s', (_what, flags, told) => {
+    const env = source('database-url' in flags ? { CARELINK_SIGNING_KEY: 'k'.repeat(64) } : {});
+    expect(problems({ demo: true, ...flags }, env).join('\n')).toContain(told);
+  });
+
+  it('--demo refuses keys that were given', () => {
+    const env = source({ CARELINK_SIGNING_KEY: 'k'.repeat(64) });
+    expect(problems({ demo: true }, env).join('\n')).toContain('a signing key of its own');
+    expect(serveSettings({ demo: true }, source()).http.demo).toBe(true);
+  });
+
   it('all that is wrong is told at once, with what is allowed', () => {
     const told = problems(
       { 'reuse-grace': '2m', 'on-reuse': 'ignore', 'user-table': 'a.b.c', blacklist: 'async' },

@@ -28,11 +28,11 @@ describe('the log', () => {
   });
 
   it('drops fields that are not on the list, and values that are no text and no number', () => {
-    const fields = { token: TOKEN, refresh: TOKEN, detail: TOKEN, route: { nested: TOKEN }, count: 3 };
+    const fields = { token: TOKEN, signing_key: 'hunter2', detail: 'x', route: { nested: TOKEN }, count: 3 };
     const text = lines((log) => log.error('odd', fields as unknown as LogFields));
     expectNoToken(text);
-    expect(JSON.parse(text)).toMatchObject({ event: 'odd', count: 3 });
-    expect(JSON.parse(text)).not.toHaveProperty('route');
+    const written = JSON.parse(text) as Record<string, unknown>;
+    expect(Object.keys(written).sort()).toEqual(['count', 'event', 'level', 'pid', 'time']);
   });
 
   it('cuts a token out of a field that it should never have been in', () => {
