@@ -3,18 +3,22 @@ import type { BenchPlan, BenchReport } from './bench/index.js';
 import { cleanUp, surveyCleanup, type CleanupEvent, type DryRun, type Summary } from './cleanup/index.js';
 import { runBenchCommand } from './compose/bench.js';
 import { onCleanupDatabase } from './compose/cleanup.js';
+import { changeMigrations, surveyMigrations as surveyOf, type MigrateControl } from './compose/migrate.js';
 import { startServing, type Serving } from './compose/serve.js';
 import { benchSettings } from './config/bench-settings.js';
 import { cleanupSettings } from './config/cleanup-settings.js';
-import { CommandError } from './config/errors.js';
+import { CommandError, ConfigError } from './config/errors.js';
+import { migrateSettings } from './config/migrate-settings.js';
 import type { Flags } from './config/resolve.js';
 import { serveSettings } from './config/serve-settings.js';
 import { processSource } from './config/source.js';
+import type { Overview, Report } from './migrate/index.js';
 import { createLog } from './observe/log.js';
 
 export type { CleanupEvent, DryRun as CleanupSurvey, Summary as CleanupSummary } from './cleanup/index.js';
 export { CommandError, ConfigError } from './config/errors.js';
 export type { BenchReport } from './bench/index.js';
+export type { MigrateEvent, Overview as MigrationSurvey, Report as MigrateReport } from './migrate/index.js';
 export type { Flags } from './config/resolve.js';
 export type { Serving } from './compose/serve.js';
 
@@ -36,6 +40,34 @@ export function serve(options: Flags = {}, log?: { write(line: string): void }):
   }
   const level = log === undefined ? 'silent' : settings.logLevel;
   return startServing(settings, createLog({ level, destination: log ?? { write: () => undefined } }));
+}
+
+/**
+ * Applies the migrations that are pending, or undoes some, as the command `migrate` does.
+ *
+ * @param words as on the command line: `['up']` (what is done where nothing is said) or `['down']`, and names
+ * @param control `onEvent` is told how it goes; `signal` gives up a build that is under way, and tidies it
+ * @throws ConfigError with all that is wrong with the options; CommandError, with its exit code, and what to do
+ */
+export async function migrate(
+  options: Flags = {},
+  words: readonly string[] = [],
+  control: MigrateControl = {},
+): Promise<Report> {
+  const settings = migrateSettings(options, processSource(), words);
+  if (settings.action !== 'up' && settings.action !== 'down') {
+    throw new ConfigError([`migrate() does up or down, not ${settings.action}: that is surveyMigrations().`]);
+  }
+  return changeMigrations(settings, control);
+}
+
+/**
+ * Where each migration stands, what `migrate` would do, and what it would cost in bytes, writes and time. Changes nothing.
+ *
+ * @throws ConfigError, CommandError
+ */
+export async function surveyMigrations(options: Flags = {}): Promise<Overview> {
+  return surveyOf(migrateSettings(options, processSource(), ['plan']));
 }
 
 /**

@@ -19,7 +19,7 @@ const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = 
   UNSAFE: 6,
   CONTENDED: 1,
   GAVE_UP: 1,
-  INTERRUPTED: 1,
+  INTERRUPTED: 130,
   MIGRATION_FAILED: 1,
   CONNECTION_LOST: 4,
 };

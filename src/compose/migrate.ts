@@ -1,9 +1,62 @@
 import type { MigrateSettings } from '../config/settings.js';
+import {
+  applyMigrations,
+  readMigrationOverview,
+  removeMigrations,
+  type MigrateEvent,
+  type Overview,
+  type Report,
+} from '../migrate/index.js';
 import { openDataDirectory } from '../store/data-directory.js';
 import { startEmbedded } from '../store/embedded.js';
 import type { PoolOptions } from '../store/pool.js';
 import { toCommandError } from './command-errors.js';
 import { ReleaseStack } from './release.js';
+
+export interface MigrateControl {
+  readonly onEvent?: (event: MigrateEvent) => void;
+  /** Ends the run in good order: a build that is under way is given up and tidied. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Does what the settings say: applies migrations, or undoes them.
+ *
+ * @throws CommandError with what to do about it
+ */
+export function changeMigrations(settings: MigrateSettings, control: MigrateControl): Promise<Report> {
+  const { action, names, buildCovered, notify, users, dropTables, lockTimeoutMs, maxWaitMs } = settings;
+  const options = {
+    ...control,
+    ...(names.length > 0 ? { names } : {}),
+    ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
+    lockTimeoutMs,
+  };
+  const createTables = mayCreateTables(settings);
+  return onMigratedDatabase(settings, (connection) =>
+    action === 'down'
+      ? removeMigrations(connection, { ...options, dropTables })
+      : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables }),
+  );
+}
+
+/**
+ * Where each migration stands, what would be done and what it would cost. Changes nothing.
+ *
+ * @throws CommandError with what to do about it
+ */
+export function surveyMigrations(settings: MigrateSettings): Promise<Overview> {
+  const { buildCovered, notify } = settings;
+  const createTables = mayCreateTables(settings);
+  return onMigratedDatabase(settings, (connection) =>
+    readMigrationOverview(connection, { buildCovered, notify, createTables }),
+  );
+}
+
+/** Nobody but this tool is in charge of the embedded database. */
+function mayCreateTables({ createTables, database }: MigrateSettings): boolean {
+  return createTables || database.kind === 'embedded';
+}
 
 /**
  * Does the work of the command `migrate` on its database: the one by URL, or the embedded one, started for it and
@@ -11,7 +64,7 @@ import { ReleaseStack } from './release.js';
  *
  * @throws CommandError with what to do about it, or what the work throws
  */
-export async function onMigratedDatabase<T>(
+async function onMigratedDatabase<T>(
   settings: MigrateSettings,
   work: (connection: PoolOptions['connection']) => Promise<T>,
 ): Promise<T> {

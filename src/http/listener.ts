@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import { ClientErrors } from './client-errors.js';
 import { TokenRequest } from './exchange.js';
@@ -83,7 +84,7 @@ export function createListener(options: ListenerOptions): HttpServer {
         server.once('error', reject);
         server.listen(port, host, () => {
           server.off('error', reject);
-          server.on('error', () => log.error('server_error'));
+          server.on('error', (error) => log.error('server_error', describeError(error)));
           const bound = (server.address() as AddressInfo).port;
           const name = host.includes(':') ? `[${host}]` : host;
           resolve({ url: `${tls === undefined ? 'http' : 'https'}://${name}:${bound}`, port: bound });

@@ -2,7 +2,7 @@ import { CommandError } from '../../config/errors.js';
 import { MIGRATE_OPTIONS } from '../../config/migrate-options.js';
 import { migrateSettings } from '../../config/migrate-settings.js';
 import type { MigrateSettings } from '../../config/settings.js';
-import type { MigrateEvent, Overview, Report } from '../../migrate/index.js';
+import type { MigrateEvent, Overview } from '../../migrate/index.js';
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
@@ -50,11 +50,9 @@ function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
 }
 
 async function look(settings: MigrateSettings, output: Output): Promise<ExitCode> {
-  const [{ onMigratedDatabase }, { readMigrationOverview }] = await rooms();
-  const { buildCovered, notify, action } = settings;
-  const overview = await onMigratedDatabase(settings, (connection) =>
-    readMigrationOverview(connection, { buildCovered, notify, createTables: mayCreateTables(settings) }),
-  );
+  const { surveyMigrations } = await import('../../compose/migrate.js');
+  const { action } = settings;
+  const overview = await surveyMigrations(settings);
   output.document(snakeCased(overview));
   output.say(...(action === 'plan' ? planLines(overview) : statusLines(overview)));
   return action === 'status' && !settled(overview) ? 1 : 0;
@@ -72,7 +70,11 @@ async function change(settings: MigrateSettings, output: Output): Promise<ExitCo
   void stopSignal().then(() => interrupted.abort());
   const teller = new Teller(output, settings);
   try {
-    const report = await carryOut(settings, interrupted.signal, (event) => teller.tell(event));
+    const { changeMigrations } = await import('../../compose/migrate.js');
+    const report = await changeMigrations(settings, {
+      signal: interrupted.signal,
+      onEvent: (event) => teller.tell(event),
+    });
     output.document({ event: 'done', steps: snakeCased(report.steps) });
     if (report.steps.length === 0) output.say('Nothing is to be undone.');
     return report.steps.some(({ outcome }) => outcome === 'drifted') ? 1 : 0;
@@ -83,42 +85,6 @@ async function change(settings: MigrateSettings, output: Output): Promise<ExitCo
   } finally {
     teller.end();
   }
-}
-
-/** Nobody but this tool is in charge of the embedded database. */
-function mayCreateTables({ createTables, database }: MigrateSettings): boolean {
-  return createTables || database.kind === 'embedded';
-}
-
-async function carryOut(
-  settings: MigrateSettings,
-  signal: AbortSignal,
-  onEvent: (event: MigrateEvent) => void,
-): Promise<Report> {
-  const [{ onMigratedDatabase }, { applyMigrations, removeMigrations }] = await rooms();
-  const { action, names, buildCovered, notify, users, dropTables, lockTimeoutMs, maxWaitMs } = settings;
-  const options = {
-    ...(names.length > 0 ? { names } : {}),
-    ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
-    lockTimeoutMs,
-    signal,
-    onEvent,
-  };
-  return onMigratedDatabase(settings, (connection) =>
-    action === 'down'
-      ? removeMigrations(connection, { ...options, dropTables })
-      : applyMigrations(connection, {
-          ...options,
-          buildCovered,
-          notify,
-          users,
-          createTables: mayCreateTables(settings),
-        }),
-  );
-}
-
-function rooms() {
-  return Promise.all([import('../../compose/migrate.js'), import('../../migrate/index.js')]);
 }
 
 /** In a pipe a build is told of when its phase changes, and this often besides. */
