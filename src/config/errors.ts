@@ -1,5 +1,5 @@
 /** The exit codes that an error can carry; cli/exit-codes.ts has the whole table. */
-export type FailureExitCode = 1 | 2 | 3 | 4 | 5 | 6;
+export type FailureExitCode = 1 | 2 | 3 | 4 | 5 | 6 | 130;
 
 /**
  * An error that ends a command. Its message is for whoever ran the command: a sentence that says what is wrong

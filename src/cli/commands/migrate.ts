@@ -1,4 +1,3 @@
-import { CommandError } from '../../config/errors.js';
 import { MIGRATE_OPTIONS } from '../../config/migrate-options.js';
 import { migrateSettings } from '../../config/migrate-settings.js';
 import type { MigrateSettings } from '../../config/settings.js';
@@ -78,10 +77,6 @@ async function change(settings: MigrateSettings, output: Output): Promise<ExitCo
     output.document({ event: 'done', steps: snakeCased(report.steps) });
     if (report.steps.length === 0) output.say('Nothing is to be undone.');
     return report.steps.some(({ outcome }) => outcome === 'drifted') ? 1 : 0;
-  } catch (error) {
-    if (!(error instanceof CommandError && error.code === 'INTERRUPTED')) throw error;
-    output.error(error.message);
-    return 130;
   } finally {
     teller.end();
   }
