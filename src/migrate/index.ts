@@ -15,7 +15,7 @@ import { readServer } from './surroundings.js';
 import type { UserTableNames } from './triggers.js';
 import { up } from './up.js';
 
-export { MigrateError, type MigrateErrorCode } from './errors.js';
+export { MigrateError } from './errors.js';
 export type { Blocker } from './blocker.js';
 export type { MigrateEvent, Step } from './events.js';
 export type { Overview } from './overview.js';
@@ -66,7 +66,7 @@ export interface RemoveOptions extends ChangeOptions {
 }
 
 /** A stall of live traffic that nobody notices; the pauses between two tries are ten times that and more. */
-export const DEFAULT_LOCK_TIMEOUT_MS = 100;
+const DEFAULT_LOCK_TIMEOUT_MS = 100;
 
 const DJANGO_USERS: UserTableNames = {
   userTable: undefined,
