@@ -1,12 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   applyMigrations,
   type MigrateEvent,
   readMigrationOverview,
   removeMigrations,
 } from '../../src/migrate/index.js';
-import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
+import { query } from '../support/postgres.js';
 import { services } from '../support/services.js';
+import { migrateWorld } from './migrate-support/world.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const USER_ID = `${OUTSTANDING}_user_id_83bc629a`;
@@ -15,14 +16,11 @@ const invalidate = (name: string) =>
   `UPDATE pg_index SET indisvalid = false WHERE indexrelid = '${name}'::regclass`;
 
 describe.skipIf(services().postgres === undefined)('migrate, after others have been at it', () => {
-  let database: FreshDatabase;
+  const world = migrateWorld();
   let url: string;
-  beforeEach(async () => {
-    database = await freshDatabase();
-    ({ url } = database);
-    await createSimplejwtTables(url);
+  beforeEach(() => {
+    url = world.url();
   });
-  afterEach(() => database.drop());
 
   const up = async () => {
     const events: MigrateEvent[] = [];

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   applyMigrations,
   type ApplyOptions,
@@ -10,41 +9,22 @@ import {
 } from '../../src/migrate/index.js';
 import { openSession } from '../../src/migrate/session.js';
 import { watchBuild } from '../../src/migrate/watch.js';
-import {
-  createSimplejwtTables,
-  type FreshDatabase,
-  freshDatabase,
-  openClient,
-  query,
-} from '../support/postgres.js';
+import { query } from '../support/postgres.js';
 import { services } from '../support/services.js';
+import { migrateWorld } from './migrate-support/world.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const EXPIRES = 'idx_outstanding_token_expires';
 const LOCKED = `LOCK ${OUTSTANDING} IN ACCESS EXCLUSIVE MODE`;
 
 describe.skipIf(services().postgres === undefined)('migrate, where somebody holds a lock', () => {
-  let database: FreshDatabase;
+  const world = migrateWorld();
   let url: string;
-  const clients: pg.Client[] = [];
-  beforeEach(async () => {
-    database = await freshDatabase();
-    ({ url } = database);
-    await createSimplejwtTables(url);
-  });
-  afterEach(async () => {
-    for (const client of clients.splice(0)) await client.end().catch(() => undefined);
-    await database.drop();
+  beforeEach(() => {
+    url = world.url();
   });
 
-  const hold = async (...statements: string[]): Promise<pg.Client> => {
-    const client = await openClient(url);
-    clients.push(client);
-    for (const statement of ["SET application_name = 'nightly report'", 'BEGIN', ...statements]) {
-      await client.query(statement);
-    }
-    return client;
-  };
+  const hold = (...statements: string[]) => world.open('nightly report', 'BEGIN', ...statements);
   const run = (options: Partial<ApplyOptions> = {}) => {
     const events: MigrateEvent[] = [];
     const onEvent = (event: MigrateEvent) => void events.push(event);
@@ -151,8 +131,7 @@ describe.skipIf(services().postgres === undefined)('migrate, where somebody hold
   });
 
   it('outlives the idle_session_timeout of the database, while it waits for another run', async () => {
-    const other = await openClient(url);
-    clients.push(other);
+    const other = await world.open('other');
     await other.query('SELECT pg_advisory_lock(4846245131613457995)');
     await query(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET idle_session_timeout = '100ms'`);
     const { done, seen } = run({ maxWaitMs: 20_000 });

@@ -1,37 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { applyMigrations, type ApplyOptions, type MigrateEvent } from '../../src/migrate/index.js';
-import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
+import { query } from '../support/postgres.js';
 import { services } from '../support/services.js';
+import { migrateWorld } from './migrate-support/world.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const EXPIRES = 'idx_outstanding_token_expires';
 const WRITES = `INSERT INTO ${OUTSTANDING} (token, expires_at, jti) VALUES ('eyJ.secret.token', now(), gen_random_uuid())`;
 
 describe.skipIf(services().postgres === undefined)('migrate beside other transactions', () => {
-  let database: FreshDatabase;
+  const world = migrateWorld();
   let url: string;
-  const clients: pg.Client[] = [];
-  beforeEach(async () => {
-    database = await freshDatabase();
-    ({ url } = database);
-    await createSimplejwtTables(url);
-  });
-  afterEach(async () => {
-    for (const client of clients.splice(0)) await client.end().catch(() => undefined);
-    await database.drop();
+  beforeEach(() => {
+    url = world.url();
   });
 
   /** A transaction of somebody else's, left open. */
-  const open = async (...statements: string[]): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: url, application_name: 'report' });
-    client.on('error', () => undefined);
-    clients.push(client);
-    await client.connect();
-    for (const statement of statements) await client.query(statement);
-    return client;
-  };
+  const open = (...statements: string[]) => world.open('report', ...statements);
   const holdTable = () => open('BEGIN', WRITES);
   const holdSnapshot = () => open('BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM auth_user');
 
@@ -86,7 +72,7 @@ describe.skipIf(services().postgres === undefined)('migrate beside other transac
     await seen('index_waiting');
     for (let i = 0; i < 50; i++) await other.query(WRITES);
     expect(await indexes()).toEqual([{ valid: false }]);
-    for (const client of clients.splice(0)) await client.end();
+    await world.letGo();
     await done;
   });
 
@@ -106,7 +92,7 @@ describe.skipIf(services().postgres === undefined)('migrate beside other transac
     expect(events.map(({ event }) => event)).toContain('leftover_dropped');
     expect(await indexes()).toEqual([]);
     // The lock of all runners is free again, and so is the way.
-    for (const client of clients.splice(0)) await client.end();
+    await world.letGo();
     expect((await run().done).steps).toMatchObject([{ outcome: 'applied' }]);
   });
 
@@ -132,7 +118,7 @@ describe.skipIf(services().postgres === undefined)('migrate beside other transac
     expect(String(failed)).toMatch(/the next run removes it/);
     expect(events.map(({ event }) => event)).toContain('leftover_stays');
     expect(await indexes()).toEqual([{ valid: false }]);
-    for (const client of clients.splice(0)) await client.end();
+    await world.letGo();
     await run().done;
     expect(await indexes()).toEqual([{ valid: true }]);
   });
@@ -157,7 +143,7 @@ describe.skipIf(services().postgres === undefined)('migrate beside other transac
     const failed: unknown = await run({ maxWaitMs: 300 }).done.catch((error: unknown) => error);
     expect(failed).toMatchObject({ code: 'LOCK_HELD' });
     expect(String(failed)).toMatch(/session \d+, at work for \d+ s/);
-    for (const client of clients.splice(0)) await client.end();
+    await world.letGo();
     await first.done;
   });
 
