@@ -16,11 +16,13 @@ import {
 import { BIN, startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { issueTokens } from '../test/support/tokens.js';
+import { median } from './support/load.js';
 import { type Felt, feltBetween, startOpenLoad } from './support/open-load.js';
 
 const ROWS = Number(process.env['BENCH_ROWS'] ?? 1_000_000);
 const RATE = Number(process.env['BENCH_RATE'] ?? 300);
 const QUIET_SECONDS = Number(process.env['BENCH_SECONDS'] ?? 15);
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const USERS = 3_000;
 
 /** What must hold (issue 3). */
@@ -72,10 +74,12 @@ describe.skipIf(services().postgres === undefined)('index builds beside live tra
     const nothing = () => sleep(QUIET_SECONDS * 1000);
 
     await sleep(5_000);
-    await during('before', nothing);
-    await during('migrate up', () => migrate('up'));
-    await during('afterwards', nothing);
-    await during('migrate down', () => migrate('down', ...Object.keys(INDEXES)));
+    for (let round = 1; round <= ROUNDS; round++) {
+      await during('before', nothing);
+      await during('migrate up', () => migrate('up'));
+      await during('afterwards', nothing);
+      await during('migrate down', () => migrate('down', ...Object.keys(INDEXES)));
+    }
     await during('before the plain ones', nothing);
     await during('CREATE INDEX', async () => {
       for (const [name, what] of Object.entries(INDEXES))
@@ -83,27 +87,45 @@ describe.skipIf(services().postgres === undefined)('index builds beside live tra
     });
     const samples = await load.stop();
 
-    const felt = new Map(spans.map(([what, from, to]) => [what, feltBetween(samples, from, to)]));
-    console.table(
-      Object.fromEntries(spans.map(([what, from, to]) => [what, row(felt.get(what)!, to - from)])),
+    const felt = spans.map(([what, from, to]) => ({
+      what,
+      lengthMs: to - from,
+      ...feltBetween(samples, from, to),
+    }));
+    console.table(felt.map(row));
+    const of = (wanted: string) => felt.filter(({ what }) => what === wanted);
+    const builds = of('migrate up');
+    // A build lasts some seconds, of which a hundredth is a dozen requests: each is held against the quiet before it.
+    const ratios = of('before').map((before, round) => builds[round]!.p99Ms / before.p99Ms);
+    console.log(
+      `p99 during migrate up / before, by round: ${ratios.map((ratio) => ratio.toFixed(2)).join(' ')}, ` +
+        `median ${median(ratios).toFixed(2)}; longest stall ${Math.max(...builds.map(({ stallMs }) => stallMs)).toFixed(0)} ms`,
     );
-    const [before, build] = [felt.get('before')!, felt.get('migrate up')!];
-    console.log(`p99 during migrate up / before: ${(build.p99Ms / before.p99Ms).toFixed(2)}`);
     const indexes = await query<{ name: string; valid: boolean }>(
       database.url,
       "SELECT indexrelid::regclass::text AS name, indisvalid AS valid FROM pg_index WHERE indexrelid::regclass::text ~ '^idx_'",
     );
     expect(indexes).toHaveLength(3);
-    for (const one of felt.values()) if (one !== felt.get('CREATE INDEX')) expect(one.failed).toBe(0);
-    expect(build.p99Ms / before.p99Ms).toBeLessThanOrEqual(MAX_P99_RATIO);
-    expect(Math.max(build.maxMs, build.stallMs)).toBeLessThan(MAX_STALL_MS);
+    for (const { what, failed } of felt) if (what !== 'CREATE INDEX') expect(failed).toBe(0);
+    expect(median(ratios)).toBeLessThanOrEqual(MAX_P99_RATIO);
+    for (const { maxMs, stallMs } of builds) expect(Math.max(maxMs, stallMs)).toBeLessThan(MAX_STALL_MS);
   });
 });
 
-function row({ requests, failed, p50Ms, p99Ms, maxMs, stallMs }: Felt, lengthMs: number) {
+function row({
+  what,
+  lengthMs,
+  requests,
+  failed,
+  p50Ms,
+  p99Ms,
+  maxMs,
+  stallMs,
+}: Felt & { what: string; lengthMs: number }) {
   const ms = (value: number) => Number(value.toFixed(1));
   const seconds = Number((lengthMs / 1000).toFixed(1));
   return {
+    what,
     seconds,
     requests,
     failed,
