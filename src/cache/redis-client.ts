@@ -85,6 +85,11 @@ export function openRedis(
   };
   const client = connectRedis(address, options, retryDelayMs);
   client.on('error', onError);
+  let closed = false;
+  // The client gives up for good where sentinels tell of a new master just while it asks them for it.
+  client.on('end', () => {
+    if (!closed) setTimeout(() => closed || void client.connect().catch(() => undefined), retryDelayMs(1));
+  });
   if (client instanceof Cluster) client.on('+node', (node: Redis) => node.on('ready', onConnect));
   else client.on('ready', onConnect);
   const scripts = {} as Record<keyof typeof SCRIPTS, ScriptCommand>;
@@ -107,7 +112,10 @@ export function openRedis(
       const infos = await Promise.all(nodes.map((node) => node.info('memory')));
       return infos.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'unknown');
     },
-    close: () => client.disconnect(),
+    close: () => {
+      closed = true;
+      client.disconnect();
+    },
   };
 }
 
@@ -150,6 +158,8 @@ export function connectRedis(
         db: address.database,
         retryStrategy: retryDelayMs,
         sentinelRetryStrategy: retryDelayMs,
+        // One that froze takes connections and says nothing: the next one is asked.
+        sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
         // A master that froze keeps its connections: only the sentinels say that there is another one.
         failoverDetector: true,
         ...(address.tls && { enableTLSForSentinelMode: true }),

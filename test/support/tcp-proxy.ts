@@ -5,6 +5,10 @@ export interface TcpProxy {
   readonly port: number;
   /** As a network that is cut: nothing comes through, and nobody is told. New connections are accepted and lead nowhere. */
   cut(): void;
+  /** New connections are accepted and lead nowhere; those that are there go on. */
+  holdNew(): void;
+  /** Connections that were accepted since, and wait. */
+  readonly held: number;
   /** What is sent arrives, and nothing of what is answered. */
   loseAnswers(): void;
   /** What was sent meanwhile arrives now, as TCP would have it. */
@@ -17,6 +21,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const targets = new Set<Socket>();
   let open = true;
+  let held = 0;
   const server = createServer({ noDelay: true }, (client) => {
     const target = connect({ host: '127.0.0.1', port: targetPort, noDelay: true });
     targets.add(target);
@@ -34,6 +39,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       });
       if (!open) from.pause();
     }
+    if (!open) held++;
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -45,11 +51,18 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       open = false;
       for (const socket of sockets) socket.pause();
     },
+    holdNew() {
+      open = false;
+    },
+    get held() {
+      return held;
+    },
     loseAnswers() {
       for (const target of targets) target.pause();
     },
     heal() {
       open = true;
+      held = 0;
       for (const socket of sockets) socket.resume();
     },
     async stop() {
