@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config';
 const LONG = 'test/**/*.long.test.ts';
 /** What is killed and raced, in its short form: `npm run test:chaos`. */
 const CHAOS = 'test/chaos/**/*.test.ts';
-/** They hold on to nothing that another file could meet, so that they share their processes and what is loaded there. */
-const PURE = 'test/unit/**/*.test.ts';
+/** Browsers, several servers at once, the image: `npm run test:system`. */
+const SYSTEM = ['test/system/**/*.test.ts', 'test/browser/**/*.test.ts', 'test/client/**/*.test.ts'];
+const UNIT = 'test/unit/**/*.test.ts';
 
 const shared = {
   // A bound against hanging only; no test measures time with it.
@@ -16,12 +17,21 @@ const shared = {
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
-    // One more than the two cores: much of a test is waiting for a Django or a database to start. A fourth gains nothing.
-    maxWorkers: 3,
+    // More than the two cores of a small machine: much of a test is waiting for a Django or a database to start.
+    maxWorkers: 4,
     passWithNoTests: false,
     projects: [
-      { test: { ...shared, name: 'unit', include: [PURE], isolate: false } },
-      { test: { ...shared, name: 'system', include: ['test/**/*.test.ts'], exclude: [PURE, CHAOS, LONG] } },
+      { test: { ...shared, name: 'unit', isolate: false, include: [UNIT] } },
+      {
+        test: {
+          ...shared,
+          name: 'integration',
+          isolate: false,
+          include: ['test/**/*.test.ts'],
+          exclude: [UNIT, CHAOS, LONG, ...SYSTEM],
+        },
+      },
+      { test: { ...shared, name: 'system', include: SYSTEM, exclude: [LONG] } },
       { test: { ...shared, name: 'chaos', include: [CHAOS], exclude: [LONG] } },
     ],
   },

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,11 +8,11 @@ import { applyMigrations } from '../../src/migrate/index.js';
 import { createLog } from '../../src/observe/log.js';
 import { startEmbedded } from '../../src/store/embedded.js';
 import { PgDatabase } from '../../src/store/pool.js';
+import { EMBEDDED_WORKER, embeddedDirectory } from '../support/embedded-directory.js';
 import { services } from '../support/services.js';
 import { census, cleanupWorld, fill, PLAIN } from './cleanup-support/world.js';
 
-/** The embedded PostgreSQL is started in a worker thread, which has to be the built one; a first start takes long. */
-const BOOT_MS = 180_000;
+/** The built one, for the embedded PostgreSQL starts in a worker thread. */
 const { startServing } = (await import(
   new URL('../../dist/compose/serve.js', import.meta.url).href
 )) as typeof import('../../src/compose/serve.js');
@@ -43,10 +41,9 @@ async function untilMetrics(adminUrl: string, ...lines: (string | RegExp)[]): Pr
 }
 
 describe('serve --cleanup-every with the embedded PostgreSQL', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'carelink-cleanup-'));
-  const workerUrl = new URL('../../dist/store/embedded-worker.js', import.meta.url);
+  let dataDir: string;
   const onEmbedded = async <T>(work: (client: pg.Client) => Promise<T>): Promise<T> => {
-    const embedded = await startEmbedded({ dataDir, workerUrl });
+    const embedded = await startEmbedded({ dataDir, workerUrl: EMBEDDED_WORKER });
     await applyMigrations(embedded.connection, { createTables: true });
     const client = new pg.Client(embedded.connection);
     await client.connect();
@@ -57,56 +54,48 @@ describe('serve --cleanup-every with the embedded PostgreSQL', () => {
       await embedded.stop();
     }
   };
-  beforeAll(
-    () =>
-      onEmbedded((client) =>
-        fill(
-          async <Row extends object>(text: string, values?: unknown[]) =>
-            (await client.query<Row>(text, values)).rows,
-          {
-            expired: 12_000,
-            live: 100,
-          },
-        ),
+  beforeAll(async () => {
+    dataDir = await embeddedDirectory('cleanup');
+    await onEmbedded((client) =>
+      fill(
+        async <Row extends object>(text: string, values?: unknown[]) =>
+          (await client.query<Row>(text, values)).rows,
+        { expired: 12_000, live: 100 },
       ),
-    BOOT_MS,
-  );
+    );
+  });
   afterAll(() => rmSync(dataDir, { recursive: true }));
 
-  it(
-    'removes what has expired beside its refreshes, vacuums, and counts it',
-    { timeout: BOOT_MS },
-    async () => {
-      const { server, log } = await serving({ 'data-dir': dataDir }, 200);
-      const refreshed = await fetch(`${server.publicUrl}/account/token/refresh/`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ refresh: server.embedded!.sampleRefreshToken }),
-      });
-      expect(refreshed.status).toBe(200);
-      await untilMetrics(
-        server.adminUrl,
-        'carelink_cleanup_deleted_total 12000',
-        'carelink_cleanup_backlog_rows 0',
-      );
-      await server.stop();
-      expect(log()).toContain('"event":"cleaned_up"');
-      expect(log()).not.toContain('cleanup_failed');
-      const [left] = await onEmbedded(
-        async (client) =>
-          (
-            await client.query(
-              `SELECT reltuples::int AS rows,
+  it('removes what has expired beside its refreshes, vacuums, and counts it', async () => {
+    const { server, log } = await serving({ 'data-dir': dataDir }, 200);
+    const refreshed = await fetch(`${server.publicUrl}/account/token/refresh/`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ refresh: server.embedded!.sampleRefreshToken }),
+    });
+    expect(refreshed.status).toBe(200);
+    await untilMetrics(
+      server.adminUrl,
+      'carelink_cleanup_deleted_total 12000',
+      'carelink_cleanup_backlog_rows 0',
+    );
+    await server.stop();
+    expect(log()).toContain('"event":"cleaned_up"');
+    expect(log()).not.toContain('cleanup_failed');
+    const [left] = await onEmbedded(
+      async (client) =>
+        (
+          await client.query(
+            `SELECT reltuples::int AS rows,
                     (SELECT count(*)::int FROM token_blacklist_outstandingtoken WHERE expires_at < now()) AS expired
                FROM pg_class WHERE relname = 'token_blacklist_outstandingtoken'`,
-            )
-          ).rows as { rows: number; expired: number }[],
-      );
-      expect(left!.expired).toBe(0);
-      // A VACUUM has counted it: a hundred, and the pair of the refresh.
-      expect(left!.rows).toBeLessThan(200);
-    },
-  );
+          )
+        ).rows as { rows: number; expired: number }[],
+    );
+    expect(left!.expired).toBe(0);
+    // A VACUUM has counted it: a hundred, and the pair of the refresh.
+    expect(left!.rows).toBeLessThan(200);
+  });
 });
 
 describe.skipIf(services().postgres === undefined)('serve --cleanup-every on a PostgreSQL', () => {

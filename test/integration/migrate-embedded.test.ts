@@ -1,23 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
 import { startEmbedded, type Embedded } from '../../src/store/embedded.js';
+import { EMBEDDED_WORKER, embeddedDirectory } from '../support/embedded-directory.js';
 import { coverageSuite } from './migrate-support/coverage-suite.js';
 
-const workerUrl = new URL('../../dist/store/embedded-worker.js', import.meta.url);
-
-/** A first start makes a cluster: on a busy machine half a minute. */
-const BOOT_MS = 180_000;
-
 describe('migrate on the embedded PostgreSQL', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'carelink-migrate-'));
+  let dataDir: string;
   let embedded: Embedded;
   beforeAll(async () => {
-    embedded = await startEmbedded({ dataDir, workerUrl });
-  }, BOOT_MS);
+    dataDir = await embeddedDirectory('migrate');
+    embedded = await startEmbedded({ dataDir, workerUrl: EMBEDDED_WORKER });
+  });
   afterAll(async () => {
     await embedded.stop();
     rmSync(dataDir, { recursive: true });

@@ -43,6 +43,9 @@ describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting'
   it('takes its batch back where somebody comes to blacklist one of its rows before it commits', async () => {
     await fill(world.sql, { expired: 100, live: 10 });
     const django = await connect();
+    const [{ pid }] = (await django.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows as [
+      { pid: number },
+    ];
     let blacklisted: Promise<unknown> | undefined;
     const events: CleanupEvent[] = [];
     const session = await openCleanupSession(world.url);
@@ -54,7 +57,7 @@ describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting'
           work(async (text, values) => {
             if (text.includes('SET CONSTRAINTS') && blacklisted === undefined) {
               blacklisted = insert(django, 9);
-              await sleep(30);
+              while (!(await waitsForALock(world, pid))) await sleep(5);
             }
             return query(text, values);
           }),
@@ -77,3 +80,11 @@ describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting'
     expect((await census(world.sql)).orphans).toBe(0);
   });
 });
+
+async function waitsForALock({ sql }: CleanupWorld, pid: number): Promise<boolean> {
+  const [row] = await sql<{ waits: boolean }>(
+    "SELECT wait_event_type IS NOT DISTINCT FROM 'Lock' AS waits FROM pg_stat_activity WHERE pid = $1",
+    [pid],
+  );
+  return row!.waits;
+}

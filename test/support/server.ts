@@ -1,17 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { embeddedDirectory } from './embedded-directory.js';
 import { endWithUs } from './end-with-us.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 /** The command as it is installed: the tests see what an operator sees. */
 export const BIN = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
 
-/** A first start makes a database cluster, on a busy machine for half a minute; this only bounds one that hangs. */
+/** Only bounds one that hangs. */
 const START_TIMEOUT_MS = 180_000;
 
 export interface ServerOptions {
@@ -58,7 +57,7 @@ export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): R
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const own =
     options.databaseUrl === undefined && options.dataDir === undefined
-      ? mkdtempSync(join(tmpdir(), 'carelink-serve-'))
+      ? await embeddedDirectory('serve')
       : undefined;
   const where =
     options.databaseUrl === undefined

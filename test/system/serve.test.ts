@@ -1,24 +1,21 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { embeddedDirectory } from '../support/embedded-directory.js';
 import { BIN, cleanEnvironment, startServer } from '../support/server.js';
-import { run } from './run.js';
+import { run } from '../cli/run.js';
 
-const BOOT_MS = 180_000;
-const root = mkdtempSync(join(tmpdir(), 'carelink-cli-'));
-const dataDir = join(root, 'data');
+let dataDir: string;
 
 beforeAll(async () => {
-  // Once for all: the first start makes the cluster.
+  dataDir = await embeddedDirectory('cli');
   expect(await run(['migrate', '--data-dir', dataDir, '--quiet'])).toMatchObject({ code: 0, stdout: '' });
-}, BOOT_MS);
+});
 
-afterAll(() => rmSync(root, { recursive: true }));
+afterAll(() => rmSync(dataDir, { recursive: true }));
 
 describe('migrate', () => {
   it('says for people, or as JSON, that nothing is pending, and ends with 0', async () => {
