@@ -5,7 +5,6 @@ const LONG = 'test/**/*.long.test.ts';
 const CHAOS = 'test/chaos/**/*.test.ts';
 /** Browsers, several servers at once, the image: `npm run test:system`. */
 const SYSTEM = ['test/system/**/*.test.ts', 'test/browser/**/*.test.ts', 'test/client/**/*.test.ts'];
-const UNIT = 'test/unit/**/*.test.ts';
 
 const shared = {
   // A bound against hanging only; no test measures time with it.
@@ -21,14 +20,14 @@ export default defineConfig({
     maxWorkers: 4,
     passWithNoTests: false,
     projects: [
-      { test: { ...shared, name: 'unit', isolate: false, include: [UNIT] } },
       {
         test: {
           ...shared,
-          name: 'integration',
+          name: 'quick',
+          // A file leaves nothing behind that another one could meet, and need not load everything anew.
           isolate: false,
           include: ['test/**/*.test.ts'],
-          exclude: [UNIT, CHAOS, LONG, ...SYSTEM],
+          exclude: [CHAOS, LONG, ...SYSTEM],
         },
       },
       { test: { ...shared, name: 'system', include: SYSTEM, exclude: [LONG] } },

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { applyMigrations, type ApplyOptions, type MigrateEvent } from '../../src/migrate/index.js';
+import { applyMigrations, type ApplyOptions } from '../../src/migrate/index.js';
 import { query } from '../support/postgres.js';
 import { services } from '../support/services.js';
-import { migrateWorld } from './migrate-support/world.js';
+import { migrateWorld, watchedRun } from './migrate-support/world.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const EXPIRES = 'idx_outstanding_token_expires';
@@ -21,24 +21,7 @@ describe.skipIf(services().postgres === undefined)('migrate beside other transac
   const holdTable = () => open('BEGIN', WRITES);
   const holdSnapshot = () => open('BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM auth_user');
 
-  const run = (options: Partial<ApplyOptions> = {}) => {
-    const events: MigrateEvent[] = [];
-    const done = applyMigrations(url, {
-      createTables: false,
-      names: [EXPIRES],
-      onEvent: (event) => events.push(event),
-      ...options,
-    });
-    done.catch(() => undefined);
-    const seen = async <Kind extends MigrateEvent['event']>(kind: Kind) => {
-      for (;;) {
-        const event = events.find((one) => one.event === kind);
-        if (event !== undefined) return event as Extract<MigrateEvent, { event: Kind }>;
-        await sleep(20);
-      }
-    };
-    return { done, events, seen };
-  };
+  const run = (options: Partial<ApplyOptions> = {}) => watchedRun(url, { names: [EXPIRES], ...options });
   const indexes = () =>
     query<{ valid: boolean }>(
       url,

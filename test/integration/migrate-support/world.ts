@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterEach, beforeEach } from 'vitest';
+import { applyMigrations, type ApplyOptions, type MigrateEvent } from '../../../src/migrate/index.js';
 import { createSimplejwtTables, type FreshDatabase, freshDatabase } from '../../support/postgres.js';
 
 export interface MigrateWorld {
@@ -38,4 +40,37 @@ export function migrateWorld(): MigrateWorld {
     },
     letGo,
   };
+}
+
+export interface WatchedRun {
+  readonly done: ReturnType<typeof applyMigrations>;
+  readonly events: readonly MigrateEvent[];
+  /** The first event of a kind, once it has come; throws what the run fails with before. */
+  readonly seen: <Kind extends MigrateEvent['event']>(
+    kind: Kind,
+  ) => Promise<Extract<MigrateEvent, { event: Kind }>>;
+}
+
+/** `migrate up`, under way. */
+export function watchedRun(url: string, options: Partial<ApplyOptions>): WatchedRun {
+  const events: MigrateEvent[] = [];
+  const onEvent = (event: MigrateEvent) => void events.push(event);
+  let ended = false;
+  const done = applyMigrations(url, { createTables: false, onEvent, ...options });
+  done.then(
+    () => (ended = true),
+    () => (ended = true),
+  );
+  const seen = async <Kind extends MigrateEvent['event']>(kind: Kind) => {
+    for (;;) {
+      const event = events.find((one) => one.event === kind);
+      if (event !== undefined) return event as Extract<MigrateEvent, { event: Kind }>;
+      if (ended) {
+        await done;
+        throw new Error(`The run has ended without "${kind}".`);
+      }
+      await sleep(20);
+    }
+  };
+  return { done, events, seen };
 }
