@@ -13,13 +13,13 @@ export type MigrateErrorCode =
   | 'LOCK_HELD'
   /** The lock was lost while it was needed: the session behind this connection is another one now. */
   | 'LOCK_LOST'
-  /** Something that must not be touched is in the way, or a right is missing. Nothing was changed. */
+  /** Something that must not be touched is in the way, or a right is missing. The step changed nothing. */
   | 'UNSAFE'
   /** A lock on a table could not be had in the time given, however often it was tried. */
   | 'CONTENDED'
   /** --max-wait is over: others stood in the way for longer than that. */
   | 'GAVE_UP'
-  /** PostgreSQL refused a statement: a full disk, a missing right. */
+  /** PostgreSQL refused a statement: a full disk, for one. */
   | 'MIGRATION_FAILED'
   /** The connection broke. What was finished is kept; what was half done is recognised by the next run. */
   | 'CONNECTION_LOST'

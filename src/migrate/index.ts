@@ -156,6 +156,9 @@ async function change(
   }
 }
 
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const INSUFFICIENT_PRIVILEGE = '42501';
+
 /** Errors of `pg` may hold values in their details; their messages name objects, and tell what is wrong. */
 function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknown {
   if (error instanceof MigrateError || error instanceof NotConnectedError) return error;
@@ -173,6 +176,10 @@ function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknow
       : error;
   }
   const { message } = error as Error;
+  if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
+    const advice = 'Connect as the owner. What was finished before is kept.';
+    return new MigrateError('UNSAFE', `PostgreSQL refused it: ${message}. ${advice}`, cause);
+  }
   return new MigrateError('MIGRATION_FAILED', `PostgreSQL refused it: ${message}.`, cause);
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { applyMigrations, readMigrationOverview } from '../../src/migrate/index.js';
+import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
 import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
 import { services } from '../support/services.js';
 
@@ -48,6 +48,22 @@ describe.skipIf(services().postgres === undefined)('migrate, as a role that may 
     );
     const { migrations } = await readMigrationOverview(theirs);
     expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(['applied', 'covered']));
+  });
+
+  it('is sent to the owner of an index that it would remove', async () => {
+    await applyMigrations(url, { createTables: false });
+    await query(
+      url,
+      `GRANT SELECT ON ${TABLES} TO ${role};
+       GRANT USAGE ON SCHEMA carelink TO ${role}; GRANT ALL ON carelink.migrations TO ${role}`,
+    );
+    const names = ['idx_outstanding_token_expires'];
+    await expect(removeMigrations(theirs, { names })).rejects.toMatchObject({
+      code: 'UNSAFE',
+      message: expect.stringMatching(/must be owner of index .* Connect as the owner/) as string,
+    });
+    const { migrations } = await readMigrationOverview(url);
+    expect(migrations.find(({ name: one }) => one === names[0])).toMatchObject({ state: 'applied' });
   });
 
   it('is sent to the owner of the ledger where it owns the tables and may not write that', async () => {
