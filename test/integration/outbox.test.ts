@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { keyOf, outboxKey, partitionOf, userSinceKey } from '../../src/cache/partition.js';
+import type { ChangeListener } from '../../src/rotation/change-feed.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { openClient } from '../support/postgres.js';
 import { refreshUntilAnswered, rotated, rotationWorld } from '../support/rotation-world.js';
@@ -236,6 +237,42 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       rotated(await two.service.refresh(next.refresh));
     });
 
+    it('what Redis has forgotten its instance knows to be claimed, until it is written', async () => {
+      const { refresh } = await session();
+      const letGo = hold(one);
+      rotated(await one.service.refresh(refresh));
+      await redis.cli('FLUSHALL');
+      const again = one.service.refresh(refresh);
+      // It waits for the rows; who claimed once more would be answered by now.
+      await Promise.race([again, sleep(300)]);
+      letGo();
+      expect((await again).kind).toBe('blacklisted');
+      expect(one.written).not.toContain('double');
+    });
+
+    it('what Redis has forgotten is tried again by its instance when a write fails', async () => {
+      const { refresh, jti } = await session();
+      const table = 'token_blacklist_blacklistedtoken';
+      const back = async () => {
+        await world.sql(`ALTER TABLE IF EXISTS elsewhere RENAME TO ${table}`);
+      };
+      onTestFinished(back);
+      one.faults.push(
+        {
+          purpose: 'write_behind',
+          async what() {
+            await redis.cli('FLUSHALL');
+            await world.sql(`ALTER TABLE ${table} RENAME TO elsewhere`);
+          },
+        },
+        { purpose: 'write_behind', what: back },
+      );
+      const next = rotated(await one.service.refresh(refresh));
+      await until(() => one.status()?.depth === 0);
+      expect(one.faults).toEqual([]);
+      expect((await rows(jti))[0]?.blacklisted_us).toBe(String(next.claimedAtUs));
+    });
+
     it('where Redis forgot and the instance died with it, a replay has the same successor, and is reuse', async () => {
       const [first, second] = dying;
       const { refresh } = await session(first);
@@ -368,6 +405,45 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       const auto = await start({ shared: { port: redis.port, blacklist: 'auto', feed: alive } });
       expect(auto.status()?.mode).toBe('sync');
       await redis.cli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    });
+
+    it('a pair made in the database is known to Redis before it is handed out', async () => {
+      const login = await world.login({ iatSeconds: Math.floor(Date.now() / 1000) - 60 });
+      const happened: string[] = [];
+      const stop = () => {
+        redis.kill('SIGSTOP');
+        return Promise.resolve();
+      };
+      one.faults.push({ purpose: 'claim', what: stop });
+      const answered = one.service.refresh(login.token).then((outcome) => {
+        happened.push('answered');
+        return rotated(outcome);
+      });
+      await until(() => isBlacklisted(login.jti));
+      // Time enough for an answer that waits for nothing more.
+      await sleep(200);
+      happened.push('Redis goes on');
+      redis.kill('SIGCONT');
+      const { jti, claimedAtUs } = await answered;
+      expect(happened).toEqual(['Redis goes on', 'answered']);
+      expect(await redis.cli('GET', token(login, jti))).toMatch(new RegExp(`^a\\d+:${claimedAtUs}$`));
+    });
+
+    it('after a time in which changes were not heard all that was active before it is asked of the database', async () => {
+      const listeners: ChangeListener[] = [];
+      const feed = { alive: true, subscribe: (listener: ChangeListener) => void listeners.push(listener) };
+      const auto = await start({ shared: { port: redis.port, blacklist: 'auto', feed } });
+      await sleep(TRUST_MS);
+      const { refresh } = await session(auto);
+      const before = claims(auto);
+      const next = rotated(await auto.service.refresh(refresh));
+      expect(claims(auto)).toBe(before);
+      feed.alive = false;
+      for (const listener of listeners) listener.onLost();
+      feed.alive = true;
+      for (const listener of listeners) listener.onAlive();
+      rotated(await auto.service.refresh(next.refresh));
+      expect(claims(auto)).toBe(before + 1);
     });
 
     it('auto claims in Redis only while changes are heard', async () => {

@@ -60,6 +60,18 @@ describe('items that arrive together', () => {
     expect(batches).toEqual([[1, 2], [3], [4]]);
   });
 
+  it('never share it with another whose second key it is, and what waits for a key goes first', async () => {
+    const { batches, execute } = recorder();
+    const next = new Map([
+      [1, 'b'],
+      [2, 'c'],
+    ]);
+    const target = queue(execute, { alsoKeyOf: ({ n }) => next.get(n) ?? `after ${n}` });
+    // From a to b, from b to c, from c, and one that has nothing to do with them.
+    await submitAll(target, [item(1, 'a'), item(2, 'b'), item(3, 'c'), item(4, 'd')]);
+    expect(batches).toEqual([[1, 4], [2], [3]]);
+  });
+
   it('are bounded by the batch size', async () => {
     const { batches, execute } = recorder();
     await submitAll(
@@ -91,7 +103,14 @@ describe('bounds', () => {
     expect(atOnce).toEqual({ kind: 'unavailable', sent: false });
   });
 
-  it('an item whose deadline passes while it waits is not sent', async () => {
+  /** What doesn't come is told as such: a test that hangs says nothing. */
+  const inTime = <T>(settled: Promise<T>): Promise<T | 'still waiting'> =>
+    Promise.race([
+      settled,
+      new Promise<'still waiting'>((resolve) => setTimeout(() => resolve('still waiting'), 5_000)),
+    ]);
+
+  it('an item whose deadline passes while it waits is told then, and is not sent', async () => {
     let release: () => void = () => undefined;
     const batches: number[][] = [];
     const target = queue(async (items) => {
@@ -102,10 +121,47 @@ describe('bounds', () => {
     const first = target.submit(item(1), never());
     await new Promise((resolve) => setTimeout(resolve, 5));
     const expired = target.submit(item(2), performance.now() + 20);
-    expect(await expired).toEqual({ kind: 'unavailable', sent: false });
+    expect(await inTime(expired)).toEqual({ kind: 'unavailable', sent: false });
     release();
     await first;
     expect(batches).toEqual([[1]]);
+  });
+
+  it('an item whose deadline has passed when its turn comes is not sent, though nobody has looked since', async () => {
+    let nowMs = 0;
+    let release: () => void = () => undefined;
+    const batches: number[][] = [];
+    const target = queue(
+      async (items) => {
+        batches.push(items.map(({ n }) => n));
+        if (items[0]?.n === 1) await new Promise<void>((resolve) => (release = resolve));
+        return items.map(({ n }) => n);
+      },
+      { monotonicMs: () => nowMs },
+    );
+    void target.submit(item(1), 1_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    const [expired, alive] = [target.submit(item(2), 10), target.submit(item(3), 1_000)];
+    nowMs = 10;
+    release();
+    expect(await inTime(expired)).toEqual({ kind: 'unavailable', sent: false });
+    expect(await inTime(alive)).toMatchObject({ kind: 'done' });
+    expect(batches).toEqual([[1], [3]]);
+  });
+
+  it('an item that waits for a lock, or for its turn after a failed statement, leaves at its deadline, too', async () => {
+    const locked = queue(recorder(() => sqlError('55P03')).execute);
+    const soon = () => performance.now() + 50;
+    expect(await inTime(locked.submit(item(1), soon()))).toEqual({ kind: 'unavailable', sent: false });
+    const sent: number[][] = [];
+    const split = queue(async (items) => {
+      sent.push(items.map(({ n }) => n));
+      if (items.length > 1) throw sqlError('55P03');
+      return new Promise<number[]>(() => undefined);
+    });
+    void split.submit(item(1), never());
+    expect(await inTime(split.submit(item(2), soon()))).toEqual({ kind: 'unavailable', sent: false });
+    expect(sent).toEqual([[1, 2], [1]]);
   });
 });
 
