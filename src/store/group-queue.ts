@@ -125,7 +125,8 @@ export class GroupQueue<Item, Result> {
   #flush(): void {
     const { lanes, spareLanes } = this.#options;
     while (this.#pieces.length > 0 && this.#busySpareLanes < spareLanes) {
-      const piece = this.#pieces.shift() ?? [];
+      const piece = this.#alive(this.#pieces.shift() ?? []);
+      if (piece.length === 0) continue;
       this.#busySpareLanes++;
       void this.#send(piece, 'brief').finally(() => {
         this.#busySpareLanes--;
@@ -134,6 +135,7 @@ export class GroupQueue<Item, Result> {
     }
     // One lane is kept for pieces to come: a held item has it for as long as a lock may be waited for.
     const lanesForHeld = Math.max(1, spareLanes - 1);
+    this.#held = this.#alive(this.#held);
     while (this.#held.length > 0 && this.#busyWithHeld < lanesForHeld && this.#busySpareLanes < spareLanes) {
       const held = this.#held.splice(0, 1);
       this.#busySpareLanes++;

@@ -149,20 +149,53 @@ describe('bounds', () => {
     expect(batches).toEqual([[1], [3]]);
   });
 
-  it('an item that waits for a lock, or for its turn after a failed statement, leaves at its deadline, too', async () => {
-    const locked = queue(recorder(() => sqlError('55P03')).execute);
-    const soon = () => performance.now() + 50;
-    expect(await inTime(locked.submit(item(1), soon()))).toEqual({ kind: 'unavailable', sent: false });
-    const sent: number[][] = [];
-    const split = queue(async (items) => {
-      sent.push(items.map(({ n }) => n));
-      if (items.length > 1) throw sqlError('55P03');
-      return new Promise<number[]>(() => undefined);
+  it('an item that met a lock is not sent again once its deadline has passed', async () => {
+    let nowMs = 0;
+    const { batches, execute } = recorder(() => {
+      nowMs = 10;
+      return sqlError('55P03');
     });
-    void split.submit(item(1), never());
-    expect(await inTime(split.submit(item(2), soon()))).toEqual({ kind: 'unavailable', sent: false });
-    expect(sent).toEqual([[1, 2], [1]]);
+    const target = queue(execute, { monotonicMs: () => nowMs });
+    expect(await inTime(target.submit(item(1), 10))).toEqual({ kind: 'unavailable', sent: false });
+    expect(batches).toEqual([[1]]);
   });
+
+  it('an item that met a lock leaves at its deadline though another keeps its lane', async () => {
+    const alone = new Map<number, number>();
+    const target = queue((items) => {
+      const [{ n }] = items as [Item];
+      if (items.length === 1) alone.set(n, (alone.get(n) ?? 0) + 1);
+      return n === 1 && alone.get(1) === 2
+        ? new Promise<number[]>(() => undefined)
+        : Promise.reject(sqlError('55P03'));
+    });
+    void target.submit(item(1), never());
+    const deadlineMs = performance.now() + 500;
+    expect(await inTime(target.submit(item(2), deadlineMs))).toEqual({ kind: 'unavailable', sent: false });
+  });
+
+  it.each([
+    ['and its turn comes', (n: number) => Promise.resolve([n])],
+    ['and its turn does not come', () => new Promise<number[]>(() => undefined)],
+  ])(
+    'an item of a failed statement that waits for a lane is not sent after its deadline: %s',
+    async (_, run) => {
+      let nowMs = 0;
+      const sent: number[][] = [];
+      const target = queue(
+        (items) => {
+          sent.push(items.map(({ n }) => n));
+          if (items.length > 1) return Promise.reject(sqlError('55P03'));
+          nowMs = 10;
+          return run(1);
+        },
+        { monotonicMs: () => nowMs },
+      );
+      void target.submit(item(1), 1_000);
+      expect(await inTime(target.submit(item(2), 10))).toEqual({ kind: 'unavailable', sent: false });
+      expect(sent).toEqual([[1, 2], [1]]);
+    },
+  );
 });
 
 describe('a failed statement', () => {
