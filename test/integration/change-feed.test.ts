@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
 import type { Change } from '../../src/rotation/change-feed.js';
-import { PgChangeFeed, type Deafness } from '../../src/store/change-feed.js';
+import { PgChangeFeed, STALE_MS, type Deafness } from '../../src/store/change-feed.js';
 import type { PgDatabase } from '../../src/store/pool.js';
 import { readSchema } from '../../src/store/schema.js';
 import { testDatabase } from '../support/database.js';
@@ -83,7 +83,10 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
   const feeds: PgChangeFeed[] = [];
   const sql = (text: string, values?: unknown[]) => query(database.url, text, values);
 
-  const open = async (connection = database.url): Promise<PgChangeFeed> => {
+  const open = async (
+    connection = database.url,
+    monotonicMs = () => performance.now(),
+  ): Promise<PgChangeFeed> => {
     const schema = await readSchema(pool, {
       userCheck: 'auto',
       userTable: undefined,
@@ -94,7 +97,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
       connection,
       database: pool,
       schema,
-      monotonicMs: () => performance.now(),
+      monotonicMs,
       random: Math.random,
       onChange: (state) => states.push(state),
     });
@@ -360,6 +363,19 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
       await feed.stop();
       network.close();
     }
+  });
+
+  it('is not relied on a second after its last beat, though nobody has noticed that anything is wrong', async () => {
+    let aheadMs = 0;
+    const feed = await open(database.url, () => performance.now() + aheadMs);
+    await until(() => feed.alive);
+    // As after a process that was stopped for so long: this comes before whatever the connection has to say.
+    aheadMs = STALE_MS;
+    expect([feed.alive, feed.state]).toEqual([false, 'unreachable']);
+    await until(() => feed.alive);
+    await feed.stop();
+    expect(feed.alive).toBe(false);
+    feeds.pop();
   });
 
   it('is not alive while a trigger is switched off, and is again once it is on', async () => {
