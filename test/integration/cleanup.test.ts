@@ -162,8 +162,12 @@ describe.skipIf(services().postgres === undefined)('cleanup', () => {
     await other.query(
       `UPDATE token_blacklist_outstandingtoken SET expires_at = now() + interval '1 hour' WHERE id = 4`,
     );
-    const running = world.run({ batchSize: 20 });
-    await sleep(20);
+    let ended = false as boolean;
+    const running = world.run({ batchSize: 20 }).finally(() => (ended = true));
+    // Its batch has chosen the row, as it was, and waits for it: for no longer than 50 ms, then it goes on without.
+    const waits = async () =>
+      (await world.sql(`SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`)).length > 0;
+    while (!ended && !(await waits()));
     await other.query('COMMIT');
     await running;
     await other.end();

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedDirectory } from '../support/embedded-directory.js';
 import { BIN, cleanEnvironment, startServer } from '../support/server.js';
 import { run } from '../cli/run.js';
+import { mintRefresh } from '../support/tokens.js';
 
 let dataDir: string;
 
@@ -59,6 +60,29 @@ describe('serve', () => {
     }
     expect(await server.exited).toEqual({ code: 0, signal: null });
     expect(server.output().split(server.sampleRefresh!)).toHaveLength(2);
+  });
+
+  it('has one connection to the embedded database, however much is asked at once', async () => {
+    const server = await startServer({ dataDir });
+    try {
+      const post = (path: string, body: object) =>
+        fetch(`${server.url}/account/token/${path}/`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        });
+      const asked = Array.from({ length: 20 }, () => [
+        post('refresh', { refresh: mintRefresh().token }),
+        post('verify', { token: mintRefresh().token }),
+        post('blacklist', { refresh: mintRefresh().token }),
+        fetch(`${server.adminUrl}/readyz`),
+      ]).flat();
+      expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([200]));
+      const metrics = await (await fetch(`${server.adminUrl}/metrics`)).text();
+      expect(metrics).toContain('\ncarelink_db_pool_open 1\n');
+    } finally {
+      await server.stop();
+    }
   });
 
   it('prints a curl line for people that works as it stands', async () => {
