@@ -101,6 +101,30 @@ describe('--refresh-cookie', () => {
     },
   );
 
+  it.each([
+    ['POST', 200, ROTATED],
+    ['POST', 401, { kind: 'blacklisted' }],
+    ['POST', 429, { kind: 'in_progress', retryAfterSeconds: 1 }],
+    ['OPTIONS', 200, ROTATED],
+  ] as [string, number, RefreshOutcome][])(
+    'lets no script of another origin read an answer or ask for one: %s, %i',
+    async (method, status, outcome) => {
+      const started = await start({
+        service: { refresh: () => Promise.resolve(outcome) },
+        refreshCookie: new RefreshCookie(43_200),
+      });
+      server = started.server;
+      const preflight = {
+        origin: 'https://evil.example',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'x-carelink-session',
+      };
+      const response = await fetch(started.url + REFRESH, { method, headers: { ...OURS, ...preflight } });
+      expect(response.status).toBe(status);
+      expect([...response.headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
+    },
+  );
+
   it('keeps eight sessions of a browser, and drops the oldest', async () => {
     const cookie = Array.from({ length: 9 }, (_, i) => `__Host-carelink-refresh-o${i}=t`).join('; ');
     const { cookies } = await send({ headers: { ...SESSION, cookie: `${cookie}; ${NAME}=old.token.x` } });
