@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { services } from '../support/services.js';
+import { mintRefresh } from '../support/tokens.js';
 import { allAnswered, clientWorld, gate, login, rotations, until } from './support/world.js';
 
 declare global {
@@ -98,6 +99,56 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
       await tabs.pages.at(-1)!.evaluate(() => window.make());
       await allAnswered(tabs, who);
       expect(await rotations(world, who)).toBe(1);
+      await tabs.context.close();
+    },
+  );
+
+  it.each(['tab', 'worker'] as const)(
+    'news from another %s land only as a later generation of this very session, and of its user',
+    async (from) => {
+      const tabs = await world.tabs('memory', 1, 'worker=1');
+      const [page] = tabs.pages;
+      const who = await login(world, 'memory', tabs, 600);
+      const accessOf = (userId: number | string) =>
+        mintRefresh({ userId, tokenType: 'access', lifetimeSeconds: 600 }).token;
+      /** Tells the page, and returns whether it goes on with it. */
+      const tell = (news: { readonly id?: string; readonly later: number; readonly access: string }) =>
+        page!.evaluate(
+          async ([sender, { id, later, access }]) => {
+            const { session = '', generation } = window.manager.getSnapshot();
+            const next = {
+              id: id ?? session,
+              generation: generation + later,
+              access,
+              refresh: 'r',
+              skewMs: 0,
+            };
+            if (sender === 'worker') {
+              const { id: of, refresh, ...rest } = next;
+              const data = { type: 'TOKEN_REFRESHED', session: of, tokens: { access, refresh }, ...rest };
+              navigator.serviceWorker.dispatchEvent(new MessageEvent('message', { data }));
+            } else {
+              const name = 'carelink-tokens:/account/token/refresh/';
+              const [mine, witness] = [new BroadcastChannel(name), new BroadcastChannel(name)];
+              // It was opened after the manager's own, and hears after it.
+              const heard = new Promise((resolve) => witness.addEventListener('message', resolve));
+              mine.postMessage({ kind: 'session', session: next });
+              await heard;
+              mine.close();
+              witness.close();
+            }
+            return window.manager.getAccessToken() === access;
+          },
+          [from, news] as const,
+        );
+      const { userId } = who.minted;
+      const other = await world.rotation.login();
+      expect([
+        await tell({ id: 'former', later: 1, access: accessOf(userId) }),
+        await tell({ later: 0, access: accessOf(userId) }),
+        await tell({ later: 1, access: accessOf(other.userId) }),
+        await tell({ later: 1, access: accessOf(userId) }),
+      ]).toEqual([false, false, false, true]);
       await tabs.context.close();
     },
   );
