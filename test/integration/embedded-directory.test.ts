@@ -88,6 +88,19 @@ describe('the lock of a data directory', () => {
     expect(second.said).toMatch(/^DATA_DIRECTORY_IN_USE .*another process/);
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'is held by the system: without the socket in the directory, too, as where there can be none',
+    async () => {
+      const first = await hold(dataDir);
+      rmSync(join(dataDir, 'holder.sock'));
+      expect((await hold(dataDir)).said).toMatch(
+        new RegExp(`^DATA_DIRECTORY_IN_USE .*process ${first.child.pid!}, `),
+      );
+      await killed(first.child);
+      expect((await hold(dataDir)).said).toMatch(/^held /);
+    },
+  );
+
   it('is given back, and can be taken again by the same process', async () => {
     for (let round = 0; round < 3; round++) {
       const directory = await openDataDirectory(dataDir, 'serve');
