@@ -152,4 +152,29 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
       await tabs.context.close();
     },
   );
+
+  it('the worker refreshes nothing of a generation that is over', async () => {
+    const tabs = await world.tabs('cookie', 1, 'worker=1');
+    const [page] = tabs.pages;
+    await login(world, 'cookie', tabs, 600);
+    /** Asks it to refresh these generations, one after the other, and waits for the last one's successor. */
+    const ask = (...generations: number[]) =>
+      page!.evaluate(async (wanted) => {
+        const { active } = await navigator.serviceWorker.getRegistrations().then(async ([registration]) => {
+          while (!registration!.active) await new Promise((resolve) => setTimeout(resolve, 10));
+          return registration!;
+        });
+        const { session } = window.manager.getSnapshot();
+        const type = 'SCHEDULE_TOKEN_REFRESH';
+        for (const generation of wanted)
+          active!.postMessage({ type, expirationTime: 0, session, generation });
+        while (window.manager.getSnapshot().generation <= wanted.at(-1)!)
+          await new Promise((resolve) => setTimeout(resolve, 10));
+      }, generations);
+    const { generation } = await page!.evaluate(() => window.manager.getSnapshot());
+    await ask(generation);
+    await ask(generation, generation + 1);
+    expect(world.site('cookie').refreshes).toBe(2);
+    await tabs.context.close();
+  });
 });
