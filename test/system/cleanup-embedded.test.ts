@@ -10,7 +10,7 @@ import { startEmbedded } from '../../src/store/embedded.js';
 import { PgDatabase } from '../../src/store/pool.js';
 import { EMBEDDED_WORKER, embeddedDirectory } from '../support/embedded-directory.js';
 import { services } from '../support/services.js';
-import { census, cleanupWorld, fill, PLAIN } from './cleanup-support/world.js';
+import { census, cleanupWorld, fill, PLAIN } from '../integration/cleanup-support/world.js';
 
 /** The built one, for the embedded PostgreSQL starts in a worker thread. */
 const { startServing } = (await import(

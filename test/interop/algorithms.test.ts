@@ -1,4 +1,0 @@
-import { SYNC } from './pair.js';
-import { algorithmsSuite } from './algorithms-suite.js';
-
-algorithmsSuite(SYNC);
