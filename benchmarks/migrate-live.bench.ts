@@ -72,11 +72,14 @@ describe.skipIf(services().postgres === undefined)('index builds beside live tra
       await sleep(2_000);
     };
     const nothing = () => sleep(QUIET_SECONDS * 1000);
+    const validIndexes = () =>
+      query(database.url, "SELECT FROM pg_index WHERE indisvalid AND indexrelid::regclass::text ~ '^idx_'");
 
     await sleep(5_000);
     for (let round = 1; round <= ROUNDS; round++) {
       await during('before', nothing);
       await during('migrate up', () => migrate('up'));
+      expect(await validIndexes()).toHaveLength(3);
       await during('afterwards', nothing);
       await during('migrate down', () => migrate('down', ...Object.keys(INDEXES)));
     }
@@ -101,13 +104,8 @@ describe.skipIf(services().postgres === undefined)('index builds beside live tra
       `p99 during migrate up / before, by round: ${ratios.map((ratio) => ratio.toFixed(2)).join(' ')}, ` +
         `median ${median(ratios).toFixed(2)}; longest stall ${Math.max(...builds.map(({ stallMs }) => stallMs)).toFixed(0)} ms`,
     );
-    const indexes = await query<{ name: string; valid: boolean }>(
-      database.url,
-      "SELECT indexrelid::regclass::text AS name, indisvalid AS valid FROM pg_index WHERE indexrelid::regclass::text ~ '^idx_'",
-    );
-    expect(indexes).toHaveLength(3);
     for (const { what, failed } of felt) if (what !== 'CREATE INDEX') expect(failed).toBe(0);
-    expect(median(ratios)).toBeLessThanOrEqual(MAX_P99_RATIO);
+    for (const ratio of ratios) expect(ratio).toBeLessThanOrEqual(MAX_P99_RATIO);
     for (const { maxMs, stallMs } of builds) expect(Math.max(maxMs, stallMs)).toBeLessThan(MAX_STALL_MS);
   });
 });
