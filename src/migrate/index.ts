@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConnectionError, type Connection } from '../store/connect.js';
-import { NotConnectedError, sqlStateOf } from '../store/errors.js';
+import { isPrivilegeMissing, NotConnectedError, sqlStateOf } from '../store/errors.js';
 import { down } from './down.js';
 import { MigrateError } from './errors.js';
 import type { MigrateEvent, Step } from './events.js';
@@ -156,9 +156,6 @@ async function change(
   }
 }
 
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const INSUFFICIENT_PRIVILEGE = '42501';
-
 /** Errors of `pg` may hold values in their details; their messages name objects, and tell what is wrong. */
 function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknown {
   if (error instanceof MigrateError || error instanceof NotConnectedError) return error;
@@ -176,7 +173,7 @@ function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknow
       : error;
   }
   const { message } = error as Error;
-  if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
+  if (isPrivilegeMissing(error)) {
     const advice = 'Connect as the owner. What was finished before is kept.';
     return new MigrateError('UNSAFE', `PostgreSQL refused it: ${message}. ${advice}`, cause);
   }

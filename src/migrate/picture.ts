@@ -1,4 +1,4 @@
-import { sqlStateOf } from '../store/errors.js';
+import { isPrivilegeMissing, sqlStateOf } from '../store/errors.js';
 import { readIndexes, readTables, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
 import { MigrateError } from './errors.js';
@@ -14,8 +14,6 @@ import { readWanted, type Wanted } from './wanted.js';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const LOCK_NOT_AVAILABLE = '55P03'; // lock_timeout
-const INSUFFICIENT_PRIVILEGE = '42501';
-
 /** Long enough for an ALTER TABLE of ordinary length; without a bound a plan would hang, and not say why. */
 const LOOK_LOCK_TIMEOUT_MS = 2_000;
 
@@ -78,7 +76,7 @@ async function look(session: Session, migrations: readonly Migration[]): Promise
   try {
     return await session.rehearse(() => lookAround(session, migrations));
   } catch (error) {
-    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    if (!isPrivilegeMissing(error)) throw error;
     const { message } = error as Error;
     throw new MigrateError('UNSAFE', `${message}. Connect as the role that migrates.`, { cause: error });
   }

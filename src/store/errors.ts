@@ -135,6 +135,11 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
+/** The role lacks a right. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+export function isPrivilegeMissing(error: unknown): boolean {
+  return sqlStateOf(error) === '42501';
+}
+
 function detailOf(error: unknown): string {
   return error instanceof Error && 'detail' in error && typeof error.detail === 'string' ? error.detail : '';
 }

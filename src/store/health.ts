@@ -1,12 +1,10 @@
 import type { Database } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
-import { classify, sqlStateOf } from './errors.js';
+import { classify, isPrivilegeMissing } from './errors.js';
 import type { TokenSchema } from './schema.js';
 
 export type Health =
   'ok' | 'unreachable' | 'tables missing' | 'tables locked' | 'grants missing' | 'read only';
-
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Names all that a claim touches, the user table included, so that a dropped table or a missing grant is noticed by a probe and not by a nurse. */
 function healthSql(schema: TokenSchema): string {
@@ -50,7 +48,7 @@ export async function checkHealth(
     if (row.read_only) return 'read only';
     return row.may_write ? 'ok' : 'grants missing';
   } catch (error) {
-    if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) return 'grants missing';
+    if (isPrivilegeMissing(error)) return 'grants missing';
     switch (classify(error).kind) {
       case 'refused':
         return 'tables missing';

@@ -1,5 +1,5 @@
 import type { Database } from './database.js';
-import { SchemaError, sqlStateOf } from './errors.js';
+import { isPrivilegeMissing, SchemaError } from './errors.js';
 import { quoteIdentifier, quoteQualified } from './quote.js';
 import { userKeyTypeOf, type UserKeyType } from './user-key.js';
 
@@ -45,8 +45,6 @@ interface Relation {
   readonly columns: Record<string, string> | null;
 }
 
-const INSUFFICIENT_PRIVILEGE = '42501';
-
 /**
  * Reads the catalog and tells what to work with.
  *
@@ -57,7 +55,7 @@ export async function readSchema(database: Database, options: SchemaOptions): Pr
     return await readCatalog(database, options);
   } catch (error) {
     // Of a schema that a role may not look into PostgreSQL doesn't even say whether a table is there.
-    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    if (!isPrivilegeMissing(error)) throw error;
     throw new SchemaError(
       'GRANTS_MISSING',
       'The role of --database-url may not look into a schema that is needed here: carelink, or that of the user table. ' +
