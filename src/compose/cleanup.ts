@@ -11,12 +11,11 @@ import type { CleanupSettings, ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
-import { openDataDirectory } from '../store/data-directory.js';
-import { startEmbedded } from '../store/embedded.js';
 import type { PgDatabase } from '../store/pool.js';
 import { applyMigrations } from '../migrate/index.js';
 import { Backlog } from './backlog.js';
 import { toCommandError } from './command-errors.js';
+import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
 
 /**
@@ -35,10 +34,7 @@ export async function onCleanupDatabase<T>(
     if (settings.database.kind === 'url') {
       connection = settings.database.url;
     } else {
-      const directory = await openDataDirectory(settings.database.dataDir, 'cleanup');
-      releases.add(() => directory.release());
-      const embedded = await startEmbedded({ dataDir: directory.path });
-      releases.add(() => embedded.stop());
+      const embedded = await openEmbedded(settings.database.dataDir, 'cleanup', releases);
       // Nobody but this tool is in charge of it.
       await applyMigrations(embedded.connection, { createTables: true });
       connection = embedded.connection;

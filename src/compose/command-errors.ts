@@ -44,6 +44,8 @@ const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExitCode>> 
 const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
   DATA_DIRECTORY_IN_USE: 5,
   DATA_DIRECTORY_UNUSABLE: 2,
+  DATABASE_NOT_NAMED: 2,
+  DATA_LOST: 6,
 };
 
 /** Errors of the rooms, as what a command ends with. What is not expected stays as it is: it is a bug. */

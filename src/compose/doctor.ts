@@ -17,13 +17,12 @@ import { KeyError } from '../jwt/key-error.js';
 import { readMigrationOverview } from '../migrate/index.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { NotConnectedError, SchemaError } from '../store/errors.js';
-import { openDataDirectory } from '../store/data-directory.js';
-import { startEmbedded } from '../store/embedded.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema } from '../store/schema.js';
 import { canonicalUserKey, userKeyTypeOf } from '../store/user-key.js';
 import { toCommandError } from './command-errors.js';
+import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
 import { describeError } from '../observe/errors.js';
 
@@ -69,11 +68,8 @@ async function openPlace(
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; ownKey: string | undefined }> {
   if (database.kind === 'url') return { connection: database.url, ownKey: undefined };
-  const directory = await openDataDirectory(database.dataDir, 'doctor');
-  releases.add(() => directory.release());
-  const embedded = await startEmbedded({ dataDir: directory.path });
-  releases.add(() => embedded.stop());
-  return { connection: embedded.connection, ownKey: directory.signingKey };
+  const embedded = await openEmbedded(database.dataDir, 'doctor', releases);
+  return { connection: embedded.connection, ownKey: embedded.signingKey };
 }
 
 async function openKeys(

@@ -7,10 +7,9 @@ import {
   type Overview,
   type Report,
 } from '../migrate/index.js';
-import { openDataDirectory } from '../store/data-directory.js';
-import { startEmbedded } from '../store/embedded.js';
 import type { PoolOptions } from '../store/pool.js';
 import { toCommandError } from './command-errors.js';
+import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
 
 export interface MigrateControl {
@@ -71,10 +70,7 @@ async function onMigratedDatabase<T>(
   const releases = new ReleaseStack();
   try {
     if (settings.database.kind === 'url') return await work(settings.database.url);
-    const directory = await openDataDirectory(settings.database.dataDir, 'migrate');
-    releases.add(() => directory.release());
-    const embedded = await startEmbedded({ dataDir: directory.path });
-    releases.add(() => embedded.stop());
+    const embedded = await openEmbedded(settings.database.dataDir, 'migrate', releases);
     return await work(embedded.connection);
   } catch (error) {
     throw toCommandError(error, settings.database);

@@ -9,12 +9,11 @@ import type { PacedOptions, Tally } from '../revoke/paced.js';
 import { countOfUser, revokeUser } from '../revoke/user.js';
 import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
-import { openDataDirectory } from '../store/data-directory.js';
-import { startEmbedded } from '../store/embedded.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 import { toCommandError } from './command-errors.js';
+import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
 import { chainOf } from './tokens.js';
 
@@ -126,13 +125,10 @@ async function connect(
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; size: number; ownKey: string | undefined }> {
   if (database.kind === 'url') return { connection: database.url, size: 2, ownKey: undefined };
-  const directory = await openDataDirectory(database.dataDir, 'revoke');
-  releases.add(() => directory.release());
-  const embedded = await startEmbedded({ dataDir: directory.path });
-  releases.add(() => embedded.stop());
+  const embedded = await openEmbedded(database.dataDir, 'revoke', releases);
   // Nobody but this tool is in charge of it.
   await applyMigrations(embedded.connection, { createTables: true });
-  return { connection: embedded.connection, size: 1, ownKey: directory.signingKey };
+  return { connection: embedded.connection, size: 1, ownKey: embedded.signingKey };
 }
 
 /**

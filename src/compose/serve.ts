@@ -4,6 +4,7 @@ import { openDemo } from './demo.js';
 import { listen } from './listen.js';
 import { tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
 import { toCommandError } from './command-errors.js';
+import { isLoopback } from '../config/loopback.js';
 import type { ServeSettings } from '../config/settings.js';
 import type { Readiness } from '../http/admin.js';
 import { EventStreams } from '../http/events.js';
@@ -34,8 +35,12 @@ import { PgTokenStore } from '../store/token-store.js';
 export interface Serving {
   readonly publicUrl: string;
   readonly adminUrl: string;
-  /** Only with the embedded database: a fresh token to try, for the terminal and never for the log. */
-  readonly embedded: { readonly sampleRefreshToken: string; readonly dataDir: string } | undefined;
+  /**
+   * Only with the embedded database. A fresh token to try, for the terminal and never for the log: only where the key
+   * is the directory's own and nobody else's machine can reach the server.
+   */
+  readonly embedded:
+    { readonly sampleRefreshToken: string | undefined; readonly dataDir: string } | undefined;
   /** Stops accepting, finishes what is in flight, closes everything. */
   stop(): Promise<void>;
   /** Rejects when something the server can't do without has broken for good. */
@@ -63,6 +68,9 @@ const HEALTH_EVERY_MS = 5_000;
  * takes longer then than a refresh may.
  */
 const START_PATIENCE_MS = 10_000;
+
+/** Long enough to read the page and paste the line. */
+const SAMPLE_SECONDS = 15 * 60;
 
 const monotonicMs = (): number => performance.now();
 
@@ -213,7 +221,10 @@ async function compose(
     embedded:
       settings.database.kind === 'embedded'
         ? {
-            sampleRefreshToken: await mintToken(settings, codec, clock, 'refresh', '1'),
+            sampleRefreshToken:
+              settings.keys.signingKey === undefined && isLoopback(settings.http.host)
+                ? await mintToken(settings, codec, clock, 'refresh', '1', SAMPLE_SECONDS)
+                : undefined,
             dataDir: settings.database.dataDir,
           }
         : undefined,

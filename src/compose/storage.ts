@@ -2,9 +2,8 @@ import type { ServeSettings } from '../config/settings.js';
 import { applyMigrations } from '../migrate/index.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
-import { openDataDirectory } from '../store/data-directory.js';
-import { startEmbedded } from '../store/embedded.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { openEmbedded } from './embedded.js';
 import type { ReleaseStack } from './release.js';
 
 export interface Storage {
@@ -48,17 +47,14 @@ export async function openStorage(
       failed: new Promise(() => undefined),
     };
   }
-  const directory = await openDataDirectory(settings.database.dataDir, 'serve');
-  releases.add(() => directory.release());
-  for (const warning of directory.warnings) log.warn('data_directory', { cause: warning });
-  const embedded = await startEmbedded({ dataDir: directory.path });
-  releases.add(() => embedded.stop());
+  const embedded = await openEmbedded(settings.database.dataDir, 'serve', releases);
+  for (const warning of embedded.warnings) log.warn('data_directory', { cause: warning });
   await applyMigrations(embedded.connection, { createTables: true });
   return {
     // One session is all that PGlite is (rule 15).
     database: open(embedded.connection, 1),
     poolSize: 1,
-    signingKey: directory.signingKey,
+    signingKey: embedded.signingKey,
     failed: embedded.failed,
   };
 }

@@ -42,19 +42,24 @@ export function chainOf({ algorithm, chainKeys, verifyingKeys }: KeySettings, si
   return createChain(secrets.map((secret) => chainKeyFrom(secret, algorithm)));
 }
 
-/** A token as a login would have given it. */
+/**
+ * A token as a login would have given it.
+ *
+ * @param lifetimeSeconds undefined: as the settings have it
+ */
 export async function mintToken(
   settings: ServeSettings,
   codec: TokenCodec,
   clock: DatabaseClock,
   type: 'access' | 'refresh',
   userId: string,
+  lifetimeSeconds?: number,
 ): Promise<string> {
   const { names, accessLifetimeSeconds, refreshLifetimeSeconds } = settings.tokens;
   const iat = Math.floor(clock.nowUs() / 1_000_000);
   return codec.sign({
     [names.tokenType]: type,
-    exp: iat + (type === 'access' ? accessLifetimeSeconds : refreshLifetimeSeconds),
+    exp: iat + (lifetimeSeconds ?? (type === 'access' ? accessLifetimeSeconds : refreshLifetimeSeconds)),
     iat,
     [names.jti]: crypto.randomUUID().replaceAll('-', ''),
     [names.userId]: userId,

@@ -3,6 +3,7 @@ import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
 import { keySettings, tlsSettings } from './key-settings.js';
+import { isLoopback } from './loopback.js';
 import { resolve, type Flags, type Resolved } from './resolve.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 import type { ServeSettings, TokenSettings } from './settings.js';
@@ -118,7 +119,7 @@ function checkDemo({ http, database, keys }: ServeSettings, problems: string[]):
   if (keys.signingKey !== undefined || keys.verifyingKeys.length > 0) {
     problems.push('--demo makes a signing key of its own: leave the keys out.');
   }
-  if (!['localhost', '::1'].includes(http.host) && !/^127\.[\d.]+$/.test(http.host)) {
+  if (!isLoopback(http.host)) {
     problems.push(`--demo listens on loopback only, not on ${http.host}.`);
   }
 }

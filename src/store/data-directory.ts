@@ -1,5 +1,5 @@
 import { chmod, mkdir, readdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { beginCluster, inspectCluster, type ClusterState } from './embedded-cluster.js';
 import { lockDirectory } from './embedded-lock.js';
 import { DataDirectoryError } from './embedded-errors.js';
 import { keepSigningKey } from './embedded-signing-key.js';
@@ -15,6 +15,9 @@ export interface DataDirectory {
   release(): Promise<void>;
 }
 
+/** Only a server may begin with an empty database. A command that does has nothing to act on, and its user is mistaken. */
+const MAY_MAKE: ReadonlySet<string> = new Set(['serve']);
+
 /**
  * Makes the data directory ready and takes it for this process alone: two PGlites on one directory lose rows
  * silently (rule 15).
@@ -23,15 +26,38 @@ export interface DataDirectory {
  * @throws DataDirectoryError
  */
 export async function openDataDirectory(directory: string, command: string): Promise<DataDirectory> {
+  const mayMake = MAY_MAKE.has(command);
+  // One that is just being made has a holder, which is what to tell.
+  if (!mayMake && clusterState(directory) === 'none') throw notNamed(directory);
   const warnings: string[] = [];
   const path = await prepare(directory, warnings);
   const lock = await lockDirectory(path, command);
   try {
+    // Before the key is made: a directory with a key of ours has a database, or is marked as one that is being made.
+    const state = clusterState(path);
+    if (!mayMake && state !== 'complete') throw notNamed(directory);
+    if (state === 'none') beginCluster(path);
     const signingKey = await keepSigningKey(path, warnings);
     return { path, signingKey, warnings, release: () => lock.release() };
   } catch (error) {
     await lock.release();
     throw unusable(path, error);
+  }
+}
+
+function notNamed(directory: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'DATABASE_NOT_NAMED',
+    `No database was named, and ${directory} holds no embedded one. Nothing was changed. ` +
+      'Give --database-url (or set DATABASE_URL), or name the directory of an embedded database with --data-dir.',
+  );
+}
+
+function clusterState(directory: string): ClusterState {
+  try {
+    return inspectCluster(directory);
+  } catch (error) {
+    throw unusable(directory, error);
   }
 }
 
@@ -64,7 +90,7 @@ async function makePrivate(path: string, warnings: string[]): Promise<void> {
 }
 
 /** Names by which a data directory is known. */
-const OURS: ReadonlySet<string> = new Set(['pgdata', 'signing-key']);
+const OURS: ReadonlySet<string> = new Set(['pgdata', 'pgdata.complete', 'pgdata.making', 'signing-key']);
 
 /**
  * What may be there before anything of ours is: a fresh volume has the first, the others are of a process that is
@@ -76,11 +102,6 @@ const EMPTY_ENOUGH: ReadonlySet<string> = new Set([
   'lock',
   'signing-key.unfinished',
 ]);
-
-/** Where PGlite keeps its files. */
-export function clusterPath(dataDirectory: string): string {
-  return join(dataDirectory, 'pgdata');
-}
 
 function unusable(path: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;

@@ -7,14 +7,19 @@
  * crash of the operating system the last commits may be missing, and the cluster may be damaged. Hence
  * "embedded is for trying out, for tests and for one small site that can afford that".
  */
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+import {
+  beginCluster,
+  clusterPath,
+  completeCluster,
+  discardUnfinished,
+  inspectCluster,
+} from './embedded-cluster.js';
 import { createPGlite, createSocketServer } from './embedded-pglite.js';
 
 export interface EmbeddedWorkerData {
-  /** Where PGlite keeps its files. */
-  readonly cluster: string;
+  /** A directory that this process holds the lock of. */
+  readonly dataDir: string;
   /** A unix socket's path, or a named pipe. */
   readonly listenAt: string;
 }
@@ -30,17 +35,14 @@ export interface FromWorker {
  */
 const MAX_CONNECTIONS = 3;
 
-const { cluster, listenAt } = workerData as EmbeddedWorkerData;
+const { dataDir, listenAt } = workerData as EmbeddedWorkerData;
 
-/** PGlite copies the files of a new cluster one by one; of one that was interrupted no part is of use. */
-const complete = join(dirname(cluster), 'pgdata.complete');
-if (existsSync(cluster) && !existsSync(complete)) {
-  const aside = `${cluster}.incomplete`;
-  rmSync(aside, { recursive: true, force: true });
-  renameSync(cluster, aside);
+if (inspectCluster(dataDir) !== 'complete') {
+  beginCluster(dataDir);
+  discardUnfinished(dataDir);
 }
-const db = await createPGlite(cluster);
-writeFileSync(complete, '', { mode: 0o600 });
+const db = await createPGlite(clusterPath(dataDir));
+completeCluster(dataDir);
 
 // The socket server would leave all later queries waiting for ever (its queue stops at the first that throws). What
 // throws here isn't a query that failed, which is an answer, but WebAssembly that broke: this thread ends of it.

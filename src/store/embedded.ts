@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { clusterPath } from './data-directory.js';
 import { chooseAddress, type EmbeddedAddress } from './embedded-address.js';
+import { WAY_OUT } from './embedded-cluster.js';
 import { EmbeddedError } from './embedded-errors.js';
 import type { EmbeddedWorkerData, FromWorker } from './embedded-worker.js';
 
@@ -34,7 +34,7 @@ const STOP_TIMEOUT_MS = 10_000;
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const address = await chooseAddress(options.dataDir);
   const workerData: EmbeddedWorkerData = {
-    cluster: clusterPath(options.dataDir),
+    dataDir: options.dataDir,
     listenAt: address.listenAt,
   };
   const url = options.workerUrl ?? new URL('./embedded-worker.js', import.meta.url);
@@ -48,7 +48,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   } catch (error) {
     await worker.terminate();
     await address.release();
-    throw error;
+    throw new EmbeddedError(
+      `The embedded PostgreSQL in ${options.dataDir} does not start (${reasonOf(error)}). ` +
+        `Its files may be damaged: keep a copy of them, and do not delete pgdata alone. ${WAY_OUT}`,
+      { cause: error },
+    );
   }
   return {
     connection: address.connection,
@@ -62,6 +66,12 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       await address.release();
     },
   };
+}
+
+/** PGlite reports what failed in WebAssembly in many words; the first line tells the kind. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? (cause.message.split('\n')[0] ?? '').slice(0, 200) : 'no reason given';
 }
 
 function failureOf(worker: Worker): Promise<never> {

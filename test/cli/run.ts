@@ -10,9 +10,11 @@ export interface Finished extends Exit {
 export async function run(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cwd?: string,
 ): Promise<Finished> {
   const child = spawn(process.execPath, [BIN, ...args], {
     env: cleanEnvironment(env),
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];

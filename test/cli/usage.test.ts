@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +33,27 @@ describe('usage', () => {
       expect(help).toContain(`${option.help}${fallback} [${variables}]`);
     }
     for (const line of ['2 usage', '5 another runner holds the lock']) expect(help).toContain(line);
+  });
+
+  it.each([
+    ['migrate'],
+    ['migrate', 'status'],
+    ['migrate', 'plan'],
+    ['cleanup'],
+    ['cleanup', '--dry-run'],
+    ['revoke', '--user', '4711', '--yes'],
+    ['revoke', '--issued-before', 'now', '--yes'],
+    ['doctor'],
+  ])('%s %s %s without a database ends with 2, says what to give, and makes nothing', async (...args) => {
+    const directory = mkdtempSync(join(tmpdir(), 'carelink-nothing-'));
+    try {
+      const { code, stdout, stderr } = await run(args, {}, directory);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toMatch(/No database was named.*--database-url/s);
+      expect(readdirSync(directory)).toEqual([]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('--version prints the version of the package', async () => {

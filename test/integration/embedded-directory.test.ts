@@ -184,6 +184,37 @@ describe.skipIf(process.platform === 'win32')('the data directory and its key', 
     expect(existsSync(join(dataDir, 'signing-key.unfinished'))).toBe(false);
   });
 
+  it('database files without their mark, or a mark without its files, are refused and left as they are', async () => {
+    await open();
+    rmSync(join(dataDir, 'pgdata.making'));
+    mkdirSync(join(dataDir, 'pgdata'));
+    writeFileSync(join(dataDir, 'pgdata', 'PG_VERSION'), '18\n');
+    await expect(open()).rejects.toMatchObject({
+      code: 'DATA_LOST',
+      message: expect.stringContaining('without the mark pgdata.complete') as string,
+    });
+    expect(existsSync(join(dataDir, 'pgdata', 'PG_VERSION'))).toBe(true);
+
+    rmSync(join(dataDir, 'pgdata'), { recursive: true });
+    writeFileSync(join(dataDir, 'pgdata.complete'), '');
+    await expect(open()).rejects.toMatchObject({
+      code: 'DATA_LOST',
+      message: expect.stringContaining('spent and logged-out tokens') as string,
+    });
+    expect(existsSync(join(dataDir, 'pgdata'))).toBe(false);
+  });
+
+  it.each(['migrate', 'cleanup', 'revoke', 'doctor'])(
+    'without a database in it is no place for %s, which makes nothing',
+    async (command) => {
+      await expect(openDataDirectory(dataDir, command)).rejects.toMatchObject({ code: 'DATABASE_NOT_NAMED' });
+      expect(existsSync(dataDir)).toBe(false);
+      // A first start that was killed half-way left no database either.
+      await open();
+      await expect(openDataDirectory(dataDir, command)).rejects.toMatchObject({ code: 'DATABASE_NOT_NAMED' });
+    },
+  );
+
   it('a file in its place, or a key that is a symbolic link, is refused with a sentence', async () => {
     writeFileSync(dataDir, '');
     await expect(open()).rejects.toMatchObject({

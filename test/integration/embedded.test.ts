@@ -21,6 +21,7 @@ beforeAll(async () => {
   // What a first start leaves that was killed half-way: a cluster that was never finished.
   mkdirSync(join(dataDir, 'pgdata'), { recursive: true, mode: 0o700 });
   writeFileSync(join(dataDir, 'pgdata', 'PG_VERSION'), '18\n');
+  writeFileSync(join(dataDir, 'pgdata.making'), '');
   embedded = await startEmbedded({ dataDir, workerUrl });
   pool = new pg.Pool({ ...embedded.connection, max: 1 });
 }, BOOT_MS);
@@ -139,6 +140,8 @@ describe('a stopped embedded PostgreSQL', () => {
     mkdirSync(join(broken, 'pgdata'), { recursive: true });
     writeFileSync(join(broken, 'pgdata', 'PG_VERSION'), '18\n');
     writeFileSync(join(broken, 'pgdata.complete'), '');
-    await expect(startEmbedded({ dataDir: broken, workerUrl })).rejects.toThrow(/embedded PostgreSQL/);
+    await expect(startEmbedded({ dataDir: broken, workerUrl })).rejects.toThrow(
+      /embedded PostgreSQL in .* does not start \(.+\).*delete the whole directory/,
+    );
   });
 });

@@ -21,7 +21,12 @@ const { startServing } = (await import(
 async function serving(flags: Record<string, string>, everyMs: number) {
   const { cleanup, ...settings } = serveSettings(
     { port: '0', 'admin-port': '0', 'cleanup-every': '1h', ...flags },
-    { env: { CARELINK_SIGNING_KEY: 'k'.repeat(64) }, cwd: '/', readFile: () => '' },
+    {
+      // The embedded database has a key of its own.
+      env: 'database-url' in flags ? { CARELINK_SIGNING_KEY: 'k'.repeat(64) } : {},
+      cwd: '/',
+      readFile: () => '',
+    },
   );
   let said = '';
   const log = createLog({ level: 'info', destination: { write: (line: string) => void (said += line) } });

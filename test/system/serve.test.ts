@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedDirectory } from '../support/embedded-directory.js';
 import { BIN, cleanEnvironment, startServer } from '../support/server.js';
 import { run } from '../cli/run.js';
-import { mintRefresh } from '../support/tokens.js';
+import { mintRefresh, TEST_SIGNING_KEY } from '../support/tokens.js';
 
 let dataDir: string;
 
@@ -48,6 +49,8 @@ describe('serve', () => {
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify({ refresh: server.sampleRefresh }),
         });
+      const { exp, iat } = decodeJwt(server.sampleRefresh!);
+      expect(exp! - iat!).toBe(15 * 60);
       expect((await refresh()).status).toBe(200);
       expect((await refresh()).status).toBe(401);
 
@@ -60,6 +63,20 @@ describe('serve', () => {
     }
     expect(await server.exited).toEqual({ code: 0, signal: null });
     expect(server.output().split(server.sampleRefresh!)).toHaveLength(2);
+  });
+
+  it.each([
+    ['where others can reach it', { args: ['--host', '0.0.0.0'] }],
+    ['with a key that others know', { env: { CARELINK_SIGNING_KEY: TEST_SIGNING_KEY } }],
+  ])('shows no sample token %s', async (_, options) => {
+    const server = await startServer({ dataDir, env: { CARELINK_SIGNING_KEY: '' }, ...options });
+    try {
+      expect(server.listening).toMatchObject({ event: 'listening', data_dir: dataDir });
+      expect(server.listening).not.toHaveProperty('sample_refresh');
+      expect(server.output()).not.toMatch(/ey[\w-]+\.[\w-]+\.[\w-]+/);
+    } finally {
+      await server.stop();
+    }
   });
 
   it('has one connection to the embedded database, however much is asked at once', async () => {
@@ -88,7 +105,7 @@ describe('serve', () => {
   it('prints a curl line for people that works as it stands', async () => {
     const child = spawn(
       process.execPath,
-      [BIN, 'serve', '--data-dir', dataDir, '--port', '0', '--admin-port', '0', '--host', '0.0.0.0'],
+      [BIN, 'serve', '--data-dir', dataDir, '--port', '0', '--admin-port', '0'],
       { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] },
     );
     try {

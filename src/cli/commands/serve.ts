@@ -82,22 +82,24 @@ function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, out
     lines.push(
       `  data    ${embedded.dataDir}  (embedded PostgreSQL)`,
       '',
-      output.strong('Refresh a real token:'),
-      '',
-      `  ${curlLine(`${reachable(publicUrl)}${basePath}/refresh/`, embedded.sampleRefreshToken)}`,
-      '',
+      ...sampleLines(`${publicUrl}${basePath}/refresh/`, embedded.sampleRefreshToken, output),
       'Ctrl-C stops it.',
     );
   }
   output.say(...lines);
 }
 
+function sampleLines(url: string, token: string | undefined, output: Output): string[] {
+  if (token === undefined) return [];
+  return [
+    output.strong('Refresh a sample token (it expires in 15 minutes):'),
+    '',
+    `  ${curlLine(url, token)}`,
+    '',
+  ];
+}
+
 /** Ready to paste in any shell: neither a URL nor a token has a single quote in it. */
 function curlLine(url: string, token: string): string {
   return `curl -X POST '${url}' -H 'Content-Type: application/json' -d '{"refresh":"${token}"}'`;
-}
-
-/** "Any address" is for listening, not for connecting. */
-function reachable(url: string): string {
-  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }
