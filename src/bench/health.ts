@@ -7,6 +7,7 @@ export interface GeneratorHealth {
   readonly cpuShare: number;
   /** Of all cores, by whoever. */
   readonly machineBusyShare: number;
+  readonly cores: number;
   readonly loopDelayP99Ms: number;
   readonly loopDelayMaxMs: number;
 }
@@ -28,6 +29,7 @@ export function watchGenerator(): () => GeneratorHealth {
     const late = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
     return {
       cpuShare: (user + system) / 1_000 / (performance.now() - startedMs),
+      cores: cpus().length,
       machineBusyShare: all === allBefore ? 0 : (busy - busyBefore) / (all - allBefore),
       loopDelayP99Ms: late(delay.percentile(99)),
       loopDelayMaxMs: late(delay.max),
@@ -62,6 +64,8 @@ export interface RunFacts {
   /** What the server says it rotated; undefined: it doesn't tell. */
   readonly rotatedByServer: number | undefined;
   readonly successes: number;
+  /** Of one core, what the server that was measured had; undefined: not known, or more processes than one. */
+  readonly serverCpuShare: number | undefined;
 }
 
 /**
@@ -77,6 +81,8 @@ export interface Finding {
 
 /** Near its own limit a generator waits for itself. */
 const MAX_OF_NULL_RATE = 0.8;
+/** More than against a server that does nothing can't be: the machine was slower then than it was during the run. */
+const IMPOSSIBLE_OF_NULL_RATE = 1;
 const MIN_OF_OFFERED = 0.98;
 /** A core has no queue before it while it is busy less than this. */
 const MAX_CPU_SHARE = 0.95;
@@ -97,7 +103,8 @@ export function judgeRun(facts: RunFacts, health: GeneratorHealth): readonly Fin
     findings.push({ spoils, code, sentence });
   };
   const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
-  if (facts.interrupted) add('all', 'interrupted', 'The run was interrupted.');
+  if (facts.interrupted)
+    add('all', 'interrupted', 'The run was interrupted: what it measured until then is shown.');
   if (facts.mode === 'open' && facts.sent < MIN_OF_OFFERED * facts.offered) {
     add(
       'all',
@@ -121,7 +128,13 @@ export function judgeRun(facts: RunFacts, health: GeneratorHealth): readonly Fin
       );
     }
   }
-  if (facts.requestsPerSecond > MAX_OF_NULL_RATE * facts.nullPerSecond) {
+  if (facts.requestsPerSecond > IMPOSSIBLE_OF_NULL_RATE * facts.nullPerSecond) {
+    add(
+      facts.local ? 'server_time' : 'latency',
+      'machine_uneven',
+      `The generator sent ${facts.requestsPerSecond.toFixed(0)} requests/s, and before the run only ${facts.nullPerSecond.toFixed(0)}/s to a server that does nothing: other work slows this machine now and then.`,
+    );
+  } else if (facts.requestsPerSecond > MAX_OF_NULL_RATE * facts.nullPerSecond) {
     add(
       'latency',
       'generator_limit',
@@ -153,12 +166,19 @@ export function judgeRun(facts: RunFacts, health: GeneratorHealth): readonly Fin
       `Requests were sent ${facts.sendLagP99Ms.toFixed(1)} ms late at p99, though sessions were free.`,
     );
   }
-  if (facts.local && health.machineBusyShare > MAX_MACHINE_BUSY && health.cpuShare > MIN_SHARE_TAKEN) {
+  const taken = takenFromServer(facts, health);
+  if (facts.local && health.machineBusyShare > MAX_MACHINE_BUSY && taken > MIN_SHARE_TAKEN) {
     add(
       'server_time',
       'shared_cpu',
-      `The machine was ${percent(health.machineBusyShare)} busy, and the generator took ${percent(health.cpuShare)} of a core from the server that it measured.`,
+      `The machine gave way: it was ${percent(health.machineBusyShare)} busy, and others than the measured server took ${taken.toFixed(1)} of its ${health.cores} cores (the generator ${health.cpuShare.toFixed(1)}).`,
     );
   }
   return findings;
+}
+
+/** Cores that the generator and whatever else runs here took; at least the generator's own. */
+function takenFromServer({ serverCpuShare }: RunFacts, health: GeneratorHealth): number {
+  if (serverCpuShare === undefined) return health.cpuShare;
+  return Math.max(health.cpuShare, health.machineBusyShare * health.cores - serverCpuShare);
 }

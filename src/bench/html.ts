@@ -71,13 +71,13 @@ function subtitle({ target, plan, throughput, startedAt }: BenchReport): string 
 function kpiTable({ kpis, limits }: BenchReport): string {
   const rows = kpis.map(
     (kpi) =>
-      `<tr><td>${escaped(kpi.name)}</td><td class="n">${kpi.comparison === '<' ? '&lt;' : '&gt;'} ${kpi.target} ${kpi.unit}</td><td class="n">${kpi.measured === null ? '–' : `${kpi.measured.toFixed(3)} ${kpi.unit}`}</td><td class="n">${kpi.samples}</td><td>${escaped(kpi.note === undefined ? kpi.source : `${kpi.source}: ${kpi.note}`)}</td><td class="${kpi.verdict}">${kpi.verdict}</td></tr>`,
+      `<tr><td>${escaped(kpi.name)}</td><td class="${kpi.verdict}">${kpi.verdict}</td><td class="n">${kpi.comparison === '<' ? '&lt;' : '&gt;'} ${kpi.target} ${kpi.unit}</td><td class="n">${kpi.measured === null ? '–' : `${kpi.measured.toFixed(3)} ${kpi.unit}`}</td><td class="n">${kpi.samples}</td><td>${escaped(kpi.note === undefined ? kpi.source : `${kpi.source}: ${kpi.note}`)}</td></tr>`,
   );
   const asked = limits.map(
     (row) =>
-      `<tr><td>${escaped(row.name)}</td><td class="n">≤ ${row.maxMs} ms</td><td class="n">${row.measuredMs.toFixed(3)} ms</td><td></td><td>client</td><td class="${row.verdict}">${row.verdict}</td></tr>`,
+      `<tr><td>${escaped(row.name)}</td><td class="${row.verdict}">${row.verdict}</td><td class="n">≤ ${row.maxMs} ms</td><td class="n">${row.measuredMs.toFixed(3)} ms</td><td></td><td>client</td></tr>`,
   );
-  return `<div class="wide"><table><thead><tr><th>KPI</th><th class="n">target</th><th class="n">measured</th><th class="n">samples</th><th>how</th><th>verdict</th></tr></thead><tbody>${rows.join('')}${asked.join('')}</tbody></table></div>`;
+  return `<div class="wide"><table><thead><tr><th>KPI</th><th>verdict</th><th class="n">target</th><th class="n">measured</th><th class="n">samples</th><th>how</th></tr></thead><tbody>${rows.join('')}${asked.join('')}</tbody></table></div>`;
 }
 
 function comparisonTable({ comparison, throughput, latency }: BenchReport): string {

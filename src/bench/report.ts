@@ -11,7 +11,7 @@ export interface LimitRow {
   readonly name: string;
   readonly maxMs: number;
   readonly measuredMs: number;
-  readonly verdict: 'pass' | 'fail';
+  readonly verdict: 'pass' | 'fail' | 'unmeasured';
 }
 
 export interface Comparison {

@@ -7,6 +7,7 @@ import type { BenchPlan, BenchTarget, Progress } from './plan.js';
 import type { Slice } from './record.js';
 import type { BenchReport, LimitRow } from './report.js';
 import { seed } from './seed.js';
+import { readServerCpuSeconds } from './server-cpu.js';
 import { between, readAudited, readServerKpis } from './server-kpis.js';
 import { block, interleave, loadPlan, MAX_CONNECTIONS, openSide, type Side } from './side.js';
 import { judge } from './verdict.js';
@@ -44,10 +45,14 @@ export async function runBench(
     }
     const before = target.adminUrl === undefined ? undefined : await readServerKpis(target.adminUrl);
     const startedAt = new Date().toISOString();
+    // One process with its database in it: what it uses is all that is used for it.
+    const cpuOf = plan.own ? target.adminUrl : undefined;
+    const cpuBefore = cpuOf === undefined ? undefined : await readServerCpuSeconds(cpuOf);
     const stopWatching = watchGenerator();
     const pairs = theirs === undefined ? undefined : await interleave(ours, theirs, plan, say);
     if (theirs === undefined) await block(ours, plan, plan.durationMs, plan.seed, say, plan.durationMs);
     const health = stopWatching();
+    const cpuAfter = cpuOf === undefined ? undefined : await readServerCpuSeconds(cpuOf);
     if (target.adminUrl !== undefined) say('counting rows');
     const server =
       target.adminUrl === undefined || before === undefined
@@ -89,6 +94,10 @@ export async function runBench(
         interrupted: plan.signal.aborted,
         rotatedByServer: server?.rotated,
         successes: recording.successes,
+        serverCpuShare:
+          cpuBefore === undefined || cpuAfter === undefined
+            ? undefined
+            : ((cpuAfter - cpuBefore) * 1_000) / elapsedMs,
       },
       health,
     );
@@ -116,8 +125,6 @@ export async function runBench(
         seed: plan.seed,
       },
       startedAt,
-      kpis,
-      limits,
       throughput: {
         perSecond,
         offeredPerSecond: plan.mode === 'open' ? plan.ratePerSecond : undefined,

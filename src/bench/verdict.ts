@@ -12,11 +12,33 @@ export interface Judged {
   readonly perSecond: number;
 }
 
+export interface Judgement {
+  readonly verdict: RunVerdict;
+  readonly because: string;
+  /** As they were, but a miss that is excused is unmeasured: no row contradicts the verdict. */
+  readonly kpis: readonly KpiRow[];
+  readonly limits: readonly LimitRow[];
+}
+
 /**
- * The run's verdict, and why. A spoilt run is inconclusive; a miss that the generator may be to blame for is, too; any
- * other miss is a fail; unmeasured is never a pass. Pure.
+ * The run's verdict, and why. A spoilt run is inconclusive; a miss that the generator or its machine may be to blame
+ * for is, too; any other miss is a fail; unmeasured is never a pass. Pure.
  */
-export function judge(run: Judged): { readonly verdict: RunVerdict; readonly because: string } {
+export function judge(run: Judged): Judgement {
+  const kpis = run.kpis.map((row) => {
+    const excuse = excuseForKpi(row, run);
+    return excuse === undefined
+      ? row
+      : { ...row, verdict: 'unmeasured' as const, note: `not to be judged: ${excuse.code}` };
+  });
+  const excuse = excuseFor(false, run);
+  const limits = run.limits.map((row) =>
+    row.verdict === 'fail' && excuse !== undefined ? { ...row, verdict: 'unmeasured' as const } : row,
+  );
+  return { ...verdictOf(run), kpis, limits };
+}
+
+function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   const spoilt = run.findings.find(({ spoils }) => spoils === 'all');
   if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
   if (run.forks > 0) {
@@ -42,28 +64,40 @@ function misses(run: Judged): readonly [string | undefined, string | undefined] 
   let missed: string | undefined;
   let excused: string | undefined;
   for (const row of run.kpis.filter(({ verdict }) => verdict === 'fail')) {
-    const excuse =
-      row.id === 'refresh_duration' && row.note === undefined
-        ? excuseFor(row.source === '/kpis', run)
-        : undefined;
+    const excuse = excuseForKpi(row, run);
     const sentence = explain(row, run);
     if (excuse === undefined) missed ??= sentence;
-    else excused ??= `${sentence} But: ${excuse}`;
+    else excused ??= `${excuse.sentence} So this run can't tell: ${sentence} ${tryInstead(run)}`;
   }
   for (const { name, maxMs, measuredMs, verdict } of run.limits) {
     if (verdict === 'pass') continue;
     const excuse = excuseFor(false, run);
     const sentence = `${name} was ${measuredMs.toFixed(1)} ms, over the ${maxMs} ms that were asked for.`;
     if (excuse === undefined) missed ??= sentence;
-    else excused ??= `${sentence} But: ${excuse}`;
+    else excused ??= `${excuse.sentence} So this run can't tell: ${sentence}`;
   }
   return [missed, excused];
 }
 
-function excuseFor(measuredByServer: boolean, { findings }: Judged): string | undefined {
+/** Of the KPIs only the time may be excused, and not where it is errors that are counted against it. */
+function excuseForKpi(row: KpiRow, run: Judged): Finding | undefined {
+  if (row.verdict !== 'fail' || row.id !== 'refresh_duration' || row.note !== undefined) return undefined;
+  return excuseFor(row.source === '/kpis', run);
+}
+
+function excuseFor(measuredByServer: boolean, { findings }: Judged): Finding | undefined {
   const spoiling = (spoils: Finding['spoils']): boolean =>
     spoils === 'server_time' || (spoils === 'latency' && !measuredByServer);
-  return findings.find(({ spoils }) => spoiling(spoils))?.sentence;
+  return findings.find(({ spoils }) => spoiling(spoils));
+}
+
+/** At 70 % of what it does at most a server's queues are short. */
+const UNHURRIED_SHARE = 0.7;
+
+/** A rate at which the machine has room to spare, so that the target should hold. */
+function tryInstead({ perSecond }: Judged): string {
+  const rate = Math.max(1, Math.floor(perSecond * UNHURRIED_SHARE));
+  return `It should hold at about ${rate}/s here: check with --mode open --rate ${rate}, or measure on a quiet machine.`;
 }
 
 function explain(row: KpiRow, { mode, users, perSecond }: Judged): string {

@@ -26,6 +26,25 @@ it('says of a server whose /kpis it does not know that it is unmeasured, and nev
   expect([1, 3]).toContain(code);
 });
 
+it('prints a table of KPIs that fits a terminal of 80 columns', async () => {
+  const { createServer } = await import('node:http');
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.end(JSON.stringify({ access: 'a.b.c', refresh: 'a.b.c' })));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  const load = OPEN_LOAD.filter((flag) => flag !== '--json');
+  const { stdout } = await run(['bench', `http://127.0.0.1:${port}`, ...load, '--max-p99', '1s'], env);
+  server.close();
+  const lines = stdout.split('\n');
+  const table = lines.slice(
+    lines.findIndex((line) => line.startsWith('KPI')),
+    lines.findIndex((line) => line.startsWith('Latency')),
+  );
+  expect(table.length).toBeGreaterThan(6);
+  expect(table.filter((line) => line.length > 80)).toEqual([]);
+});
+
 it.each([
   [['bench', 'ftp://h'], 'bench takes a URL such as'],
   [['bench', '--tokens', 'x'], 'bench starts and seeds one of its own'],

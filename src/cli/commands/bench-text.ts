@@ -11,8 +11,11 @@ export function progressText({ phase, leftMs, slice }: Progress): string {
 
 /** The report for a person: the verdict first, then what it stands on. */
 export function reportLines(report: BenchReport, strong: (text: string) => string): string[] {
+  const verdict = `${strong(report.verdict.toUpperCase())}  ${report.because}`;
+  // Interrupted before the first answer: tables of noughts say nothing.
+  if (report.counts.requests === 0) return [verdict, '', 'Nothing was measured.'];
   return [
-    `${strong(report.verdict.toUpperCase())}  ${report.because}`,
+    verdict,
     '',
     headline(report),
     '',
@@ -39,10 +42,15 @@ function headline({ target, plan, throughput }: BenchReport): string {
 }
 
 function kpiTable({ kpis, limits }: BenchReport): string {
-  const table = plainTable(['KPI', 'target', 'measured', 'samples', 'how', 'verdict'], [2, 3]);
+  const table = openTable(['KPI', 'target', 'measured', 'samples', 'how', 'verdict'], [2, 3]);
   for (const { name, comparison, target, unit, measured, samples, source, note, verdict } of kpis) {
-    const value = measured === null ? '-' : `${figure(measured)} ${unit}`;
-    table.push([name, `${comparison} ${target} ${unit}`, value, String(samples), source, verdict]);
+    // A count of statements is named in the row's name.
+    const inUnit = (value: number | string): string =>
+      unit === 'statements' ? `${value}` : `${value} ${unit}`;
+    const value = measured === null ? '-' : inUnit(figure(measured));
+    // A note says why nothing was measured.
+    const how = measured === null ? '-' : source.split(',')[0];
+    table.push([name, `${comparison} ${inUnit(target)}`, value, String(samples), how, verdict]);
     if (note !== undefined) table.push([{ colSpan: 6, content: `  (${note})` }]);
   }
   for (const { name, maxMs, measuredMs, verdict } of limits) {
@@ -144,6 +152,22 @@ function generatorLine({ generator, sendLag }: BenchReport): string {
     `loop ${ms(generator.loopDelayP99Ms)} late at p99${lag}; against a null server ${generator.nullPerSecond.toFixed(0)}/s`
   );
 }
+
+/** Columns of a terminal that is 80 wide, without lines between them. */
+function openTable(head: string[], right: readonly number[]): Table.Table {
+  const none = Object.fromEntries(TABLE_LINES.map((name) => [name, '']));
+  return new Table({
+    head,
+    colAligns: head.map((_, at) => (right.includes(at) ? 'right' : 'left')),
+    chars: { ...none, middle: '  ' },
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
+  });
+}
+
+const TABLE_LINES = [
+  ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
+  ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
+];
 
 function plainTable(head: string[], right: readonly number[]): Table.Table {
   return new Table({

@@ -14,11 +14,13 @@ const FACTS: RunFacts = {
   interrupted: false,
   rotatedByServer: 10_000,
   successes: 10_000,
+  serverCpuShare: undefined,
 };
 
 const HEALTHY: GeneratorHealth = {
   cpuShare: 0.5,
   machineBusyShare: 0.6,
+  cores: 2,
   loopDelayP99Ms: 2,
   loopDelayMaxMs: 9,
 };
@@ -33,10 +35,13 @@ it.each([
   ['not_conserved', 'all', { rotatedByServer: 9_899 }, {}],
   ['others_too', 'nothing', { rotatedByServer: 10_101 }, {}],
   ['generator_limit', 'latency', { requestsPerSecond: 16_001 }, {}],
+  ['machine_uneven', 'server_time', { requestsPerSecond: 20_001 }, {}],
+  ['machine_uneven', 'latency', { requestsPerSecond: 20_001, local: false }, {}],
   ['generator_busy', 'latency', { mode: 'closed' }, { cpuShare: 0.96 }],
   ['loop_late', 'latency', {}, { loopDelayP99Ms: 20.1 }],
   ['sent_late', 'latency', { sendLagP99Ms: 5.1 }, {}],
   ['shared_cpu', 'server_time', {}, { machineBusyShare: 0.96 }],
+  ['shared_cpu', 'server_time', { serverCpuShare: 1.2 }, { machineBusyShare: 0.99, cpuShare: 0.1 }],
 ] as const)('finds %s, which spoils %s', (code, spoils, facts, health) => {
   const findings = judgeRun({ ...FACTS, ...facts }, { ...HEALTHY, ...health });
   expect(findings).toEqual([{ code, spoils, sentence: expect.stringMatching(/^[A-Z].*\.$/) }]);
@@ -51,6 +56,11 @@ it.each([
     { loopDelayP99Ms: 90 },
   ],
   ['a busy machine that the server is not on', { local: false }, { machineBusyShare: 1 }],
+  [
+    'a server that has the busy machine for itself',
+    { serverCpuShare: 1.8 },
+    { machineBusyShare: 0.99, cpuShare: 0.1 },
+  ],
   ['a server that tells no count', { rotatedByServer: undefined }, {}],
 ] as const)('does not hold against a run %s', (_, facts, health) => {
   expect(judgeRun({ ...FACTS, ...facts }, { ...HEALTHY, ...health })).toEqual([]);

@@ -88,7 +88,7 @@ describe('the verdict', () => {
   });
 
   it('is inconclusive where the run is spoilt, even of a server that fails', () => {
-    expect(run(slow, { findings: [finding('all')] })).toEqual({
+    expect(run(slow, { findings: [finding('all')] })).toMatchObject({
       verdict: 'inconclusive',
       because: 'It spoils all.',
     });
@@ -101,13 +101,22 @@ describe('the verdict', () => {
     expect(run(slow, { findings: [finding('latency')] }).verdict).toBe('fail');
     expect(run(slow, { findings: [finding('server_time')] }).verdict).toBe('inconclusive');
     expect(run(good, { findings: [finding('latency')], limits: [limit] }).verdict).toBe('inconclusive');
+    const excused = run(slow, { findings: [finding('server_time')], limits: [limit] });
+    expect(excused.kpis[0]).toMatchObject({ id: 'refresh_duration', verdict: 'unmeasured' });
+    expect(excused.limits).toEqual([{ ...limit, verdict: 'unmeasured' }]);
     expect(run(chatty, { findings: [finding('server_time')] }).verdict).toBe('fail');
     expect(run(good, { findings: [finding('latency'), finding('server_time')] }).verdict).toBe('pass');
   });
 
+  it('says in one go that the machine gave way, and at which rate the KPI should hold', () => {
+    expect(run(slow, { findings: [finding('server_time')], perSecond: 2_127 }).because).toMatch(
+      /^It spoils server_time\. So this run can't tell: .*fewer than 63 of them.* It should hold at about 1488\/s here: check with --mode open --rate 1488,/,
+    );
+  });
+
   it('fails a bound that was asked for, and says which', () => {
     const limit = { name: '--max-p99', maxMs: 50, measuredMs: 60, verdict: 'fail' } as const;
-    expect(run(good, { limits: [limit] })).toEqual({
+    expect(run(good, { limits: [limit] })).toMatchObject({
       verdict: 'fail',
       because: '--max-p99 was 60.0 ms, over the 50 ms that were asked for.',
     });
