@@ -24,7 +24,7 @@ export type { Serving } from './compose/serve.js';
 
 /**
  * Starts a refresh server. Options are those of the command line, without their dashes
- * (`{ port: '0', 'reuse-grace': '10s' }`); what isn't given comes from the environment.
+ * (`{ port: 0, 'reuse-grace': '10s' }`); what isn't given comes from the environment.
  *
  * @param log where the log's JSON lines go; nowhere if not given
  * @throws ConfigError with all that is wrong with the options; CommandError with what to do

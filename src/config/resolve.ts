@@ -1,7 +1,7 @@
 import { variableOf, type Option, type Table, type ValuesOf } from './option.js';
 
-/** What commander found: texts as they were typed, by flag; a toggle is true or false. */
-export type Flags = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
+/** What commander found: texts as they were typed, by flag; a toggle is true or false. A program may give numbers, too. */
+export type Flags = Readonly<Record<string, string | number | readonly string[] | boolean | undefined>>;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -19,11 +19,13 @@ export interface Resolved<T extends Table> {
 export function resolve<T extends Table>(table: T, flags: Flags, env: Environment): Resolved<T> {
   const values: Record<string, unknown> = {};
   const given: Record<string, string | undefined> = {};
-  const problems: string[] = [];
+  const problems = unfitFlags(table, flags);
+  // Of what is unfit everything is told, and nothing is parsed.
+  const fit = problems.length === 0 ? flags : {};
   for (const [flag, option] of Object.entries(table)) {
     values[flag] = option.absent;
-    if (option.form === 'secret' && flags[flag] !== undefined) problems.push(notOnCommandLine(flag));
-    const found = find(flag, option, flags, env);
+    if (option.form === 'secret' && fit[flag] !== undefined) problems.push(notOnCommandLine(flag));
+    const found = find(flag, option, fit, env);
     given[flag] = found?.name;
     if (found === undefined) continue;
     const parsed = option.parse(found.texts);
@@ -31,6 +33,31 @@ export function resolve<T extends Table>(table: T, flags: Flags, env: Environmen
     else problems.push(problem(found.name, option, parsed));
   }
   return { values: values as ValuesOf<T>, given: given as Resolved<T>['given'], problems };
+}
+
+/** A program in JavaScript, or one that reads its options from a file, can give anything under any name. */
+function unfitFlags(table: Table, flags: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(flags).flatMap(([flag, value]) => {
+    if (value === undefined) return [];
+    if (!Object.hasOwn(table, flag)) {
+      const dashed = flag.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+      const meant = Object.hasOwn(table, dashed) ? ` Did you mean ${dashed}?` : '';
+      return [`There is no option ${JSON.stringify(flag)}.${meant}`];
+    }
+    const fits =
+      ['string', 'number', 'boolean'].includes(typeof value) ||
+      (Array.isArray(value) && value.length > 0 && value.every((text) => typeof text === 'string'));
+    // The value is not told: it may be a secret.
+    return fits
+      ? []
+      : [`--${flag} takes a text, a number, true, false or a list of texts, not ${kindOf(value)}.`];
+  });
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list of other things';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 interface Found {
@@ -41,7 +68,7 @@ interface Found {
 function find(flag: string, option: Option<unknown>, flags: Flags, env: Environment): Found | undefined {
   const typed = option.form === 'secret' ? undefined : flags[flag];
   if (typed !== undefined) {
-    const texts = typeof typed === 'string' ? [typed] : typeof typed === 'boolean' ? [String(typed)] : typed;
+    const texts = typeof typed === 'object' ? typed : [String(typed)];
     return { name: `--${flag}`, texts };
   }
   for (const name of [variableOf(flag), ...option.customary]) {

@@ -70,6 +70,9 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ['/kpis', async () => json(200, (await options.kpis()) as Record<string, unknown>, 'valid')],
   ]);
 
+  const contents = json(200, { see: [...pages.keys()] }, 'valid');
+  pages.set('/', () => contents);
+
   const answer = async (page: () => Reply | Promise<Reply>, response: ServerResponse): Promise<void> => {
     let reply: Reply;
     try {

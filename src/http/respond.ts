@@ -68,6 +68,16 @@ function sentence(status: number, text: string, outcome: RequestOutcome, ...head
 const ALLOW = ['Allow', 'POST, OPTIONS'] as const;
 
 export const NOT_FOUND = sentence(404, 'Not found.', 'bad_request');
+
+/** At `/`: for whoever opens the port in a browser to see whether anything is there. */
+export function nothingHere(refreshPath: string): Reply {
+  return sentence(
+    404,
+    `Nothing is served at this path. POST a refresh token to ${refreshPath}.`,
+    'bad_request',
+  );
+}
+
 export const MALFORMED = sentence(400, 'Malformed HTTP request.', 'bad_request');
 export const NO_HOST = sentence(400, 'Missing Host header.', 'bad_request');
 export const TIMED_OUT = sentence(408, 'The request took too long to arrive.', 'bad_request');

@@ -9,7 +9,15 @@ import type { Limits } from './limits.js';
 import { bringsTooMuch, closeLingering } from './linger.js';
 import { createListener, type HttpServer, type Tls } from './listener.js';
 import type { RefreshCookie } from './refresh-cookie.js';
-import { BODY_TOO_LARGE, methodNotAllowed, NO_HOST, NOT_FOUND, send, type Reply } from './respond.js';
+import {
+  BODY_TOO_LARGE,
+  methodNotAllowed,
+  NO_HOST,
+  NOT_FOUND,
+  nothingHere,
+  send,
+  type Reply,
+} from './respond.js';
 import { optionsOf, pathOf, tokenRoutes } from './routes.js';
 import type { SimplejwtCompat } from './simplejwt-texts.js';
 
@@ -34,6 +42,7 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
   const routes = tokenRoutes(options.service, options.basePath, options.compat, options.refreshCookie);
   const { demo } = options;
   const assets = new Map([...(options.assets ?? []), ...(demo?.assets ?? [])]);
+  const atRoot = nothingHere(`${options.basePath}/refresh/`);
   const { bodyBytes } = options.limits;
   const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, draining: false };
 
@@ -64,7 +73,7 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
           () => refuse(request, response, NOT_FOUND),
         );
       } else if (route === undefined) {
-        refuse(request, response, NOT_FOUND);
+        refuse(request, response, path === '/' ? atRoot : NOT_FOUND);
       } else if (method === 'OPTIONS') {
         refuse(request, response, optionsOf(route));
       } else if (method !== 'POST') {

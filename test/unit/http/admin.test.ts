@@ -66,6 +66,12 @@ describe('the admin port', () => {
     expect(JSON.parse(body)).toMatchObject({ ready: false });
   });
 
+  it('says at its root what there is', async () => {
+    const { status, body } = await get('/');
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toEqual({ see: ['/healthz', '/readyz', '/metrics', '/dashboard', '/kpis'] });
+  });
+
   it('renders metrics', async () => {
     const { status, head, body } = await get('/metrics');
     expect(status).toBe(200);

@@ -138,7 +138,13 @@ describe('what is no request for a token', () => {
   const told = (status: string, sentence: string, ...more: string[]): string =>
     bytes(status, JSON.stringify({ detail: sentence, error: sentence }), ...more);
 
-  it.each(['/', '/nope', '/account/token', '/account/token//refresh/', '/account/token/refresh/x'])(
+  it('404 at the root, with the path that is meant', async () => {
+    expect(await bad(post('/', '{}', { Connection: 'close' }))).toBe(
+      told('404 Not Found', `Nothing is served at this path. POST a refresh token to ${REFRESH}.`),
+    );
+  });
+
+  it.each(['/nope', '/account/token', '/account/token//refresh/', '/account/token/refresh/x'])(
     '404 in JSON at %s',
     async (path) => {
       expect(await bad(post(path, '{}', { Connection: 'close' }))).toBe(told('404 Not Found', 'Not found.'));

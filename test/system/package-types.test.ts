@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+interface Locked {
+  readonly dev?: boolean;
+}
+
+const consumer = mkdtempSync(join(tmpdir(), 'carelink-consumer-'));
+
+/** A project that has installed this package and node's types, and so what the package itself depends on. */
+beforeAll(() => {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, Locked>;
+  };
+  const installed = Object.keys(packages).filter(
+    (path) =>
+      /^node_modules\/(@[^/]+\/)?[^/]+$/.test(path) &&
+      (packages[path]?.dev !== true || /\/(@types\/node|undici-types)$/.test(path)),
+  );
+  for (const path of installed) {
+    mkdirSync(dirname(join(consumer, path)), { recursive: true });
+    symlinkSync(join(ROOT, path), join(consumer, path));
+  }
+  const own = join(consumer, 'node_modules/carelink-tokens');
+  mkdirSync(own);
+  for (const part of ['dist', 'package.json']) cpSync(join(ROOT, part), join(own, part), { recursive: true });
+});
+
+afterAll(() => rmSync(consumer, { recursive: true }));
+
+it('the types compile in a project that has nothing but this package, its library checks on', () => {
+  writeFileSync(
+    join(consumer, 'program.ts'),
+    `import { bench, cleanup, migrate, serve, type Serving } from 'carelink-tokens';
+     import { TokenManager } from 'carelink-tokens/client';
+     export const serving: Promise<Serving> = serve({ port: 0 });
+     export { bench, cleanup, migrate, TokenManager };`,
+  );
+  const compilerOptions = {
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    module: 'nodenext',
+    target: 'es2022',
+    lib: ['es2023', 'dom', 'dom.iterable'],
+    types: ['node'],
+    preserveSymlinks: true,
+  };
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', consumer], { encoding: 'utf8' });
+  expect(stdout).toBe('');
+  expect(status).toBe(0);
+});
