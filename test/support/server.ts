@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly dataDir?: string;
   /** More flags for `serve`. */
   readonly args?: readonly string[];
+  /** The command of another checkout, built: an older release beside this one. */
+  readonly bin?: string;
   /** Flags of node's own, such as --cpu-prof. */
   readonly nodeArgs?: readonly string[];
   /** More variables. Of this process's own only PATH is handed on. */
@@ -68,7 +70,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       process.execPath,
       [
         ...(options.nodeArgs ?? []),
-        BIN,
+        options.bin ?? BIN,
         'serve',
         '--json',
         '--port',

@@ -1,0 +1,120 @@
+/**
+ * This checkout against another one (`BENCH_OTHER`, its directory, built): has a change made refreshes slower? Both
+ * servers run on one database, in turn, so that a slow moment of the machine falls on both.
+ */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSimplejwtTables, query, startCluster, type Cluster } from '../test/support/postgres.js';
+import { startRedis } from '../test/support/redis.js';
+import { startServer, type TestServer } from '../test/support/server.js';
+import { services } from '../test/support/services.js';
+import { mintRefresh } from '../test/support/tokens.js';
+import { migrateDatabase } from './support/migrate.js';
+import { median, startLoadGenerator, type LoadGenerator, type LoadResult } from './support/load.js';
+
+const USERS = Number(process.env['BENCH_USERS'] ?? 100);
+const BLOCK_SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 9);
+const OTHER = process.env['BENCH_OTHER'];
+const PATH = '/account/token/refresh/';
+
+describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('another build', () => {
+  let cluster: Cluster;
+  let load: LoadGenerator;
+  beforeAll(async () => {
+    cluster = await startCluster({
+      settings: { shared_preload_libraries: 'pg_stat_statements', fsync: 'on', max_connections: '200' },
+    });
+    await query(cluster.url, 'CREATE EXTENSION pg_stat_statements');
+    await createSimplejwtTables(cluster.url, { users: true });
+    await query(
+      cluster.url,
+      'INSERT INTO auth_user (id, is_active) SELECT n, true FROM generate_series(1, 1000) n',
+    );
+    await migrateDatabase(cluster.url);
+    load = startLoadGenerator();
+  });
+  afterAll(async () => {
+    load.stop();
+    await cluster.stop();
+  });
+
+  it('in sync mode', () => compare([]));
+
+  it.skipIf(services().redis === undefined)('in async mode', async () => {
+    const redis = await startRedis();
+    try {
+      await compare(['--redis-url', `redis://127.0.0.1:${redis.port}`, '--blacklist', 'async']);
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  async function compare(args: readonly string[]): Promise<void> {
+    const start = (bin?: string): Promise<TestServer> =>
+      startServer({ databaseUrl: cluster.url, args, ...(bin === undefined ? {} : { bin }) });
+    const sides = {
+      this: await start(),
+      other: await start(join(OTHER!, 'bin/carelink-tokens.js')),
+    };
+    try {
+      const results = { this: [] as LoadResult[], other: [] as LoadResult[] };
+      const statements = { this: 0, other: 0 };
+      const tokens = {
+        this: Array.from({ length: USERS }, (_, n) => mintRefresh({ userId: n + 1 }).token),
+        other: Array.from({ length: USERS }, (_, n) => mintRefresh({ userId: n + 1 + USERS }).token),
+      };
+      for (const name of ['this', 'other'] as const) await load.run(sides[name].url + PATH, tokens[name], 3);
+      for (let round = 0; round < ROUNDS; round++) {
+        // Who is first changes: what the first leaves behind (a checkpoint, a vacuum) falls on the second.
+        const order = round % 2 === 0 ? (['this', 'other'] as const) : (['other', 'this'] as const);
+        for (const name of order) {
+          await query(cluster.url, 'SELECT pg_stat_statements_reset()');
+          results[name].push(await load.run(sides[name].url + PATH, tokens[name], BLOCK_SECONDS));
+          statements[name] += await sent();
+        }
+      }
+      const ratios = (key: 'perSecond' | 'meanMs' | 'p99Ms') =>
+        results.this.map((one, round) => one[key] / results.other[round]![key]);
+      console.table(
+        Object.fromEntries(
+          (['this', 'other'] as const).map((name) => [
+            name,
+            {
+              'refreshes/s': Math.round(median(results[name].map((r) => r.perSecond))),
+              'mean ms': median(results[name].map((r) => r.meanMs)).toFixed(2),
+              'p99 ms': median(results[name].map((r) => r.p99Ms)).toFixed(2),
+              'statements a refresh': (
+                statements[name] / results[name].reduce((sum, r) => sum + r.refreshes, 0)
+              ).toFixed(4),
+              failed: results[name].reduce((sum, r) => sum + r.failed, 0),
+            },
+          ]),
+        ),
+      );
+      console.log(
+        JSON.stringify({
+          rateRatios: ratios('perSecond').map((ratio) => +ratio.toFixed(3)),
+          rate: +median(ratios('perSecond')).toFixed(3),
+          mean: +median(ratios('meanMs')).toFixed(3),
+          p99: +median(ratios('p99Ms')).toFixed(3),
+        }),
+      );
+      expect(results.this.map((r) => r.failed)).toEqual(results.this.map(() => 0));
+    } finally {
+      await sides.this.stop();
+      await sides.other.stop();
+    }
+  }
+
+  /** Statements on the tokens' tables, but for the checks of foreign keys that PostgreSQL makes by itself. */
+  async function sent(): Promise<number> {
+    const [row] = await query<{ calls: number }>(
+      cluster.url,
+      `SELECT coalesce(sum(calls), 0)::int AS calls
+         FROM pg_stat_statements
+        WHERE query ~ 'token_blacklist' AND query !~ 'FOR KEY SHARE|pg_stat_statements'`,
+    );
+    return row!.calls;
+  }
+});
