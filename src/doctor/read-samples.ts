@@ -25,8 +25,14 @@ export interface SampleRow {
   readonly ours: boolean;
 }
 
-/** Of a table that two applications share, the newest rows may all be the busier one's. */
-const FURTHER_BACK = [100, 1_000, 10_000, 100_000, 1_000_000];
+/**
+ * Of a table that two applications share, the newest rows may all be the busier one's. Some places are near, since most
+ * tokens are young; some are parts of the whole, since how much of it is alive is not known.
+ */
+const FURTHER_BACK = [
+  'newest - 100', 'newest - 10000', 'newest - 1000000',
+  'newest - (newest - oldest) / 4', 'newest - (newest - oldest) / 2', 'oldest + (newest - oldest) / 4',
+]; // prettier-ignore
 
 /** Blacklist rows that are looked through for the times of our rotations. */
 const RECENT = 1_000;
@@ -42,7 +48,10 @@ export function readSampleRows(
   { outstanding, blacklisted }: SampledTables,
   { newest, further }: SampleSize,
 ): Promise<SampleRow[]> {
-  const places = [`(0, ${newest})`, ...FURTHER_BACK.map((back) => `(${back}, ${further})`)];
+  const places = [
+    `(newest, ${newest})`,
+    ...[...FURTHER_BACK, `oldest + ${further - 1}`].map((at) => `(${at}, ${further})`),
+  ];
   const spent =
     blacklisted === undefined
       ? 'NULL::boolean'
@@ -53,15 +62,15 @@ export function readSampleRows(
       : `SELECT blacklisted_at FROM ${blacklisted} ORDER BY id DESC LIMIT ${RECENT}`;
   return database.query<SampleRow>('health', {
     text: `
-      WITH places (back, rows) AS (VALUES ${places.join(', ')}),
-      top AS (SELECT max(id) AS id FROM ${outstanding}),
+      WITH ends AS (SELECT max(id) AS newest, min(id) AS oldest FROM ${outstanding}),
       times AS MATERIALIZED (${times}),
       sampled AS (
         SELECT DISTINCT ON (o.id) o.*
-          FROM top CROSS JOIN places
+          FROM ends
+         CROSS JOIN LATERAL (VALUES ${places.join(', ')}) AS places (at, rows)
          CROSS JOIN LATERAL (
            SELECT id, token, created_at, expires_at FROM ${outstanding}
-            WHERE id <= top.id - places.back ORDER BY id DESC LIMIT places.rows) o
+            WHERE id <= places.at ORDER BY id DESC LIMIT places.rows) o
       )
       SELECT s.id::text AS id, s.token, (extract(epoch FROM s.created_at) * 1000000)::bigint AS created_us,
              s.expires_at <= clock_timestamp() AS expired, ${spent} AS spent,

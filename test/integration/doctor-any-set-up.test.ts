@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -203,19 +202,6 @@ describe.skipIf(services().postgres === undefined)('doctor answers in every set-
     const [finding] = of(diagnoses, 'token_tables').findings;
     expect(finding!.what).toMatch(/in the schema clinic/);
     expect(finding!.mend).toMatch(/search_path%3Dclinic.*Do not use --create-tables/);
-  });
-
-  test('an embedded database that is not there is not made: exit 2, and what to give', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'carelink-doctor-'));
-    try {
-      const missing = join(directory, 'nothing');
-      const { code, stdout, stderr } = await run(['doctor', '--data-dir', missing]);
-      expect([code, stdout]).toEqual([2, '']);
-      expect(stderr).toMatch(/no embedded database in .*--database-url \(DATABASE_URL\)/);
-      expect(existsSync(missing)).toBe(false);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
   });
 });
 

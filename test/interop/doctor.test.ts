@@ -122,7 +122,7 @@ describe.skipIf(!ready)('doctor', () => {
     const diagnoses = await look({ 'database-url': url });
     expect(wrong(diagnoses)).toEqual([{ check: 'same_key', status: 'warning' }]);
     expect(diagnoses.find(({ check }) => check === 'same_key')!.findings[0]!.what).toMatch(
-      /^5 of 29 sampled tokens verify with these keys/,
+      /^5 of \d+ sampled tokens verify with these keys/,
     );
     await addTokens(url, 2);
     expect(wrong(await look({ 'database-url': url }))).toEqual([{ check: 'same_key', status: 'note' }]);
