@@ -76,7 +76,6 @@ export interface DatabaseFacts {
   readonly django: boolean;
   /** Applied migrations of the app token_blacklist, by Django's own ledger. */
   readonly django_migrations: Reading<readonly string[]>;
-  readonly long_expired: Reading<boolean>;
 }
 
 export interface TableFacts {

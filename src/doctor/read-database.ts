@@ -1,6 +1,6 @@
 import type { Database } from '../store/database.js';
 import type { DatabaseFacts, TableFacts } from './evidence.js';
-import { attempt, type Reading } from './reading.js';
+import { attempt } from './reading.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
@@ -99,7 +99,6 @@ export async function readDatabaseFacts(
     django_migrations: server.django
       ? await attempt(async () => (await ask<{ name: string }>(APPLIED)).map(({ name }) => name))
       : { value: [] },
-    long_expired: found(OUTSTANDING) ? await longExpired(ask) : { value: false },
   };
   return { facts, nowMs: Number(now_ms) };
 }
@@ -117,14 +116,3 @@ type Server = Pick<
 > & { readonly now_ms: string };
 
 const APPLIED = `SELECT name::text FROM django_migrations WHERE app = 'token_blacklist' ORDER BY id`;
-
-function longExpired(
-  ask: (text: string) => Promise<{ readonly found: boolean }[]>,
-): Promise<Reading<boolean>> {
-  return attempt(async () => {
-    const [old] = await ask(
-      `SELECT EXISTS (SELECT FROM ${OUTSTANDING} WHERE expires_at < now() - interval '30 days') AS found`,
-    );
-    return old?.found ?? false;
-  });
-}

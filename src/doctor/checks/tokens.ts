@@ -13,7 +13,7 @@ import { current, isOfKeys, mainFate, told } from '../fates.js';
 import type { Fate, TokenSample } from '../token-sample.js';
 
 /** A look at the sampled tokens that can still be refreshed. */
-export function ofSamples(
+function ofSamples(
   id: string,
   title: string,
   judge: (samples: readonly TokenSample[], database: Reached, evidence: Evidence) => Judged,
