@@ -25,6 +25,7 @@ import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema, type TokenSchema } from '../store/schema.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
+import { exampleSecrets } from './example-secrets.js';
 import { ReleaseStack } from './release.js';
 import { judgeSamples } from './samples.js';
 
@@ -73,19 +74,14 @@ async function openPlace(
   return { connection: embedded.connection, ownKey: embedded.signingKey };
 }
 
-/** What a documentation, a manifest or a project template has where the key goes. */
-const EXAMPLE_KEY = /change[-_ ]?me|your[-_ ](secret|signing)|replace[-_ ]?(me|this)/i;
-
-async function readKeys(
-  { keys, tokens }: DoctorSettings,
-  signingKey: string | undefined,
-): Promise<KeyEvidence> {
+async function readKeys(settings: DoctorSettings, signingKey: string | undefined): Promise<KeyEvidence> {
+  const { keys, tokens } = settings;
   const secret = keys.algorithm.startsWith('HS') ? signingKey : undefined;
   const evidence: KeyEvidence = {
     error: undefined,
     warnings: [],
     secretBytes: secret === undefined ? undefined : Buffer.byteLength(secret),
-    example: secret !== undefined && EXAMPLE_KEY.test(secret),
+    examples: exampleSecrets(settings, secret),
     chainKeyPinned: keys.chainKeys.length > 0,
   };
   try {

@@ -100,7 +100,7 @@ export interface KeyEvidence {
   readonly warnings: readonly string[];
   /** Of an HS* secret. */
   readonly secretBytes: number | undefined;
-  /** An HS* secret out of an example: whoever read the example can sign. */
-  readonly example: boolean;
+  /** Names of secrets that are out of an example: whoever has read it knows them. */
+  readonly examples: readonly string[];
   readonly chainKeyPinned: boolean;
 }

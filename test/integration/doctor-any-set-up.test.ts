@@ -26,7 +26,7 @@ function look(
   flags: Readonly<Record<string, string>> = {},
   key = TEST_SIGNING_KEY,
 ): Promise<readonly Diagnosis[]> {
-  const env = { CARELINK_SIGNING_KEY: key, CARELINK_CHAIN_KEY: '00'.repeat(32) };
+  const env = { CARELINK_SIGNING_KEY: key, CARELINK_CHAIN_KEY: '00112233445566778899aabbccddeeff' };
   const source = { env, cwd: '/', readFile: () => '' };
   return examine(doctorSettings({ 'database-url': url, ...flags }, source));
 }

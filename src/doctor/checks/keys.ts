@@ -16,14 +16,20 @@ export const KEY_CHECKS: readonly Check[] = [
         return [fault(keys.error, 'Correct CARELINK_SIGNING_KEY or --signing-key-file.')];
       const mend =
         'Make a new one (`openssl rand -base64 48`), and accept the old one with --verifying-key-file for a refresh lifetime.';
-      if (keys.example) {
-        return [
-          fault('The signing key is one of an example: everybody who has read the example can sign.', mend),
-        ];
-      }
       const guessable = keys.secretBytes !== undefined && keys.secretBytes < GUESSABLE_BYTES;
       return keys.warnings.map((what): Finding => (guessable ? fault(what, mend) : warning(what, mend)));
     },
+  },
+  {
+    id: 'example_secrets',
+    title: 'no secret is out of an example',
+    judge: ({ keys }) =>
+      keys.examples.map((name) =>
+        fault(
+          `${name} has a value of an example: everybody who has read the example knows it.`,
+          'Make one of your own: `openssl rand -base64 48` for a key, `openssl rand -hex 32` for a chain key.',
+        ),
+      ),
   },
   {
     id: 'chain_key',
