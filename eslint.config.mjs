@@ -13,7 +13,7 @@ const ALLOWED = {
   migrate: ['store'],
   cleanup: ['store'],
   revoke: ['store', 'cleanup', 'rotation'],
-  doctor: ['store', 'migrate', 'jwt', 'cache'],
+  doctor: ['store', 'migrate', 'jwt', 'cache', 'rotation'],
   dashboard: [],
   bench: [],
   client: [],

@@ -1,30 +1,33 @@
 import { X509Certificate } from 'node:crypto';
 import { probeRedis } from '../cache/redis-probe.js';
+import { CommandError } from '../config/errors.js';
 import type { DoctorSettings } from '../config/settings.js';
 import {
+  attempt,
   diagnose,
   readDatabaseFacts,
-  readTokenSamples,
+  readForChecks,
+  readSampleRows,
   type DatabaseEvidence,
   type Diagnosis,
   type Evidence,
   type KeyEvidence,
-  type TokenSample,
+  type SchemaEvidence,
 } from '../doctor/index.js';
-import type { TokenCodec } from '../jwt/codec.js';
 import { createCodec } from '../jwt/create-codec.js';
 import { KeyError } from '../jwt/key-error.js';
 import { readMigrationOverview } from '../migrate/index.js';
+import { describeError } from '../observe/errors.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
-import { readSchema } from '../store/schema.js';
-import { canonicalUserKey, userKeyTypeOf } from '../store/user-key.js';
+import { readSchema, type TokenSchema } from '../store/schema.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
+import { exampleSecrets } from './example-secrets.js';
 import { ReleaseStack } from './release.js';
-import { describeError } from '../observe/errors.js';
+import { judgeSamples } from './samples.js';
 
 /** Reading a catalog takes milliseconds; a server that takes longer has told enough. */
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -44,19 +47,18 @@ export async function examine(settings: DoctorSettings): Promise<readonly Diagno
 async function gather(settings: DoctorSettings, releases: ReleaseStack): Promise<Evidence> {
   const place = await openPlace(settings, releases);
   const signingKey = settings.keys.signingKey ?? place.ownKey;
-  const { codec, evidence: keys } = await openKeys(settings, signingKey);
+  const { tokens, keys } = settings;
   return {
-    database: await readDatabase(settings, place.connection, codec, releases),
+    database: await readDatabase(settings, place.connection, signingKey, releases),
     redis: await readRedis(settings),
-    keys,
+    keys: await readKeys(settings, signingKey),
     certificate: certificateOf(settings),
     options: {
-      algorithm: settings.keys.algorithm,
-      userIdClaim: settings.tokens.names.userId,
+      ...tokens,
+      algorithm: keys.algorithm,
       userCheck: settings.users.userCheck,
       compat: settings.http.compat,
       poolSize: settings.poolSize,
-      refreshLifetimeSeconds: settings.tokens.refreshLifetimeSeconds,
       cleansUp: settings.cleanup !== undefined,
     },
     wallClockMs: Date.now(),
@@ -72,30 +74,32 @@ async function openPlace(
   return { connection: embedded.connection, ownKey: embedded.signingKey };
 }
 
-async function openKeys(
-  { keys, tokens }: DoctorSettings,
-  signingKey: string | undefined,
-): Promise<{ codec: TokenCodec | undefined; evidence: KeyEvidence }> {
-  const hmac = keys.algorithm.startsWith('HS');
+async function readKeys(settings: DoctorSettings, signingKey: string | undefined): Promise<KeyEvidence> {
+  const { keys, tokens } = settings;
+  const secret = keys.algorithm.startsWith('HS') ? signingKey : undefined;
   const evidence: KeyEvidence = {
     error: undefined,
     warnings: [],
-    secretBytes: hmac && signingKey !== undefined ? Buffer.byteLength(signingKey) : undefined,
+    secretBytes: secret === undefined ? undefined : Buffer.byteLength(secret),
+    examples: exampleSecrets(settings, secret),
     chainKeyPinned: keys.chainKeys.length > 0,
   };
   try {
-    const { codec, warnings } = await createCodec({ ...keys, ...tokens, signingKey: signingKey ?? '' });
-    return { codec, evidence: { ...evidence, warnings } };
+    const { warnings } = await createCodec({ ...keys, ...tokens, signingKey: signingKey ?? '' });
+    return { ...evidence, warnings };
   } catch (error) {
-    if (!(error instanceof KeyError)) throw error;
-    return { codec: undefined, evidence: { ...evidence, error: error.message } };
+    const { error_code, error_name } = describeError(error);
+    const told =
+      error instanceof KeyError ? error.message : `The keys can't be read (${error_code ?? error_name}).`;
+    return { ...evidence, error: told };
   }
 }
 
+/** Each look by itself: what one of them is refused is no reason for another to know nothing. */
 async function readDatabase(
   settings: DoctorSettings,
   connection: PoolOptions['connection'],
-  codec: TokenCodec | undefined,
+  signingKey: string | undefined,
   releases: ReleaseStack,
 ): Promise<DatabaseEvidence> {
   const embedded = settings.database.kind === 'embedded';
@@ -118,86 +122,68 @@ async function readDatabase(
   try {
     const { facts, nowMs } = await readDatabaseFacts(database);
     const clockAheadMs = Date.now() - nowMs;
-    const schema = await readSchemaOf(settings, database);
-    const userKeyType = schema.kind === 'read' ? userKeyTypeOf(schema.userIdType) : 'text';
-    const samples = facts.outstanding
-      ? await readTokenSamples(database, (token) =>
-          sampleOf(token, settings, codec, (key) => canonicalUserKey(userKeyType, key) !== undefined),
-        )
-      : [];
+    const { evidence: schema, read } = await readSchemaOf(settings, database);
+    const samples = await attempt(async () => {
+      if (!facts.outstanding) return [];
+      const blacklist = facts.tables.find(({ name, visible }) => visible && name === BLACKLISTED);
+      const tables = {
+        outstanding: read?.outstanding ?? OUTSTANDING,
+        blacklisted: blacklist?.readable === true ? (read?.blacklisted ?? BLACKLISTED) : undefined,
+      };
+      const rows = await readSampleRows(database, tables, SAMPLES);
+      const { keys, tokens } = settings;
+      return judgeSamples(database, rows, { keys, tokens, signingKey, schema: read, nowUs: nowMs * 1000 });
+    });
+    const readings = await readForChecks(database, facts);
     // One session is all that PGlite is: the overview opens its own.
     await end();
-    const overview = await readMigrationOverview(connection, {
-      buildCovered: false,
-      createTables: embedded,
-    }).catch(() => undefined);
-    return { kind: 'reached', embedded, facts, clockAheadMs, overview, schema, samples };
+    const overview = await attempt(() =>
+      readMigrationOverview(connection, { buildCovered: false, createTables: embedded }),
+    );
+    return { kind: 'reached', embedded, facts, nowMs, clockAheadMs, overview, schema, samples, readings };
   } catch (error) {
-    if (!(error instanceof NotConnectedError)) throw error;
-    const told = toCommandError(error, settings.database);
-    return {
-      kind: 'unreachable',
-      message: told instanceof Error ? told.message : 'PostgreSQL does not answer.',
-    };
+    return unreachable(error, settings);
   }
 }
 
-type SchemaEvidence = Extract<DatabaseEvidence, { kind: 'reached' }>['schema'];
+const OUTSTANDING = 'token_blacklist_outstandingtoken';
+const BLACKLISTED = 'token_blacklist_blacklistedtoken';
 
-async function readSchemaOf(settings: DoctorSettings, database: PgDatabase): Promise<SchemaEvidence> {
-  try {
-    const schema = await readSchema(database, settings.users);
-    const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());
-    const health = await checkHealth(database, schema, clock, () => performance.now());
-    const userIdType = schema.users?.keyType ?? schema.userIdType;
-    return { kind: 'read', userIdType, userTable: schema.users?.name, health };
-  } catch (error) {
-    if (!(error instanceof SchemaError)) throw error;
-    return { kind: 'refused', code: error.code, message: error.message };
-  }
+/** A look at a few dozen signatures takes no time, and says more of a table that two applications share. */
+const SAMPLES = { newest: 24, further: 8 };
+
+function unreachable(error: unknown, { database }: DoctorSettings): DatabaseEvidence {
+  const cause = error instanceof NotConnectedError ? error.cause : error;
+  const { error_code: code, error_name } = describeError(cause);
+  const told = toCommandError(error, database);
+  const message =
+    told instanceof CommandError
+      ? told.message
+      : `The database answers, and can't be worked with (${code ?? error_name}).`;
+  return { kind: 'unreachable', message, code };
 }
 
-interface Payload extends Readonly<Record<string, unknown>> {
-  readonly iat?: unknown;
-  readonly exp?: unknown;
-}
-
-/** Read without its signature: it says how tokens look, and is never acted on. */
-async function sampleOf(
-  token: string,
+async function readSchemaOf(
   settings: DoctorSettings,
-  codec: TokenCodec | undefined,
-  fits: (userKey: string) => boolean,
-): Promise<TokenSample | undefined> {
-  const [head = '', body = ''] = token.split('.');
-  let header: Readonly<Record<string, unknown>>;
-  let claims: Payload;
-  try {
-    header = JSON.parse(Buffer.from(head, 'base64url').toString()) as typeof header;
-    claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as Payload;
-  } catch {
-    return undefined;
-  }
-  const issued = typeof claims.iat === 'number' ? claims.iat : undefined;
-  const verdict = await codec?.verify(token, (issued ?? 0) * 1_000_000);
-  const userId = claims[settings.tokens.names.userId];
-  const known = typeof userId === 'number' || typeof userId === 'string';
-  return {
-    algorithm: typeof header['alg'] === 'string' ? header['alg'].slice(0, 10) : 'nothing',
-    verified: verdict?.ok === true,
-    userId: !known
-      ? 'absent'
-      : !fits(String(userId))
-        ? 'unfit'
-        : typeof userId === 'number'
-          ? 'number'
-          : 'text',
-    claims: Object.keys(claims)
-      .map((name) => name.slice(0, 40))
-      .slice(0, 20),
-    lifetimeSeconds:
-      issued !== undefined && typeof claims.exp === 'number' ? Math.round(claims.exp - issued) : undefined,
-  };
+  database: PgDatabase,
+): Promise<{ evidence: SchemaEvidence; read: TokenSchema | undefined }> {
+  const reading = await attempt(
+    async (): Promise<{ evidence: SchemaEvidence; read: TokenSchema | undefined }> => {
+      try {
+        const read = await readSchema(database, settings.users);
+        const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());
+        const health = await checkHealth(database, read, clock, () => performance.now());
+        const userIdType = read.users?.keyType ?? read.userIdType;
+        return { evidence: { kind: 'read', userIdType, userTable: read.users?.name, health }, read };
+      } catch (error) {
+        if (!(error instanceof SchemaError)) throw error;
+        return { evidence: { kind: 'refused', code: error.code, message: error.message }, read: undefined };
+      }
+    },
+  );
+  return 'value' in reading
+    ? reading.value
+    : { evidence: { kind: 'unread', why: reading.why }, read: undefined };
 }
 
 async function readRedis({ redis }: DoctorSettings): Promise<Evidence['redis']> {

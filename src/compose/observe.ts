@@ -1,8 +1,10 @@
 import { kpiMeter, type KpiDocument, type KpiMeterOptions, type KpiReading } from '../observe/kpi-meter.js';
 import { metricsSink, type MetricsSink } from '../observe/metrics.js';
+import type { HttpObserver } from '../observe/requests.js';
+import { refusalMetrics, Refusals } from '../observe/refusals.js';
 import type { ReleaseStack } from './release.js';
 
-export interface Observing extends MetricsSink {
+export interface Observing extends MetricsSink, HttpObserver {
   kpis(): KpiDocument;
   kpiReading(): KpiReading;
   /** From now on answers are held against rows. Before it, what was answered counts as not checked in the end. */
@@ -31,8 +33,11 @@ export function observing(
     ...audit,
   });
   const metrics = metricsSink(alone ? () => meter.read() : undefined);
+  const refusals = new Refusals(monotonicMs);
+  refusalMetrics(metrics.registry, refusals);
   return {
     ...metrics,
+    onRefused: (outcome, token, client) => refusals.saw(outcome, token, client),
     onRotationEvent(event) {
       metrics.onRotationEvent(event);
       meter.onRotationEvent(event);

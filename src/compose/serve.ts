@@ -18,6 +18,7 @@ import { observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
+import { tellRefusedSamples } from './samples.js';
 import { openChain, openCodec, mintToken } from './tokens.js';
 import { watchSurroundings } from './surroundings.js';
 import { timingClaims, watch } from './watch.js';
@@ -127,6 +128,7 @@ async function compose(
     return state;
   };
   await health();
+  await tellRefusedSamples(settings, signingKey, { database, schema, clock }, log);
   const healthTimer = setInterval(() => void health(), HEALTH_EVERY_MS).unref();
   releases.add(() => clearInterval(healthTimer));
 

@@ -1,6 +1,9 @@
 import { resolve } from 'node:path';
 import type { Source } from './source.js';
 
+/** What Node puts in the place of bytes that are no UTF-8. */
+const NOT_UTF8 = '\uFFFD';
+
 /** Reads the files that options name, and writes down what is wrong with them. */
 export class FileReader {
   readonly #source: Source;
@@ -24,9 +27,19 @@ export class FileReader {
     return undefined;
   }
 
-  /** A key's text. An editor or `echo` ended the file with a line end that is not part of the secret. */
+  /**
+   * A key's text. An editor or `echo` ended the file with a line end that is not part of the secret.
+   *
+   * Bytes that are no UTF-8 are refused: read as text they would be another key, and every token would be refused. Around
+   * a PEM block they are somebody's remarks.
+   */
   readKey(name: string, path: string): string | undefined {
-    return this.read(name, path)?.replace(/\r?\n$/, '');
+    const text = this.read(name, path)?.replace(/\r?\n$/, '');
+    if (text === undefined || !text.includes(NOT_UTF8) || text.includes('-----BEGIN ')) return text;
+    this.#problems.push(
+      `${name}: the file ${resolve(this.#source.cwd, path)} is not UTF-8 text. A key is used as the UTF-8 bytes of its text, as Django uses SECRET_KEY; a key of random bytes can't be given. Make one of text (\`openssl rand -base64 48\`), sign with it at Django too, or convert the file with iconv where it was saved in another encoding.`,
+    );
+    return undefined;
   }
 }
 

@@ -3,11 +3,14 @@ import type { ValueKind } from './kinds.js';
 /** HMAC-SHA256 under fewer than 128 bits would be the weakest part of the chain. */
 const CHAIN_KEY_MIN_BYTES = 16;
 
-/** The text of a key, untouched: white space can be part of a secret. */
+/**
+ * The text of a key, untouched: white space can be part of a secret. Where a variable holds bytes that are no UTF-8, Node
+ * has put U+FFFD in their place: that would be another key.
+ */
 export const secretText: ValueKind<string> = {
   placeholder: 'text',
-  allowed: 'the text of a key',
-  parse: (text) => (text.trim() === '' ? undefined : text),
+  allowed: 'the text of a key, in UTF-8',
+  parse: (text) => (text.trim() === '' || text.includes('\uFFFD') ? undefined : text),
 };
 
 /**

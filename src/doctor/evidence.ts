@@ -1,4 +1,6 @@
 import type { ServerOverview } from './overview.js';
+import type { Reading } from './reading.js';
+import type { TokenSample } from './token-sample.js';
 
 /** All that the checks judge: read beforehand, so that each check is a function of data. Holds no token and no key. */
 export interface Evidence {
@@ -16,30 +18,42 @@ export interface Evidence {
 /** What was configured, as far as checks compare it with what is there. */
 export interface Options {
   readonly algorithm: string;
-  readonly userIdClaim: string;
+  readonly audience: readonly string[];
+  readonly issuer: string | undefined;
+  readonly names: { readonly userId: string; readonly jti: string; readonly tokenType: string };
   readonly userCheck: 'auto' | 'on' | 'off';
   readonly compat: '5.2' | '5.5';
   readonly poolSize: number;
+  readonly accessLifetimeSeconds: number;
   readonly refreshLifetimeSeconds: number;
+  readonly slidingLifetimeSeconds: number;
   readonly cleansUp: boolean;
 }
 
 export type DatabaseEvidence =
-  | { readonly kind: 'unreachable'; readonly message: string }
+  /** `code`: SQLSTATE where the server refused, else the system's. */
+  | { readonly kind: 'unreachable'; readonly message: string; readonly code: string | undefined }
   | {
       readonly kind: 'reached';
       readonly embedded: boolean;
       readonly facts: DatabaseFacts;
+      /** By the database's clock, when the facts were read. */
+      readonly nowMs: number;
       /** How far this host's clock is ahead of the database's, at least; negative: behind. */
       readonly clockAheadMs: number;
-      /** What `migrate status` would tell; undefined: it could not be read. */
-      readonly overview: ServerOverview | undefined;
-      readonly schema:
-        | { readonly kind: 'read'; readonly userIdType: string; readonly userTable: string | undefined; readonly health: string }
-        | { readonly kind: 'refused'; readonly code: string; readonly message: string };
-      /** The newest refresh tokens that Django, or we, have written. */
-      readonly samples: readonly TokenSample[];
+      /** What `migrate status` would tell. */
+      readonly overview: Reading<ServerOverview>;
+      readonly schema: SchemaEvidence;
+      /** Refresh and sliding tokens that Django, or we, have written: the newest first, and some from further back. */
+      readonly samples: Reading<readonly TokenSample[]>;
+      /** What single checks read for themselves, by their ids. */
+      readonly readings: ReadonlyMap<string, Reading<unknown>>;
     }; // prettier-ignore
+
+export type SchemaEvidence =
+  | { readonly kind: 'read'; readonly userIdType: string; readonly userTable: string | undefined; readonly health: string }
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+  | { readonly kind: 'unread'; readonly why: string }; // prettier-ignore
 
 export interface DatabaseFacts {
   readonly version: string;
@@ -47,24 +61,33 @@ export interface DatabaseFacts {
   readonly standby: boolean;
   readonly max_connections: number;
   readonly other_connections: number;
+  /** Whether they are found by the search path. */
   readonly outstanding: boolean;
   readonly blacklisted: boolean;
+  /** Tables of these two names, in whatever schema. */
+  readonly tables: readonly TableFacts[];
+  /** `user_id of token_blacklist_outstandingtoken`. */
+  readonly missing_columns: readonly string[];
+  /** What the role may not do and a refresh must, by name: `INSERT on token_blacklist_blacklistedtoken`. */
+  readonly missing_rights: readonly string[];
   /** A valid unique index on exactly this column. */
   readonly unique_jti: boolean;
   readonly unique_token_id: boolean;
   readonly django: boolean;
   /** Applied migrations of the app token_blacklist, by Django's own ledger. */
-  readonly django_migrations: readonly string[];
-  readonly long_expired: boolean;
+  readonly django_migrations: Reading<readonly string[]>;
 }
 
-export interface TokenSample {
-  readonly algorithm: string;
-  /** Whether the configured keys accept its signature, and audience and issuer. */
-  readonly verified: boolean;
-  readonly userId: 'number' | 'text' | 'absent' | 'unfit';
-  readonly claims: readonly string[];
-  readonly lifetimeSeconds: number | undefined;
+export interface TableFacts {
+  readonly name: string;
+  readonly schema: string;
+  /** Found by the search path. */
+  readonly visible: boolean;
+  /** The role may look into the schema. */
+  readonly reachable: boolean;
+  readonly readable: boolean;
+  /** Row-level security hides rows from this role, or may. */
+  readonly hidden_rows: boolean;
 }
 
 export type RedisEvidence =
@@ -77,5 +100,7 @@ export interface KeyEvidence {
   readonly warnings: readonly string[];
   /** Of an HS* secret. */
   readonly secretBytes: number | undefined;
+  /** Names of secrets that are out of an example: whoever has read it knows them. */
+  readonly examples: readonly string[];
   readonly chainKeyPinned: boolean;
 }

@@ -2,7 +2,7 @@ import { IncomingMessage, type ServerResponse } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
-import type { RequestObserver } from '../observe/requests.js';
+import type { HttpObserver } from '../observe/requests.js';
 import { tokenInBody } from './body.js';
 import { BODY_TOO_LARGE, Reply, send, serverError } from './respond.js';
 import { closeLingering } from './linger.js';
@@ -11,7 +11,7 @@ import type { TokenRoute } from './route.js';
 /** What all exchanges of a server share. */
 export interface Exchanges {
   readonly bodyBytes: number;
-  readonly observe: RequestObserver;
+  readonly observe: HttpObserver;
   readonly log: Log;
   /** Set once the server stops: every answer from then on closes its connection. */
   draining: boolean;
@@ -81,6 +81,9 @@ export class Exchange {
       let token = this.#fromCookie(body) ?? tokenInBody(headers['content-type'], body, this.#route.field);
       if (token instanceof Promise) token = await token;
       reply = typeof token === 'string' ? await this.#route.handle(token, headers) : token;
+      if (reply.status === 401 && this.#route.name === 'refresh' && typeof token === 'string') {
+        this.#shared.observe.onRefused(reply.outcome, token, clientOf(this.#request));
+      }
     } catch (error) {
       reply = this.#failed(error);
     }
@@ -122,6 +125,19 @@ export class Exchange {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** No IPv6 address is longer, and what a header says may be anything. */
+const MAX_ADDRESS = 45;
+
+/** The address that the nearest proxy saw, else that of the connection. Told to nobody: it tells clients apart. */
+function clientOf({ headers, socket }: IncomingMessage): string {
+  const forwarded = headers['x-forwarded-for'];
+  const text = Array.isArray(forwarded) ? forwarded.join() : (forwarded ?? socket.remoteAddress ?? '');
+  return text
+    .slice(text.lastIndexOf(',') + 1)
+    .trim()
+    .slice(0, MAX_ADDRESS);
+}
 
 function onData(this: TokenRequest, chunk: Buffer): void {
   this.exchange?.take(chunk);

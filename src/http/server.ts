@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Log } from '../observe/log.js';
-import type { RequestObserver } from '../observe/requests.js';
+import type { HttpObserver } from '../observe/requests.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import type { Asset } from './assets.js';
 import type { DemoRoutes } from './demo.js';
@@ -33,7 +33,7 @@ export interface PublicServerOptions {
   readonly demo?: DemoRoutes | undefined;
   readonly tls?: Tls | undefined;
   readonly limits: Limits;
-  readonly observe: RequestObserver;
+  readonly observe: HttpObserver;
   readonly log: Log;
 }
 

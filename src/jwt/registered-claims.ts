@@ -56,16 +56,23 @@ export function checkRegisteredClaims(claims: Claims, rules: ClaimRules, nowUs: 
 
 /**
  * Adds `aud` and `iss` where they are configured, as simplejwt's backend does: in their old place where the
- * claims have them, else at the end; a single audience as a string.
+ * claims have them, else at the end. A single audience is a string; it stays a list of one where the claims have that, for
+ * then Django's setting is a list.
  */
 export function withRegisteredClaims(claims: Claims, rules: ClaimRules): Claims {
   const { audience, issuer } = rules;
   if (audience.length === 0 && issuer === undefined) return claims;
   return {
     ...claims,
-    ...(audience.length > 0 && { aud: audience.length === 1 ? audience[0] : audience }),
+    ...(audience.length > 0 && {
+      aud: audience.length === 1 && !isListOf(claims['aud'], audience[0]) ? audience[0] : audience,
+    }),
     ...(issuer !== undefined && { iss: issuer }),
   };
+}
+
+function isListOf(aud: unknown, only: string | undefined): boolean {
+  return Array.isArray(aud) && aud.length === 1 && aud[0] === only;
 }
 
 /** Whole seconds, as Python's `int()` cuts them; undefined for what isn't a number in datetime's range. */

@@ -31,3 +31,13 @@ export interface RequestObserver {
    */
   onRequest(route: RouteName, outcome: RequestOutcome, durationUs: number): void;
 }
+
+/** What a server of the public port tells besides. */
+export interface HttpObserver extends RequestObserver {
+  /**
+   * Called once a refresh was refused with 401, and only then.
+   *
+   * @param client its address, as far as it is known
+   */
+  onRefused(outcome: RequestOutcome, token: string, client: string): void;
+}

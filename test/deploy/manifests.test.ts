@@ -38,6 +38,7 @@ describe('deploy/compose.yaml', () => {
     readonly environment?: Readonly<Record<string, string>>;
     readonly depends_on?: Readonly<Record<string, unknown>>;
     readonly volumes?: readonly string[];
+    readonly healthcheck?: { readonly disable?: boolean };
   }
   const compose = parse(read('compose.yaml'), { merge: true }) as {
     services: Readonly<Record<string, Service>>;
@@ -63,6 +64,13 @@ describe('deploy/compose.yaml', () => {
         expect(KNOWN).toContain(name);
     },
   );
+
+  it("takes the image's health check, which asks the admin port, only where serve runs", () => {
+    for (const [name, { image, command = [], healthcheck }] of services) {
+      if (image === 'carelink-tokens')
+        expect(healthcheck?.disable === true, name).toBe(command[0] !== 'serve');
+    }
+  });
 
   it('refers to services and volumes that it has', () => {
     for (const [, { depends_on = {}, volumes = [] }] of services) {
@@ -91,6 +99,7 @@ describe('deploy/kubernetes', () => {
     readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
     readonly livenessProbe?: { httpGet: { path: string; port: string } };
     readonly readinessProbe?: { httpGet: { path: string; port: string } };
+    readonly securityContext?: object;
   }
   interface Resource {
     readonly apiVersion: string;
@@ -102,11 +111,16 @@ describe('deploy/kubernetes', () => {
       readonly ports?: readonly { targetPort: string }[];
       readonly template?: PodTemplate;
       readonly jobTemplate?: { spec: { template: PodTemplate } };
+      readonly podSelector?: { matchLabels: Record<string, string> };
+      readonly ingress?: readonly { from?: readonly object[]; ports: readonly { port: string }[] }[];
     };
   }
   interface PodTemplate {
     readonly metadata?: { labels: Record<string, string> };
-    readonly spec: { readonly containers: readonly Container[] };
+    readonly spec: {
+      readonly containers: readonly Container[];
+      readonly automountServiceAccountToken?: boolean;
+    };
   }
   const resources = readdirSync(new URL('../../deploy/kubernetes', import.meta.url)).flatMap((file) =>
     parseAllDocuments(read(`kubernetes/${file}`)).map((document) => {
@@ -121,10 +135,10 @@ describe('deploy/kubernetes', () => {
 
   it('has what it takes', () => {
     expect(resources.map(({ kind }) => kind).sort()).toEqual([
-      'CronJob', 'Deployment', 'Job', 'PodDisruptionBudget', 'Secret', 'Service',
+      'CronJob', 'Deployment', 'Job', 'NetworkPolicy', 'PodDisruptionBudget', 'Secret', 'Service',
     ]); // prettier-ignore
     for (const { apiVersion, metadata } of resources) {
-      expect(apiVersion).toMatch(/^(v1|apps\/v1|batch\/v1|policy\/v1)$/);
+      expect(apiVersion).toMatch(/^(v1|apps\/v1|batch\/v1|policy\/v1|networking\.k8s\.io\/v1)$/);
       expect(metadata.name).toMatch(/^carelink-/);
     }
   });
@@ -162,6 +176,36 @@ describe('deploy/kubernetes', () => {
     const { livenessProbe, readinessProbe } = tokens!;
     expect([livenessProbe!.httpGet.path, readinessProbe!.httpGet.path]).toEqual(['/healthz', '/readyz']);
     expect(ports.get(readinessProbe!.httpGet.port)).toBe(9464);
+  });
+
+  it('runs every container without any right that it does not need', () => {
+    for (const resource of resources) {
+      const pod = podOf(resource)?.spec;
+      if (pod === undefined) continue;
+      expect(pod.automountServiceAccountToken).toBe(false);
+      for (const { securityContext } of pod.containers) {
+        expect(securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          runAsNonRoot: true,
+          runAsUser: 1000,
+          capabilities: { drop: ['ALL'] },
+          seccompProfile: { type: 'RuntimeDefault' },
+        });
+      }
+    }
+  });
+
+  it('lets nobody but the namespace of the monitoring to the admin port', () => {
+    const { podSelector, ingress } = one('NetworkPolicy').spec!;
+    expect(podOf(one('Deployment'))!.metadata!.labels).toMatchObject(podSelector!.matchLabels);
+    const anybody = ingress!.filter(({ from }) => from === undefined).flatMap(({ ports }) => ports);
+    expect(anybody).toEqual([{ port: 'http' }]);
+  });
+
+  it('has no cleanup that ends with 3, which Kubernetes calls a failed job', () => {
+    const [cleanup] = podOf(one('CronJob'))!.spec.containers;
+    expect(cleanup!.args.filter((arg) => /^--max-/.test(arg))).toEqual([]);
   });
 
   it('runs the version of this package, everywhere', () => {

@@ -13,64 +13,10 @@ import { startDjango } from '../support/django.js';
 import { freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { services } from '../support/services.js';
-import { TEST_SIGNING_KEY } from '../support/tokens.js';
+import { mintRefresh, TEST_SIGNING_KEY, type MintOptions } from '../support/tokens.js';
+import { SET_UPS } from './doctor-set-ups.js';
 
 const ready = services().postgres !== undefined && services().django && services().redis !== undefined;
-
-interface BrokenSetUp {
-  readonly title: string;
-  /** What is done to a sound database. */
-  readonly sql?: string;
-  readonly flags?: Readonly<Record<string, string | string[]>>;
-  readonly key?: string;
-  readonly check: string;
-  readonly severity: 'fault' | 'warning';
-  /** What is said of it, and how it is mended. */
-  readonly says: RegExp;
-  readonly mend: RegExp;
-}
-
-const SET_UPS: readonly BrokenSetUp[] = [
-  { title: 'nobody listens at the database\'s port', flags: { 'database-url': 'postgres://u:secret@127.0.0.1:1/d' },
-    check: 'database', severity: 'fault', says: /127\.0\.0\.1:1.*could not be reached/, mend: /--database-url/ },
-  { title: 'the blacklist app was never migrated',
-    sql: `DROP TABLE token_blacklist_blacklistedtoken, token_blacklist_outstandingtoken;
-          DELETE FROM django_migrations WHERE app = 'token_blacklist'`,
-    check: 'token_tables', severity: 'fault', says: /app .*token_blacklist is not installed/, mend: /INSTALLED_APPS/ },
-  { title: 'one of its tables was dropped', sql: 'DROP TABLE token_blacklist_blacklistedtoken',
-    check: 'token_tables', severity: 'fault', says: /Django has written down/, mend: /--fake/ },
-  { title: 'our migrations have not run', sql: 'DROP SCHEMA carelink CASCADE',
-    check: 'migrations', severity: 'fault', says: /carelink_schema/, mend: /carelink-tokens migrate/ },
-  { title: 'an index is invalid',
-    sql: `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_outstanding_token_expires'::regclass`,
-    check: 'migrations', severity: 'fault', says: /invalid: idx_outstanding_token_expires/, mend: /carelink-tokens migrate/ },
-  { title: 'the constraint that decides who wins is gone',
-    sql: 'ALTER TABLE token_blacklist_blacklistedtoken DROP CONSTRAINT token_blacklist_blacklistedtoken_token_id_key',
-    check: 'unique', severity: 'fault', says: /two could rotate one token/, mend: /CREATE UNIQUE INDEX/ },
-  { title: 'Django signs with another key', key: 'another key, which is long enough for all of the algorithms',
-    check: 'same_key', severity: 'fault', says: /everybody would be logged out/, mend: /SECRET_KEY/ },
-  { title: 'Django signs with another algorithm', flags: { algorithm: 'HS384' },
-    check: 'same_key', severity: 'fault', says: /signed with HS256/, mend: /--algorithm/ },
-  { title: 'a migration that simplejwt never shipped',
-    sql: `INSERT INTO django_migrations (app, name, applied) VALUES ('token_blacklist', '0012_auto_20240301', now())`,
-    check: 'django_migrations', severity: 'warning', says: /never shipped: 0012_auto_20240301/, mend: /django_migrations/ },
-  { title: 'user ids that do not fit the key of users',
-    sql: `CREATE TABLE people (id uuid PRIMARY KEY, is_active boolean NOT NULL)`, flags: { 'user-table': 'people' },
-    check: 'user_ids', severity: 'fault', says: /type uuid/, mend: /--user-id-column/ },
-  { title: 'a claim of another name', flags: { 'user-id-claim': 'sub' },
-    check: 'user_ids', severity: 'fault', says: /no claim sub; they have .*user_id/, mend: /--user-id-claim/ },
-  { title: 'a user table that is not there', flags: { 'user-table': 'staff', 'user-check': 'on' },
-    check: 'user_table', severity: 'fault', says: /no user table staff/, mend: /--user-table/ },
-  { title: 'a key that can be guessed', key: 'hunter2',
-    check: 'signing_key', severity: 'fault', says: /bytes|bits/, mend: /openssl rand/ },
-  { title: 'refresh tokens that live longer here', flags: { 'refresh-lifetime': '30d' },
-    check: 'lifetime', severity: 'warning', says: /2592000 s/, mend: /--refresh-lifetime/ },
-  { title: 'no Redis at its URL', flags: { 'redis-url': 'redis://:secret@127.0.0.1:1' },
-    check: 'redis', severity: 'fault', says: /does not answer \(ECONNREFUSED\)/, mend: /--redis-url/ },
-  { title: 'tokens that expired long ago',
-    sql: `UPDATE token_blacklist_outstandingtoken SET expires_at = now() - interval '31 days' WHERE id = 1`,
-    check: 'expired', severity: 'warning', says: /nobody cleans up/, mend: /cleanup/ },
-]; // prettier-ignore
 
 describe.skipIf(!ready)('doctor', () => {
   let base: FreshDatabase;
@@ -78,20 +24,23 @@ describe.skipIf(!ready)('doctor', () => {
   let directory: string;
   const copies: FreshDatabase[] = [];
   let lifetime: string;
+  let lifetimeSeconds: number;
 
   beforeAll(async () => {
     base = await freshDatabase();
     const django = await startDjango({ database: base.url });
     const user = await django.makeUser();
     for (let n = 0; n < 3; n++) await django.mint(user);
+    for (let n = 0; n < 2; n++) await django.mintSliding(user);
     await django.stop();
     await applyMigrations(base.url, { createTables: false });
     const [row] = await query<{ seconds: string }>(
       base.url,
       `SELECT extract(epoch FROM expires_at - created_at)::int::text AS seconds
-         FROM token_blacklist_outstandingtoken LIMIT 1`,
+         FROM token_blacklist_outstandingtoken ORDER BY id LIMIT 1`,
     );
-    lifetime = `${row!.seconds}s`;
+    lifetimeSeconds = Number(row!.seconds);
+    lifetime = `${lifetimeSeconds}s`;
     redis = await startRedis();
     directory = mkdtempSync(join(tmpdir(), 'carelink-doctor-'));
   });
@@ -118,7 +67,7 @@ describe.skipIf(!ready)('doctor', () => {
     key = TEST_SIGNING_KEY,
     readFile?: boolean,
   ) {
-    const env = { CARELINK_SIGNING_KEY: key, CARELINK_CHAIN_KEY: '00'.repeat(32) };
+    const env = { CARELINK_SIGNING_KEY: key, CARELINK_CHAIN_KEY: '00112233445566778899aabbccddeeff' };
     const reader = readFile === true ? (path: string) => readFileSync(path, 'utf8') : () => '';
     return examine(
       doctorSettings(
@@ -133,13 +82,117 @@ describe.skipIf(!ready)('doctor', () => {
       ),
     );
   }
+  /** What a site that is five tokens old can't show. */
+  const TOO_YOUNG = ['rotation', 'django_clock'];
   const wrong = (diagnoses: readonly Diagnosis[]) =>
     diagnoses
+      .filter(({ check, status }) => !(status === 'unknown' && TOO_YOUNG.includes(check)))
       .filter(({ status }) => status !== 'ok' && status !== 'unused')
       .map(({ check, status }) => ({ check, status }));
 
+  let shared: string | undefined;
+  /** A copy with the five tokens of the base alone, whatever a test before has added. */
+  async function tokensOnly(): Promise<string> {
+    shared ??= await copyOf();
+    await query(
+      shared,
+      `DELETE FROM token_blacklist_blacklistedtoken; DELETE FROM token_blacklist_outstandingtoken WHERE id > 5`,
+    );
+    return shared;
+  }
+  /** Adds rows as a Django of this key would have written them. */
+  async function addTokens(url: string, count: number, options: MintOptions = {}): Promise<void> {
+    const tokens = Array.from({ length: count }, () => mintRefresh({ lifetimeSeconds, ...options }));
+    await query(
+      url,
+      `INSERT INTO token_blacklist_outstandingtoken (token, jti, created_at, expires_at, user_id)
+       SELECT token, jti, to_timestamp(iat), to_timestamp(exp), 1
+         FROM jsonb_to_recordset($1) AS t (token text, jti text, iat bigint, exp bigint)`,
+      [JSON.stringify(tokens.map((t) => ({ ...t, iat: t.iatSeconds, exp: t.expSeconds })))],
+    );
+  }
+
   test('finds nothing in a sound set-up', async () => {
     expect(wrong(await look({}))).toEqual([]);
+  });
+
+  test('two applications that share the tables are no fault, and how many of the tokens are ours is told', async () => {
+    const url = await tokensOnly();
+    await addTokens(url, 100, { key: 'the key of another application, which is long enough' });
+    const diagnoses = await look({ 'database-url': url });
+    expect(wrong(diagnoses)).toEqual([{ check: 'same_key', status: 'warning' }]);
+    expect(diagnoses.find(({ check }) => check === 'same_key')!.findings[0]!.what).toMatch(
+      /^5 of \d+ sampled tokens verify with these keys/,
+    );
+    await addTokens(url, 2);
+    expect(wrong(await look({ 'database-url': url }))).toEqual([{ check: 'same_key', status: 'note' }]);
+  });
+
+  test('a sliding site is not told to change --refresh-lifetime', async () => {
+    const url = await copyOf(
+      `DELETE FROM token_blacklist_outstandingtoken WHERE expires_at > now() + interval '1 hour'`,
+    );
+    const diagnoses = await look({
+      'database-url': url,
+      'refresh-lifetime': '30d',
+      'sliding-lifetime': '30m',
+    });
+    expect(JSON.stringify(diagnoses)).not.toMatch(/--refresh-lifetime \d/);
+    expect(wrong(diagnoses)).toEqual([
+      { check: 'lifetime', status: 'unknown' },
+      { check: 'sliding_lifetime', status: 'warning' },
+    ]);
+  });
+
+  test('a hash of the password in the tokens, and tokens that nobody ever rotates', async () => {
+    const url = await tokensOnly();
+    const claims = { hash_password: 'D41D8CD98F00B204E9800998ECF8427E' };
+    await addTokens(url, 25, { iatSeconds: Math.floor(Date.now() / 1000) - 4 * 3_600, claims });
+    const diagnoses = await look({ 'database-url': url });
+    expect(wrong(diagnoses)).toEqual([
+      { check: 'rotation', status: 'warning' },
+      { check: 'password_claim', status: 'warning' },
+    ]);
+    await query(
+      url,
+      'INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at) SELECT max(id), now() FROM token_blacklist_outstandingtoken',
+    );
+    expect(wrong(await look({ 'database-url': url }))).toEqual([
+      { check: 'password_claim', status: 'warning' },
+    ]);
+  });
+
+  test('user ids as numbers are no sign of 5.2: 5.5.0 writes them, too', async () => {
+    const mends = async (compat: string) =>
+      (await look({ 'simplejwt-compat': compat })).find(({ check }) => check === 'user_ids')!.findings[0]
+        ?.mend;
+    expect(await mends('5.5')).toMatch(/below 5\.5\.0 set --simplejwt-compat 5\.2/);
+    const url = await copyOf('DELETE FROM token_blacklist_outstandingtoken');
+    await addTokens(url, 2, { userId: '1' });
+    const texts = await look({ 'database-url': url, 'simplejwt-compat': '5.2' });
+    expect(texts.find(({ check }) => check === 'user_ids')!.findings[0]!.what).toMatch(/from 5\.5\.1 on/);
+  });
+
+  test("a Django whose clock is behind the database's, or ahead of it", async () => {
+    const url = await tokensOnly();
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    // A rotation of ours is dated by the database; what Django writes after it has an earlier time.
+    await addTokens(url, 1);
+    await query(
+      url,
+      `INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at)
+       SELECT 1, created_at FROM token_blacklist_outstandingtoken ORDER BY id DESC LIMIT 1`,
+    );
+    await addTokens(url, 3, { iatSeconds: nowSeconds - 4 });
+    const behind = await look({ 'database-url': url });
+    expect(wrong(behind)).toEqual([{ check: 'django_clock', status: 'warning' }]);
+    expect(behind.find(({ check }) => check === 'django_clock')!.findings[0]!.what).toMatch(
+      /at least \d\.\d s behind/,
+    );
+    await addTokens(url, 1, { iatSeconds: nowSeconds + 60 });
+    const ahead = (await look({ 'database-url': url })).find(({ check }) => check === 'django_clock')!;
+    expect(ahead.findings[0]).toMatchObject({ severity: 'fault' });
+    expect(ahead.findings[0]!.what).toMatch(/Django's clock is ahead/);
   });
 
   test.each(SET_UPS)('$title: $check', async ({ sql, flags = {}, key, check, severity, says, mend }) => {
@@ -152,7 +205,7 @@ describe.skipIf(!ready)('doctor', () => {
     expect(finding.mend).toMatch(mend);
     // One fault, one name: what builds on it is not accused as well.
     const accused = wrong(diagnoses).filter(({ status }) => status === 'fault');
-    const beside = check === 'signing_key' ? ['same_key'] : [];
+    const beside = ['signing_key', 'example_secrets'].includes(check) ? ['same_key'] : [];
     expect(accused.map((one) => one.check).filter((one) => one !== check && !beside.includes(one))).toEqual(
       [],
     );

@@ -32,13 +32,12 @@ async function doctor(settings: DoctorSettings, output: Output): Promise<ExitCod
   const diagnoses = await examine(settings);
   const faults = diagnoses.filter(({ status }) => status === 'fault').length;
   const warnings = diagnoses.filter(({ status }) => status === 'warning').length;
-  output.document({ ok: faults === 0, faults, warnings, checks: diagnoses });
+  const unknown = diagnoses.filter(({ status }) => status === 'unknown').length;
+  output.document({ ok: faults === 0, faults, warnings, unknown, checks: diagnoses });
   output.say(...diagnoses.flatMap((diagnosis) => lines(diagnosis, output)));
   output.say(
     '',
-    faults === 0
-      ? `No fault found${warnings === 0 ? '' : `; ${counted(warnings, 'warning')}`}.`
-      : `${counted(faults, 'fault')}.`,
+    `${faults === 0 ? 'No fault found' : counted(faults, 'fault')}${warnings === 0 ? '' : `; ${counted(warnings, 'warning')}`}${unknown === 0 ? '' : `; ${counted(unknown, 'thing')} could not be told`}.`,
   );
   return faults === 0 ? 0 : 1;
 }
@@ -46,14 +45,15 @@ async function doctor(settings: DoctorSettings, output: Output): Promise<ExitCod
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /** What a check says that found nothing. */
-function remark(status: Diagnosis['status'], title: string): string {
+function remark({ status, title, why }: Diagnosis): string {
   if (status === 'unused') return 'not configured';
-  return status === 'unknown' ? `could not be told whether ${title}` : title;
+  return status === 'unknown' ? `whether ${title}: can't be told, for ${why ?? 'nothing was read'}` : title;
 }
 
-function lines({ check, title, status, findings }: Diagnosis, output: Output): string[] {
+function lines(diagnosis: Diagnosis, output: Output): string[] {
+  const { check, status, findings } = diagnosis;
   const head = `${MARKS[status].padEnd(8)} ${check.padEnd(18)}`;
-  if (findings.length === 0) return [`${head} ${remark(status, title)}`];
+  if (findings.length === 0) return [`${head} ${remark(diagnosis)}`];
   const indent = ' '.repeat(28);
   return findings.flatMap(({ what, mend }, at) => [
     `${at === 0 ? output.strong(head) : ' '.repeat(27)} ${what}`,

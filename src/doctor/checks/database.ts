@@ -1,8 +1,5 @@
-import { fault, ofDatabase, ofTables, warning, type Check, type Finding } from '../check.js';
-
-/** A login is refused by a token from the future once clocks differ by a second; PyJWT allows nothing. */
-const SKEW_WARNING_MS = 1_000;
-const SKEW_FAULT_MS = 5_000;
+import { cannotTell, fault, ofDatabase, ofTables, warning, type Check } from '../check.js';
+import { withoutSchema } from './users.js';
 
 /** Kept free for Django, and for whoever has to look when something is wrong. */
 const SPARE_CONNECTIONS = 10;
@@ -12,9 +9,7 @@ export const DATABASE_CHECKS: readonly Check[] = [
     id: 'database',
     title: 'the database answers',
     judge: ({ database }) =>
-      database.kind === 'reached'
-        ? []
-        : [fault(database.message, 'Start it, or correct --database-url (DATABASE_URL).')],
+      database.kind === 'reached' ? [] : [fault(database.message, unreachableMend(database.code))],
   },
   ofDatabase('primary', 'the database takes writes', ({ facts }) =>
     facts.standby
@@ -22,12 +17,11 @@ export const DATABASE_CHECKS: readonly Check[] = [
       : [],
   ),
   ofDatabase('server', 'the server is one that can be worked with', ({ overview }) =>
-    overview?.findings
-      .filter(({ code }) => code === 'server_version')
-      .map(({ message }) => warning(message, "Update PostgreSQL to its branch's newest release.")),
-  ),
-  ofDatabase('clock', "this host's clock and the database's agree", ({ clockAheadMs, embedded }) =>
-    embedded ? [] : skew(clockAheadMs),
+    'why' in overview
+      ? cannotTell(`the state of the migrations could not be read: ${overview.why}`)
+      : overview.value.findings
+          .filter(({ code }) => code === 'server_version')
+          .map(({ message }) => warning(message, "Update PostgreSQL to its branch's newest release.")),
   ),
   ofDatabase('connections', 'there are connections enough', ({ facts, embedded }, { options }) => {
     const free = facts.max_connections - facts.other_connections;
@@ -36,23 +30,61 @@ export const DATABASE_CHECKS: readonly Check[] = [
     const mend = 'Lower --pool-size, put PgBouncer between, or raise max_connections.';
     return [free < options.poolSize ? fault(what, mend) : warning(what, mend)];
   }),
-  ofTables('grants', 'the role may do what refreshes do', ({ schema, facts }) => {
-    if (schema.kind !== 'read') return undefined;
-    if (schema.health !== 'grants missing') return [];
+  ofTables('grants', 'the role may do what refreshes do', (database) => {
+    const { facts, schema } = database;
+    const missing = facts.missing_rights;
+    if (missing.length > 0) {
+      return [
+        fault(
+          `The role ${facts.role} lacks: ${missing.join(', ')}.`,
+          `As the owner: GRANT SELECT, INSERT on the token tables, SELECT on the user table, USAGE on schema carelink, SELECT, INSERT, UPDATE on all tables in schema carelink, USAGE on the sequences of the token tables, to ${facts.role}.`,
+        ),
+      ];
+    }
+    if (schema.kind === 'refused' && schema.code === 'GRANTS_MISSING') {
+      return [fault(schema.message, `Grant it to ${facts.role}.`)];
+    }
+    if (schema.kind !== 'read') return withoutSchema(database);
+    switch (schema.health) {
+      case 'ok':
+        return [];
+      case 'grants missing':
+        return [
+          fault(
+            `The role ${facts.role} may not read the user table${schema.userTable === undefined ? '' : ` ${schema.userTable}`}, or not write carelink.revoked_before.`,
+            `As the owner: GRANT SELECT on the user table, SELECT, INSERT, UPDATE on all tables in schema carelink, to ${facts.role}.`,
+          ),
+        ];
+      default:
+        return cannotTell(`the database says: ${schema.health}`);
+    }
+  }),
+  ofTables('row_security', 'row-level security hides no token from the role', ({ facts }) => {
+    const hiding = facts.tables.filter(({ visible, hidden_rows }) => visible && hidden_rows);
+    if (hiding.length === 0) return [];
     return [
       fault(
-        `The role ${facts.role} may not write all of the token tables and carelink.revoked_before.`,
-        `GRANT SELECT, INSERT on the token tables, SELECT on the user table, SELECT, INSERT, UPDATE on all tables in schema carelink, USAGE on the sequences, to ${facts.role}.`,
+        `Row-level security of ${hiding.map(({ name }) => name).join(' and ')} applies to the role ${facts.role}: a row that it hides is a token that nobody has spent.`,
+        `Let the role see and write all rows: ALTER ROLE ${facts.role} BYPASSRLS, or a policy for it with USING (true) WITH CHECK (true).`,
       ),
     ];
   }),
 ];
 
-function skew(aheadMs: number): Finding[] {
-  const off = Math.abs(aheadMs);
-  if (off < SKEW_WARNING_MS) return [];
-  const what = `This host's clock is ${(off / 1000).toFixed(1)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the database's.`;
-  const mend =
-    "Tokens are dated by the database's clock; a Django whose clock is behind refuses them as not yet valid. Run NTP on both.";
-  return [off < SKEW_FAULT_MS ? warning(what, mend) : fault(what, mend)];
+/** What to do about a database that can't be worked with, by the code that it was refused with. */
+function unreachableMend(code: string | undefined): string {
+  switch (code) {
+    case '28P01':
+      return 'Correct the password in --database-url (DATABASE_URL).';
+    case '28000':
+      return 'Correct the role in --database-url (DATABASE_URL), or let it in: CREATE ROLE ... LOGIN, and a line in pg_hba.conf.';
+    case '3D000':
+      return "Correct the database's name in --database-url (DATABASE_URL).";
+    case '42501':
+      return 'As the owner: GRANT CONNECT ON DATABASE ... TO the role.';
+    case '53300':
+      return 'All connections are taken: raise max_connections, lower --pool-size, or put PgBouncer between.';
+    default:
+      return 'Start it, or correct --database-url (DATABASE_URL).';
+  }
 }

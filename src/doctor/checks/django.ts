@@ -1,4 +1,4 @@
-import { fault, note, ofTables, warning, type Check, type Finding } from '../check.js';
+import { cannotTell, fault, ofTables, warning, type Check, type Finding } from '../check.js';
 
 /** What simplejwt has shipped, up to 5.5. */
 const SIMPLEJWT_MIGRATIONS = [
@@ -23,7 +23,10 @@ const LAST_NEEDED = '0008_migrate_to_bigautofield';
 export const DJANGO_CHECKS: readonly Check[] = [
   ofTables('django_migrations', "Django's migrations of token_blacklist are simplejwt's", ({ facts }) => {
     if (!facts.django) return [];
-    const applied = facts.django_migrations;
+    if ('why' in facts.django_migrations) {
+      return cannotTell(`django_migrations could not be read: ${facts.django_migrations.why}`);
+    }
+    const applied = facts.django_migrations.value;
     if (applied.length === 0) {
       return [
         warning(
@@ -52,59 +55,4 @@ export const DJANGO_CHECKS: readonly Check[] = [
     }
     return found;
   }),
-  ofTables('user_table', 'the table of users is found', ({ schema }, { options }) => {
-    if (schema.kind === 'refused') {
-      return schema.code === 'USER_TABLE_MISSING'
-        ? [fault(schema.message, 'Correct --user-table, --user-id-column or --user-active-column.')]
-        : undefined;
-    }
-    if (options.userCheck === 'off' || schema.userTable !== undefined) return [];
-    return [
-      warning(
-        'No user table was found: deactivated and deleted users go on refreshing.',
-        'Name it with --user-table, --user-id-column and --user-active-column.',
-      ),
-    ];
-  }),
-  ofTables('user_ids', "tokens' user ids are what the tables hold", ({ schema, samples }, { options }) => {
-    if (schema.kind !== 'read' || samples.length === 0) return undefined;
-    if (samples.every(({ userId }) => userId === 'absent')) {
-      const has = [...new Set(samples.flatMap(({ claims }) => claims))].sort().join(', ');
-      return [
-        fault(
-          `The newest tokens have no claim ${options.userIdClaim}; they have ${has}.`,
-          "Give --user-id-claim the name that Django's USER_ID_CLAIM has.",
-        ),
-      ];
-    }
-    if (samples.some(({ userId }) => userId === 'unfit')) {
-      return [
-        fault(
-          `User ids of the newest tokens don't fit the key of users, which is of the type ${schema.userIdType}.`,
-          'Give --user-id-column the column that USER_ID_FIELD names, and --user-table its table.',
-        ),
-      ];
-    }
-    const [texts, numbers] = [has(samples, 'text'), has(samples, 'number')];
-    if (texts && numbers) {
-      return [
-        note(
-          'Some tokens name users by number and some by text: simplejwt was updated to 5.5 lately, or two versions are at work.',
-          'Both are accepted; nothing is to be done.',
-        ),
-      ];
-    }
-    const written = texts ? '5.5' : '5.2';
-    if (written === options.compat || schema.userIdType === 'uuid') return [];
-    return [
-      note(
-        `Tokens name users by ${texts ? 'text' : 'number'}, as simplejwt ${texts ? 'from 5.5 on' : 'before 5.5'} does; --simplejwt-compat is ${options.compat}.`,
-        `If clients compare texts of errors, set --simplejwt-compat ${written}.`,
-      ),
-    ];
-  }),
 ];
-
-function has(samples: readonly { readonly userId: string }[], kind: string): boolean {
-  return samples.some(({ userId }) => userId === kind);
-}

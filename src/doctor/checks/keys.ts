@@ -1,4 +1,4 @@
-import { fault, note, ofTables, warning, type Check, type Finding } from '../check.js';
+import { fault, note, warning, type Check, type Finding } from '../check.js';
 
 /** A secret this short is guessed from one token, offline. RFC 7518 wants the hash's size: 32 and more. */
 const GUESSABLE_BYTES = 16;
@@ -21,6 +21,17 @@ export const KEY_CHECKS: readonly Check[] = [
     },
   },
   {
+    id: 'example_secrets',
+    title: 'no secret is out of an example',
+    judge: ({ keys }) =>
+      keys.examples.map((name) =>
+        fault(
+          `${name} has a value of an example: everybody who has read the example knows it.`,
+          'Make one of your own: `openssl rand -base64 48` for a key, `openssl rand -hex 32` for a chain key.',
+        ),
+      ),
+  },
+  {
     id: 'chain_key',
     title: 'the chain key is pinned',
     judge: ({ keys, database }) =>
@@ -33,43 +44,6 @@ export const KEY_CHECKS: readonly Check[] = [
             ),
           ],
   },
-  ofTables(
-    'same_key',
-    'the newest tokens of the database were signed with this key',
-    ({ samples }, { options }) => {
-      if (samples.length === 0) return undefined;
-      const other = samples.find(({ algorithm }) => algorithm !== options.algorithm);
-      if (other !== undefined) {
-        return [
-          fault(
-            `The newest tokens are signed with ${other.algorithm}, and --algorithm is ${options.algorithm}.`,
-            "Give --algorithm what Django's SIMPLE_JWT['ALGORITHM'] says.",
-          ),
-        ];
-      }
-      if (samples.some(({ verified }) => verified)) return [];
-      return [
-        fault(
-          'None of the newest tokens in the database is accepted with these keys: everybody would be logged out.',
-          "Give CARELINK_SIGNING_KEY what Django signs with: SIMPLE_JWT['SIGNING_KEY'], else SECRET_KEY; check --audience and --issuer.",
-        ),
-      ];
-    },
-  ),
-  ofTables('lifetime', "refresh tokens live as long as Django's", ({ samples }, { options }) => {
-    const lifetimes = samples.flatMap(({ lifetimeSeconds }) => lifetimeSeconds ?? []);
-    const longest = Math.max(0, ...lifetimes);
-    const ours = options.refreshLifetimeSeconds;
-    if (longest === 0) return undefined;
-    // A rotation here would shorten, or lengthen, what a login gave.
-    if (Math.abs(longest - ours) <= 1) return [];
-    return [
-      warning(
-        `The newest tokens live ${longest} s, and those that this server makes live ${ours} s.`,
-        `If Django's REFRESH_TOKEN_LIFETIME is meant to hold, set --refresh-lifetime ${longest}s.`,
-      ),
-    ];
-  }),
   {
     id: 'certificate',
     title: "the server's certificate is valid",

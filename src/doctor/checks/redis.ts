@@ -1,4 +1,4 @@
-import { fault, warning, type Check } from '../check.js';
+import { cannotTell, fault, warning, type Check } from '../check.js';
 
 export const REDIS_CHECKS: readonly Check[] = [
   {
@@ -20,7 +20,7 @@ export const REDIS_CHECKS: readonly Check[] = [
     title: 'Redis keeps what it is given',
     judge({ redis }) {
       if (redis === undefined) return 'unused';
-      if (redis.kind === 'unreachable') return undefined;
+      if (redis.kind === 'unreachable') return cannotTell('Redis does not answer');
       if (redis.maxmemory === 0) return [];
       const { maxmemoryPolicy: policy } = redis;
       const mend =

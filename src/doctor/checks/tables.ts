@@ -1,4 +1,15 @@
-import { fault, ofDatabase, ofTables, warning, type Check, type Finding } from '../check.js';
+import {
+  cannotTell,
+  fault,
+  ofDatabase,
+  ofQuery,
+  ofTables,
+  warning,
+  type Check,
+  type Finding,
+} from '../check.js';
+import type { Database } from '../../store/database.js';
+import type { DatabaseFacts, TableFacts } from '../evidence.js';
 
 export const TABLE_CHECKS: readonly Check[] = [
   ofDatabase('token_tables', "simplejwt's tables are there", ({ facts }) => {
@@ -7,27 +18,19 @@ export const TABLE_CHECKS: readonly Check[] = [
       ...(facts.blacklisted ? [] : ['token_blacklist_blacklistedtoken']),
     ];
     if (missing.length === 0) return [];
-    const what = `The database has no table ${missing.join(' and no table ')}.`;
-    if (!facts.django) {
-      return [
-        fault(
-          `${what} It has no django_migrations either: this is not Django's database.`,
-          'Correct --database-url; or, where no Django is in charge, run `carelink-tokens migrate --create-tables`.',
-        ),
-      ];
-    }
-    return [
-      facts.django_migrations.length > 0
-        ? fault(
-            `${what} Yet Django has written down that token_blacklist is migrated.`,
-            'They were dropped, or are in another schema: restore them, or run `manage.py migrate token_blacklist zero --fake` and then `manage.py migrate token_blacklist`.',
-          )
-        : fault(
-            `${what} Django is there, but its app rest_framework_simplejwt.token_blacklist is not installed.`,
-            "Add 'rest_framework_simplejwt.token_blacklist' to INSTALLED_APPS and run `manage.py migrate token_blacklist`.",
-          ),
-    ];
+    const elsewhere = facts.tables.filter(({ name, visible }) => !visible && missing.includes(name));
+    return [elsewhere.length > 0 ? inOtherSchema(elsewhere, facts) : nowhere(missing, facts)];
   }),
+  ofTables('columns', "the tables are simplejwt's", ({ facts }) =>
+    facts.missing_columns.length === 0
+      ? []
+      : [
+          fault(
+            `Missing: ${facts.missing_columns.join(', ')}.`,
+            'Is this the database that Django uses? If it is, run `manage.py migrate token_blacklist`.',
+          ),
+        ],
+  ),
   ofTables('unique', 'one token, one row: the constraints that decide who wins', ({ facts }) => {
     const missing: Finding[] = [];
     const mend = (table: string, column: string): string =>
@@ -51,8 +54,8 @@ export const TABLE_CHECKS: readonly Check[] = [
     return missing;
   }),
   ofTables('migrations', 'the migrations of carelink-tokens are applied', ({ overview }) => {
-    if (overview === undefined) return undefined;
-    const open = overview.migrations.filter(({ state }) => state !== 'applied' && state !== 'covered');
+    if ('why' in overview) return cannotTell(`it could not be read: ${overview.why}`);
+    const open = overview.value.migrations.filter(({ state }) => state !== 'applied' && state !== 'covered');
     const invalid = open.filter(({ state }) => state === 'invalid');
     const pending = open.filter(({ state }) => state !== 'invalid');
     const names = (of: typeof open): string => of.map(({ name }) => name).join(', ');
@@ -73,8 +76,8 @@ export const TABLE_CHECKS: readonly Check[] = [
     }
     return found;
   }),
-  ofTables('expired', 'expired tokens are cleaned up', ({ facts }, { options }) =>
-    facts.long_expired && !options.cleansUp
+  ofQuery('expired', 'expired tokens are cleaned up', readLongExpired, (longExpired, _, { options }) =>
+    longExpired && !options.cleansUp
       ? [
           warning(
             'There are tokens that expired more than 30 days ago: nobody cleans up.',
@@ -84,6 +87,56 @@ export const TABLE_CHECKS: readonly Check[] = [
       : [],
   ),
 ];
+
+async function readLongExpired(database: Database): Promise<boolean> {
+  const [row] = await database.query<{ found: boolean }>('health', {
+    text: `SELECT EXISTS (SELECT FROM token_blacklist_outstandingtoken
+                           WHERE expires_at < now() - interval '30 days') AS found`,
+  });
+  return row?.found ?? false;
+}
+
+/** Made anew beside them, they would be a second and empty set: every log-out would be undone. */
+function inOtherSchema(tables: readonly TableFacts[], { role }: DatabaseFacts): Finding {
+  const schemas = [...new Set(tables.map(({ schema }) => schema))];
+  const names = [...new Set(tables.map(({ name }) => name))].join(' and ');
+  const shut = [...new Set(tables.filter(({ reachable }) => !reachable).map(({ schema }) => schema))];
+  if (shut.length > 0) {
+    return fault(
+      `The role ${role} may not look into the schema ${shut.join(', ')}, which has ${names}.`,
+      `As the owner: GRANT USAGE ON SCHEMA ${shut.join(', ')} TO ${role}. Do not use --create-tables.`,
+    );
+  }
+  return fault(
+    `${names} ${tables.length === 1 ? 'is' : 'are'} in the schema ${schemas.join(', ')}, which the search path of the connection doesn't have.`,
+    `Give --database-url the search path that Django has: ?options=-c%20search_path%3D${schemas[0] ?? ''}. Do not use --create-tables.`,
+  );
+}
+
+function nowhere(missing: readonly string[], facts: DatabaseFacts): Finding {
+  const what = `The database has no table ${missing.join(' and no table ')}.`;
+  if (!facts.django) {
+    return fault(
+      `${what} It has no django_migrations either: this is not Django's database.`,
+      'Correct --database-url; or, where no Django is in charge, run `carelink-tokens migrate --create-tables`.',
+    );
+  }
+  if ('why' in facts.django_migrations) {
+    return fault(
+      `${what} Whether Django has migrated token_blacklist can't be told: ${facts.django_migrations.why}.`,
+      `Let ${facts.role} read django_migrations, and run this again.`,
+    );
+  }
+  return facts.django_migrations.value.length > 0
+    ? fault(
+        `${what} Yet Django has written down that token_blacklist is migrated.`,
+        'They were dropped: restore them, or run `manage.py migrate token_blacklist zero --fake` and then `manage.py migrate token_blacklist`.',
+      )
+    : fault(
+        `${what} Django is there, but its app rest_framework_simplejwt.token_blacklist is not installed.`,
+        "Add 'rest_framework_simplejwt.token_blacklist' to INSTALLED_APPS and run `manage.py migrate token_blacklist`.",
+      );
+}
 
 /** Without these `serve` doesn't start. */
 const NEEDED = new Set(['carelink_schema', 'token_tables']);

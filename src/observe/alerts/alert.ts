@@ -5,6 +5,7 @@ export const ALERT_CODES = [
   'STORE_DOWN',
   'WORKER_DIED',
   'DOUBLE_SPEND',
+  'REFUSALS_UNUSUAL',
   'KPI_MISSED',
   'BACKGROUND_LAG',
   'OUTBOX_GROWTH',
@@ -42,8 +43,11 @@ export interface AlertRule {
   readonly forMs: number;
   /** It must be over that long before that is told. */
   readonly clearMs: number;
-  /** @param before the reading of a minute ago; undefined in the first minute */
-  judge(now: Reading, before: Reading | undefined): readonly Symptom[];
+  /**
+   * @param before the reading of a minute ago; undefined in the first minute
+   * @param longBefore that of five minutes ago; undefined in the first five
+   */
+  judge(now: Reading, before: Reading | undefined, longBefore: Reading | undefined): readonly Symptom[];
 }
 
 export interface Alert extends Symptom {

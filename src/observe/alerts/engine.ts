@@ -1,8 +1,5 @@
 import type { Alert, AlertRule, Reading } from './alert.js';
-
-/** A reading that is at least so old is "a minute ago"; one that is much older says nothing of the last minute. */
-const MINUTE_MS = 60_000;
-const MINUTE_SLACK_MS = 15_000;
+import { ReadingHistory } from './history.js';
 
 interface Watch {
   readonly rule: AlertRule;
@@ -21,7 +18,7 @@ export interface Changes {
 export class AlertEngine {
   readonly #rules: readonly AlertRule[];
   readonly #watches = new Map<string, Watch>();
-  readonly #readings: { readonly atMs: number; readonly reading: Reading }[] = [];
+  readonly #history = new ReadingHistory();
 
   constructor(rules: readonly AlertRule[]) {
     this.#rules = rules;
@@ -29,11 +26,13 @@ export class AlertEngine {
 
   /** @param nowMs on a clock that nobody sets back */
   evaluate(reading: Reading, nowMs: number): Changes {
-    const before = this.#minuteAgo(reading, nowMs);
+    this.#history.add(reading, nowMs);
+    const before = this.#history.minuteAgo(nowMs);
+    const longBefore = this.#history.fiveMinutesAgo(nowMs);
     const raised: Alert[] = [];
     const cleared: Alert[] = [];
     for (const rule of this.#rules) {
-      for (const { subject, detail } of rule.judge(reading, before)) {
+      for (const { subject, detail } of rule.judge(reading, before, longBefore)) {
         const key = `${rule.code} ${subject}`;
         const watch: Watch = this.#watches.get(key) ?? {
           rule,
@@ -66,15 +65,5 @@ export class AlertEngine {
     const alerts = [...this.#watches.values()].flatMap(({ alert }) => alert ?? []);
     const rank = (alert: Alert): number => this.#rules.findIndex(({ code }) => code === alert.code);
     return alerts.sort((a, b) => rank(a) - rank(b) || a.subject.localeCompare(b.subject));
-  }
-
-  #minuteAgo(reading: Reading, nowMs: number): Reading | undefined {
-    const readings = this.#readings;
-    readings.push({ atMs: nowMs, reading });
-    // Of those that are a minute old the youngest is kept.
-    while ((readings[1]?.atMs ?? Infinity) <= nowMs - MINUTE_MS) readings.shift();
-    const oldest = readings[0];
-    if (oldest === undefined || oldest.reading === reading) return undefined;
-    return nowMs - oldest.atMs <= MINUTE_MS + MINUTE_SLACK_MS ? oldest.reading : undefined;
   }
 }

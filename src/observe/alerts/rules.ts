@@ -1,5 +1,6 @@
 import { gaugeOf, sumOf, type Labels } from '../metric-reading.js';
 import type { AlertRule, Reading, Symptom } from './alert.js';
+import { REFUSALS_UNUSUAL } from './refusals.js';
 
 const MINUTE_MS = 60_000;
 const DAY_SECONDS = 86_400;
@@ -89,6 +90,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
       return one(count > 0, () => `${count} in the last minute`);
     },
   },
+  REFUSALS_UNUSUAL,
   {
     code: 'KPI_MISSED',
     severity: 'warning',

@@ -1,8 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Flags } from '../../../src/config/resolve.js';
 import { serveSettings } from '../../../src/config/serve-settings.js';
-import type { Source } from '../../../src/config/source.js';
+import { processSource, type Source } from '../../../src/config/source.js';
 import { problemsOf, source } from './source.js';
 
 const URL_AND_KEY = { DATABASE_URL: 'postgres://u:p4ss@h/d', CARELINK_SIGNING_KEY: 'a secret' };
@@ -189,6 +192,29 @@ describe("serve's keys", () => {
     expect(problems(flags)).toEqual(['--signing-key-file: the file /srv/app/k does not exist.']);
     expect(problems(flags, source({}, { '/srv/app/k': ' \n' }))).toEqual([
       '--signing-key-file: the file /srv/app/k is empty.',
+    ]);
+  });
+
+  it('a key that is not UTF-8 is refused by name, in a file and in a variable, and never read as another key', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'carelink-keys-'));
+    try {
+      const [bytes, text] = [join(directory, 'bytes'), join(directory, 'text')];
+      writeFileSync(bytes, Buffer.from('gr\xfcn, a secret of one who saves in Latin-1', 'latin1'));
+      writeFileSync(text, 'grün, the same in UTF-8\n');
+      const real = { ...processSource(), env: {} };
+      for (const flags of [{ 'signing-key-file': bytes }, { 'verifying-key-file': [bytes] }]) {
+        expect(problemsOf(() => serveSettings(flags, real))).toEqual([
+          expect.stringContaining('bytes is not UTF-8'),
+        ]);
+      }
+      expect(serveSettings({ 'signing-key-file': text }, real).keys.signingKey).toBe(
+        'grün, the same in UTF-8',
+      );
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+    expect(problems({}, source({ CARELINK_SIGNING_KEY: 'gr\uFFFDn' }))).toEqual([
+      expect.stringMatching(/CARELINK_SIGNING_KEY.*UTF-8/),
     ]);
   });
 

@@ -4,13 +4,14 @@ import { diagnose, type Evidence } from '../../../src/doctor/index.js';
 const DAY_MS = 86_400_000;
 
 const evidence: Evidence = {
-  database: { kind: 'unreachable', message: 'no answer' },
+  database: { kind: 'unreachable', message: 'no answer', code: undefined },
   redis: undefined,
-  keys: { error: undefined, warnings: [], secretBytes: 48, chainKeyPinned: true },
+  keys: { error: undefined, warnings: [], secretBytes: 48, examples: [], chainKeyPinned: true },
   certificate: undefined,
   options: {
-    algorithm: 'HS256', userIdClaim: 'user_id', userCheck: 'auto', compat: '5.5', poolSize: 10,
-    refreshLifetimeSeconds: 43_200, cleansUp: false,
+    algorithm: 'HS256', audience: [], issuer: undefined,
+    names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' }, userCheck: 'auto', compat: '5.5', poolSize: 10,
+    accessLifetimeSeconds: 900, refreshLifetimeSeconds: 43_200, slidingLifetimeSeconds: 900, cleansUp: false,
   },
   wallClockMs: 0,
 }; // prettier-ignore

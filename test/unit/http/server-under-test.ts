@@ -65,6 +65,7 @@ export async function start(
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     observe: {
       onRequest: (route, outcome, durationUs) => observed.push({ route, outcome, durationUs }),
+      onRefused: () => undefined,
     },
     log: createLog({
       level: options.level ?? 'debug',

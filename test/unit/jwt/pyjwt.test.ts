@@ -52,6 +52,14 @@ describe.skipIf(!services().django)('with simplejwt and PyJWT (skipped where Pyt
     }
   });
 
+  it('an audience that is a list of one stays a list when a token is rotated', async () => {
+    const claims = '{"a":1,"aud":["web"],"n":1}';
+    const job = { claims, audience: ['web'], issuer: undefined };
+    const [theirs] = askPython([{ do: 'sign', algorithm: 'HS256', signingKey: SECRET, ...job }]);
+    const codec = await codecFor({ audience: ['web'] });
+    expect(await codec.sign(parseClaims(claims)!)).toBe(theirs!.token);
+  });
+
   it('4,000 tokens with strange claims end as they do there, save where a difference is meant', async () => {
     const random = seededRandom(5);
     const options: Partial<CodecOptions>[] = [

@@ -9,6 +9,8 @@ import { KPI_COUNTERS, type KpiSums } from '../../../src/observe/kpi-ring.js';
 import { MergedObservations } from '../../../src/observe/merged-observations.js';
 import { metricValues } from '../../../src/observe/metric-reading.js';
 import { metricsSink } from '../../../src/observe/metrics.js';
+import { refusalMetrics, Refusals } from '../../../src/observe/refusals.js';
+import { mintRefresh } from '../../support/tokens.js';
 import { operatorMetrics, type OperatorMetrics } from '../../../src/observe/operator-metrics.js';
 import { poolMetrics } from '../../../src/observe/pool-metrics.js';
 
@@ -25,17 +27,28 @@ class World {
   readonly workers = new MergedObservations(0, () => 0);
   readonly #waits: Histogram;
   readonly #engine = new AlertEngine(ALERT_RULES);
+  readonly #refusals = new Refusals(() => this.#nowMs);
   #nowMs = 0;
 
   constructor() {
     const { registry } = this.sink;
     this.operator = operatorMetrics(registry, { clockAheadSeconds: () => this.aheadSeconds });
     poolMetrics(registry);
+    refusalMetrics(registry, this.#refusals);
     this.#waits = registry.getSingleMetric('carelink_db_pool_wait_seconds') as Histogram;
   }
 
   waited(times: number, seconds: number): void {
     for (let n = 0; n < times; n++) this.#waits.observe(seconds);
+  }
+
+  refreshed(times = 1): void {
+    for (let n = 0; n < times; n++) this.sink.onRequest('refresh', 'rotated', 5_000);
+  }
+
+  refused(token: string, client: string, outcome: 'invalid' | 'malformed' | 'inactive' = 'invalid'): void {
+    this.sink.onRequest('refresh', outcome, 500);
+    this.#refusals.saw(outcome, token, client);
   }
 
   /** Reads every 5 s for so long; `each` happens before each reading. */
@@ -77,6 +90,9 @@ const good: KpiSums = {
 }; // prettier-ignore
 
 let depth = 0;
+let clients = 0;
+const newClient = () => `10.0.0.${(clients = (clients + 1) % 250)}`;
+const newToken = () => mintRefresh().token;
 
 const CASES: readonly Case[] = [
   { code: 'STORE_DOWN', notBeforeMs: 0, detail: /redis is down/,
@@ -87,6 +103,8 @@ const CASES: readonly Case[] = [
   { code: 'DOUBLE_SPEND', notBeforeMs: 0, detail: /1 in the last minute/,
     wrong: (w) => w.sink.onRotationEvent({ kind: 'reuse', reuse: 'second_claim', userKey: 'u17' }),
     mended: () => undefined },
+  { code: 'REFUSALS_UNUSUAL', notBeforeMs: 45 * SECOND, detail: /^10 of \d\d refreshes .* were invalid: look at key, algorithm/,
+    wrong: (w) => { w.refused(newToken(), newClient()); w.refreshed(); }, mended: (w) => w.refreshed() },
   { code: 'KPI_MISSED', notBeforeMs: 3 * MINUTE, detail: /token refresh duration: 50\.00 ms, and is to be < 30/,
     wrong: (w) => (w.sums = { ...good, durationUs: 50e6 }), mended: (w) => (w.sums = good) },
   { code: 'BACKGROUND_LAG', notBeforeMs: 10 * SECOND, detail: /waits 7\.5 s/,
@@ -184,6 +202,32 @@ describe('alerts', () => {
     expect(told(await world.pass(STEP))).toEqual([[death], []]);
     expect(told(await world.pass(MINUTE + 2 * STEP))).toEqual([[], [death]]);
     expect(told(await world.pass(5 * MINUTE))).toEqual([[], []]);
+  });
+
+  it('somebody who tries tokens at one address, and many who send what is no token, raise nothing', async () => {
+    const world = new World();
+    const passed = await world.pass(10 * MINUTE, () => {
+      world.refreshed();
+      for (let n = 0; n < 50; n++) world.refused(newToken(), '203.0.113.7');
+      for (let n = 0; n < 50; n++) world.refused('x'.repeat(40), newClient());
+      world.refused(mintRefresh({ iatSeconds: 1 }).token, newClient());
+    });
+    expect(passed).toEqual({ raised: [], cleared: [] });
+  });
+
+  it('one client that sends one broken token in a loop raises nothing, though nobody else is there', async () => {
+    const world = new World();
+    const token = newToken();
+    expect((await world.pass(10 * MINUTE, () => world.refused(token, '203.0.113.7'))).raised).toEqual([]);
+  });
+
+  it('a site behind one address whose users are all refused raises it, by what is refused', async () => {
+    const world = new World();
+    const { raised } = await world.pass(2 * MINUTE, () =>
+      world.refused(newToken(), '203.0.113.7', 'inactive'),
+    );
+    expect(raised.map(({ code, subject }) => [code, subject])).toEqual([['REFUSALS_UNUSUAL', 'inactive']]);
+    expect(raised[0]!.detail).toMatch(/100 %.*look at user table/);
   });
 
   it('each KPI that is missed is told by itself', async () => {

@@ -1,0 +1,33 @@
+import { isActive, isRevoked } from '../store/claim-sql.js';
+import type { Database } from '../store/database.js';
+import { arrayLiteral } from '../store/quote.js';
+import type { TokenSchema } from '../store/schema.js';
+
+export interface Standing {
+  /** True where users are not checked, or the token names none. */
+  readonly active: boolean;
+  readonly revoked: boolean;
+}
+
+/**
+ * What a refresh would find of these tokens' users, in one statement.
+ *
+ * @param tokens their user key, in canonical form, and iat
+ * @throws what the database fails with
+ */
+export function readStandings(
+  database: Database,
+  schema: TokenSchema,
+  tokens: readonly { readonly userKey: string | undefined; readonly issuedAtSeconds: number | undefined }[],
+): Promise<Standing[]> {
+  return database.query<Standing>('health', {
+    text: `
+      SELECT ${isActive(schema, 'i')} AS active, ${isRevoked('i')} AS revoked
+        FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (user_key, iat, n)
+       ORDER BY i.n`,
+    values: [
+      arrayLiteral(tokens.map(({ userKey }) => userKey)),
+      arrayLiteral(tokens.map(({ issuedAtSeconds }) => issuedAtSeconds)),
+    ],
+  });
+}

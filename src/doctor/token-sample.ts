@@ -1,0 +1,163 @@
+import type { TokenCodec } from '../jwt/codec.js';
+import { isRefusal, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
+import { encodable } from '../store/encoding.js';
+import { canonicalUserKey, type UserKeyType } from '../store/user-key.js';
+import type { SampleRow } from './read-samples.js';
+
+/** What a refresh, or a slide, would say of a token before it asks whether it was spent. */
+export type Fate =
+  | 'accepted'
+  | 'unreadable'
+  | 'algorithm'
+  | 'signature'
+  | 'issuer'
+  | 'audience'
+  /** Made after the database's now. */
+  | 'not_yet'
+  /** A registered claim that can't be one: `exp` is no number, say. */
+  | 'claims'
+  | 'no_id'
+  | 'bad_id'
+  | 'no_type'
+  | 'wrong_type'
+  | 'no_refresh_exp'
+  | 'bad_user'
+  | 'user_unfit'
+  | 'inactive'
+  | 'revoked';
+
+/** A token of the table as checks judge it: nothing of it but its form. */
+export interface TokenSample {
+  readonly fate: Fate;
+  readonly algorithm: string;
+  readonly type: 'refresh' | 'sliding' | 'other';
+  readonly userId: 'number' | 'text' | 'absent';
+  /** Their names. */
+  readonly claims: readonly string[];
+  readonly audience: string | undefined;
+  readonly issuer: string | undefined;
+  /** A claim that looks like simplejwt's hash of the user's password. */
+  readonly passwordClaim: string | undefined;
+  readonly lifetimeSeconds: number | undefined;
+  readonly issuedAtSeconds: number | undefined;
+  readonly createdUs: number | undefined;
+  readonly expired: boolean;
+  readonly spent: boolean | undefined;
+  readonly ours: boolean;
+}
+
+/** Who the token is of, for a look at its user. */
+export interface JudgedToken {
+  readonly sample: TokenSample;
+  readonly userKey: string | undefined;
+}
+
+export interface SampleRules {
+  /** Undefined: the keys can't be used. */
+  readonly codec: TokenCodec | undefined;
+  /** The same keys without audience and issuer: tells a wrong key from a wrong claim. */
+  readonly signatures: TokenCodec | undefined;
+  readonly algorithm: string;
+  readonly issuer: string | undefined;
+  readonly names: ClaimNames;
+  readonly userKeyType: UserKeyType;
+  /** As `server_encoding` names it. */
+  readonly encoding: string;
+  readonly nowUs: number;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** simplejwt writes an MD5 in upper-case hex; a jti is in lower case. */
+const PASSWORD_HASH = /^[0-9A-F]{32}$/;
+
+const short = (text: string): string => text.slice(0, 60);
+
+/** Runs a token of the table through what a refresh runs. Never throws for anything a token may hold. */
+export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<JudgedToken> {
+  const parts = row.token.split('.');
+  const [header, claims] = [jsonPart(parts[0]), jsonPart(parts[1])];
+  const { fate, userKey } =
+    header === undefined || claims === undefined
+      ? { fate: 'unreadable' as const, userKey: undefined }
+      : await fateOf(row, header, claims, rules);
+  const told = claims ?? {};
+  const [issuedAt, expiresAt] = [seconds(told['iat']), seconds(told['exp'])];
+  const user = told[rules.names.userId];
+  const type = told[rules.names.tokenType];
+  const sample: TokenSample = {
+    fate,
+    algorithm: typeof header?.['alg'] === 'string' ? header['alg'].slice(0, 10) : 'nothing',
+    type: type === 'refresh' || type === 'sliding' ? type : 'other',
+    userId: typeof user === 'number' ? 'number' : typeof user === 'string' && user !== '' ? 'text' : 'absent',
+    claims: Object.keys(told).slice(0, 20).map(short),
+    audience: textOf(told['aud']),
+    issuer: textOf(told['iss']),
+    passwordClaim: Object.keys(told).find((name) => PASSWORD_HASH.test(String(told[name]))),
+    lifetimeSeconds: issuedAt === undefined || expiresAt === undefined ? undefined : expiresAt - issuedAt,
+    issuedAtSeconds: issuedAt,
+    createdUs: row.created_us === null ? undefined : Number(row.created_us),
+    expired: row.expired,
+    spent: row.spent ?? undefined,
+    ours: row.ours,
+  };
+  return { sample, userKey };
+}
+
+async function fateOf(
+  { token, expired: rowExpired }: SampleRow,
+  header: Json,
+  claims: Json,
+  rules: SampleRules,
+): Promise<{ fate: Fate; userKey: string | undefined }> {
+  const end = (fate: Fate, userKey?: string): { fate: Fate; userKey: string | undefined } => ({
+    fate,
+    userKey,
+  });
+  const { codec, signatures, nowUs, names } = rules;
+  if (codec === undefined || signatures === undefined) return end('signature');
+  if (header['alg'] !== rules.algorithm) return end('algorithm');
+  // One that has expired is judged by the second in which it was issued: its keys are what is asked about.
+  const issued = seconds(claims['iat']);
+  const expired = rowExpired || (seconds(claims['exp']) ?? Infinity) * 1_000_000 <= nowUs;
+  const atUs = expired && issued !== undefined ? issued * 1_000_000 : nowUs;
+  const verdict = await codec.verify(token, atUs);
+  if (!verdict.ok) {
+    if ((await signatures.verify(token, atUs)).ok) {
+      return end(rules.issuer !== undefined && claims['iss'] !== rules.issuer ? 'issuer' : 'audience');
+    }
+    const young = issued === undefined ? undefined : await signatures.verify(token, issued * 1_000_000);
+    if (young?.ok === true)
+      return end(issued !== undefined && issued * 1_000_000 > nowUs ? 'not_yet' : 'claims');
+    // Signed, and without an iat that could be asked about: then expired is all that is known of it.
+    return end(verdict.reason === 'expired' ? 'claims' : 'signature');
+  }
+  const sliding = claims[names.tokenType] === 'sliding';
+  const subject = readSubject(verdict.claims, names, sliding ? 'sliding' : 'refresh');
+  if (isRefusal(subject)) {
+    if (subject.kind === 'malformed') return end(subject.reason);
+    const id = claims[names.jti];
+    return end(typeof id === 'string' && id !== '' && id.length <= 255 ? 'bad_user' : 'bad_id');
+  }
+  if (!encodable(rules.encoding, subject.jti)) return end('bad_id');
+  if (sliding && claims['refresh_exp'] === undefined) return end('no_refresh_exp');
+  if (subject.userKey === undefined) return end('accepted');
+  const userKey = encodable(rules.encoding, subject.userKey)
+    ? canonicalUserKey(rules.userKeyType, subject.userKey)
+    : undefined;
+  return userKey === undefined ? end('user_unfit') : end('accepted', userKey);
+}
+
+function jsonPart(part: string | undefined): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString());
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  return short(typeof value === 'string' ? value : JSON.stringify(value));
+}

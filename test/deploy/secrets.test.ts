@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { exampleSecrets } from '../../src/compose/example-secrets.js';
+import { doctorSettings } from '../../src/config/doctor-settings.js';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const examplesOf = (env: Readonly<Record<string, string>>) =>
+  exampleSecrets(doctorSettings({}, { env, cwd: '/', readFile: () => '' }), env['CARELINK_SIGNING_KEY']);
+
+describe('secrets of an example', () => {
+  it('that were left as deploy/kubernetes/config.yaml has them are each named by doctor', () => {
+    const { stringData } = parse(read('deploy/kubernetes/config.yaml')) as {
+      stringData: Record<string, string>;
+    };
+    expect(examplesOf(stringData)).toEqual([
+      'The signing key',
+      'The password in --database-url',
+      'CARELINK_CHAIN_KEY',
+    ]);
+  });
+
+  it('are not what random ones look like', () => {
+    const env = {
+      DATABASE_URL: 'postgres://carelink:9f2b7a51c0@db/app',
+      CARELINK_SIGNING_KEY: 'django-insecure-x8!vq0$w2^k7r_1m5&a9z#c3u6b4n+e@t-ojhgfdsyilp',
+      CARELINK_CHAIN_KEY: '00112233445566778899aabbccddeeff',
+    };
+    expect(examplesOf(env)).toEqual([]);
+  });
+
+  it('are none in deploy/compose.yaml: it asks for each', () => {
+    expect(read('deploy/compose.yaml')).not.toMatch(/change-me|:-/);
+  });
+});
+
+describe('the proxy of docs/django', () => {
+  const locations = [...read('docs/django/README.md').matchAll(/location ~ (\S+) \{/g)].map(
+    ([, pattern]) => new RegExp(pattern!),
+  );
+  it.each([
+    'refresh/', 'refresh', 'verify/', 'blacklist/', 'sliding/refresh/', 'client/token-manager.js',
+    'client/service-worker.js',
+  ])('sends %s to carelink-tokens', (path) => {
+    expect(locations.filter((one) => one.test(`/account/token/${path}`))).toHaveLength(1);
+  }); // prettier-ignore
+  it.each(['obtain/', 'client/', 'client/../obtain/', 'refresh/x'])('leaves %s with Django', (path) => {
+    expect(locations.some((one) => one.test(`/account/token/${path}`))).toBe(false);
+  });
+});

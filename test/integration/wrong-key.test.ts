@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { applyMigrations } from '../../src/migrate/index.js';
+import {
+  createSimplejwtTables,
+  createUsers,
+  freshDatabase,
+  query,
+  type FreshDatabase,
+} from '../support/postgres.js';
+import { startServer } from '../support/server.js';
+import { services } from '../support/services.js';
+import { mintRefresh } from '../support/tokens.js';
+
+const OTHER_KEY = 'the key of somebody else, which is long enough for HS256';
+/** Alerts are judged every 5 s. */
+const ALERT_WITHIN_MS = 20_000;
+
+describe.skipIf(services().postgres === undefined)('a signing key that is not the one of Django', () => {
+  let database: FreshDatabase;
+  let tokens: string[];
+  beforeAll(async () => {
+    database = await freshDatabase();
+    await createSimplejwtTables(database.url);
+    await applyMigrations(database.url, { createTables: false });
+    const users = await createUsers(database.url, 12);
+    tokens = await add(users.map((userId) => mintRefresh({ userId })));
+  });
+  afterAll(() => database.drop());
+
+  async function add(minted: readonly ReturnType<typeof mintRefresh>[]): Promise<string[]> {
+    await query(
+      database.url,
+      `INSERT INTO token_blacklist_outstandingtoken (token, jti, created_at, expires_at, user_id)
+       SELECT token, jti, now(), to_timestamp("expSeconds"), "userId"
+         FROM jsonb_to_recordset($1) AS t (token text, jti text, "expSeconds" bigint, "userId" int)`,
+      [JSON.stringify(minted)],
+    );
+    return minted.map(({ token }) => token);
+  }
+
+  it('is told at the start, which goes on, and raises REFUSALS_UNUSUAL once clients are refused', async () => {
+    const server = await startServer({
+      databaseUrl: database.url,
+      env: { CARELINK_SIGNING_KEY: OTHER_KEY },
+    });
+    try {
+      expect(server.output()).toMatch(
+        /signed with another key.*CARELINK_SIGNING_KEY.*"event":"samples_refused"/,
+      );
+      const statuses = await Promise.all(
+        tokens.map(async (refresh, n) => {
+          const response = await fetch(`${server.url}/account/token/refresh/`, {
+            method: 'POST',
+            headers: {
+              'content-type': 'application/json',
+              'x-forwarded-for': `198.51.100.9, 192.0.2.${n % 4}`,
+            },
+            body: JSON.stringify({ refresh }),
+          });
+          return response.status;
+        }),
+      );
+      expect(new Set(statuses)).toEqual(new Set([401]));
+      const metrics = async () => (await fetch(`${server.adminUrl}/metrics`)).text();
+      expect(await metrics()).toMatch(/carelink_refused_tokens\{outcome="invalid"\} 12\n/);
+      expect(await metrics()).toMatch(/carelink_refused_clients\{outcome="invalid"\} 4\n/);
+      const untilMs = Date.now() + ALERT_WITHIN_MS;
+      while (Date.now() < untilMs && !server.output().includes('REFUSALS_UNUSUAL')) await sleep(200);
+      expect(server.output()).toMatch(
+        /12 of 12 refreshes.*"alert":"REFUSALS_UNUSUAL".*"event":"alert_raised"/,
+      );
+      for (const token of tokens) expect(server.output()).not.toContain(token.slice(-16));
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('is not told where some of the tokens are of this key, though another application made the newest', async () => {
+    await add(Array.from({ length: 150 }, () => mintRefresh({ userId: 1, key: OTHER_KEY })));
+    const server = await startServer({ databaseUrl: database.url });
+    await server.stop();
+    expect(server.output()).not.toContain('samples_refused');
+  });
+});

@@ -1,0 +1,71 @@
+/** Set-ups with one thing wrong each, and what doctor is to say of it. */
+export interface BrokenSetUp {
+  readonly title: string;
+  /** What is done to a sound database. */
+  readonly sql?: string;
+  readonly flags?: Readonly<Record<string, string | string[]>>;
+  readonly key?: string;
+  readonly check: string;
+  readonly severity: 'fault' | 'warning';
+  /** What is said of it, and how it is mended. */
+  readonly says: RegExp;
+  readonly mend: RegExp;
+}
+
+export const SET_UPS: readonly BrokenSetUp[] = [
+  { title: 'nobody listens at the database\'s port', flags: { 'database-url': 'postgres://u:secret@127.0.0.1:1/d' },
+    check: 'database', severity: 'fault', says: /127\.0\.0\.1:1.*could not be reached/, mend: /--database-url/ },
+  { title: 'the blacklist app was never migrated',
+    sql: `DROP TABLE token_blacklist_blacklistedtoken, token_blacklist_outstandingtoken;
+          DELETE FROM django_migrations WHERE app = 'token_blacklist'`,
+    check: 'token_tables', severity: 'fault', says: /app .*token_blacklist is not installed/, mend: /INSTALLED_APPS/ },
+  { title: 'one of its tables was dropped', sql: 'DROP TABLE token_blacklist_blacklistedtoken',
+    check: 'token_tables', severity: 'fault', says: /Django has written down/, mend: /--fake/ },
+  { title: 'our migrations have not run', sql: 'DROP SCHEMA carelink CASCADE',
+    check: 'migrations', severity: 'fault', says: /carelink_schema/, mend: /carelink-tokens migrate/ },
+  { title: 'an index is invalid',
+    sql: `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_outstanding_token_expires'::regclass`,
+    check: 'migrations', severity: 'fault', says: /invalid: idx_outstanding_token_expires/, mend: /carelink-tokens migrate/ },
+  { title: 'the constraint that decides who wins is gone',
+    sql: 'ALTER TABLE token_blacklist_blacklistedtoken DROP CONSTRAINT token_blacklist_blacklistedtoken_token_id_key',
+    check: 'unique', severity: 'fault', says: /two could rotate one token/, mend: /CREATE UNIQUE INDEX/ },
+  { title: 'Django signs with another key', key: 'another key, which is long enough for all of the algorithms',
+    check: 'same_key', severity: 'fault', says: /everybody would be logged out/, mend: /SECRET_KEY/ },
+  { title: 'Django signs with another algorithm', flags: { algorithm: 'HS384' },
+    check: 'same_key', severity: 'fault', says: /signed with HS256/, mend: /--algorithm/ },
+  { title: 'an audience that Django has not', flags: { audience: ['staff'] },
+    check: 'same_key', severity: 'fault', says: /audience \(none\), and --audience is staff/, mend: /AUDIENCE/ },
+  { title: 'an issuer that Django has not', flags: { issuer: 'hospital' },
+    check: 'same_key', severity: 'fault', says: /issuer \(none\), and --issuer is hospital/, mend: /ISSUER/ },
+  { title: 'an id claim of another name', flags: { 'jti-claim': 'id' },
+    check: 'claims', severity: 'fault', says: /no claim id; they have .*jti/, mend: /JTI_CLAIM/ },
+  { title: 'a type claim of another name', flags: { 'token-type-claim': 'kind' },
+    check: 'claims', severity: 'fault', says: /no claim kind; they have .*token_type/, mend: /TOKEN_TYPE_CLAIM/ },
+  { title: 'users that are all deactivated', sql: 'UPDATE auth_user SET is_active = false',
+    check: 'users_active', severity: 'fault', says: /not there or not active/, mend: /--user-active-column/ },
+  { title: 'tokens that were all revoked', sql: `INSERT INTO carelink.revoked_before VALUES ('', now() + interval '1 minute')`,
+    check: 'refreshable', severity: 'fault', says: /none would be refreshed; 5 were revoked/, mend: /log in again/ },
+  { title: 'a migration that simplejwt never shipped',
+    sql: `INSERT INTO django_migrations (app, name, applied) VALUES ('token_blacklist', '0012_auto_20240301', now())`,
+    check: 'django_migrations', severity: 'warning', says: /never shipped: 0012_auto_20240301/, mend: /django_migrations/ },
+  { title: 'user ids that do not fit the key of users',
+    sql: `CREATE TABLE people (id uuid PRIMARY KEY, is_active boolean NOT NULL)`, flags: { 'user-table': 'people' },
+    check: 'user_ids', severity: 'fault', says: /type uuid/, mend: /--user-id-column/ },
+  { title: 'a claim of another name', flags: { 'user-id-claim': 'sub' },
+    check: 'user_ids', severity: 'fault', says: /no claim sub; they have .*user_id/, mend: /--user-id-claim/ },
+  { title: 'a user table that is not there', flags: { 'user-table': 'staff', 'user-check': 'on' },
+    check: 'user_table', severity: 'fault', says: /no user table staff/, mend: /--user-table/ },
+  { title: 'a key that can be guessed', key: 'hunter2',
+    check: 'signing_key', severity: 'fault', says: /bytes|bits/, mend: /openssl rand/ },
+  { title: 'refresh tokens that live longer here', flags: { 'refresh-lifetime': '30d' },
+    check: 'lifetime', severity: 'warning', says: /2592000 s/, mend: /--refresh-lifetime/ },
+  { title: 'sliding tokens that live longer here', flags: { 'sliding-lifetime': '1h' },
+    check: 'sliding_lifetime', severity: 'warning', says: /live 900 s, .* 3600 s/, mend: /--sliding-lifetime 900s/ },
+  { title: 'a key out of an example', key: 'the-key-that-django-signs-with-change-me',
+    check: 'example_secrets', severity: 'fault', says: /^The signing key has a value of an example/, mend: /openssl rand/ },
+  { title: 'no Redis at its URL', flags: { 'redis-url': 'redis://:secret@127.0.0.1:1' },
+    check: 'redis', severity: 'fault', says: /does not answer \(ECONNREFUSED\)/, mend: /--redis-url/ },
+  { title: 'tokens that expired long ago',
+    sql: `UPDATE token_blacklist_outstandingtoken SET expires_at = now() - interval '31 days' WHERE id = 1`,
+    check: 'expired', severity: 'warning', says: /nobody cleans up/, mend: /cleanup/ },
+]; // prettier-ignore
