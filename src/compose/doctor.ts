@@ -19,6 +19,7 @@ import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { readRowDates, type RowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
 import { canonicalUserKey, userKeyTypeOf } from '../store/user-key.js';
 import { toCommandError } from './command-errors.js';
@@ -125,13 +126,14 @@ async function readDatabase(
           sampleOf(token, settings, codec, (key) => canonicalUserKey(userKeyType, key) !== undefined),
         )
       : [];
+    const rowDates = facts.outstanding && facts.blacklisted ? await readDatesOf(database) : undefined;
     // One session is all that PGlite is: the overview opens its own.
     await end();
     const overview = await readMigrationOverview(connection, {
       buildCovered: false,
       createTables: embedded,
     }).catch(() => undefined);
-    return { kind: 'reached', embedded, facts, clockAheadMs, overview, schema, samples };
+    return { kind: 'reached', embedded, facts, clockAheadMs, overview, schema, samples, rowDates };
   } catch (error) {
     if (!(error instanceof NotConnectedError)) throw error;
     const told = toCommandError(error, settings.database);
@@ -143,6 +145,17 @@ async function readDatabase(
 }
 
 type SchemaEvidence = Extract<DatabaseEvidence, { kind: 'reached' }>['schema'];
+
+/** What a role may not read is told of by other checks. */
+function readDatesOf(database: PgDatabase): Promise<RowDates | undefined> {
+  const query = <Row>(text: string, values: readonly unknown[] = []): Promise<Row[]> =>
+    database.query<Row>('health', { text, values });
+  const tables = {
+    outstanding: 'token_blacklist_outstandingtoken',
+    blacklisted: 'token_blacklist_blacklistedtoken',
+  };
+  return readRowDates(query, tables).catch(() => undefined);
+}
 
 async function readSchemaOf(settings: DoctorSettings, database: PgDatabase): Promise<SchemaEvidence> {
   try {

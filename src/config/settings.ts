@@ -211,6 +211,8 @@ export interface CleanupChoices {
   /** How long a token must have been expired. */
   readonly retentionMs: number;
   readonly leewayMs: number;
+  /** How much longer than their rows say tokens may live; undefined: as long as rows show. */
+  readonly extraLifetimeMs: number | undefined;
   /** Undefined: steered by the target. */
   readonly batchSize: number | undefined;
   readonly targetBatchMs: number;

@@ -1,3 +1,4 @@
+import type { RowDates } from '../store/row-dates.js';
 import type { ServerOverview } from './overview.js';
 
 /** All that the checks judge: read beforehand, so that each check is a function of data. Holds no token and no key. */
@@ -37,6 +38,8 @@ export type DatabaseEvidence =
       readonly schema:
         | { readonly kind: 'read'; readonly userIdType: string; readonly userTable: string | undefined; readonly health: string }
         | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+      /** How rows differ from their tokens; undefined: there are none, or they could not be read. */
+      readonly rowDates: RowDates | undefined;
       /** The newest refresh tokens that Django, or we, have written. */
       readonly samples: readonly TokenSample[];
     }; // prettier-ignore

@@ -3,6 +3,7 @@ import { DATABASE_CHECKS } from './checks/database.js';
 import { DJANGO_CHECKS } from './checks/django.js';
 import { KEY_CHECKS } from './checks/keys.js';
 import { REDIS_CHECKS } from './checks/redis.js';
+import { ROW_DATE_CHECKS } from './checks/row-dates.js';
 import { TABLE_CHECKS } from './checks/tables.js';
 import type { Evidence } from './evidence.js';
 
@@ -23,6 +24,7 @@ const CHECKS: readonly Check[] = [
   ...DATABASE_CHECKS,
   ...TABLE_CHECKS,
   ...DJANGO_CHECKS,
+  ...ROW_DATE_CHECKS,
   ...KEY_CHECKS,
   ...REDIS_CHECKS,
 ];

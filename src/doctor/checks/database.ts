@@ -42,7 +42,7 @@ export const DATABASE_CHECKS: readonly Check[] = [
     return [
       fault(
         `The role ${facts.role} may not write all of the token tables and carelink.revoked_before.`,
-        `GRANT SELECT, INSERT on the token tables, SELECT on the user table, SELECT, INSERT, UPDATE on all tables in schema carelink, USAGE on the sequences, to ${facts.role}.`,
+        `GRANT SELECT, INSERT on the token tables, UPDATE (expires_at) on token_blacklist_outstandingtoken, SELECT on the user table, SELECT, INSERT, UPDATE on all tables in schema carelink, USAGE on the sequences, to ${facts.role}.`,
       ),
     ];
   }),
