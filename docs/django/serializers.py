@@ -1,9 +1,12 @@
-"""A refresh serializer with which Django spends a refresh token once.
+"""Serializers with which Django spends a refresh token once, and for good.
 
-Copy this file into your project and name it in your settings:
+Copy this file into your project and name them in your settings:
 
     SIMPLE_JWT["TOKEN_REFRESH_SERIALIZER"] = (
         "yourapp.serializers.TokenRefreshSerializer"
+    )
+    SIMPLE_JWT["TOKEN_BLACKLIST_SERIALIZER"] = (
+        "yourapp.serializers.TokenBlacklistSerializer"
     )
 
 For djangorestframework-simplejwt 5.2 to 5.5. README.md beside this file says
@@ -20,7 +23,19 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.utils import datetime_from_epoch
 
 
-class SingleUseRefreshToken(RefreshToken):
+class KeptRefreshToken(RefreshToken):
+    def blacklist(self):
+        # A project may lengthen a token after for_user has made its row.
+        # Whatever cleans up by expires_at would bring the token back.
+        row, first = super().blacklist()
+        expires_at = datetime_from_epoch(self["exp"])
+        if first and row.token.expires_at < expires_at:
+            row.token.expires_at = expires_at
+            row.token.save(update_fields=["expires_at"])
+        return row, first
+
+
+class SingleUseRefreshToken(KeptRefreshToken):
     def blacklist(self):
         # simplejwt ignores whether its row was the first, so of several
         # refreshes that all passed the check each would go on to rotate.
@@ -28,6 +43,10 @@ class SingleUseRefreshToken(RefreshToken):
         if not first:
             raise TokenError(_("Token is blacklisted"))
         return row, first
+
+
+class TokenBlacklistSerializer(serializers.TokenBlacklistSerializer):
+    token_class = KeptRefreshToken
 
 
 class TokenRefreshSerializer(serializers.TokenRefreshSerializer):

@@ -7,6 +7,8 @@ import type { CleanupSession } from './session.js';
 /** What a cleanup would do. */
 export interface DryRun {
   readonly cutoff: string;
+  /** Rows are kept so much longer, since tokens of this site outlive them. */
+  readonly extraLifetimeMs: number;
   readonly wouldDelete: number;
   /** Past the cutoff, but the JWT expires later or can't be read for certain. */
   readonly wouldKeep: number;
@@ -35,7 +37,7 @@ const SURVEY_TIMEOUT = `BEGIN READ ONLY; SET LOCAL statement_timeout = '5min'; S
 export async function dryRun(
   session: CleanupSession,
   facts: Facts,
-  options: { ageMs: number; nice: number; monotonicMs: () => number },
+  options: { ageMs: number; extraMs: number; nice: number; monotonicMs: () => number },
 ): Promise<DryRun> {
   const cutoff = await readCutoff(session.query, options.ageMs);
   const rows = await session.transaction(SURVEY_TIMEOUT, async (query) => ({
@@ -52,6 +54,7 @@ export async function dryRun(
     wouldDelete === 0 ? undefined : await rehearse(session, facts, cutoff, options.monotonicMs);
   return {
     cutoff: cutoff.at,
+    extraLifetimeMs: options.extraMs,
     wouldDelete,
     wouldKeep: sum(rows.filter(({ goes, bucket }) => !goes && bucket !== null)),
     byAge: AGES.map(([age], at) => ({ age, rows: sum(going.filter(({ bucket }) => bucket === at)) })),

@@ -7,10 +7,14 @@ export type CleanupEvent =
       readonly backlogRows: number;
       /** False: PostgreSQL's own estimate. */
       readonly backlogExact: boolean;
+      /** Rows are kept so much longer, since tokens of this site outlive them; 0: they don't. */
+      readonly extraLifetimeMs: number;
     }
   | {
       readonly event: 'progress';
       readonly deleted: number;
+      /** Still to be looked at; as uncertain as the backlog that was told at the start. */
+      readonly leftRows: number;
       readonly rowsPerSecond: number;
       /** Undefined until it can be told. */
       readonly remainingMs: number | undefined;

@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConnectionError } from '../store/connect.js';
 import { NotConnectedError, sqlStateOf } from '../store/errors.js';
-import { readBacklog, readCutoff } from './backlog.js';
-import { readFacts } from './catalog.js';
+import { readRowDates } from '../store/row-dates.js';
+import { glanceAtBacklog, readCutoff } from './backlog.js';
+import { readFacts, type Facts } from './catalog.js';
 import { dryRun, type DryRun } from './dry-run.js';
 import { CleanupError } from './errors.js';
 import type { CleanupEvent, Summary } from './events.js';
 import { sinceLastFinish, takeLease, type LeaseTiming } from './lease.js';
 import { run } from './run.js';
-import type { CleanupSession } from './session.js';
+import type { CleanupSession, Query } from './session.js';
 import { vacuum, vacuumPays } from './vacuum.js';
 
 export { CleanupError } from './errors.js';
@@ -21,6 +22,8 @@ export interface CleanupOptions {
   readonly retentionMs: number;
   /** By how much clocks may differ when a token expires: that of the servers. */
   readonly leewayMs: number;
+  /** How much longer than their rows say tokens may live; undefined: as long as rows show. */
+  readonly extraLifetimeMs?: number | undefined;
   /** Undefined: steered by the target. */
   readonly batchSize: number | undefined;
   readonly targetBatchMs: number;
@@ -42,9 +45,23 @@ const TIMING: LeaseTiming = {
   sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
 };
 
-/** How long ago a token must have expired for its row to go. */
-function ageOf({ retentionMs, leewayMs }: Pick<CleanupOptions, 'retentionMs' | 'leewayMs'>): number {
-  return Math.max(retentionMs, leewayMs + SAFETY_MS);
+type AgeOptions = Pick<CleanupOptions, 'retentionMs' | 'leewayMs' | 'extraLifetimeMs'>;
+
+/**
+ * How long ago a row must say that its token has expired for it to go. Django blacklists by the row alone: where tokens of
+ * a site outlive their rows, one that was logged out there may be alive for as much longer.
+ */
+async function readAge(query: Query, facts: Facts, options: AgeOptions): Promise<Age> {
+  const { retentionMs, leewayMs } = options;
+  const measured = async (): Promise<number> =>
+    facts.embedded ? 0 : 1_000 * ((await readRowDates(query, facts))?.extraSeconds ?? 0);
+  const extraMs = options.extraLifetimeMs ?? (await measured());
+  return { ageMs: Math.max(retentionMs, leewayMs + SAFETY_MS) + extraMs, extraMs };
+}
+
+interface Age {
+  readonly ageMs: number;
+  readonly extraMs: number;
 }
 
 /**
@@ -61,10 +78,10 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
     try {
       const { batchSize, targetBatchMs, nice, maxRows, maxDurationMs, signal } = options;
       const pace = { batchSize, targetBatchMs, nice };
-      const ageMs = ageOf(options);
+      const age = await readAge(session.query, facts, options);
       summary = await run(session, facts, lease, {
         pace,
-        ageMs,
+        ...age,
         maxRows,
         maxDurationMs,
         timing: TIMING,
@@ -100,15 +117,14 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
  */
 export async function surveyCleanup(
   session: CleanupSession,
-  options: Pick<CleanupOptions, 'retentionMs' | 'leewayMs' | 'nice'>,
+  options: AgeOptions & Pick<CleanupOptions, 'nice'>,
 ): Promise<DryRun> {
-  return told(async () =>
-    dryRun(session, await readFacts(session.query), {
-      ageMs: ageOf(options),
-      nice: options.nice,
-      monotonicMs: TIMING.monotonicMs,
-    }),
-  );
+  return told(async () => {
+    const facts = await readFacts(session.query);
+    const age = await readAge(session.query, facts, options);
+    const { nice } = options;
+    return dryRun(session, facts, { ...age, nice, monotonicMs: TIMING.monotonicMs });
+  });
 }
 
 /**
@@ -116,14 +132,11 @@ export async function surveyCleanup(
  *
  * @throws CleanupError
  */
-export async function countBacklog(
-  session: CleanupSession,
-  options: Pick<CleanupOptions, 'retentionMs' | 'leewayMs'>,
-): Promise<number> {
+export async function countBacklog(session: CleanupSession, options: AgeOptions): Promise<number> {
   return told(async () => {
     const facts = await readFacts(session.query);
-    const cutoff = await readCutoff(session.query, ageOf(options));
-    return (await readBacklog(session.query, facts, cutoff)).rows;
+    const cutoff = await readCutoff(session.query, (await readAge(session.query, facts, options)).ageMs);
+    return glanceAtBacklog(session.query, facts, cutoff);
   });
 }
 

@@ -1,4 +1,4 @@
-import { readBacklog, readCutoff } from './backlog.js';
+import { readBacklog, readCutoff, type Backlog } from './backlog.js';
 import { runBatch } from './batch.js';
 import { nextRowSql, START, type Cursor, type Cutoff } from './batch-sql.js';
 import type { Facts } from './catalog.js';
@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly pace: PaceSettings;
   /** How long ago a token must have expired. */
   readonly ageMs: number;
+  /** Of that, what tokens may live longer than their rows say. */
+  readonly extraMs: number;
   readonly maxRows: number | undefined;
   readonly maxDurationMs: number | undefined;
   readonly timing: LeaseTiming;
@@ -24,6 +26,9 @@ export interface RunOptions {
 
 /** A look at the surroundings costs some 2 ms: at most a five-hundredth of the time. */
 const LOOK_EVERY_MS = 1_000;
+
+/** A backlog that was too large to count is counted again that often, from where the run stands. */
+const COUNT_EVERY_MS = 30_000;
 
 /** How often progress is told. */
 const TELL_EVERY_MS = 1_000;
@@ -71,6 +76,9 @@ class Run {
   #lookedAtMs = -Infinity;
   #renewedAtMs = 0;
   #toldAtMs = 0;
+  #countedAtMs = 0;
+  /** How many rows there were at the start was counted, not guessed. */
+  #exact = false;
   #steppedOverInARow = 0;
   #readersInARow = 0;
   /** The last batch met a lock: the next one goes round it. */
@@ -89,23 +97,22 @@ class Run {
 
   async run(): Promise<Summary> {
     const { emit } = this.#options;
-    const backlog = await readBacklog(this.#session.query, this.#facts, this.#cutoff);
-    this.#tally.backlogRows = backlog.rows;
+    const backlog = await this.#count();
     emit({
       event: 'started',
       cutoff: this.#cutoff.at,
       backlogRows: backlog.rows,
       backlogExact: backlog.exact,
+      extraLifetimeMs: this.#options.extraMs,
     });
     if (backlog.rows === 0) return this.#summary('done', 0);
     if (!this.#facts.embedded) await this.#surroundings.calibrate();
     this.#renewedAtMs = this.#now();
     const ended = await this.#work();
-    const left =
-      ended === 'done'
-        ? this.#tally.kept + this.#tally.steppedOver
-        : (await readBacklog(this.#session.query, this.#facts, this.#cutoff)).rows;
-    return this.#summary(ended, left);
+    // Those that stay are for the next run, too.
+    if (ended !== 'done') await this.#count();
+    const ahead = ended === 'done' ? 0 : this.#tally.leftRows;
+    return this.#summary(ended, ahead + this.#tally.kept + this.#tally.steppedOver);
   }
 
   async #work(): Promise<Ended> {
@@ -134,7 +141,7 @@ class Run {
           this.#pace = afterBatch(this.#options.pace, this.#pace, { rows: outcome.seen, ms });
           this.#tally.committed(outcome, ms);
           for (const id of outcome.heldIds) this.#options.emit({ event: 'stepped_over', id, reason: HELD });
-          this.#tellProgress();
+          await this.#tellProgress();
           await this.#rest(pauseAfter(this.#options.pace, ms, finite(this.#pressure.slowdown)));
           break;
         case 'readers':
@@ -225,8 +232,19 @@ class Run {
     this.#options.emit({ event: 'stepped_over', id: row.id, reason });
   }
 
-  #tellProgress(): void {
+  /** Counts what is ahead of the cursor; what is past counting is guessed, once. */
+  async #count(): Promise<Backlog> {
+    this.#countedAtMs = this.#now();
+    const cursor = this.#cursor;
+    const ahead = await readBacklog(this.#session.query, this.#facts, this.#cutoff, { cursor });
+    if (ahead.exact || cursor === START) this.#tally.ahead(ahead.rows);
+    this.#exact = ahead.exact;
+    return ahead;
+  }
+
+  async #tellProgress(): Promise<void> {
     if (this.#now() - this.#toldAtMs < TELL_EVERY_MS) return;
+    if (!this.#exact && this.#now() - this.#countedAtMs >= COUNT_EVERY_MS) await this.#count();
     this.#toldAtMs = this.#now();
     this.#options.emit({
       event: 'progress',

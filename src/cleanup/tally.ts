@@ -3,7 +3,8 @@ import type { Ended, Summary } from './events.js';
 /** What a run has come to so far. */
 export class Tally {
   readonly startedMs: number;
-  backlogRows = 0;
+  /** Rows to look at: those that were, and those that are ahead. */
+  #backlogRows = 0;
   deleted = 0;
   kept = 0;
   steppedOver = 0;
@@ -47,16 +48,27 @@ export class Tally {
     }
   }
 
+  /** So many rows are ahead. */
+  ahead(rows: number): void {
+    this.#backlogRows = this.#seen + rows;
+  }
+
+  get leftRows(): number {
+    return Math.max(0, this.#backlogRows - this.#seen);
+  }
+
   progress(nowMs: number): {
     deleted: number;
+    leftRows: number;
     rowsPerSecond: number;
     remainingMs: number | undefined;
     percent: number;
   } {
     const elapsedMs = Math.max(1, nowMs - this.startedMs);
-    const left = Math.max(0, this.backlogRows - this.#seen);
+    const left = this.leftRows;
     return {
       deleted: this.deleted,
+      leftRows: left,
       rowsPerSecond: Math.round((this.deleted * 1000) / elapsedMs),
       remainingMs: this.#seen === 0 ? undefined : Math.round((left * elapsedMs) / this.#seen),
       percent: Math.min(100, Math.round((100 * this.#seen) / Math.max(1, this.#seen + left))),

@@ -49,6 +49,6 @@ function add(command: Command, flags: string, description: string): void {
 function describe(flag: string, option: Option<unknown>): string {
   const parts = [option.help];
   if (option.defaultText !== undefined) parts.push(`(default: ${option.defaultText})`);
-  parts.push(`[${[variableOf(flag), ...option.customary].join(', ')}]`);
+  if (!option.typed) parts.push(`[${[variableOf(flag), ...option.customary].join(', ')}]`);
   return parts.join(' ');
 }

@@ -36,6 +36,7 @@ const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCode>> = 
 };
 const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExitCode>> = {
   TOKEN_NOT_FOUND: 1,
+  USER_NOT_FOUND: 1,
   CONTENDED: 1,
   USER_ID_UNFIT: 2,
   MOMENT_AHEAD: 2,

@@ -1,10 +1,12 @@
 import type { MigrateSettings } from '../config/settings.js';
 import {
   applyMigrations,
+  planRemoval,
   readMigrationOverview,
   removeMigrations,
   type MigrateEvent,
   type Overview,
+  type PlannedUndoing,
   type Report,
 } from '../migrate/index.js';
 import type { PoolOptions } from '../store/pool.js';
@@ -37,6 +39,17 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
       ? removeMigrations(connection, { ...options, dropTables })
       : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables }),
   );
+}
+
+/**
+ * What `down` would do. Changes nothing.
+ *
+ * @throws CommandError with what to do about it
+ */
+export function planDown(settings: MigrateSettings): Promise<readonly PlannedUndoing[]> {
+  const { names, dropTables } = settings;
+  const options = { dropTables, ...(names.length > 0 ? { names } : {}) };
+  return onMigratedDatabase(settings, (connection) => planRemoval(connection, options));
 }
 
 /**

@@ -6,10 +6,11 @@ import { countIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
 import { RevokeError } from '../revoke/errors.js';
 import { countFamily, findMember, revokeFamily, type Member } from '../revoke/family.js';
 import type { PacedOptions, Tally } from '../revoke/paced.js';
-import { countOfUser, revokeUser } from '../revoke/user.js';
+import { countOfUser, findUser, revokeUser } from '../revoke/user.js';
 import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 import { toCommandError } from './command-errors.js';
@@ -19,6 +20,8 @@ import { chainOf } from './tokens.js';
 
 /** What is to be revoked: how much it is, and doing it. */
 export interface Revocation {
+  /** What can't be known of the target; undefined: nothing. */
+  readonly unknown?: string;
   /** Live tokens that have a row. */
   count(): Promise<number>;
   run(): Promise<Tally>;
@@ -68,10 +71,12 @@ async function revocationOf(
   releases.add(() => database.end());
   const schema = await readSchema(database, users);
   const session = sharedCleanupSession(database);
+  const dates = (await readRowDates(session.query, schema)) ?? ORDINARY_DATES;
   const monotonicMs = (): number => performance.now();
   const store = new PgTokenStore({
     database,
     schema,
+    dates: () => dates,
     clock: new ObservedDatabaseClock(monotonicMs, Date.now()),
     lanes: 1,
     monotonicMs,
@@ -82,8 +87,8 @@ async function revocationOf(
     case 'issued_before': {
       const at = target.at === 'now' ? undefined : target.at;
       return {
-        count: () => countIssuedBefore(session, schema, at),
-        run: () => revokeIssuedBefore(session, schema, at, options),
+        count: () => countIssuedBefore(session, schema, dates, at),
+        run: () => revokeIssuedBefore(session, schema, dates, at, options),
       };
     }
     case 'user': {
@@ -94,9 +99,11 @@ async function revocationOf(
           `${target.userKey} can't be the id of a user: here it is of the type ${schema.users?.keyType ?? schema.userIdType}.`,
         );
       }
+      const known = await findUser(session, schema, userKey);
       return {
-        count: () => countOfUser(session, schema, userKey),
-        run: () => revokeUser(session, schema, userKey, options),
+        ...(known ? {} : { unknown: `whether there is a user ${userKey}: users are not checked here` }),
+        count: () => countOfUser(session, schema, dates, userKey),
+        run: () => revokeUser(session, schema, dates, userKey, options),
       };
     }
     case 'jti':

@@ -20,6 +20,7 @@ import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { tellRefusedSamples } from './samples.js';
 import { openChain, openCodec, mintToken } from './tokens.js';
+import { watchRowDates } from './row-dates.js';
 import { watchSurroundings } from './surroundings.js';
 import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
@@ -113,6 +114,7 @@ async function compose(
   pool.watch(storage.poolSize, () => database.usage);
   const schema = await readSchema(database, settings.users);
   tellUserCheck(settings, schema, log);
+  const dates = await watchRowDates(settings, database, schema, log, releases);
   metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
 
   const signingKey = settings.keys.signingKey ?? storage.signingKey;
@@ -135,6 +137,7 @@ async function compose(
   const store = new PgTokenStore({
     database: timingClaims(database, monotonicMs, (seconds) => operator.onClaimStatement(seconds)),
     schema,
+    dates,
     clock,
     lanes: Math.min(LANES, storage.poolSize),
     monotonicMs,
@@ -150,6 +153,7 @@ async function compose(
       shutdownTimeoutMs: settings.shutdownTimeoutMs,
       database,
       schema,
+      dates,
       clock,
       monotonicMs,
       metrics,

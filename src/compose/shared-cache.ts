@@ -17,6 +17,7 @@ import { settleLateClaim } from '../rotation/late-claims.js';
 import type { DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
 import type { Database } from '../store/database.js';
 import { DeadLetters } from '../store/dead-letters.js';
+import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
 import { redisNews, watchEviction, type RedisWatchOptions } from './redis-watch.js';
@@ -34,6 +35,7 @@ export interface SharedCacheOptions extends RedisWatchOptions {
   readonly maxOwed?: number;
   readonly database: Database;
   readonly schema: TokenSchema;
+  readonly dates?: () => RowDates;
   readonly clock: DatabaseClock;
   readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox'>;
 }
@@ -127,6 +129,7 @@ export async function openSharedCache(
     writer: new PgWriteBehind({
       database: options.database,
       schema: options.schema,
+      ...(options.dates === undefined ? {} : { dates: options.dates }),
       maxQueued: 2 * MAX_OWED,
       monotonicMs,
       random: Math.random,

@@ -11,6 +11,14 @@ const batchSize: ValueKind<number | 'auto'> = {
   parse: (text) => (text === 'auto' ? 'auto' : rows.parse(text)),
 };
 
+const extra = durationMs({ min: '0s', max: '3650d' });
+
+const extraLifetime: ValueKind<number | 'auto'> = {
+  placeholder: 'auto|duration',
+  allowed: `auto, or ${extra.allowed}`,
+  parse: (text) => (text === 'auto' ? 'auto' : extra.parse(text)),
+};
+
 /** All that `cleanup` takes. */
 export const CLEANUP_OPTIONS = {
   // At least an hour: a token that has just expired may still be judged by a clock that is behind (rule 16).
@@ -21,6 +29,10 @@ export const CLEANUP_OPTIONS = {
   leeway: valued(durationSeconds({ min: '0s', max: '1h' }), {
     default: '0s',
     help: "the servers' leeway: nothing goes sooner than it and 5 min after a token expired",
+  }),
+  'extra-lifetime': valued(extraLifetime, {
+    default: 'auto',
+    help: 'how much longer than their rows say tokens may live; auto: as rows show, 90d at most',
   }),
   'dry-run': toggle({ help: 'tell what would go, by age, and how long it would take' }),
   every: optional(durationMs({ min: '1m', max: '30d' }), {

@@ -22,6 +22,7 @@ export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
     cleanup: {
       retentionMs: values.retention,
       leewayMs: values.leeway * 1000,
+      extraLifetimeMs: values['extra-lifetime'] === 'auto' ? undefined : values['extra-lifetime'],
       batchSize: values['batch-size'] === 'auto' ? undefined : values['batch-size'],
       targetBatchMs: values['target-batch-time'],
       nice: values.nice,
@@ -40,6 +41,7 @@ export function cleanupChoicesOfServer(leewaySeconds: number): CleanupChoices {
   return {
     retentionMs: absent(CLEANUP_OPTIONS.retention),
     leewayMs: leewaySeconds * 1000,
+    extraLifetimeMs: undefined,
     batchSize: undefined,
     targetBatchMs: absent(CLEANUP_OPTIONS['target-batch-time']),
     nice: absent(CLEANUP_OPTIONS.nice),

@@ -13,7 +13,11 @@ export const MIGRATE_OPTIONS = {
     help: 'install triggers that tell every server what Django does by itself: log-outs, users deactivated or deleted',
   }),
   ...USER_TABLE_OPTIONS,
-  'drop-tables': toggle({ help: 'down: drop tables that migrate made, with the tokens in them' }),
+  'drop-tables': toggle({
+    help: 'down: drop tables that migrate made, with the tokens in them',
+    typed: true,
+  }),
+  yes: toggle({ help: 'down, of all migrations: do it; without this only the plan is shown', typed: true }),
   'lock-timeout': valued(durationMs({ min: '1ms', max: '1m' }), {
     default: '100ms',
     help: 'how long one try for a lock may make live traffic wait; it is tried again',

@@ -40,6 +40,7 @@ export function migrateSettings(
       userActiveColumn: values['user-active-column'],
     },
     dropTables: values['drop-tables'],
+    yes: values.yes,
     lockTimeoutMs: values['lock-timeout'],
     maxWaitMs: values['max-wait'],
   });

@@ -17,6 +17,8 @@ export interface Option<T> {
   readonly defaultText: string | undefined;
   /** Customary variables that are looked at after the option's own: DATABASE_URL, PORT. */
   readonly customary: readonly string[];
+  /** Only what is typed counts: what removes things must not lie about in an environment. */
+  readonly typed: boolean;
   /** The value may hold a secret: no message repeats it. */
   readonly sensitive: boolean;
   /** The value where neither flag nor environment gives one. */
@@ -46,6 +48,7 @@ interface Describing {
   readonly help: string;
   readonly customary?: readonly string[];
   readonly sensitive?: boolean;
+  readonly typed?: boolean;
 }
 
 /** An option with a value that it always has: the default is written as a person would write it. */
@@ -138,8 +141,8 @@ function many<T>(
 }
 
 function described(kind: ValueKind<unknown>, more: Describing, form: Option<unknown>['form']) {
-  const { help, customary = [], sensitive = false } = more;
-  return { form, placeholder: kind.placeholder, help, customary, sensitive };
+  const { help, customary = [], sensitive = false, typed = false } = more;
+  return { form, placeholder: kind.placeholder, help, customary, sensitive, typed };
 }
 
 function refused<T>(kind: ValueKind<unknown>, text: string): Parsed<T> {

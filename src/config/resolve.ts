@@ -13,7 +13,7 @@ export interface Resolved<T extends Table> {
 }
 
 /**
- * Finds the value of every option: the flag, else its variable, else a customary one, else the default. A variable
+ * Finds the value of every option: the flag, else (unless it must be typed) its variable, else a customary one, else the default. A variable
  * that is set to nothing counts as not set, since that is how compose files leave one out.
  */
 export function resolve<T extends Table>(table: T, flags: Flags, env: Environment): Resolved<T> {
@@ -71,6 +71,7 @@ function find(flag: string, option: Option<unknown>, flags: Flags, env: Environm
     const texts = typeof typed === 'object' ? typed : [String(typed)];
     return { name: `--${flag}`, texts };
   }
+  if (option.typed) return undefined;
   for (const name of [variableOf(flag), ...option.customary]) {
     const variable = env[name];
     if (variable !== undefined && variable.trim() !== '') return { name, texts: option.split(variable) };

@@ -26,7 +26,7 @@ export const REVOKE_OPTIONS = {
   'issued-before': optional(moment, {
     help: 'all tokens, of all users, that were issued before this time: everybody logs in anew',
   }),
-  yes: toggle({ help: 'do it; without this only the count is shown' }),
+  yes: toggle({ help: 'do it; without this only the count is shown', typed: true }),
   nice: CLEANUP_OPTIONS.nice,
   'target-batch-time': CLEANUP_OPTIONS['target-batch-time'],
   'batch-size': CLEANUP_OPTIONS['batch-size'],

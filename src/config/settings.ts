@@ -136,6 +136,8 @@ export interface MigrateSettings extends SharedSettings {
   readonly users: Omit<UserSettings, 'userCheck'>;
   /** `down` drops tables that this tool made, too. */
   readonly dropTables: boolean;
+  /** `down` of everything does it, and not only tells what it would do. */
+  readonly yes: boolean;
   /** How long one try for a lock may make live traffic wait behind it. */
   readonly lockTimeoutMs: number;
   /** How long others may be in the way. */
@@ -209,6 +211,8 @@ export interface CleanupChoices {
   /** How long a token must have been expired. */
   readonly retentionMs: number;
   readonly leewayMs: number;
+  /** How much longer than their rows say tokens may live; undefined: as long as rows show. */
+  readonly extraLifetimeMs: number | undefined;
   /** Undefined: steered by the target. */
   readonly batchSize: number | undefined;
   readonly targetBatchMs: number;

@@ -1,16 +1,16 @@
 import { BENCH_OPTIONS } from './bench-options.js';
 import { CLEANUP_OPTIONS } from './cleanup-options.js';
 import { MIGRATE_OPTIONS } from './migrate-options.js';
-import { variableOf } from './option.js';
+import { variableOf, type Table } from './option.js';
 import type { Environment } from './resolve.js';
 import { REVOKE_OPTIONS } from './revoke-options.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 
-const KNOWN: ReadonlySet<string> = new Set(
-  [SERVE_OPTIONS, MIGRATE_OPTIONS, CLEANUP_OPTIONS, BENCH_OPTIONS, REVOKE_OPTIONS]
-    .flatMap(Object.keys)
-    .map(variableOf),
+const OPTIONS = [SERVE_OPTIONS, MIGRATE_OPTIONS, CLEANUP_OPTIONS, BENCH_OPTIONS, REVOKE_OPTIONS].flatMap(
+  (table) => Object.entries(table as Table),
 );
+const KNOWN = new Set(OPTIONS.filter(([, { typed }]) => !typed).map(([flag]) => variableOf(flag)));
+const TYPED = new Map(OPTIONS.filter(([, { typed }]) => typed).map(([flag]) => [variableOf(flag), flag]));
 
 /**
  * A misspelt flag is an error; a misspelt variable would only never work. It is no error, for one environment may
@@ -20,5 +20,10 @@ export function unknownVariables(env: Environment): string[] {
   return Object.keys(env)
     .filter((name) => name.startsWith('CARELINK_') && !KNOWN.has(name))
     .sort()
-    .map((name) => `The environment variable ${name} is set, but this version has no option of that name.`);
+    .map((name) => {
+      const flag = TYPED.get(name);
+      return flag === undefined
+        ? `The environment variable ${name} is set, but this version has no option of that name.`
+        : `The environment variable ${name} is set, and is not read: --${flag} has to be typed.`;
+    });
 }

@@ -1,15 +1,15 @@
-import { interchangeable } from './coverage.js';
 import { dropConflict, dropIndex } from './drop-index.js';
 import { MigrateError } from './errors.js';
 import type { Step } from './events.js';
 import type { Migration } from './files.js';
-import { forget, type LedgerEntry } from './ledger.js';
+import { forget } from './ledger.js';
 import { describeHolders, sessionsInWords } from './lock-holders.js';
 import { verifyLock } from './lock.js';
-import { readPictureBeside, type Picture } from './picture.js';
-import { parseParameters } from './plan-settings.js';
+import { readPicture, readPictureBeside } from './picture.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
+import type { Session } from './session.js';
+import { judgeUndoing, type Undoing } from './undo.js';
 import { choose } from './up.js';
 
 export interface DownOptions {
@@ -17,6 +17,34 @@ export interface DownOptions {
   readonly dropTables: boolean;
   /** Only these; undefined: all. */
   readonly names: readonly string[] | undefined;
+}
+
+/** What `down` would do, in its order. */
+export interface PlannedUndoing {
+  readonly name: string;
+  readonly what: string;
+  /** `forget`: nothing of it is there. `leave`: it isn't what this tool made. */
+  readonly action: 'remove' | 'forget' | 'keep' | 'leave';
+  readonly detail?: string;
+  readonly sql?: string;
+}
+
+/** What `down` would do now. Changes nothing. */
+export async function planDown(
+  session: Session,
+  migrations: readonly Migration[],
+  options: DownOptions,
+): Promise<PlannedUndoing[]> {
+  const picture = await readPicture(session, migrations);
+  return [...choose(migrations, options.names)].reverse().flatMap((migration): PlannedUndoing[] => {
+    const entry = picture.ledger.get(migration.name);
+    if (entry === undefined) return [];
+    const { name, what } = migration;
+    const undoing = judgeUndoing(migration, entry, picture, options);
+    return 'sql' in undoing
+      ? [{ name, what, action: 'remove', sql: undoing.sql }]
+      : [{ name, what, action: undoing.kind, detail: undoing.detail }];
+  });
 }
 
 /**
@@ -36,7 +64,8 @@ export async function down(
     const entry = picture.ledger.get(migration.name);
     if (entry === undefined) continue;
     const startedMs = run.timing.monotonicMs();
-    const { outcome, detail } = await undo(run, migration, entry, picture, options);
+    const undoing = judgeUndoing(migration, entry, picture, options);
+    const { outcome, detail } = await undo(run, migration, undoing);
     const step: Step = {
       name: migration.name,
       outcome,
@@ -51,64 +80,34 @@ export async function down(
 
 type Undone = Pick<Step, 'outcome' | 'detail'>;
 
-async function undo(
-  run: RunContext,
-  migration: Migration,
-  entry: LedgerEntry,
-  picture: Picture,
-  options: DownOptions,
-): Promise<Undone> {
-  if (entry.state === 'covered') {
-    await forget(run.session, migration.name);
-    return {
-      outcome: 'removed',
-      detail: `it was covered by ${entry.coveredBy ?? 'another'}: nothing had been built`,
-    };
-  }
-  switch (migration.kind) {
-    case 'index':
-      return undoIndex(run, migration, entry, picture);
-    case 'settings':
-      return undoSettings(run, migration, entry, picture);
-    case 'triggers':
-      run.emit({ event: 'step_started', name: migration.name, what: migration.what, sql: migration.down });
-      await undoInTransaction(run, migration, migration.down);
+async function undo(run: RunContext, migration: Migration, undoing: Undoing): Promise<Undone> {
+  const { name, what } = migration;
+  switch (undoing.kind) {
+    case 'forget':
+      await forget(run.session, name);
+      return { outcome: 'removed', detail: undoing.detail };
+    case 'keep':
+      return { outcome: 'kept', detail: undoing.detail };
+    case 'leave':
+      return { outcome: 'drifted', detail: undoing.detail };
+    case 'drop_index':
+      run.emit({ event: 'step_started', name, what, sql: undoing.sql });
+      await dropOurIndex(run, name, undoing);
       return { outcome: 'removed' };
-    case 'schema':
-    case 'tables':
-      if (!options.dropTables) return { outcome: 'kept', detail: 'it holds data; --drop-tables drops it' };
-      run.emit({ event: 'step_started', name: migration.name, what: migration.what, sql: migration.down });
-      await undoInTransaction(run, migration, migration.down);
+    case 'run':
+      run.emit({ event: 'step_started', name, what, sql: undoing.sql });
+      await undoInTransaction(run, migration, undoing.sql);
       return { outcome: 'removed' };
   }
 }
 
-async function undoIndex(
+async function dropOurIndex(
   run: RunContext,
-  migration: Migration,
-  entry: LedgerEntry,
-  picture: Picture,
-): Promise<Undone> {
-  const { name } = migration;
-  const own = picture.indexes.find((index) => index.name === name);
-  const table = picture.tables.find((one) => one.name === migration.tables[0]);
-  if (own === undefined || table === undefined) {
-    await forget(run.session, name);
-    return { outcome: 'removed', detail: 'it was gone already' };
-  }
-  const wanted = picture.wanted.get(name);
-  // What an interrupted build left has no definition in the ledger, and is invalid or has just become valid.
-  const isOurs =
-    entry.state === 'applied'
-      ? entry.definition === own.definition
-      : !own.valid || (wanted?.kind === 'index' && interchangeable(wanted.index, own));
-  if (!isOurs) {
-    return { outcome: 'drifted', detail: `it isn't what this tool built, and stays: "${own.definition}"` };
-  }
-  const sql = `DROP INDEX CONCURRENTLY ${own.qualifiedName}`;
-  run.emit({ event: 'step_started', name, what: migration.what, sql });
-  if (!(await dropIndex(run, own))) {
-    const who = sessionsInWords(await describeHolders(run.session, dropConflict(own)));
+  name: string,
+  { index, table }: Extract<Undoing, { kind: 'drop_index' }>,
+): Promise<void> {
+  if (!(await dropIndex(run, index))) {
+    const who = sessionsInWords(await describeHolders(run.session, dropConflict(index)));
     throw new MigrateError(
       'CONTENDED',
       `${name} can't be dropped while a transaction holds on to ${table.name}${who === '' ? '' : `: ${who}`}. ` +
@@ -116,27 +115,6 @@ async function undoIndex(
     );
   }
   await forget(run.session, name);
-  return { outcome: 'removed' };
-}
-
-async function undoSettings(
-  run: RunContext,
-  migration: Migration,
-  entry: LedgerEntry,
-  picture: Picture,
-): Promise<Undone> {
-  const table = picture.tables.find((one) => one.name === migration.tables[0]);
-  const ours = [...parseParameters(entry.definition ?? '')]
-    .filter(([name, value]) => table?.parameters.get(name) === value)
-    .map(([name]) => name);
-  if (table === undefined || ours.length === 0) {
-    await forget(run.session, migration.name);
-    return { outcome: 'removed', detail: 'all of it was changed by somebody since' };
-  }
-  const sql = `ALTER TABLE ${table.qualifiedName} RESET (${ours.join(', ')})`;
-  run.emit({ event: 'step_started', name: migration.name, what: migration.what, sql });
-  await undoInTransaction(run, migration, sql);
-  return { outcome: 'removed' };
 }
 
 async function undoInTransaction(

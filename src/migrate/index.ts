@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConnectionError, type Connection } from '../store/connect.js';
 import { isPrivilegeMissing, NotConnectedError, sqlStateOf } from '../store/errors.js';
-import { down } from './down.js';
+import { down, planDown, type PlannedUndoing } from './down.js';
 import { MigrateError } from './errors.js';
 import type { MigrateEvent, Step } from './events.js';
 import { MIGRATIONS_DIRECTORY, readMigrations } from './files.js';
@@ -16,6 +16,7 @@ import type { UserTableNames } from './triggers.js';
 import { up } from './up.js';
 
 export { MigrateError } from './errors.js';
+export type { PlannedUndoing } from './down.js';
 export type { Blocker } from './blocker.js';
 export type { MigrateEvent, Step } from './events.js';
 export type { Overview } from './overview.js';
@@ -107,6 +108,20 @@ export async function removeMigrations(connection: Connection, options: RemoveOp
 }
 
 /**
+ * What removeMigrations would do. Changes nothing.
+ *
+ * @throws like readMigrationOverview
+ */
+export async function planRemoval(
+  connection: Connection,
+  options: RemoveOptions,
+): Promise<readonly PlannedUndoing[]> {
+  const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
+  const { dropTables = false, names } = options;
+  return look(connection, (session) => planDown(session, migrations, { dropTables, names }));
+}
+
+/**
  * Where each migration stands, what `up` would do and what it would cost. Changes nothing.
  *
  * @throws MigrateError SERVER_UNFIT, UNSAFE, CONTENDED, MIGRATION_FAILED, CONNECTION_LOST | NotConnectedError
@@ -116,11 +131,19 @@ export async function readMigrationOverview(
   options: OverviewOptions = {},
 ): Promise<Overview> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
+  const { buildCovered = false, createTables = false, notify = false } = options;
+  return look(connection, (session, server) =>
+    readOverview(session, migrations, server, { buildCovered, createTables, notify }),
+  );
+}
+
+async function look<T>(
+  connection: Connection,
+  work: (session: Session, server: ServerFacts) => Promise<T>,
+): Promise<T> {
   const session = await openSession(connection, APPLICATION_NAME);
   try {
-    const server = await fitServer(session);
-    const { buildCovered = false, createTables = false, notify = false } = options;
-    return await readOverview(session, migrations, server, { buildCovered, createTables, notify });
+    return await work(session, await fitServer(session));
   } catch (error) {
     throw asMigrateError(error, undefined);
   } finally {

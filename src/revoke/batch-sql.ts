@@ -1,6 +1,7 @@
 import { beginBatch } from '../cleanup/batch-sql.js';
-import { EVERYBODY } from '../store/claim-sql.js';
+import { EVERYBODY, keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
+import { issuedAtSql, mayLiveUntilSql } from '../store/stored-jwt-sql.js';
 
 /**
  * Begins a batch as the cleanup does, but `synchronous_commit` stays on: a revocation that a crash takes back lets
@@ -24,12 +25,20 @@ export interface BatchRow {
   readonly last_id: string | null;
 }
 
-/** As in a claim, a token without a time is as old as can be. */
-const older = (moment: string): string => `(o.created_at IS NULL OR o.created_at < ${moment}::timestamptz)`;
+/**
+ * As in a claim, a token without a time is as old as can be.
+ *
+ * @param zoned rows are dated by another zone than UTC: then each is asked for its JWT's time
+ */
+const older = (moment: string, zoned: boolean): string =>
+  `(o.created_at IS NULL OR ${zoned ? issuedAtSql('o') : 'o.created_at'} < ${moment}::timestamptz)`;
+
+/** Until when a token may live, of those that live $n seconds longer than their rows say. */
+const until = (extra: string): string => mayLiveUntilSql('o', `${extra}::bigint * interval '1 second'`);
 
 /** A clause of a WHERE, and nowhere else: there it is an anti-join, elsewhere a plan that hashes the whole blacklist. */
 const open = (schema: TokenSchema, row: string): string =>
-  `NOT EXISTS (SELECT FROM ${schema.blacklisted} b WHERE b.token_id = ${row}.id)`;
+  `NOT EXISTS (SELECT FROM ${schema.blacklisted} x WHERE x.token_id = ${row}.id)`;
 
 /** The row ids are locked in order, as claims lock them. */
 const blacklisting = (schema: TokenSchema): string => `
@@ -38,42 +47,52 @@ const blacklisting = (schema: TokenSchema): string => `
     SELECT clock_timestamp(), id FROM live ORDER BY id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id
-  )
+  )${keepSql(schema, 'live')}
   SELECT (SELECT count(*) FROM batch)::int AS seen, (SELECT count(*) FROM won)::int AS won,
          (SELECT expires_at::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_expires_at,
          (SELECT id::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_id`;
 
-/** Unexpired rows in the order of idx_outstanding_token_expires. $1, $2 cursor; $3 rows; $4 the moment. */
-export function issuedBeforeSql(schema: TokenSchema): string {
+const LIVE = 'b.id, b.until AS expires_at, b.expires_at < b.until AS outlived';
+
+/**
+ * Rows in the order of idx_outstanding_token_expires, from the first on whose token may be alive. $1, $2 cursor; $3 rows;
+ * $4 the moment; $5 how much longer than their rows say tokens may live (s).
+ */
+export function issuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
   return `
   WITH batch AS MATERIALIZED (
-    SELECT o.expires_at, o.id, ${older('$4')} AS older
+    SELECT o.expires_at, o.id, ${older('$4', zoned)} AS older, ${until('$5')} AS until
       FROM ${schema.outstanding} o
      WHERE (o.expires_at, o.id) > ($1::timestamptz, $2::bigint)
      ORDER BY o.expires_at, o.id
      LIMIT $3::int
   ),
-  live AS (SELECT o.id FROM batch o WHERE o.older AND ${open(schema, 'o')}),
+  live AS (SELECT ${LIVE} FROM batch b WHERE b.older AND b.until > now() AND ${open(schema, 'b')}),
   ${blacklisting(schema)}`;
 }
 
-/** Rows that came to be since: $1 row id, $2 the moment. Few: those of claims that were under way. */
-export function lateSql(schema: TokenSchema): string {
+/** Rows that came to be since: $1 row id, $2 the moment, $3 as above. Few: those of claims that were under way. */
+export function lateSql(schema: TokenSchema, zoned: boolean): string {
   return `
   WITH batch AS MATERIALIZED (
-    SELECT o.expires_at, o.id
+    SELECT o.expires_at, o.id, ${until('$3')} AS until
       FROM ${schema.outstanding} o
-     WHERE o.id > $1::bigint AND o.expires_at > now() AND ${older('$2')}
+     WHERE o.id > $1::bigint AND ${older('$2', zoned)}
        AND ${open(schema, 'o')}
   ),
-  live AS (SELECT id FROM batch),
+  live AS (SELECT ${LIVE} FROM batch b WHERE b.until > now()),
   ${blacklisting(schema)}`;
 }
 
-/** $1 the moment. */
-export function countIssuedBeforeSql(schema: TokenSchema): string {
-  return `SELECT count(*)::int AS live FROM ${schema.outstanding} o WHERE o.expires_at > now() AND ${older('$1')} AND ${open(schema, 'o')}`;
+/** $1 the moment, $2 the row's date from which on its token may be alive, $3 as above. */
+export function countIssuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
+  return `
+  SELECT count(*)::int AS live FROM ${schema.outstanding} o
+   WHERE o.expires_at > $2::timestamptz AND ${until('$3')} > now() AND ${older('$1', zoned)} AND ${open(schema, 'o')}`;
 }
+
+/** The date of the first row whose token may be alive: rows say that it has been expired for $1 seconds. */
+export const FIRST_LIVE_SQL = `SELECT (clock_timestamp() - $1::bigint * interval '1 second')::text AS at`;
 
 /**
  * From its commit on no claim of an older token succeeds, whether the token has a row or not. Never back.

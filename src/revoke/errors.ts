@@ -1,7 +1,8 @@
 /** What ends a revocation, in a sentence that says what to do. */
 export class RevokeError extends Error {
   override readonly name = 'RevokeError';
-  readonly code: 'TOKEN_NOT_FOUND' | 'USER_ID_UNFIT' | 'MOMENT_AHEAD' | 'TOKEN_UNFIT' | 'CONTENDED';
+  readonly code:
+    'TOKEN_NOT_FOUND' | 'USER_NOT_FOUND' | 'USER_ID_UNFIT' | 'MOMENT_AHEAD' | 'TOKEN_UNFIT' | 'CONTENDED';
 
   constructor(code: RevokeError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

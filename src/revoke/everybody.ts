@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CleanupSession } from '../cleanup/session.js';
 import { STALE_MS } from '../store/change-feed.js';
+import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import {
   BEGIN_COUNT,
   BEGIN_REVOKE,
   countIssuedBeforeSql,
+  FIRST_LIVE_SQL,
   HEARD_SQL,
   issuedBeforeSql,
   lateSql,
@@ -40,11 +42,14 @@ const POLL_MS = 20;
 export async function countIssuedBefore(
   session: CleanupSession,
   schema: TokenSchema,
+  dates: RowDates,
   at: string | undefined,
 ): Promise<number> {
   const moment = await momentOf(session, at);
+  const first = await firstLive(session, dates);
+  const text = countIssuedBeforeSql(schema, isZoned(dates));
   return session.transaction(BEGIN_COUNT, async (query) => {
-    const [row] = await query<{ live: number }>(countIssuedBeforeSql(schema), [moment]);
+    const [row] = await query<{ live: number }>(text, [moment, first, dates.extraSeconds]);
     return { end: 'rollback', value: row?.live ?? 0 };
   });
 }
@@ -61,6 +66,7 @@ export async function countIssuedBefore(
 export async function revokeIssuedBefore(
   session: CleanupSession,
   schema: TokenSchema,
+  dates: RowDates,
   at: string | undefined,
   options: PacedOptions,
 ): Promise<Tally> {
@@ -70,10 +76,10 @@ export async function revokeIssuedBefore(
   );
   const moment = at === undefined ? await markNow(session) : await mark(session, asked, 0);
 
-  const text = issuedBeforeSql(schema);
-  let cursor: [string, string] = [await nowOf(session), '-9223372036854775808'];
+  const text = issuedBeforeSql(schema, isZoned(dates));
+  let cursor: [string, string] = [await firstLive(session, dates), '-9223372036854775808'];
   const tally = await paced(session, schema, options, async (query, limit) => {
-    const [row] = await query<BatchRow>(text, [...cursor, limit, moment]);
+    const [row] = await query<BatchRow>(text, [...cursor, limit, moment, dates.extraSeconds]);
     const { seen = 0, won = 0, last_expires_at = null, last_id = null } = row ?? {};
     if (last_expires_at !== null && last_id !== null) cursor = [last_expires_at, last_id];
     return { seen, won, last: seen < limit };
@@ -84,7 +90,11 @@ export async function revokeIssuedBefore(
   await olderTransactionsEnd(session, moment);
   const firstNew = (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString();
   const late = await session.transaction(BEGIN_REVOKE, async (query) => {
-    const [row] = await query<BatchRow>(lateSql(schema), [firstNew, moment]);
+    const [row] = await query<BatchRow>(lateSql(schema, isZoned(dates)), [
+      firstNew,
+      moment,
+      dates.extraSeconds,
+    ]);
     return { end: 'commit', value: row?.won ?? 0 };
   });
   return { ...tally, revoked: tally.revoked + late };
@@ -134,8 +144,13 @@ async function momentOf({ query }: CleanupSession, at: string | undefined): Prom
   );
 }
 
-async function nowOf({ query }: CleanupSession): Promise<string> {
-  const [row] = await query<{ at: string }>(`SELECT clock_timestamp()::text AS at`);
+const isZoned = ({ zoneSeconds }: RowDates): boolean => zoneSeconds !== undefined;
+
+async function firstLive(
+  { query }: CleanupSession,
+  { extraSeconds, lateSeconds }: RowDates,
+): Promise<string> {
+  const [row] = await query<{ at: string }>(FIRST_LIVE_SQL, [extraSeconds + lateSeconds]);
   return row?.at ?? '-infinity';
 }
 

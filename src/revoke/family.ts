@@ -2,6 +2,7 @@ import { countDescendants, revokeDescendants, type RevokeContext } from '../rota
 import type { TokenToBlacklist } from '../rotation/ports.js';
 import type { CleanupSession } from '../cleanup/session.js';
 import type { TokenSchema } from '../store/schema.js';
+import type { PgTokenStore } from '../store/token-store.js';
 import { RevokeError } from './errors.js';
 
 /** A token by its row, or by itself. */
@@ -37,11 +38,16 @@ export async function countFamily(context: RevokeContext, member: Member): Promi
   return self + (await countDescendants(context, member.jti));
 }
 
+/** The store of a command, which also ends what nobody has presented. */
+export interface FamilyContext extends RevokeContext {
+  readonly store: RevokeContext['store'] & Pick<PgTokenStore, 'blacklistUnseen'>;
+}
+
 /** Revokes a token, and what came of it to the tip of its family (rule 8). Returns how many rows it blacklisted. */
-export async function revokeFamily(context: RevokeContext, member: Member): Promise<number> {
+export async function revokeFamily(context: FamilyContext, member: Member): Promise<number> {
   const first =
     member.kind === 'row'
-      ? (await context.store.blacklistRows([member.id])).size > 0
+      ? await context.store.blacklistUnseen(member.id)
       : await context.store.blacklist(member);
   // Unspent until now, and never to be claimed any more: nothing follows it.
   if (first) return 1;

@@ -1,13 +1,45 @@
 import type { CleanupSession } from '../cleanup/session.js';
+import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import { blacklistUserSql, countUserSql, REVOKE_BEFORE_SQL } from '../store/state-sql.js';
 import { BEGIN_COUNT } from './batch-sql.js';
+import { RevokeError } from './errors.js';
 import { paced, type PacedOptions, type Tally } from './paced.js';
 
+/**
+ * @param userKey in the form in which the database compares it
+ * @returns false: nobody knows, for users are not checked
+ * @throws RevokeError USER_NOT_FOUND
+ */
+export async function findUser(
+  session: CleanupSession,
+  { users }: TokenSchema,
+  userKey: string,
+): Promise<boolean> {
+  if (users === undefined) return false;
+  const { name, keyColumn, keyType } = users;
+  const [row] = await session.query<{ found: boolean }>(
+    `SELECT EXISTS (SELECT FROM ${name} u WHERE u.${keyColumn} = $1::text::${keyType}) AS found`,
+    [userKey],
+  );
+  if (row?.found === true) return true;
+  throw new RevokeError(
+    'USER_NOT_FOUND',
+    `No user has the ${keyColumn.replaceAll('"', '')} ${userKey} in ${name}. Nothing was revoked. --user takes the id that tokens name ` +
+      '(USER_ID_CLAIM), not a username. Tokens of a user who was deleted are refused while users are checked; to revoke ' +
+      'them all the same, add --user-check off.',
+  );
+}
+
 /** @param userKey in the form in which the database compares it */
-export function countOfUser(session: CleanupSession, schema: TokenSchema, userKey: string): Promise<number> {
+export function countOfUser(
+  session: CleanupSession,
+  schema: TokenSchema,
+  { extraSeconds }: RowDates,
+  userKey: string,
+): Promise<number> {
   return session.transaction(BEGIN_COUNT, async (query) => {
-    const [row] = await query<{ live: number }>(countUserSql(schema), [userKey]);
+    const [row] = await query<{ live: number }>(countUserSql(schema), [userKey, extraSeconds]);
     return { end: 'rollback', value: row?.live ?? 0 };
   });
 }
@@ -19,13 +51,14 @@ export function countOfUser(session: CleanupSession, schema: TokenSchema, userKe
 export async function revokeUser(
   session: CleanupSession,
   schema: TokenSchema,
+  { extraSeconds }: RowDates,
   userKey: string,
   options: PacedOptions,
 ): Promise<Tally> {
   await session.query(REVOKE_BEFORE_SQL, [userKey]);
   const text = blacklistUserSql(schema, 'all');
   const tally = await paced(session, schema, options, async (query, limit) => {
-    const [row] = await query<{ live: number; won: number }>(text, [userKey, limit]);
+    const [row] = await query<{ live: number; won: number }>(text, [userKey, extraSeconds, limit]);
     const { live = 0, won = 0 } = row ?? {};
     return { seen: live, won, last: live === 0 };
   });

@@ -72,6 +72,8 @@ export interface StateQuery {
   readonly candidates: readonly string[];
   readonly userKey: string | undefined;
   readonly issuedAtSeconds: number | undefined;
+  /** The end of its life: until then it must be known that it was blacklisted. */
+  readonly expiresAtSeconds: number;
 }
 
 export interface FoundToken {

@@ -236,9 +236,9 @@ async function writeDown(context: RotationContext, request: Request, claimed: Cl
 
 function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {
   trace.read = true;
-  const { jti, userKey, issuedAtSeconds } = subject;
+  const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = subject;
   const candidates = context.chain.candidatesAfter(jti);
-  return context.store.readState({ jti, candidates, userKey, issuedAtSeconds }, deadlineMs);
+  return context.store.readState({ jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds }, deadlineMs);
 }
 
 /** Before it is answered, so that whoever is asked next knows. */

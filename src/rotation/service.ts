@@ -72,7 +72,14 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
 function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
   const { jti, userKey, issuedAtSeconds } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  return context.store.readState({ jti, candidates: [], userKey, issuedAtSeconds }, deadlineMs);
+  // A sliding token goes on for longer than its exp. A date beyond all dates ends nothing.
+  const slidesUntil = seconds(subject.claims['refresh_exp']) ?? 0;
+  const expiresAtSeconds = Math.max(
+    subject.expiresAtSeconds,
+    slidesUntil > END_OF_YEAR_9999_SECONDS ? 0 : slidesUntil,
+  );
+  const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
+  return context.store.readState(query, deadlineMs);
 }
 
 function isBlacklisted(state: TokenState): boolean {

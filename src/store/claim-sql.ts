@@ -8,7 +8,7 @@ import type { TokenSchema } from './schema.js';
  *
  * Parameters, each an array with one element a refresh:
  *   $1 jti, $2 user key, $3 iat (s), $4 claimed at (us), $5 successor's jti, $6 successor's token,
- *   $7 successor's exp (s); for known rows $8 row id; for find-or-insert $8 token, $9 exp (s)
+ *   $7 successor's exp (s), $8 exp (s); for known rows $9 row id; for find-or-insert $9 token
  */
 export interface ClaimRow {
   readonly n: number;
@@ -28,15 +28,16 @@ export interface ClaimRow {
 const INPUT = {
   known: `
     SELECT n, row_id, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
-           next_jti, next_token, to_timestamp(next_exp) AS next_expires_at
-      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[])
-           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, row_id, n)`,
+           next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, to_timestamp(exp) AS expires_at
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
+                  $8::bigint[], $9::bigint[])
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, exp, row_id, n)`,
   byJti: `
     SELECT n, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
            next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, token, to_timestamp(exp) AS expires_at
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                  $8::text[], $9::bigint[])
-           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, token, exp, n)`,
+                  $8::bigint[], $9::text[])
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, exp, token, n)`,
 };
 
 /** Each refresh with its row and its user. `join`: how the row is found. */
@@ -45,7 +46,8 @@ function checked(schema: TokenSchema, input: string, join: string): string {
     SELECT i.*, o.id, coalesce(o.user_id, ${userIdOf(schema, 'i')}) AS user_id,
            ${isActive(schema, 'i')} AS active,
            ${isRevoked('i')} AS revoked,
-           i.claimed_at > clock_timestamp() AS ahead
+           i.claimed_at > clock_timestamp() AS ahead,
+           o.expires_at < i.expires_at AS outlived
       FROM (${input}) i
       LEFT JOIN ${schema.outstanding} o ON ${join}`;
 }
@@ -69,7 +71,7 @@ function claim(schema: TokenSchema): string {
       JOIN judged j ON j.id = c.token_id
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
-  )
+  )${keepSql(schema, 'judged')}
   SELECT j.n::int AS n, j.id, j.active, j.revoked, j.ahead,
          c.token_id IS NOT NULL AS won,
          CASE WHEN c.token_id IS NULL
@@ -124,10 +126,28 @@ export function claimByJtiSql(schema: TokenSchema, patience: Patience): string {
   ),
   judged AS (
     SELECT i.n, coalesce(i.id, m.id) AS id, i.claimed_at, i.next_jti, i.next_token, i.next_expires_at, i.user_id,
-           i.active, i.revoked, i.ahead
+           i.active, i.revoked, i.ahead, i.outlived, i.expires_at
       FROM checked i
       LEFT JOIN made m ON m.jti = i.jti
   ),${claim(schema)}`;
+}
+
+/**
+ * A token may live longer than its row says: projects lengthen one after `for_user` has made its row. The row must
+ * stay as long, or whatever cleans up by `expires_at` brings a spent token back. Nothing is touched where `outlived` is
+ * false, as it is of all rows that we made.
+ *
+ * @param met a CTE of the rows: id, expires_at (of the token), outlived
+ */
+export function keepSql(schema: TokenSchema, met: string): string {
+  if (!schema.mayKeep) return '';
+  return `,
+  kept AS (
+    UPDATE ${schema.outstanding} o
+       SET expires_at = k.expires_at
+      FROM (SELECT m.id, m.expires_at FROM ${met} m WHERE m.outlived ORDER BY m.id) k
+     WHERE o.id = k.id AND o.expires_at < k.expires_at
+  )`;
 }
 
 /** True for a token that names no user: simplejwt checks none then. */

@@ -14,6 +14,8 @@ export interface TokenSchema {
   readonly users: UserTable | undefined;
   /** The form in which a token's user id is compared and stored. */
   readonly userKeyType: UserKeyType;
+  /** The role may put a row's `expires_at` off: without that a token that outlives its row comes back once it is cleaned up. */
+  readonly mayKeep: boolean;
   /** The database's own encoding, as `server_encoding` names it. */
   readonly encoding: string;
 }
@@ -90,8 +92,9 @@ async function readCatalog(database: Database, options: SchemaOptions): Promise<
     );
   }
   const users = options.userCheck === 'off' ? undefined : await readUsers(database, options);
-  const [settings] = await database.query<{ encoding: string }>('health', {
-    text: `SELECT current_setting('server_encoding') AS encoding`,
+  const [settings] = await database.query<{ encoding: string; may_keep: boolean }>('health', {
+    text: `SELECT current_setting('server_encoding') AS encoding, has_column_privilege($1, 'expires_at', 'UPDATE') AS may_keep`,
+    values: [outstanding.name],
   });
   return {
     outstanding: outstanding.name,
@@ -99,6 +102,7 @@ async function readCatalog(database: Database, options: SchemaOptions): Promise<
     userIdType,
     users,
     userKeyType: userKeyTypeOf(users?.keyType ?? userIdType),
+    mayKeep: settings?.may_keep ?? false,
     encoding: settings?.encoding ?? 'UTF8',
   };
 }

@@ -1,5 +1,6 @@
-import { isActive, isRevoked, userIdOf } from './claim-sql.js';
+import { isActive, isRevoked, keepSql, userIdOf } from './claim-sql.js';
 import { QUIET_SETTING } from './session-settings.js';
+import { issuedAtSql, mayLiveUntilSql } from './stored-jwt-sql.js';
 import type { TokenSchema } from './schema.js';
 
 export interface StateRow {
@@ -13,6 +14,8 @@ export interface StateRow {
   readonly next_blacklisted: boolean | null;
   readonly active: boolean;
   readonly revoked: boolean;
+  /** Blacklisted, by a row that says less than the token does. */
+  readonly outlived: boolean;
   readonly now_us: string;
 }
 
@@ -20,7 +23,8 @@ const microseconds = (expression: string): string => `(extract(epoch FROM ${expr
 
 /**
  * The rows of tokens, of their successors and of their users, at one moment (rule 6).
- * $1 jti, $2 user key, $3 iat (s), one element a token; $4, $5: number of the token and possible successor's jti.
+ * $1 jti, $2 user key, $3 iat (s), $4 end of its life (s), one element a token; $5, $6: number of the token and possible
+ * successor's jti.
  */
 export function readStateSql(schema: TokenSchema): string {
   return `
@@ -29,18 +33,27 @@ export function readStateSql(schema: TokenSchema): string {
            ${microseconds('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
            ${isActive(schema, 'i')} AS active,
            ${isRevoked('i')} AS revoked,
+           b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
            ${microseconds('clock_timestamp()')} AS now_us
-      FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS i (jti, user_key, iat, n)
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+           WITH ORDINALITY AS i (jti, user_key, iat, until, n)
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
       LEFT JOIN ${schema.blacklisted} b ON b.token_id = o.id
       LEFT JOIN LATERAL (
         SELECT s.id, s.jti, s.token, s.created_at,
                EXISTS (SELECT 1 FROM ${schema.blacklisted} x WHERE x.token_id = s.id) AS blacklisted
-          FROM unnest($4::int[], $5::text[]) AS c (n, jti)
+          FROM unnest($5::int[], $6::text[]) AS c (n, jti)
           JOIN ${schema.outstanding} s ON s.jti = c.jti
          WHERE c.n = i.n
          LIMIT 1
       ) s ON true`;
+}
+
+/** A token that was presented lives longer than its blacklisted row says. $1 row id, $2 end of its life (s). */
+export function keepRowSql(schema: TokenSchema): string {
+  return `
+    UPDATE ${schema.outstanding} o SET expires_at = to_timestamp($2::bigint)
+     WHERE o.id = $1::bigint AND o.expires_at < to_timestamp($2::bigint)`;
 }
 
 /** $1 jtis */
@@ -82,7 +95,9 @@ export function blacklistByJtiSql(schema: TokenSchema): string {
       SELECT $1::text AS jti, $2::text AS token, $3::bigint AS iat, $4::bigint AS exp, $5::text AS user_key
     ),
     found AS (
-      SELECT o.id FROM ${schema.outstanding} o JOIN i ON o.jti = i.jti
+      SELECT o.id, to_timestamp(i.exp) AS expires_at, o.expires_at < to_timestamp(i.exp) AS outlived
+        FROM ${schema.outstanding} o
+        JOIN i ON o.jti = i.jti
     ),
     made AS (
       INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
@@ -92,7 +107,7 @@ export function blacklistByJtiSql(schema: TokenSchema): string {
       ON CONFLICT (jti) DO NOTHING
       RETURNING id
     ),
-    target AS (SELECT id FROM found UNION ALL SELECT id FROM made),
+    target AS (SELECT id FROM found UNION ALL SELECT id FROM made)${keepSql(schema, 'found')},
     blacklisted AS (
       INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
       SELECT clock_timestamp(), id FROM target, ${LOUD} WHERE loud.quiet = 'off'
@@ -108,38 +123,64 @@ export const REVOKE_BEFORE_SQL = `
   VALUES ($1, clock_timestamp())
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)`;
 
-/** $1 user key, $2 rows at most; how many live rows were seen, and how many of them this statement blacklisted. */
+/**
+ * A token that nobody has presented to us: it may live as long as its row and its JWT say, and $2 seconds longer. $1 row ids;
+ * returns those that were not blacklisted before.
+ */
+export function blacklistUnseenSql(schema: TokenSchema): string {
+  return `
+    WITH met AS (
+      SELECT o.id, ${mayLiveUntilSql('o', EXTRA)} AS expires_at FROM ${schema.outstanding} o WHERE o.id = ANY ($1::bigint[])
+    ),
+    unseen AS (
+      SELECT m.*, o.expires_at < m.expires_at AS outlived FROM met m JOIN ${schema.outstanding} o ON o.id = m.id
+    ),
+    won AS (
+      INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
+      SELECT clock_timestamp(), id FROM unseen, ${LOUD} WHERE loud.quiet = 'off' ORDER BY id
+      ON CONFLICT (token_id) DO NOTHING
+      RETURNING token_id
+    )${keepSql(schema, 'unseen')}
+    SELECT token_id FROM won`;
+}
+
+const EXTRA = `$2::bigint * interval '1 second'`;
+
+/** The rows of a user ($1) whose tokens may be alive, $2 seconds after their rows say so; `more` is a clause of a WHERE. */
+function liveOfUser(schema: TokenSchema, columns: string, more: string): string {
+  return `
+      SELECT ${columns}
+        FROM (SELECT $1::text AS user_key) i
+        JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
+        CROSS JOIN LATERAL (SELECT ${mayLiveUntilSql('o', EXTRA)} AS until OFFSET 0) l
+       WHERE NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
+         AND l.until > now() ${more}`;
+}
+
+/**
+ * $1 user key, $2 how much longer than their rows say tokens may live (s), $3 rows at most; how many live rows were
+ * seen, and how many of them this statement blacklisted.
+ */
 export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'): string {
   // As with a token without iat, a row without a time is as old as can be.
   const revoked = `AND (o.created_at IS NULL OR EXISTS (
-           SELECT 1 FROM carelink.revoked_before r WHERE r.user_key = i.user_key AND o.created_at < r.at))`;
+           SELECT 1 FROM carelink.revoked_before r WHERE r.user_key = i.user_key AND ${issuedAtSql('o')} < r.at))`;
+  const columns = 'o.id, l.until AS expires_at, o.expires_at < l.until AS outlived';
   return `
-    WITH i AS (SELECT $1::text AS user_key),
-    live AS (
-      SELECT o.id
-        FROM i
-        JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
-       WHERE o.expires_at > now()
-         AND NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
-         ${which === 'all' ? '' : revoked}
+    WITH live AS (${liveOfUser(schema, columns, which === 'all' ? '' : revoked)}
        ORDER BY o.id
-       LIMIT $2
+       LIMIT $3
     ),
     won AS (
       INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
       SELECT clock_timestamp(), id FROM live, ${LOUD} WHERE loud.quiet = 'off'
       ON CONFLICT (token_id) DO NOTHING
       RETURNING token_id
-    )
+    )${keepSql(schema, 'live')}
     SELECT (SELECT count(*) FROM live)::int AS live, (SELECT count(*) FROM won)::int AS won`;
 }
 
-/** $1 user key: how many live rows `blacklistUserSql` would find. */
+/** $1 user key, $2 as above: how many live rows `blacklistUserSql` would find. */
 export function countUserSql(schema: TokenSchema): string {
-  return `
-    SELECT count(*)::int AS live
-      FROM (SELECT $1::text AS user_key) i
-      JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
-     WHERE o.expires_at > now()
-       AND NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)`;
+  return `SELECT count(*)::int AS live FROM (${liveOfUser(schema, 'o.id', '')}) AS found`;
 }

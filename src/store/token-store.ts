@@ -16,13 +16,16 @@ import { encodable } from './encoding.js';
 import { classify } from './errors.js';
 import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
 import { arrayLiteral } from './quote.js';
+import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import { readClaim, toState, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import {
   blacklistByJtiSql,
   blacklistRowsSql,
+  blacklistUnseenSql,
   blacklistUserSql,
   findSql,
+  keepRowSql,
   readStateSql,
   REVOKE_BEFORE_SQL,
   type StateRow,
@@ -33,6 +36,8 @@ export interface TokenStoreOptions {
   readonly database: Database;
   readonly schema: TokenSchema;
   readonly clock: ObservedDatabaseClock;
+  /** How the site dates its rows; asked anew for each statement, for it is measured now and then. */
+  readonly dates?: () => RowDates;
   /** Claim statements at the same time; a third as many connections again serve look-ups and split batches. */
   readonly lanes: number;
   readonly monotonicMs: () => number;
@@ -128,6 +133,8 @@ export class PgTokenStore implements TokenStore {
     const settled = await this.#states.submit(query, deadlineMs);
     if (settled.kind === 'unavailable')
       throw new StoreUnavailableError('the token could not be looked up in time');
+    const { id, outlived } = settled.result;
+    if (outlived && id !== null) await this.#keep(id, query.expiresAtSeconds);
     return toState(settled.result);
   }
 
@@ -136,7 +143,8 @@ export class PgTokenStore implements TokenStore {
     let user = userKey;
     const text = blacklistByJtiSql(this.#options.schema);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const values = [jti, token.token, issuedAtSeconds, expiresAtSeconds, user];
+      const until = expiresAtSeconds + this.#dates.marginSeconds;
+      const values = [jti, token.token, issuedAtSeconds, until, user];
       try {
         const [row] = await this.#run<{ won: boolean }>('revoke', { name: 'blacklist_by_jti', text, values });
         if (row !== undefined) return row.won;
@@ -164,6 +172,13 @@ export class PgTokenStore implements TokenStore {
     return new Set(rows.map((row) => row.token_id));
   }
 
+  /** As blacklistRows; of a token that nobody has presented, which may outlive what its row says. */
+  async blacklistUnseen(id: string): Promise<boolean> {
+    const text = blacklistUnseenSql(this.#options.schema);
+    const values = [arrayLiteral([id]), this.#dates.extraSeconds];
+    return (await this.#run('revoke', { name: 'blacklist_unseen', text, values })).length > 0;
+  }
+
   /**
    * The mark is set twice. From the first on no new claim of an old token succeeds; claims that were under way
    * then and didn't see it are over when the rows are through, and what they made is older than the second.
@@ -180,9 +195,26 @@ export class PgTokenStore implements TokenStore {
     return this.#blacklistUser(userKey, 'revoked');
   }
 
+  /** Whoever ended it, perhaps Django, went by the row. Where the role may not put it off, or it can't be had now: next time. */
+  async #keep(id: string, expiresAtSeconds: number): Promise<void> {
+    const { database, schema } = this.#options;
+    if (!schema.mayKeep) return;
+    const values = [id, expiresAtSeconds + this.#dates.marginSeconds];
+    const statement = { name: 'keep_row', text: keepRowSql(schema), values };
+    await database.query('revoke', statement).catch(() => undefined);
+  }
+
+  get #dates(): RowDates {
+    return this.#options.dates?.() ?? ORDINARY_DATES;
+  }
+
   async #blacklistUser(userKey: string, which: 'all' | 'revoked'): Promise<number> {
     const text = blacklistUserSql(this.#options.schema, which);
-    const statement = { name: `blacklist_user_${which}`, text, values: [userKey, REVOKE_BATCH] };
+    const statement = {
+      name: `blacklist_user_${which}`,
+      text,
+      values: [userKey, this.#dates.extraSeconds, REVOKE_BATCH],
+    };
     for (let rows = 0; ;) {
       const [counts] = await this.#run<{ live: number; won: number }>('revoke', statement);
       rows += counts?.won ?? 0;
@@ -196,6 +228,7 @@ export class PgTokenStore implements TokenStore {
     text: string,
     claims: readonly Claim[],
   ): Promise<RawClaim[]> {
+    const { marginSeconds } = this.#dates;
     const values = [
       arrayLiteral(claims.map((c) => c.jti)),
       arrayLiteral(claims.map((c) => c.userKey)),
@@ -203,14 +236,10 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(claims.map((c) => c.claimedAtUs)),
       arrayLiteral(claims.map((c) => c.successor.jti)),
       arrayLiteral(claims.map((c) => c.successor.token)),
-      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds)),
+      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds + marginSeconds)),
+      arrayLiteral(claims.map((c) => c.expiresAtSeconds + marginSeconds)),
+      arrayLiteral(claims.map((c) => (how === 'claim_known' ? c.rowId : c.token))),
     ];
-    if (how === 'claim_known') values.push(arrayLiteral(claims.map((c) => c.rowId)));
-    else
-      values.push(
-        arrayLiteral(claims.map((c) => c.token)),
-        arrayLiteral(claims.map((c) => c.expiresAtSeconds)),
-      );
     return this.#inOrder<ClaimRow>('claim', { name, text, values });
   }
 
@@ -227,6 +256,7 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(queries.map((q) => q.jti)),
       arrayLiteral(queries.map((q) => q.userKey)),
       arrayLiteral(queries.map((q) => q.issuedAtSeconds)),
+      arrayLiteral(queries.map((q) => q.expiresAtSeconds)),
       arrayLiteral(numbers),
       arrayLiteral(candidates),
     ];

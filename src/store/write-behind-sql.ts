@@ -1,4 +1,4 @@
-import { isActive, isRevoked, userIdOf } from './claim-sql.js';
+import { isActive, isRevoked, keepSql, userIdOf } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
 
 /** What became of one claim. Times are microseconds. */
@@ -44,7 +44,7 @@ export function writeBehindSql(schema: TokenSchema): string {
     SELECT i.n, i.jti, i.token, i.iat, i.next_jti, i.next_token,
            to_timestamp(0) + i.claimed_us * interval '1 microsecond' AS claimed_at,
            to_timestamp(i.exp) AS expires_at, to_timestamp(i.next_exp) AS next_expires_at,
-           o.id, s.id AS next_id, s.created_at AS next_created_at,
+           o.id, o.expires_at < to_timestamp(i.exp) AS outlived, s.id AS next_id, s.created_at AS next_created_at,
            coalesce(o.user_id, ${userId}) AS user_id,
            ${isActive(schema, 'i')} AND NOT ${isRevoked('i')} AS stands
       FROM quiet
@@ -98,7 +98,7 @@ export function writeBehindSql(schema: TokenSchema): string {
             OR EXISTS (SELECT 1 FROM ${schema.blacklisted} b
                         WHERE b.token_id = j.id AND b.blacklisted_at = j.claimed_at))
     RETURNING o.id
-  )
+  )${keepSql(schema, 'judged')}
   SELECT j.n::int AS n, j.old_id AS id, coalesce(j.next_id, s.id) AS next_id,
          c.token_id IS NOT NULL AS won,
          ${us('b.blacklisted_at')} AS spent_us,

@@ -3,12 +3,14 @@ import type { Database } from './database.js';
 import { isOfTheRow, sqlStateOf } from './errors.js';
 import { GroupQueue } from './group-queue.js';
 import { arrayLiteral } from './quote.js';
+import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import type { TokenSchema } from './schema.js';
 import { writeBehindSql, type WrittenRow } from './write-behind-sql.js';
 
 export interface WriteBehindOptions {
   readonly database: Database;
   readonly schema: TokenSchema;
+  readonly dates?: () => RowDates;
   readonly maxQueued: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
@@ -84,6 +86,7 @@ export class PgWriteBehind {
   }
 
   async #writeAll(text: string, claims: readonly Claim[]): Promise<WrittenRow[]> {
+    const { marginSeconds } = this.#options.dates?.() ?? ORDINARY_DATES;
     const values = [
       arrayLiteral(claims.map((c) => c.jti)),
       arrayLiteral(claims.map((c) => c.userKey)),
@@ -91,9 +94,9 @@ export class PgWriteBehind {
       arrayLiteral(claims.map((c) => c.claimedAtUs)),
       arrayLiteral(claims.map((c) => c.successor.jti)),
       arrayLiteral(claims.map((c) => c.successor.token)),
-      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds)),
+      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds + marginSeconds)),
       arrayLiteral(claims.map((c) => c.token)),
-      arrayLiteral(claims.map((c) => c.expiresAtSeconds)),
+      arrayLiteral(claims.map((c) => c.expiresAtSeconds + marginSeconds)),
     ];
     const statement = { name: 'write_behind', text, values };
     const rows = await this.#options.database.query<WrittenRow>('write_behind', statement);

@@ -110,6 +110,15 @@ describe.skipIf(services().postgres === undefined)('the command cleanup', () => 
     expect((await census(world().sql)).expired).toBe(0);
   });
 
+  it('ends with 0 where a signal ends --every amid a round: that is how it is stopped', async () => {
+    await fill(world().sql, { expired: 1_000, live: 0 });
+    const { child, said } = await started('progress', '--every', '1h', '--batch-size', '10', '--nice', '100');
+    const exited = once(child, 'close');
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    expect(said.at(-1)).toMatchObject({ event: 'done', ended: 'interrupted' });
+  });
+
   it('ends with 4 where there is no database, or one that is not migrated', async () => {
     const nobody = await run(['cleanup', '--database-url', 'postgres://u@127.0.0.1:1/d']);
     expect(nobody).toMatchObject({ code: 4, stdout: '' });

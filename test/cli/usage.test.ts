@@ -30,7 +30,7 @@ describe('usage', () => {
       expect(help).toContain(` --${flag} `);
       const fallback = option.defaultText === undefined ? '' : ` (default: ${option.defaultText})`;
       const variables = [variableOf(flag), ...option.customary].join(', ');
-      expect(help).toContain(`${option.help}${fallback} [${variables}]`);
+      expect(help).toContain(`${option.help}${fallback}${option.typed ? '' : ` [${variables}]`}`);
     }
     for (const line of ['2 usage', '5 another runner holds the lock']) expect(help).toContain(line);
   });

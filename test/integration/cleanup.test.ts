@@ -66,6 +66,36 @@ describe.skipIf(services().postgres === undefined)('cleanup', () => {
     });
   });
 
+  it('tells how many rows are left, which fall with each batch and from run to run, whatever the statistics say', async () => {
+    await fill(world.sql, { expired: 60_000, live: 0 });
+    const started: number[] = [];
+    const left: number[] = [];
+    const onEvent = (event: CleanupEvent): void => {
+      if (event.event === 'started') started.push(event.backlogRows);
+      if (event.event === 'progress') left.push(event.leftRows);
+    };
+    // Nothing analyses the table in between.
+    const first = await world.run({ maxRows: 3_000, batchSize: 1_000, onEvent });
+    const second = await world.run({ maxRows: 3_000, batchSize: 1_000, onEvent });
+    expect([first.backlogRows, second.backlogRows]).toEqual([57_000, 54_000]);
+    expect(started).toEqual([60_000, 57_000]);
+    expect(left).toEqual([59_000, 56_000]);
+  });
+
+  it('keeps rows for as much longer as rows show that tokens outlive them, unless it is told how long', async () => {
+    await fill(world.sql, { expired: 100, live: 10 });
+    expect((await world.run({ maxRows: 1 })).deleted).toBe(1);
+    // One whose token was presented, and lives 40 days longer than its row said.
+    await world.sql(
+      `UPDATE token_blacklist_outstandingtoken SET expires_at = expires_at + interval '40 days'
+        WHERE id = (SELECT max(id) FROM token_blacklist_outstandingtoken WHERE id <= 80)`,
+    );
+    const events: CleanupEvent[] = [];
+    expect(await world.run({ onEvent: (event) => events.push(event) })).toMatchObject({ deleted: 0 });
+    expect(events[0]).toMatchObject({ event: 'started', extraLifetimeMs: 40 * 86_400_000 });
+    expect(await world.run({ extraLifetimeMs: 0 })).toMatchObject({ deleted: 98 });
+  });
+
   it('finishes its batch and ends when it is told to', async () => {
     await fill(world.sql, { expired: 2_000, live: 0 });
     const stop = new AbortController();

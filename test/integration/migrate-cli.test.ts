@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { run as runCommand } from '../cli/run.js';
 import { createSimplejwtTables, type FreshDatabase, freshDatabase, query } from '../support/postgres.js';
 import { BIN, cleanEnvironment } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -60,8 +61,8 @@ describe.skipIf(services().postgres === undefined)('carelink-tokens migrate', ()
       action: 'build',
       cost: { inserts: 'anywhere' },
     });
-    for (const action of ['up', 'down']) {
-      const { stdout } = await run(action, '--json');
+    for (const action of [['up'], ['down', '--yes']]) {
+      const { stdout } = await run(...action, '--json');
       const events = stdout
         .trimEnd()
         .split('\n')
@@ -69,6 +70,45 @@ describe.skipIf(services().postgres === undefined)('carelink-tokens migrate', ()
       expect(events.map(({ event }) => event)).toContain('step_finished');
       expect(events.at(-1)).toMatchObject({ event: 'done', steps: expect.arrayContaining([]) as unknown[] });
     }
+  });
+
+  it('down without a name shows what it would undo, and undoes nothing until --yes is typed', async () => {
+    await createSimplejwtTables(database.url);
+    await run();
+    await query(database.url, `DROP INDEX idx_blacklisted_token_created`);
+    await query(
+      database.url,
+      `DROP INDEX ${EXPIRES}; CREATE INDEX ${EXPIRES} ON token_blacklist_outstandingtoken (jti)`,
+    );
+    const everything = `SELECT (SELECT count(*) FROM carelink.migrations)::int AS ledger,
+                               (SELECT count(*) FROM pg_class WHERE relname LIKE 'idx%')::int AS indexes`;
+    const before = await query(database.url, everything);
+    const plan = await run('down');
+    expect(plan).toMatchObject({ code: 6, stderr: '' });
+    expect(plan.stdout).toMatch(/^ {2}remove idx_refresh_token_user_created$/m);
+    expect(plan.stdout).toMatch(/^ {11}DROP INDEX CONCURRENTLY public\.idx_refresh_token_user_created$/m);
+    expect(plan.stdout).toMatch(/^ {2}forget idx_blacklisted_token_created$/m);
+    expect(plan.stdout).toMatch(/^ {2}leave {2}idx_outstanding_token_expires$/m);
+    expect(plan.stdout).toMatch(/^ {2}keep {3}carelink_schema$/m);
+    expect(plan.stdout).toMatch(/Nothing was changed\. Add --yes/);
+    const env = { CARELINK_YES: 'true' };
+    const args = ['migrate', 'down', '--json', '--drop-tables', '--database-url', database.url];
+    const shown = await runCommand(args, env);
+    expect(shown.code).toBe(6);
+    expect(JSON.parse(shown.stdout)).toMatchObject({
+      event: 'plan',
+      steps: expect.arrayContaining([
+        expect.objectContaining({
+          name: 'carelink_schema',
+          action: 'remove',
+          sql: 'DROP TABLE carelink.revoked_before;',
+        }),
+      ]) as unknown[],
+    });
+    expect(await query(database.url, everything)).toEqual(before);
+    const done = await run('down', '--yes');
+    expect(done.code).toBe(1);
+    expect((await query<{ indexes: number }>(database.url, everything))[0]!.indexes).toBe(1);
   });
 
   it('exits 1 for an invalid index that is not its own, and says how to be rid of it', async () => {

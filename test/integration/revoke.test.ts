@@ -85,6 +85,77 @@ describe.skipIf(!available)('revoke', () => {
     expect((await instances[1]!.service.refresh(kept)).kind).toBe('rotated');
   });
 
+  it('of a user who does not exist says so, and revokes nothing; unchecked, that it is not known', async () => {
+    const nobody = '2000000000';
+    const marks = () =>
+      base.sql('SELECT user_key FROM carelink.revoked_before WHERE user_key = $1', [nobody]);
+    const { code, stderr } = await revoke('--user', nobody, '--yes');
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`No user has the id ${nobody} in auth_user`)]);
+    expect(await marks()).toEqual([]);
+    const unchecked = await revoke('--user', nobody, '--yes', '--user-check', 'off');
+    expect([unchecked.code, unchecked.stderr]).toEqual([
+      0,
+      expect.stringContaining(`Not known: whether there is a user ${nobody}`),
+    ]);
+    expect(await marks()).toHaveLength(1);
+  });
+
+  it('is not armed by the environment', async () => {
+    const login = await base.login();
+    const ended = await run(['revoke', '--database-url', base.url, '--user', String(login.userId)], {
+      ...KEYS,
+      CARELINK_YES: '1',
+    });
+    expect([ended.code, ended.stderr]).toEqual([6, expect.stringContaining('--yes has to be typed')]);
+    expect(await outcomes(login.token)).toContain('rotated');
+  });
+
+  it.each([
+    [
+      'sliding, whose first access time is over',
+      { exp: -60, refresh_exp: 3_600 },
+      { expires: -60, created: 0, keeps: 3_600 },
+    ],
+    [
+      'of a zone east of UTC',
+      { exp: 3_600 },
+      { expires: 3_600 - 9 * 3_600, created: -9 * 3_600, keeps: 3_600 },
+    ],
+  ])('reaches a token %s, in each form, and its row lives as long', async (_, claims, row) => {
+    const [byJti, byUser, everybody, younger] = await Promise.all(
+      Array.from({ length: 4 }, async (__, n) => {
+        const iatSeconds = Math.floor(Date.now() / 1000) - (n < 3 ? 5 : 1);
+        const times = Object.fromEntries(
+          Object.entries(claims).map(([name, seconds]) => [name, iatSeconds + seconds]),
+        );
+        const login = await base.login({ iatSeconds, claims: times });
+        await base.sql(
+          `UPDATE token_blacklist_outstandingtoken
+              SET expires_at = to_timestamp($2), created_at = to_timestamp($3) WHERE jti = $1`,
+          [login.jti, iatSeconds + row.expires, iatSeconds + row.created],
+        );
+        return { ...login, iatSeconds };
+      }),
+    );
+    expect((await revoke('--jti', byJti!.jti, '--yes')).code).toBe(0);
+    expect((await revoke('--user', String(byUser!.userId), '--yes')).events.at(-1)).toMatchObject({
+      revoked: 1,
+    });
+    const at = new Date((everybody!.iatSeconds + 2) * 1000).toISOString();
+    expect((await revoke('--issued-before', at, '--yes')).code).toBe(0);
+    const ended = await base.sql<{ jti: string; keeps: number }>(
+      `SELECT o.jti, extract(epoch FROM o.expires_at)::int AS keeps
+         FROM token_blacklist_outstandingtoken o JOIN token_blacklist_blacklistedtoken b ON b.token_id = o.id
+        WHERE o.jti = ANY ($1)`,
+      [[byJti!, byUser!, everybody!, younger!].map(({ jti }) => jti)],
+    );
+    const keeps = new Map(ended.map((one) => [one.jti, one.keeps]));
+    for (const { jti, iatSeconds } of [byJti!, byUser!, everybody!]) {
+      expect(keeps.get(jti)).toBeGreaterThanOrEqual(iatSeconds + row.keeps);
+    }
+    expect(keeps.has(younger!.jti)).toBe(false);
+  });
+
   it('by jti: goes on from a rotated token to the tip of its family', async () => {
     const first = await base.login();
     const second = rotated(await instances[0]!.service.refresh(first.token));

@@ -68,6 +68,23 @@ describe.skipIf(!services().postgres || !services().django)(
       expect((await refresh(django.url, successor)).status).toBe(200);
     });
 
+    test('flushexpiredtokens brings no token back that outlives its row, whether it was spent or logged out', async () => {
+      const exp = Math.floor(Date.now() / 1000) + 86_400;
+      const [spent, ended] = [await django.mint(user, { exp }), await django.mint(user, { exp })];
+      const jtis = [spent, ended].map((pair) => decodeToken(pair.refresh).claims['jti']);
+      await query(
+        database.url,
+        "UPDATE token_blacklist_outstandingtoken SET expires_at = now() - interval '1 day' WHERE jti = ANY ($1)",
+        [jtis],
+      );
+      expect((await refresh(django.url, spent.refresh)).status).toBe(200);
+      expect((await blacklist(django.url, ended.refresh)).status).toBe(200);
+      await django.manage('flushexpiredtokens');
+      for (const { refresh: token } of [spent, ended]) {
+        expect(await refresh(django.url, token)).toMatchObject({ status: 401, body: BLACKLISTED });
+      }
+    });
+
     test('a successor has a row of its user, so that a log-out everywhere finds it', async () => {
       const { refresh: token } = pairOf(await refresh(django.url, (await django.mint(user)).refresh));
       const { jti, exp } = decodeToken(token).claims;

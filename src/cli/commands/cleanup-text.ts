@@ -4,7 +4,7 @@ import type { CleanupEvent, DryRun, Summary } from '../../cleanup/index.js';
 export function eventLine(event: CleanupEvent): string | undefined {
   switch (event.event) {
     case 'started':
-      return `expired before ${event.cutoff}: ${event.backlogExact ? '' : 'about '}${count(event.backlogRows)} rows`;
+      return `expired before ${event.cutoff}: ${event.backlogExact ? '' : 'about '}${count(event.backlogRows)} rows${extra(event.extraLifetimeMs)}`;
     case 'progress':
       return progressLine(event);
     case 'pressure':
@@ -24,8 +24,8 @@ export function eventLine(event: CleanupEvent): string | undefined {
 }
 
 export function progressLine(event: Extract<CleanupEvent, { event: 'progress' }>): string {
-  const left = event.remainingMs === undefined ? '' : `, ${seconds(event.remainingMs)} left`;
-  return `${event.percent} %  ${count(event.deleted)} rows, ${count(event.rowsPerSecond)}/s${left}`;
+  const time = event.remainingMs === undefined ? '' : ` (${seconds(event.remainingMs)})`;
+  return `${event.percent} %  ${count(event.deleted)} rows gone, ${count(event.rowsPerSecond)}/s, ${count(event.leftRows)} left${time}`;
 }
 
 export function summaryLines(summary: Summary): string[] {
@@ -59,6 +59,7 @@ export function dryRunLines(told: DryRun): string[] {
   const width = Math.max(...told.byAge.map(({ rows }) => count(rows).length));
   const lines = [
     `Expired before ${told.cutoff}, and would go: ${count(told.wouldDelete)} rows`,
+    ...(told.extraLifetimeMs > 0 ? [`  ${extra(told.extraLifetimeMs).slice(2)}`] : []),
     ...told.byAge.map(({ age, rows }) => `  ${count(rows).padStart(width)}  ${age} past that`),
   ];
   if (told.wouldKeep > 0) {
@@ -68,6 +69,13 @@ export function dryRunLines(told: DryRun): string[] {
   if (told.estimatedMs !== undefined) lines.push(`It would take about ${seconds(told.estimatedMs)}`);
   lines.push('Nothing was changed.');
   return lines;
+}
+
+function extra(ms: number): string {
+  if (ms <= 0) return '';
+  const hours = ms / 3_600_000;
+  const long = hours < 48 ? `${hours.toFixed(1)} hours` : `${(hours / 24).toFixed(1)} days`;
+  return `; tokens here live up to ${long} longer than their rows say, and rows are kept as much longer`;
 }
 
 function count(rows: number): string {

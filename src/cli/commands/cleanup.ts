@@ -61,7 +61,7 @@ function exitCodeOf({ ended, backlogRows }: Summary): ExitCode {
   return ended === 'done' || backlogRows === 0 ? 0 : 3;
 }
 
-/** Again and again; what fails once may go well the next time. Its end is a signal: 0 between two rounds. */
+/** Again and again; what fails once may go well the next time. Its end is a signal, and is as it should be: 0. */
 async function onSchedule(
   settings: CleanupSettings,
   everyMs: number,
@@ -69,17 +69,18 @@ async function onSchedule(
   signal: AbortSignal,
   round: () => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  while (!signal.aborted) {
+  const stopped = (): boolean => signal.aborted;
+  while (!stopped()) {
     const startedMs = performance.now();
     try {
-      const code = await round();
-      if (code === 130) return code;
+      await round();
     } catch (error) {
       // What won't be otherwise the next time ends it: bad keys of tables, and whatever nobody foresaw.
       if (!(error instanceof CommandError) || error.exitCode === 6) throw error;
       output.document({ event: 'failed', code: error.code, message: error.message });
       output.warn(error.message);
     }
+    if (stopped()) break;
     const leftMs = Math.max(0, everyMs - (performance.now() - startedMs));
     if (!settings.json) output.note(`next in ${Math.round(leftMs / 1000)} s`);
     await sleep(leftMs, undefined, { signal }).catch(() => undefined);

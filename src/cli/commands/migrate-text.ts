@@ -1,4 +1,11 @@
-import type { Blocker, BuildProgress, MigrateEvent, Overview, Step } from '../../migrate/index.js';
+import type {
+  Blocker,
+  BuildProgress,
+  MigrateEvent,
+  Overview,
+  PlannedUndoing,
+  Step,
+} from '../../migrate/index.js';
 
 type Migration = Overview['migrations'][number];
 
@@ -84,6 +91,23 @@ export function planLines(overview: Overview): string[] {
         .filter(({ code }) => code !== 'invalid_index')
         .map(({ severity, message }) => `  ${severity === 'refuse' ? 'stops it' : 'slows it'}: ${message}`),
     ),
+  ];
+}
+
+/** `down` without a name: what it would undo. */
+export function downLines(steps: readonly PlannedUndoing[]): string[] {
+  if (steps.length === 0) return ['Nothing is to be undone.'];
+  return [
+    'What `migrate down` would undo, in this order:',
+    ...steps.flatMap(({ name, what, action, detail, sql }) => [
+      '',
+      `  ${action.padEnd(6)} ${name}`,
+      `         ${what}`,
+      ...(detail === undefined ? [] : [`         ${detail}`]),
+      ...(sql === undefined ? [] : ['', ...statementsOf(sql).map((line) => `           ${line}`)]),
+    ]),
+    '',
+    'Nothing was changed. Add --yes to undo all of it, or name the migrations that are to go.',
   ];
 }
 

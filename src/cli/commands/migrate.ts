@@ -8,7 +8,7 @@ import type { Output } from '../output.js';
 import { snakeCased } from '../snake-case.js';
 import { stopSignal } from '../signals.js';
 import { LiveLine } from './migrate-live-line.js';
-import { eventLine, liveText, planLines, statusLines } from './migrate-text.js';
+import { downLines, eventLine, liveText, planLines, statusLines } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   name: 'migrate',
@@ -26,6 +26,7 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
     'carelink-tokens migrate --database-url postgres://localhost/tokens --create-tables',
     'carelink-tokens migrate --notify --database-url postgres://django@db/app',
     'carelink-tokens migrate down idx_blacklisted_token_created',
+    'carelink-tokens migrate down --yes             # everything; without --yes: what it would do',
   ],
   table: MIGRATE_OPTIONS,
   settings: migrateSettings,
@@ -39,8 +40,9 @@ function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
     output.note(`no --database-url: this is the embedded PostgreSQL in ${database.dataDir}`);
   }
   switch (settings.action) {
-    case 'up':
     case 'down':
+      return down(settings, output);
+    case 'up':
       return change(settings, output);
     case 'plan':
     case 'status':
@@ -62,6 +64,16 @@ function settled({ migrations, findings }: Overview): boolean {
     migrations.every(({ state }) => state === 'applied' || state === 'covered') &&
     !findings.some(({ code }) => code === 'invalid_index')
   );
+}
+
+/** All at once is never meant by the way: the plan first. */
+async function down(settings: MigrateSettings, output: Output): Promise<ExitCode> {
+  if (settings.yes || settings.names.length > 0) return change(settings, output);
+  const { planDown } = await import('../../compose/migrate.js');
+  const steps = await planDown(settings);
+  output.document({ event: 'plan', steps: snakeCased(steps) });
+  output.say(...downLines(steps));
+  return steps.length === 0 ? 0 : 6;
 }
 
 async function change(settings: MigrateSettings, output: Output): Promise<ExitCode> {

@@ -43,6 +43,7 @@ async function revoke(settings: RevokeSettings, output: Output): Promise<ExitCod
     },
   };
   return onRevocation(settings, hooks, async (revocation) => {
+    if (revocation.unknown !== undefined) output.warn(`Not known: ${revocation.unknown}.`);
     live = await revocation.count();
     output.document({ event: 'count', target: settings.target.kind, live });
     output.say(`${what(settings)}: ${tokens(live, 'live ')}${rowless(settings)}`);

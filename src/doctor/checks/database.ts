@@ -37,7 +37,7 @@ export const DATABASE_CHECKS: readonly Check[] = [
       return [
         fault(
           `The role ${facts.role} lacks: ${missing.join(', ')}.`,
-          `As the owner: GRANT SELECT, INSERT on the token tables, SELECT on the user table, USAGE on schema carelink, SELECT, INSERT, UPDATE on all tables in schema carelink, USAGE on the sequences of the token tables, to ${facts.role}.`,
+          `As the owner: GRANT SELECT, INSERT on the token tables, UPDATE (expires_at) on token_blacklist_outstandingtoken, SELECT on the user table, USAGE on schema carelink, SELECT, INSERT, UPDATE on all tables in schema carelink, USAGE on the sequences of the token tables, to ${facts.role}.`,
         ),
       ];
     }

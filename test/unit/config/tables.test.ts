@@ -4,7 +4,10 @@ import { MIGRATE_OPTIONS } from '../../../src/config/migrate-options.js';
 import { migrateSettings } from '../../../src/config/migrate-settings.js';
 import { variableOf, type Table } from '../../../src/config/option.js';
 import { resolve } from '../../../src/config/resolve.js';
+import { REVOKE_OPTIONS } from '../../../src/config/revoke-options.js';
+import { revokeSettings } from '../../../src/config/revoke-settings.js';
 import { SERVE_OPTIONS } from '../../../src/config/serve-options.js';
+import { unknownVariables } from '../../../src/config/unknown-variables.js';
 import { ALGORITHMS, type LogLevel } from '../../../src/config/vocabulary.js';
 import { ALGORITHMS as JWT_ALGORITHMS } from '../../../src/jwt/codec.js';
 import type { LogLevel as ObservedLogLevel } from '../../../src/observe/log.js';
@@ -20,7 +23,7 @@ describe('the option tables', () => {
   it.each(tables)('every option of %s is read from its variable', (_, table) => {
     for (const [flag, option] of Object.entries(table)) {
       const { given } = resolve(table, {}, { [variableOf(flag)]: 'x' });
-      expect(given[flag], flag).toBe(variableOf(flag));
+      expect(given[flag], flag).toBe(option.typed ? undefined : variableOf(flag));
       for (const customary of option.customary) {
         expect(resolve(table, {}, { [customary]: 'x' }).given[flag]).toBe(customary);
       }
@@ -31,11 +34,27 @@ describe('the option tables', () => {
     for (const [flag, option] of Object.entries(table)) {
       // A control character is in no value that is allowed, and `\0` in no path.
       const { problems } = resolve(table, {}, { [variableOf(flag)]: 'x\0' });
-      if (flag === 'signing-key') continue;
+      if (flag === 'signing-key' || option.typed) continue;
       expect(problems, flag).toHaveLength(1);
       expect(problems[0], flag).toMatch(new RegExp(`^${variableOf(flag)} takes .+`));
       expect(option.help).not.toBe('');
     }
+  });
+
+  it('what removes things has to be typed: no variable does it, and one that tries is told of', () => {
+    const typed = [...tables.map(([, table]) => table), REVOKE_OPTIONS].flatMap((table) =>
+      Object.entries(table as Table).flatMap(([flag, option]) => (option.typed ? [flag] : [])),
+    );
+    expect([...new Set(typed)].sort()).toEqual(['drop-tables', 'yes']);
+    const url = { 'database-url': 'postgres://h/d' };
+    const env = { CARELINK_YES: 'true', CARELINK_DROP_TABLES: 'true' };
+    expect(revokeSettings({ ...url, user: '1' }, source(env)).yes).toBe(false);
+    expect(migrateSettings(url, source(env), ['down'])).toMatchObject({ yes: false, dropTables: false });
+    expect(revokeSettings({ ...url, user: '1', yes: true }, source(env)).yes).toBe(true);
+    expect(unknownVariables(env)).toEqual([
+      'The environment variable CARELINK_DROP_TABLES is set, and is not read: --drop-tables has to be typed.',
+      'The environment variable CARELINK_YES is set, and is not read: --yes has to be typed.',
+    ]);
   });
 
   it('know the words of the rooms they speak for', () => {
@@ -49,6 +68,7 @@ describe('the option tables', () => {
     const flags = { 'create-tables': true, 'database-url': 'postgres://h/d', quiet: true };
     expect(migrateSettings(flags, source())).toEqual({
       command: 'migrate',
+      yes: false,
       action: 'up',
       names: [],
       database: { kind: 'url', url: 'postgres://h/d' },

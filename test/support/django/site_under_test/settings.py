@@ -32,10 +32,16 @@ REFRESH_SERIALIZERS = {
     "single-use": "serializers.TokenRefreshSerializer",
 }
 
+BLACKLIST_SERIALIZERS = {
+    "stock": "rest_framework_simplejwt.serializers.TokenBlacklistSerializer",
+    "single-use": "serializers.TokenBlacklistSerializer",
+}
+
 SECRET_KEY = os.environ["DJANGO_SIGNING_KEY"]
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
-USE_TZ = True
+USE_TZ = flag("DJANGO_USE_TZ", "1")
+TIME_ZONE = os.environ.get("DJANGO_TIME_ZONE", "UTC")
 ROOT_URLCONF = "site_under_test.urls"
 WSGI_APPLICATION = "site_under_test.wsgi.application"
 AUTH_USER_MODEL = USER_MODELS[os.environ.get("DJANGO_USER_MODEL", "auth")]
@@ -87,6 +93,9 @@ SIMPLE_JWT = {
         "DJANGO_SLIDING_REFRESH_SECONDS", "43200"
     ),
     "TOKEN_REFRESH_SERIALIZER": REFRESH_SERIALIZERS[
+        os.environ.get("DJANGO_SERIALIZER", "stock")
+    ],
+    "TOKEN_BLACKLIST_SERIALIZER": BLACKLIST_SERIALIZERS[
         os.environ.get("DJANGO_SERIALIZER", "stock")
     ],
 }
