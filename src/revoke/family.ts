@@ -32,18 +32,21 @@ export async function findMember(session: CleanupSession, schema: TokenSchema, j
 
 /** Live tokens: this one, and what came of it. Changes nothing. */
 export async function countFamily(context: RevokeContext, member: Member): Promise<number> {
-  const [found] = await context.store.find([member.jti]);
+  const [found] = await context.store.find([member.jti], Infinity);
   const self = found?.blacklisted === true ? 0 : 1;
   return self + (await countDescendants(context, member.jti));
 }
 
 /** Revokes a token, and what came of it to the tip of its family (rule 8). Returns how many rows it blacklisted. */
 export async function revokeFamily(context: RevokeContext, member: Member): Promise<number> {
+  const { store } = context;
+  // Of an expired token that was rotated and cleaned up no row tells that it was; its family may live on.
+  const gone = member.kind === 'token' && (await store.find([member.jti], Infinity)).length === 0;
   const first =
     member.kind === 'row'
-      ? (await context.store.blacklistRows([member.id])).size > 0
-      : await context.store.blacklist(member);
+      ? (await store.blacklistRows([member.id], Infinity)).size > 0
+      : await store.blacklist(member, Infinity);
   // Unspent until now, and never to be claimed any more: nothing follows it.
-  if (first) return 1;
-  return revokeDescendants(context, member, 'operator');
+  if (first && !gone) return 1;
+  return (first ? 1 : 0) + (await revokeDescendants(context, member, 'operator', Infinity));
 }

@@ -6,6 +6,7 @@ import type { Refusal } from './outcomes.js';
 import type { Codec, DatabaseClock, Outbox, TokenCache, TokenStore } from './ports.js';
 import { isRefusal, readSubject } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
+import type { Walks } from './walks.js';
 
 export interface RotationSettings {
   readonly names: ClaimNames;
@@ -29,6 +30,7 @@ export interface RotationContext {
   /** Undefined where no cache is shared: nothing is claimed but in the database. */
   readonly outbox: Outbox | undefined;
   readonly doubtful: DoubtfulClaims;
+  readonly walks: Walks;
   readonly clock: DatabaseClock;
   readonly emit: EventSink;
   /** `performance.now()`: a clock that no one sets back. */
