@@ -24,14 +24,21 @@ const MAX_GENERATIONS = 256 * WINDOW;
 /** Each look goes on where the one before ended. More are needed where the chain key changed back and forth. */
 const MAX_LOOKS = 256;
 
-/** Ids computed before others have their turn: 0.2 ms. */
+/**
+ * Ids computed before others have their turn: 0.2 ms, and where others take long, a quarter of their time, 2 ms at most.
+ * With less a busy server would never come to the end of a family.
+ */
 const TURN = 64;
+const LONGEST_TURN = 640;
+const IDS_A_MS = 320;
+const SHARE = 1 / 4;
 
 /**
  * Tokens that were passed and are closed in one statement where they are open: 7 ms of a core, nearly all of it reading.
- * After each a pause as long: the tip is closed by then, and refreshes go first.
+ * After each a pause as long, at most so long (ms): the tip is closed by then, and refreshes go first.
  */
 const SWEEP = 1_024;
+const LONGEST_PAUSE_MS = 10;
 
 /** Live tokens of a user that are held against a family: more than anybody's sessions. */
 const MAX_LIVE = 1_000;
@@ -231,7 +238,7 @@ class Walk {
 
   /** Closes what was passed and is open. What of it was closed by then is remembered if the time is up first. */
   async #sweep(): Promise<void> {
-    const { monotonicMs, giveUpMs } = this.#context;
+    const { monotonicMs } = this.#context;
     for (let start = 0; start < this.#passed.length; start += SWEEP) {
       const some = this.#passed.slice(start, start + SWEEP);
       const beganMs = monotonicMs();
@@ -245,7 +252,7 @@ class Walk {
       }
       const tookMs = monotonicMs() - beganMs;
       const isLast = start + SWEEP >= this.#passed.length;
-      if (!isLast) await pause(Math.min(tookMs, Math.max(0, giveUpMs - monotonicMs()) / 4));
+      if (!isLast) await pause(Math.min(tookMs, LONGEST_PAUSE_MS));
     }
   }
 
@@ -290,15 +297,19 @@ class Walk {
     keyIndex: number,
     stop: (jti: string) => boolean,
   ): Promise<string[]> {
+    const { chain, monotonicMs } = this.#context;
     const way: string[] = [];
-    for (let at = from; way.length < count;) {
+    for (let at = from, turn = TURN; way.length < count;) {
       this.#mayGoOn();
-      for (const jti of this.#context.chain.lineOf(at, Math.min(TURN, count - way.length), keyIndex)) {
+      for (const jti of chain.lineOf(at, Math.min(turn, count - way.length), keyIndex)) {
         way.push(jti);
         if (stop(jti)) return way;
         at = jti;
       }
+      const beganMs = monotonicMs();
       await new Promise((resolve) => setImmediate(resolve));
+      const share = Math.round((monotonicMs() - beganMs) * IDS_A_MS * SHARE);
+      turn = Math.min(LONGEST_TURN, Math.max(TURN, share));
     }
     return way;
   }
