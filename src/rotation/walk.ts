@@ -1,6 +1,8 @@
 import type { RotationContext } from './context.js';
+import { acrossGap, mayGoOnBeyond } from './gap.js';
 import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
 import type { Trails } from './trails.js';
+import { GivenUp, WalkTime } from './walk-time.js';
 
 /** Descendants looked up at once, all of them: a shift's worth of 15-minute refreshes fits in one look-up. */
 const WINDOW = 64;
@@ -25,23 +27,11 @@ const MAX_GENERATIONS = 256 * WINDOW;
 const MAX_LOOKS = 256;
 
 /**
- * Ids computed before others have their turn: 0.2 ms, and where others take long, a quarter of their time, 2 ms at most.
- * With less a busy server would never come to the end of a family.
- */
-const TURN = 64;
-const LONGEST_TURN = 640;
-const IDS_A_MS = 320;
-const SHARE = 1 / 4;
-
-/**
  * Tokens that were passed and are closed in one statement where they are open: 7 ms of a core, nearly all of it reading.
  * After each a pause as long, at most so long (ms): the tip is closed by then, and refreshes go first.
  */
 const SWEEP = 1_024;
 const LONGEST_PAUSE_MS = 10;
-
-/** Live tokens of a user that are held against a family: more than anybody's sessions. */
-const MAX_LIVE = 1_000;
 
 /**
  * How a walk ended.
@@ -73,9 +63,6 @@ export interface WalkContext extends Pick<RotationContext, 'chain' | 'store'> {
   readonly beforeLongWay: () => Promise<void>;
 }
 
-/** The time is up and the end isn't found. */
-class GivenUp extends Error {}
-
 /**
  * Blacklists what was derived from a token, to the tip of its family, beside rotations that go on meanwhile.
  *
@@ -92,6 +79,7 @@ export function walkFamily(context: WalkContext, subject: TokenKey): Promise<Wal
 class Walk {
   readonly #context: WalkContext;
   readonly #subject: TokenKey;
+  readonly #time: WalkTime;
   #at: string;
   #rows = 0;
   #generations = 0;
@@ -104,6 +92,7 @@ class Walk {
   constructor(context: WalkContext, subject: TokenKey) {
     this.#context = context;
     this.#subject = subject;
+    this.#time = new WalkTime(context);
     this.#at = subject.jti;
     this.#jump(subject.jti);
   }
@@ -114,6 +103,8 @@ class Walk {
       end = await this.#findEnd();
     } catch (error) {
       if (!(error instanceof GivenUp)) throw error;
+      // Of a token without a user nobody can be revoked: the next try has to find the tip.
+      if (this.#subject.userKey === undefined) throw new StoreUnavailableError('a family has no end in time');
       end = 'broken';
     }
     // Of a user who is revoked all rows are closed.
@@ -135,7 +126,7 @@ class Walk {
       const last = standing.at(-1);
       const open = standing.filter((token) => !token.blacklisted).map((token) => token.id);
       if (open.length > 0) {
-        const won = await this.#ask((deadlineMs) => store.blacklistRows(open, deadlineMs));
+        const won = await this.#time.ask((deadlineMs) => store.blacklistRows(open, deadlineMs));
         this.#rows += won.size;
         if (last !== undefined && won.has(last.id)) {
           this.#at = last.jti;
@@ -152,10 +143,9 @@ class Walk {
       const isLast = chain.keys === 1 && last?.blacklisted === true && line.length < window;
       if (last === undefined || line.length === 0 || isLast) {
         if (last !== undefined) this.#at = last.jti;
-        const beyond = await this.#acrossGap(last);
-        if (beyond.kind !== 'found') return beyond.kind;
-        this.#at = beyond.jti;
-        continue;
+        const beyond = await this.#lookBeyond(last);
+        if (beyond === undefined) continue;
+        return beyond;
       }
       this.#at = last.jti;
       this.#jumped = false;
@@ -171,26 +161,28 @@ class Walk {
   ): Promise<{ self: FoundToken | undefined; line: FoundToken[]; keyIndex: number }> {
     const { chain, store } = this.#context;
     const lines = chain.descendantsOf(this.#at, window);
-    const rows = await this.#ask((deadlineMs) => store.find([this.#at, ...lines.flat()], deadlineMs));
+    const rows = await this.#time.ask((deadlineMs) => store.find([this.#at, ...lines.flat()], deadlineMs));
     const found = new Map(rows.map((token) => [token.jti, token]));
     return { self: found.get(this.#at), ...longestLine(lines, found) };
   }
 
   /** Goes on to the furthest of every so many that stands, or to where an earlier walk ended. */
   async #leap(keyIndex: number): Promise<void> {
-    const { store } = this.#context;
+    const { chain, store } = this.#context;
     await this.#begin();
     for (let length = FIRST_LEAP; ; length = Math.min(4 * length, LONGEST_LEAP)) {
       const room = MAX_GENERATIONS - this.#generations;
       if (room < STRIDE) return;
-      const way = await this.#compute(this.#at, Math.min(length, room), keyIndex, (jti) => this.#jump(jti));
+      const way = await this.#time.compute(chain, this.#at, Math.min(length, room), keyIndex, (jti) =>
+        this.#jump(jti),
+      );
       if (this.#jumped) {
         this.#pass(way);
         return;
       }
       const samples = way.filter((_, index) => index % STRIDE === STRIDE - 1);
       const found = new Set(
-        (await this.#ask((deadlineMs) => store.find(samples, deadlineMs))).map(({ jti }) => jti),
+        (await this.#time.ask((deadlineMs) => store.find(samples, deadlineMs))).map(({ jti }) => jti),
       );
       const furthest = way.findLastIndex((jti) => found.has(jti));
       if (furthest < 0) return;
@@ -200,40 +192,21 @@ class Walk {
     }
   }
 
-  /**
-   * Nothing that was derived from the token stands. It was logged out, or Django rotated it; but where what followed it
-   * can have expired and been deleted, its family may go on beyond: then one of the user's live tokens is of it.
-   */
-  async #acrossGap(
-    last: FoundToken | undefined,
-  ): Promise<{ kind: 'found'; jti: string } | { kind: 'closed_elsewhere' | 'broken' }> {
-    const { chain, store } = this.#context;
-    const { userKey } = this.#subject;
-    const mayGoOn = last === undefined || last.expired || this.#isOutlived(last);
-    if (!mayGoOn || userKey === undefined) return { kind: 'closed_elsewhere' };
-    const tokens = await this.#ask((deadlineMs) => store.liveTokensOf(userKey, MAX_LIVE + 1, deadlineMs));
-    if (tokens.length === 0) return { kind: 'closed_elsewhere' };
-    if (tokens.length > MAX_LIVE) return { kind: 'broken' };
-    await this.#begin();
-    const live = new Set(tokens);
-    for (let keyIndex = 0; keyIndex < chain.keys; keyIndex++) {
-      const met: string[] = [];
-      await this.#compute(this.#at, MAX_GENERATIONS - this.#generations, keyIndex, (jti) => {
-        if (live.has(jti)) met.push(jti);
-        return met.length === live.size;
-      });
-      const furthest = met.at(-1);
-      if (furthest === undefined) continue;
-      this.#passed.push(...met);
-      return { kind: 'found', jti: furthest };
-    }
-    // The key may have been changed where nothing stands any more.
-    return { kind: chain.keys > 1 ? 'broken' : 'closed_elsewhere' };
-  }
-
-  #isOutlived({ closedForSeconds, lifeSeconds }: FoundToken): boolean {
-    const lifeOfNext = Math.min(lifeSeconds ?? Infinity, this.#context.successorLifeSeconds);
-    return closedForSeconds !== null && closedForSeconds >= lifeOfNext;
+  /** Goes on where the family does, or tells how the walk ends. */
+  async #lookBeyond(last: FoundToken | undefined): Promise<'closed_elsewhere' | 'broken' | undefined> {
+    if (last !== undefined && !mayGoOnBeyond(last, this.#context.successorLifeSeconds))
+      return 'closed_elsewhere';
+    const room = MAX_GENERATIONS - this.#generations;
+    const beyond = await acrossGap(this.#context, this.#time, {
+      userKey: this.#subject.userKey,
+      from: this.#at,
+      room,
+      begin: () => this.#begin(),
+    });
+    if (beyond.kind !== 'found') return beyond.kind;
+    this.#passed.push(...beyond.jtis);
+    this.#at = beyond.jtis.at(-1) ?? this.#at;
+    return undefined;
   }
 
   /** Closes what was passed and is open. What of it was closed by then is remembered if the time is up first. */
@@ -243,7 +216,9 @@ class Walk {
       const some = this.#passed.slice(start, start + SWEEP);
       const beganMs = monotonicMs();
       try {
-        this.#rows += await this.#ask((deadlineMs) => this.#context.store.blacklistOpen(some, deadlineMs));
+        this.#rows += await this.#time.ask((deadlineMs) =>
+          this.#context.store.blacklistOpen(some, deadlineMs),
+        );
       } catch (error) {
         const closed = this.#passed.slice(0, start);
         this.#remember(closed, closed.at(-1));
@@ -288,45 +263,6 @@ class Walk {
     if (this.#longWay) return;
     this.#longWay = true;
     await this.#context.beforeLongWay();
-  }
-
-  /** Computes ids one after the other until `stop` says so, that one included; all else has its turn meanwhile. */
-  async #compute(
-    from: string,
-    count: number,
-    keyIndex: number,
-    stop: (jti: string) => boolean,
-  ): Promise<string[]> {
-    const { chain, monotonicMs } = this.#context;
-    const way: string[] = [];
-    for (let at = from, turn = TURN; way.length < count;) {
-      this.#mayGoOn();
-      for (const jti of chain.lineOf(at, Math.min(turn, count - way.length), keyIndex)) {
-        way.push(jti);
-        if (stop(jti)) return way;
-        at = jti;
-      }
-      const beganMs = monotonicMs();
-      await new Promise((resolve) => setImmediate(resolve));
-      const share = Math.round((monotonicMs() - beganMs) * IDS_A_MS * SHARE);
-      turn = Math.min(LONGEST_TURN, Math.max(TURN, share));
-    }
-    return way;
-  }
-
-  async #ask<T>(question: (deadlineMs: number) => Promise<T>): Promise<T> {
-    this.#mayGoOn();
-    try {
-      return await question(this.#context.giveUpMs);
-    } catch (error) {
-      if (error instanceof StoreUnavailableError) this.#mayGoOn();
-      throw error;
-    }
-  }
-
-  /** @throws GivenUp */
-  #mayGoOn(): void {
-    if (this.#context.monotonicMs() >= this.#context.giveUpMs) throw new GivenUp();
   }
 }
 
