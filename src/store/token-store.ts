@@ -64,13 +64,16 @@ export class PgTokenStore implements TokenStore {
   readonly #known: GroupQueue<Claim, RawClaim>;
   readonly #byJti: GroupQueue<Claim, RawClaim>;
   readonly #states: GroupQueue<StateQuery, StateRow>;
-  /** Log-outs and revocations, so many at a time that claims never wait for their connections. */
+  /** Log-outs and revocations, so many statements at a time that claims have connections left, however many ask. */
+  readonly #loggingOut: Places;
   readonly #revoking: Places;
   readonly #goneUsers = new LRUCache<string, true>({ max: 10_000, ttl: GONE_USER_TTL_MS });
 
   constructor(options: TokenStoreOptions) {
     this.#options = options;
     const { schema, lanes, monotonicMs, random, onBatch } = options;
+    // Each log-out is a commit, and at the end of a shift there are many: with half as many places 300 a second, not 600.
+    this.#loggingOut = new Places(2 * lanes, monotonicMs);
     this.#revoking = new Places(lanes, monotonicMs);
     const shared = { maxBatch: MAX_BATCH, maxQueued: MAX_QUEUED, monotonicMs, random };
     const claims: Omit<GroupQueueOptions<Claim, RawClaim>, 'execute'> = {
@@ -145,7 +148,7 @@ export class PgTokenStore implements TokenStore {
       const values = [jti, token.token, issuedAtSeconds, expiresAtSeconds, user];
       try {
         const statement = { name: 'blacklist_by_jti', text, values };
-        const [row] = await this.#revoke<{ won: boolean }>(statement, deadlineMs);
+        const [row] = await this.#revoke<{ won: boolean }>(statement, deadlineMs, this.#loggingOut);
         if (row !== undefined) return row.won;
       } catch (error) {
         if (user === undefined || !isUserGone(error)) throw error;
@@ -282,9 +285,9 @@ export class PgTokenStore implements TokenStore {
   }
 
   /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
-  async #revoke<Row>(statement: Statement, deadlineMs: number): Promise<Row[]> {
+  async #revoke<Row>(statement: Statement, deadlineMs: number, places = this.#revoking): Promise<Row[]> {
     for (let tries = 1; ; tries++) {
-      const leave = await this.#revoking.take(deadlineMs);
+      const leave = await places.take(deadlineMs);
       try {
         if (this.#options.monotonicMs() >= deadlineMs) throw new StoreUnavailableError('the deadline passed');
         return await this.#options.database.query<Row>('revoke', statement);
