@@ -53,8 +53,8 @@ export async function orUnavailable<Outcome>(work: () => Promise<Outcome>): Prom
 }
 
 /**
- * The work's result, unless the deadline passes first. A revocation that is given up waiting for goes on, and ends by
- * itself after a bounded number of tries.
+ * The work's result, unless the deadline passes first. A revocation that is given up waiting for ends by itself: no more
+ * of a walk is sent, and revoking a user comes to its end.
  *
  * @throws StoreUnavailableError when the deadline passes
  */
