@@ -25,10 +25,13 @@ describe.skipIf(services().postgres === undefined)('twenty connections with fami
       for (const userId of await createUsers(world.url, CONNECTIONS))
         families.push(await plantFamily(world.url, { userId, generations: GENERATIONS, keyOf: () => KEY }));
       await world.sql('ANALYZE');
-      let ended = false;
+      const stop = new AbortController();
       const client = (async () => {
         let { token } = await world.login();
-        for (; !ended; await sleep(5)) token = rotated(await service.refresh(token)).refresh;
+        while (!stop.signal.aborted) {
+          token = rotated(await service.refresh(token)).refresh;
+          await sleep(5);
+        }
       })();
       let presented = 0;
       await Promise.all(
@@ -44,7 +47,7 @@ describe.skipIf(services().postgres === undefined)('twenty connections with fami
       expect(after).toBeLessThanOrEqual(STATEMENTS * CONNECTIONS + 3 * presented);
       await sleep(1_000);
       expect(statements.get('revoke') ?? 0).toBe(after);
-      ended = true;
+      stop.abort();
       await client;
       for (const { tip } of families) expect((await service.refresh(tip.token)).kind).toBe('blacklisted');
       expect(instance.events).not.toContainEqual(expect.objectContaining({ end: 'escalated' }));
