@@ -83,6 +83,8 @@ class Walk {
   #at: string;
   #rows = 0;
   #generations = 0;
+  /** Looks that were answered. */
+  #looks = 0;
   #longWay = false;
   /** Passed and not looked at, in order. */
   #passed: string[] = [];
@@ -103,8 +105,9 @@ class Walk {
       end = await this.#findEnd();
     } catch (error) {
       if (!(error instanceof GivenUp)) throw error;
-      // Of a token without a user nobody can be revoked: the next try has to find the tip.
-      if (this.#subject.userKey === undefined) throw new StoreUnavailableError('a family has no end in time');
+      // Nothing was seen of it, for others took the time; or there is no user to be revoked: the next try has to find it.
+      if (this.#looks === 0 || this.#subject.userKey === undefined)
+        throw new StoreUnavailableError('a family was not followed in time');
       end = 'broken';
     }
     // Of a user who is revoked all rows are closed.
@@ -114,7 +117,7 @@ class Walk {
 
   async #findEnd(): Promise<WalkEnd['end']> {
     const { chain, store } = this.#context;
-    for (let look = 0; look < MAX_LOOKS && this.#generations < MAX_GENERATIONS; look++) {
+    while (this.#looks < MAX_LOOKS && this.#generations < MAX_GENERATIONS) {
       const window = this.#jumped ? SHORT_WINDOW : WINDOW;
       const { self, line, keyIndex } = await this.#lookAhead(window);
       if (this.#jumped && self?.blacklisted !== true) {
@@ -162,6 +165,7 @@ class Walk {
     const { chain, store } = this.#context;
     const lines = chain.descendantsOf(this.#at, window);
     const rows = await this.#time.ask((deadlineMs) => store.find([this.#at, ...lines.flat()], deadlineMs));
+    this.#looks++;
     const found = new Map(rows.map((token) => [token.jti, token]));
     return { self: found.get(this.#at), ...longestLine(lines, found) };
   }

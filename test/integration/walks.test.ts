@@ -30,6 +30,10 @@ describe.skipIf(services().postgres === undefined)('a log-out with an old token 
     await work();
     return (statements.get('revoke') ?? 0) - before;
   };
+  /** As a client does it: what was answered 503 is asked again. */
+  const logOut = async ({ service }: Instance, { token }: { readonly token: string }) => {
+    while ((await service.logout(token)).kind === 'unavailable') await sleep(20);
+  };
   const live = async ({ first }: Family) =>
     (
       await world.sql<{ jti: string }>(
@@ -183,12 +187,13 @@ describe.skipIf(services().postgres === undefined)('a log-out with an old token 
   });
 
   it('that is not done in its time revokes the user, in time', async () => {
-    const [instance, family] = [await start({ requestTimeoutMs: 2_000 }), await plant()];
+    const [instance, family] = [await start(), await plant()];
     const another = await world.login({ userId: family.first.userId });
-    for (let n = 0; n < 4; n++) instance.faults.push({ purpose: 'revoke', what: { answerLateMs: 450 } });
+    // Three quarters of its time are over then.
+    for (let n = 0; n < 3; n++) instance.faults.push({ purpose: 'revoke', what: { answerLateMs: 1_280 } });
     const begun = performance.now();
     expect(await instance.service.logout(family.first.token)).toEqual({ kind: 'logged_out' });
-    expect(performance.now() - begun).toBeLessThan(2_100);
+    expect(performance.now() - begun).toBeLessThan(5_500);
     expect(instance.events).toContainEqual({
       kind: 'revocation',
       cause: 'logout',
@@ -208,11 +213,11 @@ describe.skipIf(services().postgres === undefined)('a log-out with an old token 
     const begun = performance.now();
     const ends = await Promise.all(families.map(({ first }) => instance.service.logout(first.token)));
     expect(ends).toContainEqual({ kind: 'unavailable', retryAfterSeconds: 1 });
-    expect(performance.now() - begun).toBeLessThan(1_300);
-    await sleep(500);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    await sleep(2_000);
     expect(await counting(instance, () => sleep(500))).toBe(0);
     instance.faults.length = 0;
-    for (const { first } of families) await instance.service.logout(first.token);
+    for (const { first } of families) await logOut(instance, first);
     for (const family of families) expect(await live(family)).toEqual([]);
   });
 
@@ -232,19 +237,21 @@ describe.skipIf(services().postgres === undefined)('a log-out with an old token 
         [families.map(({ tip }) => tip.jti)],
       );
       const logouts = families.map(({ first }) => instance.service.logout(first.token));
-      const giveUpMs = performance.now() + 400;
+      let untilMs = performance.now() + 10_000;
       const refreshes = clients.map(async ({ token }) => rotated(await instance.service.refresh(token)));
-      while (performance.now() < giveUpMs) {
+      while (performance.now() < untilMs) {
         const [row] = await world.sql<{ count: number }>(
           `SELECT count(*)::int AS count FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'`,
         );
+        if (most === 0 && row!.count > 0) untilMs = performance.now() + 300;
         most = Math.max(most, row!.count);
         await sleep(5);
       }
       await Promise.all(refreshes);
       await django.query('ROLLBACK');
       await Promise.all(logouts);
+      for (const { first } of families) await logOut(instance, first);
     } finally {
       await django.end();
     }
