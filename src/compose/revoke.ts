@@ -8,6 +8,7 @@ import { countFamily, findMember, revokeFamily, type Member } from '../revoke/fa
 import type { PacedOptions, Tally } from '../revoke/paced.js';
 import { countOfUser, findUser, revokeUser } from '../revoke/user.js';
 import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
+import { Walks } from '../rotation/walks.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
@@ -115,7 +116,12 @@ async function revocationOf(
         target.kind === 'jti'
           ? await findMember(session, schema, target.jti)
           : await readMember(settings, signingKey, target.token, (key) => store.canonicalUserKey(key));
-      const context = { chain: chainOf(keys, signingKey), store, emit: () => undefined };
+      const context = {
+        chain: chainOf(keys, signingKey),
+        store,
+        emit: () => undefined,
+        walks: new Walks({ requestTimeoutMs: 0, monotonicMs }),
+      };
       return {
         count: () => countFamily(context, member),
         async run() {

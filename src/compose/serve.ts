@@ -26,6 +26,7 @@ import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
+import { Walks } from '../rotation/walks.js';
 import type { Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
@@ -184,6 +185,7 @@ async function compose(
     cache,
     outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
+    walks: new Walks({ requestTimeoutMs: settings.rotation.requestTimeoutMs, monotonicMs }),
     clock,
     emit: (event) => {
       metrics.onRotationEvent(event);

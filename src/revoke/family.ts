@@ -33,7 +33,7 @@ export async function findMember(session: CleanupSession, schema: TokenSchema, j
 
 /** Live tokens: this one, and what came of it. Changes nothing. */
 export async function countFamily(context: RevokeContext, member: Member): Promise<number> {
-  const [found] = await context.store.find([member.jti]);
+  const [found] = await context.store.find([member.jti], Infinity);
   const self = found?.blacklisted === true ? 0 : 1;
   return self + (await countDescendants(context, member.jti));
 }
@@ -45,11 +45,12 @@ export interface FamilyContext extends RevokeContext {
 
 /** Revokes a token, and what came of it to the tip of its family (rule 8). Returns how many rows it blacklisted. */
 export async function revokeFamily(context: FamilyContext, member: Member): Promise<number> {
+  const { store } = context;
+  // Of an expired token that was rotated and cleaned up no row tells that it was; its family may live on.
+  const gone = member.kind === 'token' && (await store.find([member.jti], Infinity)).length === 0;
   const first =
-    member.kind === 'row'
-      ? await context.store.blacklistUnseen(member.id)
-      : await context.store.blacklist(member);
+    member.kind === 'row' ? await store.blacklistUnseen(member.id) : await store.blacklist(member, Infinity);
   // Unspent until now, and never to be claimed any more: nothing follows it.
-  if (first) return 1;
-  return revokeDescendants(context, member, 'operator');
+  if (first && !gone) return 1;
+  return (first ? 1 : 0) + (await revokeDescendants(context, member, 'operator', Infinity));
 }

@@ -17,6 +17,10 @@ export interface Chain {
   candidatesAfter(jti: string): string[];
   /** For each key, newest first: the next `count` ids after `jti`, nearest first. */
   descendantsOf(jti: string, count: number): string[][];
+  /** The same under one key, newest key 0. An id takes 3 us: many of them hold up all else. */
+  lineOf(jti: string, count: number, keyIndex: number): string[];
+  /** How many keys there are. */
+  readonly keys: number;
 }
 
 /** @param keys chain keys, newest first; at least one. Retired keys stay in the list while their tokens live. */
@@ -29,6 +33,8 @@ export function createChain(keys: readonly Buffer[]): Chain {
     accessOf: (successorJti, keyIndex) => derive(hashes[keyIndex] ?? newest, 'access', successorJti),
     candidatesAfter: (jti) => hashes.map((hash) => derive(hash, 'successor', jti)),
     descendantsOf: (jti, count) => hashes.map((hash) => descend(hash, jti, count)),
+    lineOf: (jti, count, keyIndex) => descend(hashes[keyIndex] ?? newest, jti, count),
+    keys: hashes.length,
   };
 }
 

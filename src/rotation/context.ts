@@ -6,6 +6,7 @@ import type { Refusal } from './outcomes.js';
 import type { Codec, DatabaseClock, Outbox, TokenCache, TokenStore } from './ports.js';
 import { isRefusal, readSubject } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
+import type { Walks } from './walks.js';
 
 export interface RotationSettings {
   readonly names: ClaimNames;
@@ -29,6 +30,7 @@ export interface RotationContext {
   /** Undefined where no cache is shared: nothing is claimed but in the database. */
   readonly outbox: Outbox | undefined;
   readonly doubtful: DoubtfulClaims;
+  readonly walks: Walks;
   readonly clock: DatabaseClock;
   readonly emit: EventSink;
   /** `performance.now()`: a clock that no one sets back. */
@@ -51,8 +53,8 @@ export async function orUnavailable<Outcome>(work: () => Promise<Outcome>): Prom
 }
 
 /**
- * The work's result, unless the deadline passes first. A revocation that is given up waiting for goes on, and ends by
- * itself after a bounded number of tries.
+ * The work's result, unless the deadline passes first. A revocation that is given up waiting for ends by itself: no more
+ * of a walk is sent, and revoking a user comes to its end.
  *
  * @throws StoreUnavailableError when the deadline passes
  */

@@ -26,7 +26,7 @@ export async function settleLateClaim(
       return;
     case 'closed':
       await context.outbox?.closeUser(claim.userKey, deadlineMs);
-      await revokeDescendants(context, claim, 'logout');
+      await revokeDescendants(context, claim, 'logout', deadlineMs);
       return;
     case 'double': {
       const apartUs = Math.abs(claim.claimedAtUs - written.firstAtUs);

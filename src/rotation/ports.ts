@@ -80,6 +80,12 @@ export interface FoundToken {
   readonly jti: string;
   readonly id: string;
   readonly blacklisted: boolean;
+  /** How long ago it was blacklisted, by the database's clock. */
+  readonly closedForSeconds: number | null;
+  /** From its row's being made to its expiry. */
+  readonly lifeSeconds: number | null;
+  /** By the database's clock: rows of expired tokens are deleted. */
+  readonly expired: boolean;
 }
 
 /** A store that didn't answer in time, is down, or whose queue is full. Anything else it throws is a bug. */
@@ -97,16 +103,26 @@ export interface TokenStore {
   claim(claim: Claim, deadlineMs: number): Promise<ClaimResult>;
   /** @throws StoreUnavailableError */
   readState(query: StateQuery, deadlineMs: number): Promise<TokenState>;
-  /** Finds or makes the token's row and blacklists it; false where it was blacklisted already. @throws StoreUnavailableError */
-  blacklist(token: TokenToBlacklist): Promise<boolean>;
+  /**
+   * Finds or makes the token's row and blacklists it; false where it was blacklisted already. Of this and all that follow
+   * nothing is sent after the deadline. @throws StoreUnavailableError
+   */
+  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean>;
   /** @throws StoreUnavailableError */
-  find(jtis: readonly string[]): Promise<FoundToken[]>;
+  find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]>;
   /** Blacklists rows; returns the ids of those that this call was first to blacklist. @throws StoreUnavailableError */
-  blacklistRows(ids: readonly string[]): Promise<Set<string>>;
-  /** Revokes all that a user holds, tokens without a row included; returns the rows blacklisted. @throws StoreUnavailableError */
-  revokeUser(userKey: string): Promise<number>;
+  blacklistRows(ids: readonly string[], deadlineMs: number): Promise<Set<string>>;
+  /** Blacklists those of the tokens that are not; returns how many this call was first to blacklist. @throws StoreUnavailableError */
+  blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number>;
+  /** The ids of a user's tokens that are neither expired nor blacklisted, at most `limit`. @throws StoreUnavailableError */
+  liveTokensOf(userKey: string, limit: number, deadlineMs: number): Promise<string[]>;
+  /**
+   * Revokes all that a user holds, tokens without a row included; returns the rows blacklisted. It begins before the
+   * deadline or not at all, and goes on to its end. @throws StoreUnavailableError
+   */
+  revokeUser(userKey: string, deadlineMs: number): Promise<number>;
   /** Blacklists the rows that a revocation of this user left behind, and none made after it. @throws StoreUnavailableError */
-  finishRevocation(userKey: string): Promise<number>;
+  finishRevocation(userKey: string, deadlineMs: number): Promise<number>;
 }
 
 export interface TokenToBlacklist {

@@ -1,18 +1,21 @@
 import { before, UNAVAILABLE, type RotationContext } from './context.js';
 import type { ReuseKind } from './events.js';
 import type { Refusal } from './outcomes.js';
-import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
+import { StoreUnavailableError, type TokenKey } from './ports.js';
+import { longestLine, walkFamily } from './walk.js';
 
-/** Descendants computed and looked up at once: a shift's worth of 15-minute refreshes fits in one look-up. */
-const WINDOW = 64;
+/** Descendants looked up at once by a count, which is in no hurry. */
+const WINDOW = 1_024;
 
-/** 16,384 generations: hours of a client that refreshes every second. Beyond it the user is revoked instead. */
-const MAX_WINDOWS = 256;
+/** As far as `walkFamily` goes. */
+const MAX_WINDOWS = 16;
 
 type RevocationCause = 'logout' | 'reuse' | 'operator';
 
 /** What following a family takes: an operator's command has no more. */
-export type RevokeContext = Pick<RotationContext, 'chain' | 'store' | 'emit'>;
+export interface RevokeContext extends Pick<RotationContext, 'chain' | 'store' | 'emit' | 'walks'> {
+  readonly settings?: Pick<RotationContext['settings'], 'refreshLifetimeSeconds'>;
+}
 
 /** Somebody presented a token long after it was rotated: counts it, and does what `--on-reuse` says, before answering. */
 export async function answerReuse(
@@ -28,11 +31,11 @@ export async function answerReuse(
         break;
       case 'revoke-family':
         await context.outbox?.closeUser(subject.userKey, deadlineMs);
-        await revokeDescendants(context, subject, 'reuse');
+        await revokeDescendants(context, subject, 'reuse', deadlineMs);
         break;
       case 'revoke-user':
         await context.outbox?.closeUser(subject.userKey, deadlineMs);
-        await revokeUserOf(context, subject, 'reuse', 0);
+        await revokeUserOf(context, subject, 'reuse', 0, deadlineMs);
         break;
     }
   });
@@ -46,7 +49,7 @@ export async function finishRevocation(
 ): Promise<Refusal> {
   return refusedOnce(context, deadlineMs, async () => {
     if (userKey !== undefined && context.settings.onReuse === 'revoke-user') {
-      await context.store.finishRevocation(userKey);
+      await context.store.finishRevocation(userKey, deadlineMs);
     }
   });
 }
@@ -67,40 +70,39 @@ async function refusedOnce(
 }
 
 /**
- * Blacklists what was derived from a token, to the tip of its family, beside rotations that go on meanwhile.
- * Returns how many rows it blacklisted.
- *
- * A rotation in flight either loses its row to us, or wins it and leaves a successor that the next look-up
- * sees, for claim and successor are written in one statement (rule 8).
+ * Blacklists what was derived from a token, to the tip of its family. Where that isn't found, or not in time, its user is
+ * revoked. Returns how many rows were blacklisted; those who ask for the same at the same time are told the same.
  *
  * @throws StoreUnavailableError
  */
-export async function revokeDescendants(
+export function revokeDescendants(
   context: RevokeContext,
   subject: TokenKey,
   cause: RevocationCause,
+  deadlineMs: number,
 ): Promise<number> {
-  const { chain, store, emit } = context;
-  let rows = 0;
-  let at = subject.jti;
-  for (let window = 0; window < MAX_WINDOWS; window++) {
-    const line = await longestLine(context, chain.descendantsOf(at, WINDOW));
-    const last = line.at(-1);
-    if (last === undefined) {
-      emit({ kind: 'revocation', cause, end: 'closed_elsewhere', rows });
+  const { chain, store, walks, emit, settings } = context;
+  return walks.share(subject, deadlineMs, async (leave) => {
+    const { end, rows, remember } = await walkFamily(
+      {
+        ...leave,
+        chain,
+        store,
+        trails: walks.trails,
+        successorLifeSeconds: settings?.refreshLifetimeSeconds ?? Infinity,
+        monotonicMs: walks.monotonicMs,
+      },
+      subject,
+    );
+    if (end !== 'broken') {
+      remember();
+      emit({ kind: 'revocation', cause, end, rows });
       return rows;
     }
-    const open = line.filter((token) => !token.blacklisted).map((token) => token.id);
-    const won = open.length === 0 ? new Set<string>() : await store.blacklistRows(open);
-    rows += won.size;
-    if (won.has(last.id)) {
-      // It was unspent until now and can't be claimed any more: nothing follows it.
-      emit({ kind: 'revocation', cause, end: 'tip', rows });
-      return rows;
-    }
-    at = last.jti;
-  }
-  return revokeUserOf(context, subject, cause, rows);
+    const all = await revokeUserOf(context, subject, cause, rows, leave.deadlineMs);
+    remember();
+    return all;
+  });
 }
 
 /**
@@ -109,45 +111,31 @@ export async function revokeDescendants(
  * @throws StoreUnavailableError
  */
 export async function countDescendants(
-  context: Pick<RevokeContext, 'chain' | 'store'>,
+  { chain, store }: Pick<RevokeContext, 'chain' | 'store'>,
   jti: string,
 ): Promise<number> {
   let live = 0;
   let at = jti;
   for (let window = 0; window < MAX_WINDOWS; window++) {
-    const line = await longestLine(context, context.chain.descendantsOf(at, WINDOW));
+    const lines = chain.descendantsOf(at, WINDOW);
+    const rows = await store.find(lines.flat(), Infinity);
+    const { line } = longestLine(lines, new Map(rows.map((token) => [token.jti, token])));
     live += line.filter((token) => !token.blacklisted).length;
     const last = line.at(-1);
-    if (last === undefined || line.length < WINDOW) break;
+    if (last === undefined) break;
     at = last.jti;
   }
   return live;
 }
 
 async function revokeUserOf(
-  context: RevokeContext,
-  subject: TokenKey,
+  context: Pick<RevokeContext, 'store' | 'emit'>,
+  { userKey }: TokenKey,
   cause: RevocationCause,
   rowsBefore: number,
+  deadlineMs: number,
 ): Promise<number> {
-  const rows =
-    rowsBefore + (subject.userKey === undefined ? 0 : await context.store.revokeUser(subject.userKey));
+  const rows = rowsBefore + (userKey === undefined ? 0 : await context.store.revokeUser(userKey, deadlineMs));
   context.emit({ kind: 'revocation', cause, end: 'escalated', rows });
   return rows;
-}
-
-/** The tokens that stand without a gap from the first on, under the chain key that reaches furthest. */
-async function longestLine(context: Pick<RevokeContext, 'store'>, lines: string[][]): Promise<FoundToken[]> {
-  const found = new Map((await context.store.find(lines.flat())).map((token) => [token.jti, token]));
-  let longest: FoundToken[] = [];
-  for (const line of lines) {
-    const standing: FoundToken[] = [];
-    for (const jti of line) {
-      const token = found.get(jti);
-      if (token === undefined) break;
-      standing.push(token);
-    }
-    if (standing.length > longest.length) longest = standing;
-  }
-  return longest;
 }

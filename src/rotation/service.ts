@@ -34,11 +34,11 @@ async function logout(context: RotationContext, token: string, deadlineMs: numbe
   const subject = await identify(context, token, 'refresh', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
   await context.outbox?.closeUser(subject.userKey, deadlineMs);
-  if (await context.store.blacklist({ ...subject, token })) {
+  if (await context.store.blacklist({ ...subject, token }, deadlineMs)) {
     context.emit({ kind: 'revocation', cause: 'logout', end: 'tip', rows: 1 });
     return { kind: 'logged_out' };
   }
-  const rows = await revokeDescendants(context, subject, 'logout');
+  const rows = await revokeDescendants(context, subject, 'logout', deadlineMs);
   // Nothing was left to log out: simplejwt's answer to a token that is blacklisted already.
   return rows > 0 ? { kind: 'logged_out' } : { kind: 'blacklisted' };
 }

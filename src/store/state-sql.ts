@@ -56,12 +56,29 @@ export function keepRowSql(schema: TokenSchema): string {
      WHERE o.id = $1::bigint AND o.expires_at < to_timestamp($2::bigint)`;
 }
 
-/** $1 jtis */
+/** $1 jtis. One blacklist row after the other, whatever the planner thinks of so many: it would hash all of them. */
 export function findSql(schema: TokenSchema): string {
   return `
-    SELECT o.jti, o.id, EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id) AS blacklisted
+    SELECT o.jti, o.id, b.at IS NOT NULL AS blacklisted,
+           extract(epoch FROM clock_timestamp() - b.at)::float8 AS "closedForSeconds",
+           extract(epoch FROM o.expires_at - o.created_at)::float8 AS "lifeSeconds",
+           o.expires_at <= clock_timestamp() AS expired
       FROM ${schema.outstanding} o
+      LEFT JOIN LATERAL (
+        SELECT b.blacklisted_at AS at FROM ${schema.blacklisted} b WHERE b.token_id = o.id OFFSET 0
+      ) b ON true
      WHERE o.jti = ANY ($1::text[])`;
+}
+
+/** $1 user key, $2 rows at most */
+export function liveTokensSql(schema: TokenSchema): string {
+  return `
+    SELECT o.jti
+      FROM (SELECT $1::text AS user_key) i
+      JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
+     WHERE o.expires_at > now()
+       AND NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
+     LIMIT $2`;
 }
 
 /**
@@ -78,6 +95,26 @@ export function blacklistRowsSql(schema: TokenSchema): string {
       FROM ${schema.outstanding} o, ${LOUD}
      WHERE o.id = ANY ($1::bigint[]) AND loud.quiet = 'off'
      ORDER BY o.id
+    ON CONFLICT (token_id) DO NOTHING
+    RETURNING token_id`;
+}
+
+/** $1 jtis; the rows that it was first to blacklist. */
+export function blacklistOpenSql(schema: TokenSchema): string {
+  return `
+    WITH open AS (
+      SELECT o.id
+        FROM ${schema.outstanding} o
+        LEFT JOIN LATERAL (
+          SELECT b.token_id FROM ${schema.blacklisted} b WHERE b.token_id = o.id OFFSET 0
+        ) b ON true
+       WHERE o.jti = ANY ($1::text[]) AND b.token_id IS NULL
+    )
+    INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
+    SELECT clock_timestamp(), open.id
+      FROM open, ${LOUD}
+     WHERE loud.quiet = 'off'
+     ORDER BY open.id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id`;
 }

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { Places } from '../rotation/places.js';
 import {
   StoreUnavailableError,
   type Claim,
@@ -21,11 +22,13 @@ import { readClaim, toState, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import {
   blacklistByJtiSql,
+  blacklistOpenSql,
   blacklistRowsSql,
   blacklistUnseenSql,
   blacklistUserSql,
   findSql,
   keepRowSql,
+  liveTokensSql,
   readStateSql,
   REVOKE_BEFORE_SQL,
   type StateRow,
@@ -66,11 +69,17 @@ export class PgTokenStore implements TokenStore {
   readonly #known: GroupQueue<Claim, RawClaim>;
   readonly #byJti: GroupQueue<Claim, RawClaim>;
   readonly #states: GroupQueue<StateQuery, StateRow>;
+  /** Log-outs and revocations, so many statements at a time that claims have connections left, however many ask. */
+  readonly #loggingOut: Places;
+  readonly #revoking: Places;
   readonly #goneUsers = new LRUCache<string, true>({ max: 10_000, ttl: GONE_USER_TTL_MS });
 
   constructor(options: TokenStoreOptions) {
     this.#options = options;
     const { schema, lanes, monotonicMs, random, onBatch } = options;
+    // Each log-out is a commit, and at the end of a shift there are many: with half as many places 300 a second, not 600.
+    this.#loggingOut = new Places(2 * lanes, monotonicMs);
+    this.#revoking = new Places(lanes, monotonicMs);
     const shared = { maxBatch: MAX_BATCH, maxQueued: MAX_QUEUED, monotonicMs, random };
     const claims: Omit<GroupQueueOptions<Claim, RawClaim>, 'execute'> = {
       ...shared,
@@ -138,7 +147,7 @@ export class PgTokenStore implements TokenStore {
     return toState(settled.result);
   }
 
-  async blacklist(token: TokenToBlacklist): Promise<boolean> {
+  async blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
     const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = token;
     let user = userKey;
     const text = blacklistByJtiSql(this.#options.schema);
@@ -146,7 +155,8 @@ export class PgTokenStore implements TokenStore {
       const until = expiresAtSeconds + this.#dates.marginSeconds;
       const values = [jti, token.token, issuedAtSeconds, until, user];
       try {
-        const [row] = await this.#run<{ won: boolean }>('revoke', { name: 'blacklist_by_jti', text, values });
+        const statement = { name: 'blacklist_by_jti', text, values };
+        const [row] = await this.#revoke<{ won: boolean }>(statement, deadlineMs, this.#loggingOut);
         if (row !== undefined) return row.won;
       } catch (error) {
         if (user === undefined || !isUserGone(error)) throw error;
@@ -157,18 +167,15 @@ export class PgTokenStore implements TokenStore {
     throw new StoreUnavailableError('the token could not be blacklisted');
   }
 
-  find(jtis: readonly string[]): Promise<FoundToken[]> {
+  find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
     const text = findSql(this.#options.schema);
-    return this.#run('revoke', { name: 'find', text, values: [arrayLiteral(jtis)] });
+    return this.#revoke({ name: 'find', text, values: [arrayLiteral(jtis)] }, deadlineMs);
   }
 
-  async blacklistRows(ids: readonly string[]): Promise<Set<string>> {
+  async blacklistRows(ids: readonly string[], deadlineMs: number): Promise<Set<string>> {
     const text = blacklistRowsSql(this.#options.schema);
-    const rows = await this.#run<{ token_id: string }>('revoke', {
-      name: 'blacklist_rows',
-      text,
-      values: [arrayLiteral(ids)],
-    });
+    const statement = { name: 'blacklist_rows', text, values: [arrayLiteral(ids)] };
+    const rows = await this.#revoke<{ token_id: string }>(statement, deadlineMs);
     return new Set(rows.map((row) => row.token_id));
   }
 
@@ -176,23 +183,35 @@ export class PgTokenStore implements TokenStore {
   async blacklistUnseen(id: string): Promise<boolean> {
     const text = blacklistUnseenSql(this.#options.schema);
     const values = [arrayLiteral([id]), this.#dates.extraSeconds];
-    return (await this.#run('revoke', { name: 'blacklist_unseen', text, values })).length > 0;
+    return (await this.#revoke({ name: 'blacklist_unseen', text, values }, Infinity)).length > 0;
+  }
+
+  async blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number> {
+    const text = blacklistOpenSql(this.#options.schema);
+    const statement = { name: 'blacklist_open', text, values: [arrayLiteral(jtis)] };
+    return (await this.#revoke(statement, deadlineMs)).length;
+  }
+
+  async liveTokensOf(userKey: string, limit: number, deadlineMs: number): Promise<string[]> {
+    const text = liveTokensSql(this.#options.schema);
+    const statement = { name: 'live_tokens', text, values: [userKey, limit] };
+    return (await this.#revoke<{ jti: string }>(statement, deadlineMs)).map(({ jti }) => jti);
   }
 
   /**
    * The mark is set twice. From the first on no new claim of an old token succeeds; claims that were under way
    * then and didn't see it are over when the rows are through, and what they made is older than the second.
    */
-  async revokeUser(userKey: string): Promise<number> {
+  async revokeUser(userKey: string, deadlineMs: number): Promise<number> {
     const mark = { name: 'revoke_before', text: REVOKE_BEFORE_SQL, values: [userKey] };
-    await this.#run('revoke', mark);
-    const rows = await this.#blacklistUser(userKey, 'all');
-    await this.#run('revoke', mark);
+    await this.#revoke(mark, deadlineMs);
+    const rows = await this.#blacklistUser(userKey, 'all', Infinity);
+    await this.#revoke(mark, Infinity);
     return rows;
   }
 
-  finishRevocation(userKey: string): Promise<number> {
-    return this.#blacklistUser(userKey, 'revoked');
+  finishRevocation(userKey: string, deadlineMs: number): Promise<number> {
+    return this.#blacklistUser(userKey, 'revoked', deadlineMs);
   }
 
   /** Whoever ended it, perhaps Django, went by the row. Where the role may not put it off, or it can't be had now: next time. */
@@ -208,15 +227,12 @@ export class PgTokenStore implements TokenStore {
     return this.#options.dates?.() ?? ORDINARY_DATES;
   }
 
-  async #blacklistUser(userKey: string, which: 'all' | 'revoked'): Promise<number> {
+  async #blacklistUser(userKey: string, which: 'all' | 'revoked', beginMs: number): Promise<number> {
     const text = blacklistUserSql(this.#options.schema, which);
-    const statement = {
-      name: `blacklist_user_${which}`,
-      text,
-      values: [userKey, this.#dates.extraSeconds, REVOKE_BATCH],
-    };
-    for (let rows = 0; ;) {
-      const [counts] = await this.#run<{ live: number; won: number }>('revoke', statement);
+    const values = [userKey, this.#dates.extraSeconds, REVOKE_BATCH];
+    const statement = { name: `blacklist_user_${which}`, text, values };
+    for (let rows = 0, deadlineMs = beginMs; ; deadlineMs = Infinity) {
+      const [counts] = await this.#revoke<{ live: number; won: number }>(statement, deadlineMs);
       rows += counts?.won ?? 0;
       if ((counts?.live ?? 0) === 0) return rows;
     }
@@ -296,17 +312,22 @@ export class PgTokenStore implements TokenStore {
   }
 
   /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
-  async #run<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
+  async #revoke<Row>(statement: Statement, deadlineMs: number, places = this.#revoking): Promise<Row[]> {
     for (let tries = 1; ; tries++) {
+      const leave = await places.take(deadlineMs);
       try {
-        return await this.#options.database.query<Row>(purpose, statement);
+        if (this.#options.monotonicMs() >= deadlineMs) throw new StoreUnavailableError('the deadline passed');
+        return await this.#options.database.query<Row>('revoke', statement);
       } catch (error) {
+        if (error instanceof StoreUnavailableError) throw error;
         const failure = classify(error);
         if (failure.kind === 'refused' || failure.kind === 'reference_gone') throw error;
         if (tries === MAX_TRIES)
           throw new StoreUnavailableError('the database did not answer', { cause: error });
-        await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
+      } finally {
+        leave();
       }
+      await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
     }
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../cli/run.js';
+import { plantFamily } from '../support/families.js';
 import { createUsers } from '../support/postgres.js';
 import type { Instance } from '../support/rotation.js';
 import { rotated, rotationWorld } from '../support/rotation-world.js';
@@ -189,6 +190,28 @@ describe.skipIf(!available)('revoke', () => {
     const foreign = await revoke('--family', file, '--yes');
     expect([foreign.code, foreign.stderr]).toEqual([2, expect.stringContaining('signed with these keys')]);
     expect(foreign.stderr + foreign.stdout).not.toContain('eyJ');
+  });
+
+  it('by an expired token whose row was cleaned up with those that followed it: the tip of its family, and no other', async () => {
+    const [user] = await createUsers(base.url, 1);
+    const family = await plantFamily(base.url, {
+      userId: user!,
+      generations: 200,
+      keyOf: () => CHAIN_KEY,
+      ageSeconds: 3 * 86_400,
+    });
+    await base.sql(
+      `WITH gone AS (DELETE FROM token_blacklist_blacklistedtoken b USING token_blacklist_outstandingtoken o
+                      WHERE o.id = b.token_id AND o.user_id = $1 AND o.expires_at < now() RETURNING o.id)
+       DELETE FROM token_blacklist_outstandingtoken WHERE id IN (SELECT id FROM gone)`,
+      [user],
+    );
+    const other = await base.login({ userId: user! });
+    const file = join(directory, 'expired');
+    writeFileSync(file, family.first.token);
+    expect((await revoke('--family', file, '--yes')).code).toBe(0);
+    expect(await outcomes(family.tip.token)).toEqual(REFUSED);
+    expect((await instances[0]!.service.refresh(other.token)).kind).toBe('rotated');
   });
 });
 

@@ -10,6 +10,7 @@ import { createChain } from '../../src/rotation/chain.js';
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { TokenStore } from '../../src/rotation/ports.js';
 import { createTokenService } from '../../src/rotation/service.js';
+import { Walks } from '../../src/rotation/walks.js';
 import { countBlacklisted } from '../../src/store/audit.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import type { PgDatabase } from '../../src/store/pool.js';
@@ -73,6 +74,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     outbox: undefined,
     cache: new MemoryCache({ maxActive: faults.includes('forgetful') ? 1 : 10_000, maxSpent: 10_000 }),
     doubtful: new DoubtfulClaims(1_000),
+    walks: new Walks({ requestTimeoutMs: 5_000, monotonicMs }),
     clock,
     emit: (event) => metrics.onRotationEvent(event),
     monotonicMs,

@@ -13,6 +13,7 @@ import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { RotationEvent } from '../../src/rotation/events.js';
 import type { TokenService } from '../../src/rotation/outcomes.js';
 import { createTokenService } from '../../src/rotation/service.js';
+import { Walks } from '../../src/rotation/walks.js';
 import type { Database, Purpose, Statement } from '../../src/store/database.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { NotConnectedError } from '../../src/store/errors.js';
@@ -168,6 +169,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     cache: sharing?.cache ?? cache ?? new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
     outbox: sharing?.outbox,
     doubtful: new DoubtfulClaims(1_000),
+    walks: new Walks({ requestTimeoutMs: settings.requestTimeoutMs ?? 5_000, monotonicMs }),
     clock: given ?? clock,
     emit: (event) => events.push(event),
     monotonicMs,
