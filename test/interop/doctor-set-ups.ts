@@ -13,7 +13,7 @@ export interface BrokenSetUp {
 }
 
 export const SET_UPS: readonly BrokenSetUp[] = [
-  { title: 'nobody listens at the database\'s port', flags: { 'database-url': 'postgres://u:secret@127.0.0.1:1/d' },
+  { title: 'nobody listens at the database\'s port', flags: { 'database-url': 'postgres://u:hush-hush@127.0.0.1:1/d' },
     check: 'database', severity: 'fault', says: /127\.0\.0\.1:1.*could not be reached/, mend: /--database-url/ },
   { title: 'the blacklist app was never migrated',
     sql: `DROP TABLE token_blacklist_blacklistedtoken, token_blacklist_outstandingtoken;
@@ -63,7 +63,7 @@ export const SET_UPS: readonly BrokenSetUp[] = [
     check: 'sliding_lifetime', severity: 'warning', says: /live 900 s, .* 3600 s/, mend: /--sliding-lifetime 900s/ },
   { title: 'a key out of an example', key: 'the-key-that-django-signs-with-change-me',
     check: 'example_secrets', severity: 'fault', says: /^The signing key has a value of an example/, mend: /openssl rand/ },
-  { title: 'no Redis at its URL', flags: { 'redis-url': 'redis://:secret@127.0.0.1:1' },
+  { title: 'no Redis at its URL', flags: { 'redis-url': 'redis://:hush-hush@127.0.0.1:1' },
     check: 'redis', severity: 'fault', says: /does not answer \(ECONNREFUSED\)/, mend: /--redis-url/ },
   { title: 'tokens that expired long ago',
     sql: `UPDATE token_blacklist_outstandingtoken SET expires_at = now() - interval '31 days' WHERE id = 1`,
