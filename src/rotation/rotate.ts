@@ -18,6 +18,9 @@ import { answerReuse, finishRevocation } from './revoke.js';
  */
 const MAX_ATTEMPTS = 3;
 
+/** Its successor was handed out and may be in use: refused, and nobody is accused. */
+const LOST: Settled = { outcome: { kind: 'blacklisted' }, learned: undefined };
+
 const IN_PROGRESS: RefreshOutcome = { kind: 'in_progress', retryAfterSeconds: RETRY_AFTER_SECONDS };
 
 /** One refresh: verify, take the lock, claim, hand out the pair. Expected outcomes are values. */
@@ -100,7 +103,6 @@ async function settle(
     await writeDown(context, request, hint.claimed);
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
     if (judged !== 'unspent') return judged;
-    // Written and unspent: somebody removed its rows. Then it is as any other.
   }
   const doubtAtUs = context.doubtful.claimedAtUs(subject.jti);
   if (hint?.state === 'spent' || doubtAtUs !== undefined) {
@@ -112,6 +114,9 @@ async function settle(
       context.doubtful.settle(subject.jti);
     }
   }
+  const wasSpent = hint?.state === 'spent' || hint?.state === 'claimed';
+  // The rows that said so are lost: by a failover, by a restore, or by whoever deleted them (rule 36).
+  if (wasSpent && doubtAtUs === undefined && inDoubt === undefined) return LOST;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const again = attempt === 0 ? inDoubt : undefined;
     const pending = await prepare(context, request, rowId, again);
