@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readFinalRows, startLoad } from '../support/fleet.js';
+import { startBouncer, type Bouncer } from '../support/pgbouncer.js';
 import {
   createSimplejwtTables,
   createUsers,
@@ -18,17 +19,22 @@ import { migrate } from './migrate.js';
 const POOL = 8;
 const REQUEST_TIMEOUT_MS = 1_000;
 /** More than a pool: who waits for a connection must get none either. */
-const USERS = 40;
-/** So few that the pool before would have taken all of them within seconds. */
-const MAX_CONNECTIONS = 40;
+const USERS = 20;
+/** So few that pools without a bound take all of them within seconds. */
+const MAX_CONNECTIONS = 50;
 const LOOK_EVERY_MS = 100;
 
+/** Each server has a role of its own, by which its backends are known. */
+const ROLES = ['direct', 'pooled'] as const;
+type Role = (typeof ROLES)[number];
+
 interface Seen {
-  backends: number;
-  inDoubt: number;
-  refused: string[];
-  readonly ready: Set<string>;
-  down: boolean;
+  /** The most of a role. */
+  readonly backends: Record<Role, number>;
+  readonly refused: string[];
+  readonly ready: Record<Role, Set<string>>;
+  /** Whose alert was raised. */
+  readonly down: Set<Role>;
 }
 
 /** A synchronous standby that is gone: nobody has this name, so that no commit is acknowledged. */
@@ -43,10 +49,12 @@ async function giveStandbyUp(cluster: Cluster): Promise<void> {
 }
 
 export function describeStalledCommits(stalledMs: number): void {
-  describe.skipIf(services().postgresBin === undefined)('a synchronous standby that is gone', () => {
+  const ready = services().postgresBin !== undefined && services().pgbouncer !== undefined;
+  describe.skipIf(!ready)('a synchronous standby that is gone', () => {
     let cluster: Cluster;
-    let server: TestServer;
-    let logins: readonly MintedToken[];
+    let bouncer: Bouncer;
+    let servers: Record<Role, TestServer>;
+    let logins: Record<Role, readonly MintedToken[]>;
     /** As Django's: it may not have the connections that are reserved. */
     let django: string;
 
@@ -54,40 +62,55 @@ export function describeStalledCommits(stalledMs: number): void {
       cluster = await startCluster({ settings: { max_connections: String(MAX_CONNECTIONS) } });
       await createSimplejwtTables(cluster.url);
       await migrate(cluster.url);
-      await query(cluster.url, 'CREATE ROLE django LOGIN; GRANT SELECT ON auth_user TO django');
-      django = cluster.url.replace('postgres@', 'django@');
-      logins = await issueTokens(cluster.url, await createUsers(cluster.url, USERS));
-      server = await startServer({
-        databaseUrl: cluster.url,
-        args: ['--pool-size', String(POOL), '--request-timeout', `${REQUEST_TIMEOUT_MS}ms`],
-      });
+      await query(cluster.url, `CREATE ROLE django LOGIN`);
+      for (const role of ROLES) await query(cluster.url, `CREATE ROLE ${role} LOGIN SUPERUSER`);
+      const as = (role: string) => cluster.url.replace('postgres@', `${role}@`);
+      django = as('django');
+      bouncer = await startBouncer(as('pooled'), { pool_mode: 'transaction', default_pool_size: '40' });
+      const issue = async () => issueTokens(cluster.url, await createUsers(cluster.url, USERS));
+      const start = (databaseUrl: string) =>
+        startServer({
+          databaseUrl,
+          args: ['--pool-size', String(POOL), '--request-timeout', `${REQUEST_TIMEOUT_MS}ms`],
+        });
+      logins = { direct: await issue(), pooled: await issue() };
+      const [direct, pooled] = await Promise.all([start(as('direct')), start(bouncer.url)]);
+      servers = { direct, pooled };
     });
     afterAll(async () => {
       await giveStandbyUp(cluster);
-      await server.stop();
+      await Promise.all(ROLES.map((role) => servers[role].stop()));
+      await bouncer.stop();
       await cluster.stop();
     });
 
     /** What there is to be seen from outside, as often as a person wouldn't. */
     const look = async (untilMs: number): Promise<Seen> => {
-      const seen: Seen = { backends: 0, inDoubt: 0, refused: [], ready: new Set(), down: false };
+      const seen: Seen = {
+        backends: { direct: 0, pooled: 0 },
+        refused: [],
+        ready: { direct: new Set(), pooled: new Set() },
+        down: new Set(),
+      };
       const observer = await openClient(cluster.url);
       while (Date.now() < untilMs) {
-        const { rows } = await observer.query<{ ours: number }>(
-          `SELECT count(*)::int AS ours FROM pg_stat_activity WHERE application_name LIKE 'carelink-tokens%'`,
+        const { rows } = await observer.query<{ role: Role; count: number }>(
+          `SELECT usename AS role, count(*)::int AS count FROM pg_stat_activity
+            WHERE usename IN ('direct', 'pooled') GROUP BY 1`,
         );
-        seen.backends = Math.max(seen.backends, rows[0]!.ours);
+        for (const { role, count } of rows) seen.backends[role] = Math.max(seen.backends[role], count);
         await openClient(django).then(
           (client) => client.end(),
           (error: unknown) => seen.refused.push(String(error)),
         );
-        const answer = await fetch(`${server.adminUrl}/readyz`);
-        const { checks } = (await answer.json()) as { checks: Record<string, string> };
-        seen.ready.add(`${answer.status} ${checks['database']}`);
-        const metrics = await (await fetch(`${server.adminUrl}/metrics`)).text();
-        seen.down ||= /carelink_alert_active\{code="STORE_DOWN"\} 1/.test(metrics);
-        const inDoubt = /^carelink_db_backends_in_doubt (\d+)/m.exec(metrics)?.[1];
-        seen.inDoubt = Math.max(seen.inDoubt, Number(inDoubt));
+        for (const role of ROLES) {
+          const { adminUrl } = servers[role];
+          const answer = await fetch(`${adminUrl}/readyz`);
+          const { checks } = (await answer.json()) as { checks: Record<string, string> };
+          seen.ready[role].add(`${answer.status} ${checks['database']}`);
+          const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
+          if (/carelink_alert_active\{code="STORE_DOWN"\} 1/.test(metrics)) seen.down.add(role);
+        }
         await sleep(LOOK_EVERY_MS);
       }
       await observer.end();
@@ -95,17 +118,20 @@ export function describeStalledCommits(stalledMs: number): void {
     };
 
     it(`for ${stalledMs / 1000} s: connections stay bounded, nobody is answered, others connect, and all is well after`, async () => {
-      const load = startLoad({
-        logins,
-        urls: () => [server.url],
-        twins: 0,
-        pauseMs: 100,
-        patienceMs: stalledMs + 60_000,
-      });
-      await expect.poll(() => load.attempts.length).toBeGreaterThan(USERS);
+      const loads = ROLES.map((role) =>
+        startLoad({
+          logins: logins[role],
+          urls: () => [servers[role].url],
+          twins: 0,
+          pauseMs: 200,
+          patienceMs: stalledMs + 60_000,
+        }),
+      );
+      const attempts = () => loads.flatMap((load) => load.attempts);
+      await expect.poll(() => Math.min(...loads.map((load) => load.attempts.length))).toBeGreaterThan(USERS);
       await loseStandby(cluster);
       // What was on its way then is answered or not.
-      await sleep(200);
+      await sleep(500);
       const fromMs = Date.now();
       const untilMs = fromMs + stalledMs;
       // Somebody who means well ends the waits: PostgreSQL calls that a success, with a warning.
@@ -117,32 +143,37 @@ export function describeStalledCommits(stalledMs: number): void {
       );
       const seen = await look(untilMs);
       await helpful;
-      const answeredMeanwhile = load.attempts.filter(
+      const answeredMeanwhile = attempts().filter(
         ({ status, sentAtMs, endedAtMs }) => status === 200 && sentAtMs > fromMs && endedAtMs < untilMs,
       );
       const healedAtMs = Date.now();
       await giveStandbyUp(cluster);
       const answeredSince = () =>
         new Set(
-          load.attempts
+          attempts()
             .filter(({ status, sentAtMs }) => status === 200 && sentAtMs > healedAtMs)
             .map(({ family }) => family),
         ).size;
-      await expect.poll(answeredSince, { timeout: 15_000 }).toBe(USERS);
+      await expect.poll(answeredSince, { timeout: 15_000 }).toBe(ROLES.length * USERS);
       const backMs = Date.now() - healedAtMs;
-      await load.stop();
+      await Promise.all(loads.map((load) => load.stop()));
 
-      console.log(JSON.stringify({ stalledMs, ...seen, ready: [...seen.ready], backMs }));
+      const ready = ROLES.map((role) => [...seen.ready[role]].join(', '));
+      console.log(JSON.stringify({ stalledMs, backends: seen.backends, ready, backMs }));
       expect(seen.refused).toEqual([]);
-      expect(seen.backends).toBeLessThanOrEqual(POOL + 2);
+      expect(Math.max(...Object.values(seen.backends))).toBeLessThanOrEqual(POOL + 2);
       expect(answeredMeanwhile).toEqual([]);
-      expect(seen.ready).toContain('503 stalled');
-      expect(seen.down).toBe(true);
-      await expect
-        .poll(async () => (await fetch(`${server.adminUrl}/readyz`)).status, { timeout: 15_000 })
-        .toBe(200);
-      const roots = new Map(logins.map(({ userId, jti }) => [String(userId), jti]));
-      const history = { roots, attempts: load.attempts, rows: await readFinalRows(cluster.url) };
+      for (const role of ROLES) {
+        expect(seen.ready[role]).toContain('503 stalled');
+        expect(seen.down).toContain(role);
+        await expect
+          .poll(async () => (await fetch(`${servers[role].adminUrl}/readyz`)).status, { timeout: 15_000 })
+          .toBe(200);
+      }
+      const roots = new Map(
+        ROLES.flatMap((role) => logins[role]).map(({ userId, jti }) => [String(userId), jti]),
+      );
+      const history = { roots, attempts: attempts(), rows: await readFinalRows(cluster.url) };
       expect(checkHistory(history).map(describeViolation)).toEqual([]);
     });
   });
