@@ -81,8 +81,8 @@ export function watchingWrites(
   monotonicMs: () => number,
   tell: {
     readonly onClaim: (seconds: number) => void;
-    /** @param error undefined: it went well */
-    readonly onWrite: (error: unknown) => void;
+    readonly onWritten: (rows: readonly { readonly won?: boolean }[]) => void;
+    readonly onFailed: (error: unknown) => void;
   },
 ): Database {
   return {
@@ -91,10 +91,10 @@ export function watchingWrites(
       const startedMs = monotonicMs();
       try {
         const rows = await database.query<never>(purpose, statement);
-        tell.onWrite(undefined);
+        tell.onWritten(rows);
         return rows;
       } catch (error) {
-        tell.onWrite(error);
+        tell.onFailed(error);
         throw error;
       } finally {
         if (purpose === 'claim') tell.onClaim((monotonicMs() - startedMs) / 1000);

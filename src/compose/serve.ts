@@ -133,7 +133,8 @@ async function compose(
   );
   const written = watchingWrites(database, monotonicMs, {
     onClaim: (seconds) => operator.onClaimStatement(seconds),
-    onWrite: (error) => health.onWrite(error),
+    onWritten: (rows) => health.onWritten(rows),
+    onFailed: (error) => health.onFailed(error),
   });
 
   const store = new PgTokenStore({

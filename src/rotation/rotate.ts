@@ -108,15 +108,15 @@ async function settle(
   if (hint?.state === 'spent' || doubtAtUs !== undefined) {
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
     if (judged !== 'unspent') return judged;
-    // By now the lost statement has run or never will; and a pair as old as it would come with a dead access token.
+    // Most likely it never ran; and a pair as old as it would come with a dead access token.
     const lostUs = 2 * context.settings.requestTimeoutMs * 1000;
     if (doubtAtUs !== undefined && request.arrivedAtUs - doubtAtUs > lostUs) {
-      context.doubtful.settle(subject.jti);
+      context.doubtful.renew(subject.jti);
     }
   }
   const wasSpent = hint?.state === 'spent' || hint?.state === 'claimed';
   // The rows that said so are lost: by a failover, by a restore, or by whoever deleted them (rule 36).
-  if (wasSpent && doubtAtUs === undefined && inDoubt === undefined) return LOST;
+  if (wasSpent && !context.doubtful.has(subject.jti) && inDoubt === undefined) return LOST;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const again = attempt === 0 ? inDoubt : undefined;
     const pending = await prepare(context, request, rowId, again);
@@ -141,8 +141,7 @@ async function settle(
         return { outcome: UNAVAILABLE, learned: undefined };
       case 'ahead':
         // A claim in doubt would carry its time again, and be ahead again, until a clock that was set back gets there.
-        // It doesn't stand, or the token would be spent.
-        context.doubtful.settle(subject.jti);
+        context.doubtful.renew(subject.jti);
         break;
       case 'spent':
       case 'successor_stands': {
@@ -179,9 +178,10 @@ async function judgeByRows(
   const read = await readState(context, request);
   const state =
     moved && read.successor ? { ...read, successor: { ...read.successor, blacklisted: true } } : read;
+  const spentAtUs = state.row?.blacklistedAtUs;
   const judgement = judge(state, {
     arrivedAtUs: request.arrivedAtUs,
-    ownClaimAtUs: context.doubtful.claimedAtUs(subject.jti) ?? attempt.ownClaimAtUs,
+    ownClaimAtUs: context.doubtful.isOurs(subject.jti, spentAtUs) ? spentAtUs : attempt.ownClaimAtUs,
     overlapped: attempt.overlapped,
     graceUs: context.settings.graceUs,
     claimWaitUs: context.settings.requestTimeoutMs * 1000,

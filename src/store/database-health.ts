@@ -40,14 +40,13 @@ export class DatabaseHealth {
     return this.#confirms;
   }
 
-  /** A statement that writes has ended; undefined: well. */
-  onWrite(error: unknown): void {
-    if (error === undefined) {
-      if (this.#met === undefined) return;
-      this.#met = undefined;
-      this.#say('ok');
-      return;
-    }
+  /** A statement that writes has come back. One that found its tokens spent has written nothing, and says nothing. */
+  onWritten(rows: readonly { readonly won?: boolean }[]): void {
+    if (this.#met !== undefined && rows.some(({ won }) => won === true)) this.#recover();
+  }
+
+  /** A statement that writes has failed. */
+  onFailed(error: unknown): void {
     const trouble = troubleOf(error);
     if (trouble === undefined) return;
     this.#met = { trouble, atMs: this.#options.monotonicMs() };
@@ -98,11 +97,16 @@ export class DatabaseHealth {
   async #write(): Promise<void> {
     try {
       await this.#options.database.query('health', { text: CONFIRM_SQL });
-      this.onWrite(undefined);
+      this.#recover();
     } catch (error) {
-      if (troubleOf(error) !== undefined) this.onWrite(error);
+      if (troubleOf(error) !== undefined) this.onFailed(error);
       else this.#met = undefined;
     }
+  }
+
+  #recover(): void {
+    this.#met = undefined;
+    this.#say('ok');
   }
 
   #isFresh(atMs: number): boolean {

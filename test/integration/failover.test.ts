@@ -69,9 +69,9 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
     servers = { memory, redis: shared, strict };
   });
   afterAll(async () => {
-    await Promise.all([...Object.values(servers), behind].map((server) => server?.stop()));
+    await Promise.all([...Object.values(servers), behind].map((server) => server.stop()));
     await Promise.all([bouncer.stop(), proxy.stop(), redis.stop()]);
-    await Promise.all([primary, standby, backup].map((cluster) => cluster?.stop()));
+    await Promise.all([primary, standby, backup].map((cluster) => cluster.stop()));
   });
 
   it('obeys a fence: a role that is read only is not written with, which /readyz says, until the fence is gone', async () => {
