@@ -105,6 +105,24 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
     }
   });
 
+  it('is told of a full disk by the claims that meet it, while reading goes on', async () => {
+    const [first, second] = await login(2);
+    await query(
+      primary.url,
+      `CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
+       CREATE TRIGGER no_space BEFORE INSERT ON token_blacklist_blacklistedtoken EXECUTE FUNCTION no_space()`,
+    );
+    expect(await database(servers.memory)).toBe('200 ok');
+    expect((await refresh(servers.memory, first!.token)).status).toBe(503);
+    expect(await database(servers.memory)).toBe('503 disk full');
+    const metrics = await (await fetch(`${servers.memory.adminUrl}/metrics`)).text();
+    expect(metrics).toContain('carelink_store_up{store="database"} 0');
+    await query(primary.url, 'DROP FUNCTION no_space CASCADE');
+    expect((await refresh(servers.memory, second!.token)).status).toBe(200);
+    expect(await database(servers.memory)).toBe('200 ok');
+  });
+
   let waiting: MintedToken;
   it('starts behind PgBouncer before a standby, and says that it is read only', async () => {
     [waiting] = (await login(1)) as [MintedToken];
