@@ -13,6 +13,9 @@ export interface DatabaseHealthOptions extends HealthParts {
 /** A claim says more than any reading, for so long. After that there are none, and reading has to do. */
 const CLAIM_COUNTS_MS = 5_000;
 
+/** So many readings with the position fail, each beside one without it that doesn't: the role may not look, or there is none. */
+const MAX_POSITION_FAILURES = 3;
+
 /** What only a write can meet: reading goes on as if all were well. */
 const WRITES_ONLY: ReadonlySet<Trouble> = new Set(['stalled', 'disk full']);
 
@@ -27,12 +30,11 @@ export class DatabaseHealth {
   #state: Health | undefined;
   #met: { readonly trouble: Trouble; readonly atMs: number } | undefined;
   #reading: Promise<HealthReading> | undefined;
-  #tellsPosition: boolean;
+  #positionFailures = 0;
   #confirms = false;
 
   constructor(options: DatabaseHealthOptions) {
     this.#options = options;
-    this.#tellsPosition = options.timeline !== undefined;
   }
 
   /** Whether a repeat has to wait for the synchronous standby. */
@@ -80,13 +82,16 @@ export class DatabaseHealth {
   }
 
   async #readOnce(): Promise<HealthReading> {
-    let reading = await readHealth(this.#options, { position: this.#tellsPosition });
-    if (this.#tellsPosition && (reading.state === 'tables missing' || reading.state === 'grants missing')) {
+    const { timeline } = this.#options;
+    const position = timeline !== undefined && this.#positionFailures < MAX_POSITION_FAILURES;
+    let reading = await readHealth(this.#options, { position });
+    if (position && (reading.state === 'tables missing' || reading.state === 'grants missing')) {
       reading = await readHealth(this.#options, { position: false });
-      // Then it was the position that could not be had: the role may not look, or this server has none.
-      if (reading.state === 'ok' || reading.state === 'read only') this.#tellsPosition = false;
+      if (reading.state === 'ok' || reading.state === 'read only') this.#positionFailures++;
+    } else if (reading.position !== null) {
+      this.#positionFailures = 0;
     }
-    this.#options.timeline?.observe(reading.position);
+    timeline?.observe(reading.position);
     this.#confirms = reading.confirms;
     if (this.#met !== undefined && !WRITES_ONLY.has(this.#met.trouble)) this.#met = undefined;
     if (this.#met === undefined) this.#say(reading.state);

@@ -30,7 +30,7 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
   let proxy: TcpProxy;
   let redis: RedisServer;
   let bouncer: Bouncer;
-  /** One with nothing but its memory, one with Redis, one that punishes. */
+  /** One with nothing but its memory; two with a Redis, of which one punishes. */
   let servers: Record<'memory' | 'redis' | 'strict', TestServer>;
   let behind: TestServer;
 
@@ -64,7 +64,7 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
     const [memory, shared, strict] = await Promise.all([
       start(url),
       start(url, '--redis-url', `redis://127.0.0.1:${redis.port}`),
-      start(url, '--on-reuse', 'revoke-user'),
+      start(url, '--redis-url', `redis://127.0.0.1:${redis.port}`, '--on-reuse', 'revoke-user'),
     ]);
     servers = { memory, redis: shared, strict };
   });
@@ -150,6 +150,11 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
     readonly line: string[];
   }
   const families: Family[] = [];
+  /** Where an old token is presented: at a server that has never seen it, where it has Redis to ask. */
+  const elsewhere = ({ server }: Family): TestServer => {
+    if (server === servers.memory) return server;
+    return server === servers.redis ? servers.strict : servers.redis;
+  };
   const grow = async (family: Family, by: number): Promise<void> => {
     for (let n = 0; n < by; n++) family.line.push(await rotate(family.server, family.line.at(-1)!));
   };
@@ -180,7 +185,9 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
     }
     // The tokens that the standby knows as unspent, and those that it has never seen.
     const answers = await Promise.all(
-      families.flatMap(({ server, line }) => line.slice(1, -1).map((token) => refresh(server, token))),
+      families.flatMap((family) =>
+        family.line.slice(1, -1).map((token) => refresh(elsewhere(family), token)),
+      ),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(2 * families.length).fill(401));
     await Promise.all(families.map((family) => grow(family, 2)));
@@ -234,7 +241,9 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
       await expect.poll(() => database(server), PATIENCE).toBe('200 ok');
     }
     const answers = await Promise.all(
-      families.flatMap(({ server, line }) => line.slice(-3, -1).map((token) => refresh(server, token))),
+      families.flatMap((family) =>
+        family.line.slice(-3, -1).map((token) => refresh(elsewhere(family), token)),
+      ),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(2 * families.length).fill(401));
     await Promise.all(families.map((family) => grow(family, 1)));
