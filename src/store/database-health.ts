@@ -31,15 +31,16 @@ export class DatabaseHealth {
   #met: { readonly trouble: Trouble; readonly atMs: number } | undefined;
   #reading: Promise<HealthReading> | undefined;
   #positionFailures = 0;
-  #confirms = false;
+  #standby = { synchronous: false, mayConfirm: false };
 
   constructor(options: DatabaseHealthOptions) {
     this.#options = options;
   }
 
-  /** Whether a repeat has to wait for the synchronous standby. */
+  /** Whether a repeat has to wait for the synchronous standby. There may be one that no reading has seen yet. */
   get confirms(): boolean {
-    return this.#confirms;
+    const { synchronous, mayConfirm } = this.#standby;
+    return mayConfirm && (synchronous || this.#met?.trouble === 'stalled');
   }
 
   /** A statement that writes has come back. One that found its tokens spent has written nothing, and says nothing. */
@@ -51,6 +52,7 @@ export class DatabaseHealth {
   onFailed(error: unknown): void {
     const trouble = troubleOf(error);
     if (trouble === undefined) return;
+    if (trouble === 'stalled' && this.#met?.trouble !== trouble) void this.read();
     this.#met = { trouble, atMs: this.#options.monotonicMs() };
     this.#say(trouble);
   }
@@ -65,8 +67,12 @@ export class DatabaseHealth {
   /** To be called now and then: the same, and sees to it that what only writes meet isn't believed for ever. */
   async look(): Promise<void> {
     const met = this.#met;
-    if (met === undefined || !WRITES_ONLY.has(met.trouble)) await this.check();
-    else if (!this.#isFresh(met.atMs)) await this.#write();
+    if (met === undefined || !WRITES_ONLY.has(met.trouble)) {
+      await this.check();
+    } else {
+      await this.read();
+      if (!this.#isFresh(met.atMs)) await this.#write();
+    }
   }
 
   /** Asks now, whatever claims have met: where it stands in its history as well. One at a time. */
@@ -92,7 +98,7 @@ export class DatabaseHealth {
       this.#positionFailures = 0;
     }
     timeline?.observe(reading.position);
-    this.#confirms = reading.confirms;
+    this.#standby = reading.standby ?? this.#standby;
     if (this.#met !== undefined && !WRITES_ONLY.has(this.#met.trouble)) this.#met = undefined;
     if (this.#met === undefined) this.#say(reading.state);
     return reading;

@@ -2,7 +2,7 @@ import type { Database } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
 import { classify, isPrivilegeMissing, NotConnectedError, troubleOf, type Trouble } from './errors.js';
 import type { TokenSchema } from './schema.js';
-import { CONFIRMS_SQL } from './state-sql.js';
+import { MAY_CONFIRM_SQL } from './state-sql.js';
 import { POSITION_SQL } from './timeline.js';
 
 /** What /readyz says of the database. */
@@ -12,8 +12,8 @@ export interface HealthReading {
   readonly state: Health;
   /** See `POSITION_SQL`; null where it isn't known. */
   readonly position: string | null;
-  /** Whether a repeat has to wait for the synchronous standby; see `CONFIRMS_SQL`. */
-  readonly confirms: boolean;
+  /** Whether there is a synchronous standby, and whether the role may wait for it; undefined where nobody answered. */
+  readonly standby: { readonly synchronous: boolean; readonly mayConfirm: boolean } | undefined;
 }
 
 /** Names all that a claim touches, the user table included, so that a dropped table or a missing grant is noticed by a probe and not by a nurse. */
@@ -28,7 +28,8 @@ function healthSql(schema: TokenSchema, position: string): string {
            -- On a standby it is on whatever was set. Else somebody has set it, for the role, the database or the server.
            current_setting('transaction_read_only') = 'on' AS read_only,
            ${position} AS position,
-           ${CONFIRMS_SQL} AS confirms,
+           current_setting('synchronous_standby_names') <> '' AS synchronous,
+           ${MAY_CONFIRM_SQL} AS may_confirm,
            (SELECT bool_and(has_table_privilege(t, p)
                             -- A sequence that is a default wants a grant of its own; that of an IDENTITY doesn't.
                             AND (a.atthasdef IS NOT TRUE OR has_sequence_privilege(pg_get_serial_sequence(t, 'id'), 'USAGE')))
@@ -46,7 +47,8 @@ interface HealthRow {
   readonly now_us: string;
   readonly read_only: boolean;
   readonly position: string | null;
-  readonly confirms: boolean | null;
+  readonly synchronous: boolean;
+  readonly may_confirm: boolean | null;
   readonly may_write: boolean;
 }
 
@@ -72,7 +74,7 @@ export async function readHealth(
   { database, schema, clock, monotonicMs }: HealthParts,
   wanted: { readonly position: boolean },
 ): Promise<HealthReading> {
-  const failed = (state: Health): HealthReading => ({ state, position: null, confirms: false });
+  const failed = (state: Health): HealthReading => ({ state, position: null, standby: undefined });
   try {
     const sentAtMs = monotonicMs();
     const [row] = await database.query<HealthRow>('health', {
@@ -83,7 +85,8 @@ export async function readHealth(
     if (row === undefined) return failed('tables missing');
     clock.observe(Number(row.now_us), sentAtMs);
     const state = row.read_only ? 'read only' : row.may_write ? 'ok' : 'grants missing';
-    return { state, position: row.position, confirms: row.confirms === true };
+    const standby = { synchronous: row.synchronous, mayConfirm: row.may_confirm === true };
+    return { state, position: row.position, standby };
   } catch (error) {
     const trouble = troubleOf(error);
     // Commits may stall; a reading that was sent and doesn't return says that nothing goes any more.

@@ -142,7 +142,8 @@ export class PgDatabase implements Database {
   /** A connection that is of no use any more; its backend may be busy for a while yet. */
   #discard(client: pg.PoolClient, error: unknown): void {
     const backend = this.#backends.get(client);
-    if (!isGivenUp(error) || this.#embedded) {
+    // At the end nobody opens another one in its place.
+    if (!isGivenUp(error) || this.#embedded || this.#pool.ending) {
       client.release(true);
     } else if (backend !== undefined) {
       // Counted before it is released, or another would be opened in its place at once.
@@ -259,9 +260,10 @@ export class PgDatabase implements Database {
   }
 
   async end(): Promise<void> {
+    const ended = this.#pool.end();
     for (const client of this.#kept) client.release(true);
     this.#kept.clear();
-    await Promise.all([this.#givenUp.stop(), this.#pool.end()]);
+    await Promise.all([this.#givenUp.stop(), ended]);
   }
 }
 

@@ -22,13 +22,12 @@ const microseconds = (expression: string): string => `(extract(epoch FROM ${expr
 const EMIT = `pg_logical_emit_message(true, 'carelink', '')`;
 export const CONFIRM_SQL = `SELECT ${EMIT}`;
 
-/** Whether there is a synchronous standby to wait for, and the role may write what is waited for. */
-export const CONFIRMS_SQL = `
-  current_setting('synchronous_standby_names') <> ''
-  AND (SELECT bool_or(has_function_privilege(p.oid, 'EXECUTE'))
-         FROM pg_proc p
-        WHERE p.proname = 'pg_logical_emit_message' AND p.pronamespace = 'pg_catalog'::regnamespace
-          AND p.proargtypes[2] = 'text'::regtype)`;
+/** Whether the role may write what is waited for. */
+export const MAY_CONFIRM_SQL = `
+  (SELECT bool_or(has_function_privilege(p.oid, 'EXECUTE'))
+     FROM pg_proc p
+    WHERE p.proname = 'pg_logical_emit_message' AND p.pronamespace = 'pg_catalog'::regnamespace
+      AND p.proargtypes[2] = 'text'::regtype)`;
 
 /**
  * A claim whose wait for the standby was ended stands here, and perhaps nowhere else. A repeat that reads it hands out

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readFinalRows, startLoad } from '../support/fleet.js';
+import { testDatabase } from '../support/database.js';
 import { startBouncer, type Bouncer } from '../support/pgbouncer.js';
 import {
   createSimplejwtTables,
@@ -116,6 +117,27 @@ export function describeStalledCommits(stalledMs: number): void {
       await observer.end();
       return seen;
     };
+
+    it.each(ROLES)('keeps no pool from ending: %s', async (role) => {
+      await query(cluster.url, 'CREATE TABLE IF NOT EXISTS written (at timestamptz)');
+      await loseStandby(cluster);
+      try {
+        const connection = role === 'direct' ? cluster.url : bouncer.url;
+        const database = testDatabase(connection, { size: 2, statementTimeoutMs: 300 });
+        const write = () =>
+          database.query('claim', { text: 'INSERT INTO written VALUES (now())' }).then(
+            () => 'written',
+            () => 'given up',
+          );
+        expect(await write()).toBe('given up');
+        const last = write();
+        const ended = database.end().then(() => 'ended');
+        expect(await last).toBe('given up');
+        expect(await Promise.race([ended, sleep(5_000)])).toBe('ended');
+      } finally {
+        await giveStandbyUp(cluster);
+      }
+    });
 
     it(`for ${stalledMs / 1000} s: connections stay bounded, nobody is answered, others connect, and all is well after`, async () => {
       const loads = ROLES.map((role) =>
