@@ -20,6 +20,7 @@ export async function readDatabaseFacts(
   >('health', {
     text: `
       SELECT current_setting('server_version') AS version, current_user AS role, pg_is_in_recovery() AS standby,
+             current_setting('transaction_read_only') = 'on' AS read_only,
              current_setting('max_connections')::int AS max_connections,
              (SELECT count(*) FROM pg_stat_activity
                WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::int AS other_connections,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
+import { run } from '../cli/run.js';
 import { sendRefresh } from '../support/fleet.js';
 import { startBouncer, type Bouncer } from '../support/pgbouncer.js';
 import {
@@ -14,7 +15,7 @@ import { startRedis, type RedisServer } from '../support/redis.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
-import { issueTokens, type MintedToken } from '../support/tokens.js';
+import { issueTokens, TEST_SIGNING_KEY, type MintedToken } from '../support/tokens.js';
 
 const { postgresBin, pgbouncer, redis: redisHere } = services();
 const ready = postgresBin !== undefined && pgbouncer !== undefined && redisHere !== undefined;
@@ -91,6 +92,11 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
         body: JSON.stringify({ refresh: next }),
       });
       expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+      const doctor = await run(['doctor', '--json'], {
+        CARELINK_SIGNING_KEY: TEST_SIGNING_KEY,
+        DATABASE_URL: primary.url.replace('postgres@', 'fenced@'),
+      });
+      expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining('are read only')]);
       const counted = await query<{ spent: number }>(
         primary.url,
         'SELECT count(*)::int AS spent FROM token_blacklist_blacklistedtoken',
@@ -211,7 +217,8 @@ describe.skipIf(!ready)('a primary, its asynchronous standby, and a backup of it
       return (await refresh(server, token)).status;
     };
     const honest = families.find((family) => family.server === server)!;
-    expect(await presentAgain(honest.line.at(-2)!)).toBe(401);
+    // The tip of the moment when it failed over: spent since.
+    expect(await presentAgain(honest.line.at(-3)!)).toBe(401);
     await grow(honest, 1);
     expect(await revoked()).toEqual([]);
     expect(server.output()).toContain('"event":"token_reuse"');
