@@ -32,7 +32,7 @@ const STATEMENT_TIMEOUT_MS = 5_000;
  * - enable_seqscan off: a plan for a batch must not depend on when the tables were last analysed.
  */
 export const beginBatch = (...settings: readonly string[]): string => `
-  BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+  BEGIN ISOLATION LEVEL READ COMMITTED;
   SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
   SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS};
   SET LOCAL idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS};

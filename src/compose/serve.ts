@@ -22,7 +22,8 @@ import { tellRefusedSamples } from './samples.js';
 import { openChain, openCodec, mintToken } from './tokens.js';
 import { watchRowDates } from './row-dates.js';
 import { watchSurroundings } from './surroundings.js';
-import { timingClaims, watch } from './watch.js';
+import { watch } from './watch.js';
+import { watchDatabase, watchingWrites } from './health.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
@@ -31,7 +32,6 @@ import type { Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
 import { isTooSlow } from '../store/errors.js';
-import { checkHealth } from '../store/health.js';
 import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -62,9 +62,6 @@ const LANES = 2;
 
 /** Claims in doubt that are remembered: an outage's worth of what can be in flight. */
 const MAX_DOUBTFUL = 100_000;
-
-/** How often the database is asked for its health and its clock when nobody else asks. */
-const HEALTH_EVERY_MS = 5_000;
 
 /**
  * A database that is slow for a moment must end no start: after an outage all instances start at once, and connecting
@@ -125,18 +122,28 @@ async function compose(
   const operator = operatorMetrics(metrics.registry, {
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
   });
-  const health = async (): ReturnType<typeof checkHealth> => {
-    const state = await checkHealth(database, schema, clock, monotonicMs);
-    operator.onStore('database', state === 'ok');
-    return state;
-  };
-  await health();
+  const { health, history } = await watchDatabase(
+    {
+      database,
+      schema,
+      clock,
+      monotonicMs,
+      embedded: settings.database.kind === 'embedded',
+      accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
+      operator,
+      log,
+    },
+    releases,
+  );
   await tellRefusedSamples(settings, signingKey, { database, schema, clock }, log);
-  const healthTimer = setInterval(() => void health(), HEALTH_EVERY_MS).unref();
-  releases.add(() => clearInterval(healthTimer));
+  const written = watchingWrites(database, monotonicMs, {
+    onClaim: (seconds) => operator.onClaimStatement(seconds),
+    onWritten: (rows) => health.onWritten(rows),
+    onFailed: (error) => health.onFailed(error),
+  });
 
   const store = new PgTokenStore({
-    database: timingClaims(database, monotonicMs, (seconds) => operator.onClaimStatement(seconds)),
+    database: written,
     schema,
     dates,
     clock,
@@ -144,6 +151,7 @@ async function compose(
     monotonicMs,
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
+    confirms: () => health.confirms,
   });
   const shared = await openSharedCache(
     {
@@ -152,7 +160,7 @@ async function compose(
       requestTimeoutMs: settings.rotation.requestTimeoutMs,
       refreshLifetimeMs: settings.tokens.refreshLifetimeSeconds * 1000,
       shutdownTimeoutMs: settings.shutdownTimeoutMs,
-      database,
+      database: written,
       schema,
       dates,
       clock,
@@ -187,6 +195,7 @@ async function compose(
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
     walks: new Walks({ requestTimeoutMs: settings.rotation.requestTimeoutMs, monotonicMs }),
     clock,
+    history,
     emit: (event) => {
       metrics.onRotationEvent(event);
       tellRotationEvent(event, log);
@@ -199,7 +208,7 @@ async function compose(
 
   const readiness = async (): Promise<Readiness> => {
     // Without Redis refreshes go on: it is told, and no reason to send them elsewhere.
-    const [state, redis] = await Promise.all([health(), shared.check()]);
+    const [state, redis] = await Promise.all([health.check(), shared.check()]);
     const changes = feed?.check;
     const checks = {
       database: state,

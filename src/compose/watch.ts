@@ -11,7 +11,6 @@ import type { AlertMetrics } from '../observe/alert-metrics.js';
 import type { KpiDocument } from '../observe/kpi-meter.js';
 import type { MetricsSnapshot } from '../observe/merged-metrics.js';
 import { metricValues } from '../observe/metric-reading.js';
-import type { Database } from '../store/database.js';
 import type { ReleaseStack } from './release.js';
 
 /** The dashboard moves once a second; alerts look at every fifth reading, and without a dashboard only those are made. */
@@ -92,23 +91,4 @@ export function watch(
 
 function countAlerts(active: readonly Alert[], metrics: AlertMetrics): void {
   for (const code of ALERT_CODES) metrics.onAlert(code, active.filter((alert) => alert.code === code).length);
-}
-
-/** A database that tells how long claims take. */
-export function timingClaims(
-  database: Database,
-  monotonicMs: () => number,
-  onClaim: (seconds: number) => void,
-): Database {
-  return {
-    async query(purpose, statement) {
-      if (purpose !== 'claim') return database.query(purpose, statement);
-      const startedMs = monotonicMs();
-      try {
-        return await database.query(purpose, statement);
-      } finally {
-        onClaim((monotonicMs() - startedMs) / 1000);
-      }
-    },
-  };
 }

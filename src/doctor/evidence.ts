@@ -59,6 +59,8 @@ export interface DatabaseFacts {
   readonly version: string;
   readonly role: string;
   readonly standby: boolean;
+  /** So is every session on a standby; elsewhere `default_transaction_read_only` is on. */
+  readonly read_only: boolean;
   readonly max_connections: number;
   readonly other_connections: number;
   /** Whether they are found by the search path. */

@@ -19,6 +19,7 @@ const WANTED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
 
 const SERVER = `
   SELECT current_setting('server_version') AS version, current_user::text AS role, pg_is_in_recovery() AS standby,
+         current_setting('transaction_read_only') = 'on' AS read_only,
          current_setting('max_connections')::int AS max_connections,
          (SELECT count(*) FROM pg_stat_activity
            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::int AS other_connections,
@@ -108,6 +109,7 @@ type Server = Pick<
   | 'version'
   | 'role'
   | 'standby'
+  | 'read_only'
   | 'max_connections'
   | 'other_connections'
   | 'unique_jti'

@@ -3,7 +3,7 @@ import type { ClaimNames, Subject } from './claims.js';
 import type { DoubtfulClaims } from './doubtful-claims.js';
 import type { EventSink } from './events.js';
 import type { Refusal } from './outcomes.js';
-import type { Codec, DatabaseClock, Outbox, TokenCache, TokenStore } from './ports.js';
+import type { Codec, DatabaseClock, History, Outbox, TokenCache, TokenStore } from './ports.js';
 import { isRefusal, readSubject } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 import type { Walks } from './walks.js';
@@ -32,6 +32,8 @@ export interface RotationContext {
   readonly doubtful: DoubtfulClaims;
   readonly walks: Walks;
   readonly clock: DatabaseClock;
+  /** Undefined: nothing can be lost of it but by this process's own hands. */
+  readonly history?: History | undefined;
   readonly emit: EventSink;
   /** `performance.now()`: a clock that no one sets back. */
   readonly monotonicMs: () => number;

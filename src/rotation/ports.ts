@@ -17,6 +17,15 @@ export interface DatabaseClock {
   nowUs(): number;
 }
 
+/** The database's history, which a failover or a restore may cut off before its end (rule 36). */
+export interface History {
+  /**
+   * When it was last cut, by the database's clock, if that is so short ago that the honest may not know yet what was lost.
+   * @throws StoreUnavailableError
+   */
+  cutAtUs(): Promise<number | undefined>;
+}
+
 /** One refresh that wants to spend a token: what is to be written, all of it decided beforehand. */
 export interface Claim {
   readonly jti: string;

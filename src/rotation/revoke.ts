@@ -20,13 +20,13 @@ export interface RevokeContext extends Pick<RotationContext, 'chain' | 'store' |
 /** Somebody presented a token long after it was rotated: counts it, and does what `--on-reuse` says, before answering. */
 export async function answerReuse(
   context: RotationContext,
-  subject: TokenKey,
+  subject: Accused,
   reuse: ReuseKind,
   deadlineMs: number,
 ): Promise<Refusal> {
   context.emit({ kind: 'reuse', reuse, userKey: subject.userKey });
   return refusedOnce(context, deadlineMs, async () => {
-    switch (context.settings.onReuse) {
+    switch (await punishmentOf(context, subject)) {
       case 'reject':
         break;
       case 'revoke-family':
@@ -39,6 +39,21 @@ export async function answerReuse(
         break;
     }
   });
+}
+
+type Accused = TokenKey & { readonly issuedAtSeconds: number | undefined };
+
+/**
+ * Where commits were lost, a token that was spent lives again beside what came of it, and the two meet as reuse. The honest
+ * can't help it: tokens that were issued before are refused, and nobody is logged out for them (rule 36).
+ */
+async function punishmentOf(
+  { settings, history }: RotationContext,
+  { issuedAtSeconds = 0 }: Accused,
+): Promise<RotationContext['settings']['onReuse']> {
+  if (settings.onReuse === 'reject') return 'reject';
+  const cutAtUs = await history?.cutAtUs();
+  return cutAtUs !== undefined && issuedAtSeconds * 1_000_000 < cutAtUs ? 'reject' : settings.onReuse;
 }
 
 /** A token that was rotated and is revoked: its reuse was answered, but perhaps not to the end (see `refusedOnce`). */

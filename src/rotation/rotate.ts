@@ -18,6 +18,9 @@ import { answerReuse, finishRevocation } from './revoke.js';
  */
 const MAX_ATTEMPTS = 3;
 
+/** Its successor was handed out and may be in use: refused, and nobody is accused. */
+const LOST: Settled = { outcome: { kind: 'blacklisted' }, learned: undefined };
+
 const IN_PROGRESS: RefreshOutcome = { kind: 'in_progress', retryAfterSeconds: RETRY_AFTER_SECONDS };
 
 /** One refresh: verify, take the lock, claim, hand out the pair. Expected outcomes are values. */
@@ -100,18 +103,20 @@ async function settle(
     await writeDown(context, request, hint.claimed);
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
     if (judged !== 'unspent') return judged;
-    // Written and unspent: somebody removed its rows. Then it is as any other.
   }
   const doubtAtUs = context.doubtful.claimedAtUs(subject.jti);
   if (hint?.state === 'spent' || doubtAtUs !== undefined) {
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
     if (judged !== 'unspent') return judged;
-    // By now the lost statement has run or never will; and a pair as old as it would come with a dead access token.
+    // Most likely it never ran; and a pair as old as it would come with a dead access token.
     const lostUs = 2 * context.settings.requestTimeoutMs * 1000;
     if (doubtAtUs !== undefined && request.arrivedAtUs - doubtAtUs > lostUs) {
-      context.doubtful.settle(subject.jti);
+      context.doubtful.renew(subject.jti);
     }
   }
+  const wasSpent = hint?.state === 'spent' || hint?.state === 'claimed';
+  // The rows that said so are lost: by a failover, by a restore, or by whoever deleted them (rule 36).
+  if (wasSpent && !context.doubtful.has(subject.jti) && inDoubt === undefined) return LOST;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const again = attempt === 0 ? inDoubt : undefined;
     const pending = await prepare(context, request, rowId, again);
@@ -136,8 +141,7 @@ async function settle(
         return { outcome: UNAVAILABLE, learned: undefined };
       case 'ahead':
         // A claim in doubt would carry its time again, and be ahead again, until a clock that was set back gets there.
-        // It doesn't stand, or the token would be spent.
-        context.doubtful.settle(subject.jti);
+        context.doubtful.renew(subject.jti);
         break;
       case 'spent':
       case 'successor_stands': {
@@ -174,9 +178,10 @@ async function judgeByRows(
   const read = await readState(context, request);
   const state =
     moved && read.successor ? { ...read, successor: { ...read.successor, blacklisted: true } } : read;
+  const spentAtUs = state.row?.blacklistedAtUs;
   const judgement = judge(state, {
     arrivedAtUs: request.arrivedAtUs,
-    ownClaimAtUs: context.doubtful.claimedAtUs(subject.jti) ?? attempt.ownClaimAtUs,
+    ownClaimAtUs: context.doubtful.isOurs(subject.jti, spentAtUs) ? spentAtUs : attempt.ownClaimAtUs,
     overlapped: attempt.overlapped,
     graceUs: context.settings.graceUs,
     claimWaitUs: context.settings.requestTimeoutMs * 1000,

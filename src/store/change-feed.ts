@@ -3,8 +3,8 @@ import type { ChangeFeed, ChangeListener } from '../rotation/change-feed.js';
 import { CHANGES_CHANNEL, readChanges } from './change-payload.js';
 import { connectClient, type Connection } from './connect.js';
 import type { Database } from './database.js';
-import { isPooled } from './pool.js';
 import type { TokenSchema } from './schema.js';
+import { servedBy } from './stalled.js';
 
 /** Why nothing is heard. `not_installed`: there are no triggers, which is a choice and no fault. */
 export type Deafness = 'not_installed' | 'triggers_missing' | 'pooler' | 'unreachable' | 'stopped';
@@ -105,7 +105,7 @@ export class PgChangeFeed implements ChangeFeed {
       const [found] = await database.query<Installed>('health', look);
       if (found === undefined || found.count === 0) return 'not_installed';
       client = await connectClient(connection, 'carelink-tokens listen', BEAT_TIMEOUT_MS, CONNECT_TIMEOUT_MS);
-      if (await isPooled(client)) return 'pooler';
+      if ((await servedBy(client)).pooled) return 'pooler';
       const ended = new AbortController();
       client.on('end', () => ended.abort());
       client.on('error', () => ended.abort());

@@ -4,6 +4,21 @@ export class NotConnectedError extends Error {
   readonly code = 'NOT_CONNECTED';
 }
 
+/** As many statements as there may be connections were given up, and their backends still run: no more are opened. */
+export class BackendsInDoubtError extends Error {
+  override readonly name = 'BackendsInDoubtError';
+  readonly code = 'BACKENDS_IN_DOUBT';
+}
+
+/**
+ * The server said that a statement is done, and that nobody waited for the synchronous standby any more (rule 37): it
+ * stands on this server, and a failover may undo it.
+ */
+export class UncertainCommitError extends Error {
+  override readonly name = 'UncertainCommitError';
+  readonly code = 'COMMIT_UNCERTAIN';
+}
+
 /** The database is reachable but is not what this program needs; the message says what to run. */
 export class SchemaError extends Error {
   override readonly name = 'SchemaError';
@@ -120,6 +135,47 @@ export function isTooSlow(error: unknown): boolean {
   if (sqlStateOf(told) !== undefined) return sqlStateOf(told) === STATEMENT_CANCELLED;
   // `pg` says it in words, and in no code.
   return told instanceof Error && !('code' in told) && /time-?out/i.test(told.message);
+}
+
+/** The statement was sent, and its answer didn't come in time: its backend may run it still, for as long as it takes. */
+export function isGivenUp(error: unknown): boolean {
+  return !(error instanceof NotConnectedError) && sqlStateOf(error) === undefined && isTooSlow(error);
+}
+
+/** A warning of the server's that the transaction it has just committed may not be on the synchronous standby. */
+export function isCancelledWait(notice: unknown): boolean {
+  // Its text is translated, and its SQLSTATE is that of every warning.
+  return (
+    typeof notice === 'object' &&
+    notice !== null &&
+    'routine' in notice &&
+    notice.routine === 'SyncRepWaitForLSN'
+  );
+}
+
+/** What is wrong with the database for everybody, in /readyz's words. */
+export type Trouble =
+  'read only' | 'disk full' | 'stalled' | 'starting' | 'too many connections' | 'unreachable';
+
+/** SQLSTATEs that say so, whichever statement met them. */
+const TROUBLES: Readonly<Record<string, Trouble>> = {
+  [READ_ONLY_TRANSACTION]: 'read only',
+  '53100': 'disk full',
+  [STATEMENT_CANCELLED]: 'stalled',
+  '57P03': 'starting', // cannot_connect_now
+  '53300': 'too many connections',
+};
+
+/** What an error of a write says of the database as a whole; undefined where it is about this statement alone. */
+export function troubleOf(error: unknown): Trouble | undefined {
+  const told = error instanceof NotConnectedError ? error.cause : error;
+  if (told instanceof BackendsInDoubtError || told instanceof UncertainCommitError) return 'stalled';
+  const sqlState = sqlStateOf(told);
+  if (sqlState !== undefined && sqlState in TROUBLES) return TROUBLES[sqlState];
+  if (isGivenUp(error)) return 'stalled';
+  // A pool that is busy says the same as a server that doesn't answer: whoever reads it will know.
+  if (error instanceof NotConnectedError) return isTooSlow(error) ? undefined : 'unreachable';
+  return undefined;
 }
 
 /** Whether the connection can be used again after this error: only where the server refused and is in step. */

@@ -1,20 +1,35 @@
 import type { Database } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
-import { classify, isPrivilegeMissing } from './errors.js';
+import { classify, isPrivilegeMissing, NotConnectedError, troubleOf, type Trouble } from './errors.js';
 import type { TokenSchema } from './schema.js';
+import { MAY_CONFIRM_SQL } from './state-sql.js';
+import { POSITION_SQL } from './timeline.js';
 
-export type Health =
-  'ok' | 'unreachable' | 'tables missing' | 'tables locked' | 'grants missing' | 'read only';
+/** What /readyz says of the database. */
+export type Health = 'ok' | Trouble | 'tables missing' | 'tables locked' | 'grants missing';
+
+export interface HealthReading {
+  readonly state: Health;
+  /** See `POSITION_SQL`; null where it isn't known. */
+  readonly position: string | null;
+  /** Whether there is a synchronous standby, and whether the role may wait for it; undefined where nobody answered. */
+  readonly standby: { readonly synchronous: boolean; readonly mayConfirm: boolean } | undefined;
+}
 
 /** Names all that a claim touches, the user table included, so that a dropped table or a missing grant is noticed by a probe and not by a nurse. */
-function healthSql(schema: TokenSchema): string {
+function healthSql(schema: TokenSchema, position: string): string {
   const { users } = schema;
   const checked =
     users === undefined
       ? ''
       : `LEFT JOIN (SELECT ${users.keyColumn}, ${users.activeColumn} FROM ${users.name} LIMIT 0) u ON true`;
   return `
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us, pg_is_in_recovery() AS read_only,
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us,
+           -- On a standby it is on whatever was set. Else somebody has set it, for the role, the database or the server.
+           current_setting('transaction_read_only') = 'on' AS read_only,
+           ${position} AS position,
+           current_setting('synchronous_standby_names') <> '' AS synchronous,
+           ${MAY_CONFIRM_SQL} AS may_confirm,
            (SELECT bool_and(has_table_privilege(t, p)
                             -- A sequence that is a default wants a grant of its own; that of an IDENTITY doesn't.
                             AND (a.atthasdef IS NOT TRUE OR has_sequence_privilege(pg_get_serial_sequence(t, 'id'), 'USAGE')))
@@ -28,6 +43,15 @@ function healthSql(schema: TokenSchema): string {
       ${checked}`;
 }
 
+interface HealthRow {
+  readonly now_us: string;
+  readonly read_only: boolean;
+  readonly position: string | null;
+  readonly synchronous: boolean;
+  readonly may_confirm: boolean | null;
+  readonly may_write: boolean;
+}
+
 /** Asks the database whether it can do this program's work; the answer is a reading of its clock as well. */
 export async function checkHealth(
   database: Database,
@@ -35,27 +59,47 @@ export async function checkHealth(
   clock: ObservedDatabaseClock,
   monotonicMs: () => number,
 ): Promise<Health> {
+  return (await readHealth({ database, schema, clock, monotonicMs }, { position: false })).state;
+}
+
+export interface HealthParts {
+  readonly database: Database;
+  readonly schema: TokenSchema;
+  readonly clock: ObservedDatabaseClock;
+  readonly monotonicMs: () => number;
+}
+
+/** @param wanted `position`: not every server tells it, nor every role */
+export async function readHealth(
+  { database, schema, clock, monotonicMs }: HealthParts,
+  wanted: { readonly position: boolean },
+): Promise<HealthReading> {
+  const failed = (state: Health): HealthReading => ({ state, position: null, standby: undefined });
   try {
-    const text = healthSql(schema);
     const sentAtMs = monotonicMs();
-    const [row] = await database.query<{ now_us: string; read_only: boolean; may_write: boolean }>('health', {
-      name: 'health',
-      text,
+    const [row] = await database.query<HealthRow>('health', {
+      name: wanted.position ? 'health_position' : 'health',
+      text: healthSql(schema, wanted.position ? POSITION_SQL : 'NULL::text'),
       values: [schema.outstanding, schema.blacklisted],
     });
-    if (row === undefined) return 'tables missing';
+    if (row === undefined) return failed('tables missing');
     clock.observe(Number(row.now_us), sentAtMs);
-    if (row.read_only) return 'read only';
-    return row.may_write ? 'ok' : 'grants missing';
+    const state = row.read_only ? 'read only' : row.may_write ? 'ok' : 'grants missing';
+    const standby = { synchronous: row.synchronous, mayConfirm: row.may_confirm === true };
+    return { state, position: row.position, standby };
   } catch (error) {
-    if (isPrivilegeMissing(error)) return 'grants missing';
+    const trouble = troubleOf(error);
+    // Commits may stall; a reading that was sent and doesn't return says that nothing goes any more.
+    if (trouble === 'stalled' && !(error instanceof NotConnectedError)) return failed('unreachable');
+    if (trouble !== undefined) return failed(trouble);
+    if (isPrivilegeMissing(error)) return failed('grants missing');
     switch (classify(error).kind) {
       case 'refused':
-        return 'tables missing';
+        return failed('tables missing');
       case 'contended':
-        return 'tables locked';
+        return failed('tables locked');
       default:
-        return 'unreachable';
+        return failed('unreachable');
     }
   }
 }

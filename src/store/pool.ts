@@ -1,9 +1,18 @@
 import pg from 'pg';
-import type { Connection } from './connect.js';
+import { connectClient, type Connection } from './connect.js';
 import type { Database, Purpose, Statement } from './database.js';
 import { EnclosedQuery } from './enclosed-query.js';
-import { isStaleStatement, leavesConnectionUsable, NotConnectedError } from './errors.js';
+import {
+  BackendsInDoubtError,
+  isCancelledWait,
+  isGivenUp,
+  isStaleStatement,
+  leavesConnectionUsable,
+  NotConnectedError,
+  UncertainCommitError,
+} from './errors.js';
 import { sessionSetUp, transactionSetUp } from './session-settings.js';
+import { GivenUpBackends, servedBy, untilAnswered, type Backend } from './stalled.js';
 
 export interface PoolOptions {
   readonly connection: Connection;
@@ -36,9 +45,21 @@ export class PgDatabase implements Database {
   /** Connections behind which another session may be in each transaction. */
   readonly #pooled = new Set<pg.ClientBase>();
   readonly #statementTimeoutMs: number;
+  readonly #size: number;
+  /** Who serves each connection, where that can be known; nobody needs to for the embedded PostgreSQL. */
+  readonly #backends = new WeakMap<pg.ClientBase, Backend>();
+  readonly #givenUp: GivenUpBackends;
+  /** Connections whose statement was given up, and whose backend can't be named: kept until it is answered. */
+  readonly #kept = new Set<pg.PoolClient>();
+  /** Their last commit may not be on the synchronous standby. */
+  readonly #uncertain = new WeakSet<pg.ClientBase>();
+  readonly #embedded: boolean;
 
   constructor(options: PoolOptions) {
-    const { connection } = options;
+    const { connection, applicationName, connectTimeoutMs } = options;
+    this.#size = options.size;
+    // The embedded PostgreSQL is reached by its parts, and nothing is in between.
+    this.#embedded = typeof connection !== 'string';
     const { statementTimeoutMs, quiet = false } = options;
     const setUp = sessionSetUp({ statementTimeoutMs, quiet });
     this.#around = transactionSetUp({ statementTimeoutMs, quiet });
@@ -50,9 +71,15 @@ export class PgDatabase implements Database {
       // A connection that breaks while it is out tells its query, and says it as an event besides: without a
       // listener that would end the process.
       client.on('error', () => undefined);
+      client.on('notice', (notice) => {
+        if (isCancelledWait(notice)) this.#uncertain.add(client);
+      });
       options.onStatement('connect');
-      // The embedded PostgreSQL is reached by its parts, and nothing is in between.
-      if (typeof connection === 'string' && (await isPooled(client))) {
+      const { pooled, backend } = this.#embedded
+        ? { pooled: false, backend: undefined }
+        : await servedBy(client);
+      if (backend !== undefined) this.#backends.set(client, backend);
+      if (pooled) {
         if (this.#pooled.size === 0) options.onPooler?.();
         this.#pooled.add(client);
         client.once('end', () => this.#pooled.delete(client));
@@ -60,15 +87,21 @@ export class PgDatabase implements Database {
         await client.query(setUp);
       }
     };
+    this.#givenUp = new GivenUpBackends({
+      connect: () => connectClient(connection, applicationName, statementTimeoutMs, connectTimeoutMs),
+      onChange: () => this.#resize(),
+    });
     this.#pool = new pg.Pool({
       ...(typeof connection === 'string' ? { connectionString: connection } : connection),
       max: options.size,
-      application_name: options.applicationName,
-      connectionTimeoutMillis: options.connectTimeoutMs,
-      query_timeout: options.statementTimeoutMs,
+      application_name: applicationName,
+      connectionTimeoutMillis: connectTimeoutMs,
+      query_timeout: statementTimeoutMs,
       // Idle connections stay: a burst at shift change must not begin with eight connects.
       idleTimeoutMillis: 0,
       keepAlive: true,
+      // A connection is kept for as long as its statement may run: one that leads nowhere any more must not be.
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       onConnect,
     });
     this.#pool.on('error', options.onIdleError);
@@ -92,17 +125,54 @@ export class PgDatabase implements Database {
       const rows = this.#pooled.has(client)
         ? await this.#enclosed<Row>(client, statement)
         : (await client.query({ ...statement, values: statement.values as unknown[] })).rows;
+      if (this.#uncertain.delete(client)) {
+        throw new UncertainCommitError('the wait for the synchronous standby was cancelled');
+      }
       client.release();
       return rows as Row[];
     } catch (error) {
       const usable =
         leavesConnectionUsable(error) && (!this.#pooled.has(client) || (await isRolledBack(client)));
-      client.release(!usable);
+      if (usable) client.release();
+      else this.#discard(client, error);
       throw error;
     }
   }
 
+  /** A connection that is of no use any more; its backend may be busy for a while yet. */
+  #discard(client: pg.PoolClient, error: unknown): void {
+    const backend = this.#backends.get(client);
+    // At the end nobody opens another one in its place.
+    if (!isGivenUp(error) || this.#embedded || this.#pool.ending) {
+      client.release(true);
+    } else if (backend !== undefined) {
+      // Counted before it is released, or another would be opened in its place at once.
+      this.#givenUp.giveUp(backend);
+      client.release(true);
+    } else {
+      this.#kept.add(client);
+      void untilAnswered(client).then(() => {
+        if (this.#kept.delete(client)) client.release(true);
+      });
+    }
+  }
+
+  /** As many connections fewer as there are backends in doubt; those who wait are told when there are more again. */
+  #resize(): void {
+    this.#pool.options.max = this.#size - this.#givenUp.count;
+    if (this.#pool.waitingCount === 0 || this.#pool.totalCount >= this.#pool.options.max) return;
+    this.#pool.connect().then(
+      (client) => client.release(),
+      () => undefined,
+    );
+  }
+
   async #connect(): Promise<pg.PoolClient> {
+    if (this.#givenUp.count + this.#kept.size >= this.#size) {
+      throw new NotConnectedError('no connection to PostgreSQL', {
+        cause: new BackendsInDoubtError(IN_DOUBT),
+      });
+    }
     const { idleCount, waitingCount, totalCount, options } = this.#pool;
     const waited = this.#onWaiting?.(idleCount <= waitingCount && totalCount >= options.max);
     try {
@@ -137,7 +207,7 @@ export class PgDatabase implements Database {
     timeoutMs?: number,
   ): Promise<T> {
     const client = await this.#connect();
-    let broken = false as boolean;
+    let broken: unknown;
     const setTimeLimit = async (ms: number): Promise<void> => {
       this.#onStatement(purpose);
       await client.query(`SET statement_timeout = ${ms}`);
@@ -161,40 +231,46 @@ export class PgDatabase implements Database {
             : result;
           return (last?.rows ?? []) as Row[];
         } catch (error) {
-          broken ||= !leavesConnectionUsable(error);
+          if (!leavesConnectionUsable(error)) broken ??= error;
           throw error;
         }
       });
     } finally {
-      if (limited && !broken) {
+      if (limited && broken === undefined) {
         // A connection that can't be told so must not be used with the other limit.
-        await setTimeLimit(this.#statementTimeoutMs).catch(() => {
-          broken = true;
+        await setTimeLimit(this.#statementTimeoutMs).catch((error: unknown) => {
+          broken = error;
         });
       }
-      client.release(broken);
+      this.#uncertain.delete(client);
+      if (broken === undefined) client.release();
+      else this.#discard(client, broken);
     }
   }
 
-  /** Connections that are open, idle, and requests waiting for one. */
-  get usage(): { readonly open: number; readonly idle: number; readonly waiting: number } {
-    return { open: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  /** Connections that are open, idle, and requests waiting for one; backends that were given up and still run. */
+  get usage(): {
+    readonly open: number;
+    readonly idle: number;
+    readonly waiting: number;
+    readonly inDoubt: number;
+  } {
+    const { totalCount: open, idleCount: idle, waitingCount: waiting } = this.#pool;
+    return { open, idle, waiting, inDoubt: this.#givenUp.count + this.#kept.size };
   }
 
   async end(): Promise<void> {
-    await this.#pool.end();
+    const ended = this.#pool.end();
+    for (const client of this.#kept) client.release(true);
+    this.#kept.clear();
+    await Promise.all([this.#givenUp.stop(), ended]);
   }
 }
 
-/**
- * Whether somebody stands between here and the session: a pooler makes up the process id that it greets its clients
- * with, for the sessions behind it change. In session mode it does so too; going on as if in transaction mode is right
- * there as well, and only costs the prepared statements.
- */
-export async function isPooled(client: pg.ClientBase): Promise<boolean> {
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  return rows[0]?.pid !== (client as pg.ClientBase & { readonly processID: number | null }).processID;
-}
+const IN_DOUBT = 'as many statements as there may be connections did not return';
+
+/** After so long without a word the other end is asked whether it is there; Node gives up 10 s later. */
+const KEEP_ALIVE_MS = 10_000;
 
 /**
  * Ends a transaction that failed. An error at COMMIT has ended it already, and nothing is wrong with saying it again; a

@@ -15,6 +15,9 @@ export interface SettingsOptions {
  * - lock_timeout: statement_timeout doesn't stop the wait of a foreign key's check at commit.
  * - enable_seqscan off and jit off: every statement here is look-ups by index; a plan cached while the tables
  *   were small and never analysed must not scan them once they are large.
+ * - client_min_messages warning: a cancelled wait for a synchronous standby is told in a warning alone (rule 37).
+ *
+ * Whether a session may write isn't set. A role or a database that was made read only is meant to be: it is a fence.
  */
 function settings({ statementTimeoutMs, quiet }: SettingsOptions): Readonly<Record<string, string>> {
   return {
@@ -24,17 +27,14 @@ function settings({ statementTimeoutMs, quiet }: SettingsOptions): Readonly<Reco
     idle_in_transaction_session_timeout: '10s',
     enable_seqscan: 'off',
     jit: 'off',
+    client_min_messages: 'warning',
     [QUIET_SETTING]: quiet ? 'on' : 'off',
   };
 }
 
 /** Sets a connection that is ours alone, once. */
 export function sessionSetUp(options: SettingsOptions): string {
-  const all = {
-    default_transaction_isolation: 'read committed',
-    default_transaction_read_only: 'off',
-    ...settings(options),
-  };
+  const all = { default_transaction_isolation: 'read committed', ...settings(options) };
   return `SELECT ${calls(all, false).join(', ')}`;
 }
 
@@ -46,7 +46,7 @@ export function transactionSetUp(options: SettingsOptions): {
   // It returns no row, so that the statement's are the only ones; and it can't be known before it has run.
   const set = `SELECT FROM (SELECT ${calls(settings(options), true).join(' || ')} AS all_set OFFSET 0) AS s
                 WHERE all_set IS NULL`;
-  return { begin: ['BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE', set], end: 'COMMIT' };
+  return { begin: ['BEGIN ISOLATION LEVEL READ COMMITTED', set], end: 'COMMIT' };
 }
 
 function calls(all: Readonly<Record<string, string>>, local: boolean): string[] {

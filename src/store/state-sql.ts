@@ -21,18 +21,39 @@ export interface StateRow {
 
 const microseconds = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
 
+/** The smallest transaction whose commit waits for the synchronous standby, and so for all that was written before it. */
+const EMIT = `pg_logical_emit_message(true, 'carelink', '')`;
+export const CONFIRM_SQL = `SELECT ${EMIT}`;
+
+/** Whether the role may write what is waited for. */
+export const MAY_CONFIRM_SQL = `
+  (SELECT bool_or(has_function_privilege(p.oid, 'EXECUTE'))
+     FROM pg_proc p
+    WHERE p.proname = 'pg_logical_emit_message' AND p.pronamespace = 'pg_catalog'::regnamespace
+      AND p.proargtypes[2] = 'text'::regtype)`;
+
+/**
+ * A claim whose wait for the standby was ended stands here, and perhaps nowhere else. A repeat that reads it hands out
+ * its pair without a commit, so it must wait itself (rule 37).
+ */
+const CONFIRMED = `
+           CASE WHEN s.created_at = b.blacklisted_at AND NOT s.blacklisted
+                 AND current_setting('transaction_read_only') = 'off' THEN ${EMIT} END AS confirmed,`;
+
 /**
  * The rows of tokens, of their successors and of their users, at one moment (rule 6).
  * $1 jti, $2 user key, $3 iat (s), $4 end of its life (s), one element a token; $5, $6: number of the token and possible
  * successor's jti.
+ *
+ * @param confirm rotations that are to be replayed are on the synchronous standby when it returns
  */
-export function readStateSql(schema: TokenSchema): string {
+export function readStateSql(schema: TokenSchema, confirm = false): string {
   return `
     SELECT i.n::int AS n, o.id, ${microseconds('b.blacklisted_at')} AS blacklisted_us,
            s.id AS next_id, s.jti AS next_jti, s.token AS next_token,
            ${microseconds('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
            ${isActive(schema, 'i')} AS active,
-           ${isRevoked('i')} AS revoked,
+           ${isRevoked('i')} AS revoked,${confirm ? CONFIRMED : ''}
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
            ${microseconds('clock_timestamp()')} AS now_us
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])

@@ -46,6 +46,8 @@ export interface TokenStoreOptions {
   readonly monotonicMs: () => number;
   readonly random: () => number;
   readonly onBatch: (size: number) => void;
+  /** There is a synchronous standby: what is handed out again must be there, too. */
+  readonly confirms?: () => boolean;
 }
 
 /** 200 refreshes a statement: beyond it a statement takes longer than it saves (measured: 100 are 5 ms). */
@@ -102,6 +104,8 @@ export class PgTokenStore implements TokenStore {
         this.#claimAll('claim_by_jti', `claim_by_jti_${patience}`, byJti[patience], items),
     });
     const state = readStateSql(schema);
+    const confirmed = readStateSql(schema, true);
+    const confirms = options.confirms ?? (() => false);
     this.#states = new GroupQueue({
       ...shared,
       lanes,
@@ -109,7 +113,10 @@ export class PgTokenStore implements TokenStore {
       onBatch: () => undefined,
       keyOf: (query) => query.jti,
       whenReferenceGone: () => undefined,
-      execute: (items) => this.#readStates(state, items),
+      execute: (items) =>
+        confirms()
+          ? this.#readStates('read_state_confirmed', confirmed, items)
+          : this.#readStates('read_state', state, items),
     });
   }
 
@@ -259,7 +266,7 @@ export class PgTokenStore implements TokenStore {
     return this.#inOrder<ClaimRow>('claim', { name, text, values });
   }
 
-  async #readStates(text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
+  async #readStates(name: string, text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
     const numbers: number[] = [];
     const candidates: string[] = [];
     for (const [index, query] of queries.entries()) {
@@ -278,7 +285,7 @@ export class PgTokenStore implements TokenStore {
     ];
     // Only a refresh asks for successors: the rest is for verify and sliding tokens.
     const purpose = candidates.length > 0 ? 'lookup' : 'verify';
-    return this.#inOrder<StateRow>(purpose, { name: 'read_state', text, values });
+    return this.#inOrder<StateRow>(purpose, { name, text, values });
   }
 
   /** Rows come back in any order; each tells its number. Every answer is also a reading of the database's clock. */

@@ -139,6 +139,8 @@ export interface LoadOptions {
   readonly twins: number;
   /** Between two refreshes of a user, and before a repeat, at most. */
   readonly pauseMs?: number;
+  /** How long a user repeats a token that is answered neither 200 nor 401. */
+  readonly patienceMs?: number;
   readonly random?: () => number;
 }
 
@@ -156,7 +158,7 @@ const PATIENCE_MS = 60_000;
 
 /** Starts users that refresh all the time, each on with the successor it was handed, and repeat what is unclear. */
 export function startLoad(options: LoadOptions): Load {
-  const { logins, urls, twins, pauseMs = PAUSE_MS, random = Math.random } = options;
+  const { logins, urls, twins, pauseMs = PAUSE_MS, patienceMs = PATIENCE_MS, random = Math.random } = options;
   const attempts: Attempt[] = [];
   const agent = new Agent({ keepAlive: true });
   let stopping = false;
@@ -184,7 +186,7 @@ export function startLoad(options: LoadOptions): Load {
         settledAtMs = Date.now();
       } else if (answers.some(({ status }) => status === 401 || status === 200)) {
         return; // Logged out for good, or handed something that is no pair.
-      } else if (Date.now() > settledAtMs + PATIENCE_MS) {
+      } else if (Date.now() > settledAtMs + patienceMs) {
         return;
       }
       await sleep(random() * pauseMs);

@@ -175,6 +175,8 @@ export interface ClusterOptions {
   /** For postgresql.conf: `{ shared_preload_libraries: 'pg_stat_statements' }`. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly bin?: string;
+  /** Instead of a new one: a copy of the running cluster at this URL, which follows it if it is to be a standby. */
+  readonly copyOf?: { readonly url: string; readonly standby: boolean };
 }
 
 /** A cold start with recovery takes seconds; this only bounds waiting for one that hangs. */
@@ -204,21 +206,23 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     return new Error(`${what}\n${said}`);
   };
 
-  const initdb = launch('initdb', [
-    '-D',
-    data,
-    '-U',
-    'postgres',
-    '-A',
-    'trust',
-    '-E',
-    'UTF8',
-    '--locale=C',
-    '-N',
-  ]);
-  const [initCode] = await once(initdb, 'exit');
-  if (initCode !== 0) {
-    const error = fail('initdb failed');
+  const { copyOf } = options;
+  const initdb = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N'];
+  const made =
+    copyOf === undefined
+      ? launch('initdb', initdb)
+      : launch('pg_basebackup', [
+          '-D',
+          data,
+          '-d',
+          copyOf.url,
+          '-c',
+          'fast',
+          ...(copyOf.standby ? ['-R'] : []),
+        ]);
+  const [madeCode] = await once(made, 'exit');
+  if (madeCode !== 0) {
+    const error = fail(`${copyOf === undefined ? 'initdb' : 'pg_basebackup'} failed`);
     remove();
     throw error;
   }

@@ -13,6 +13,8 @@ export interface TcpProxy {
   loseAnswers(): void;
   /** What was sent meanwhile arrives now, as TCP would have it. */
   heal(): void;
+  /** Breaks all connections; new ones lead to another port. */
+  leadTo(port: number): void;
   stop(): Promise<void>;
 }
 
@@ -21,9 +23,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const targets = new Set<Socket>();
   let open = true;
+  let port = targetPort;
   let held = 0;
   const server = createServer({ noDelay: true }, (client) => {
-    const target = connect({ host: '127.0.0.1', port: targetPort, noDelay: true });
+    const target = connect({ host: '127.0.0.1', port, noDelay: true });
     targets.add(target);
     target.on('close', () => targets.delete(target));
     for (const [from, to] of [
@@ -64,6 +67,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       open = true;
       held = 0;
       for (const socket of sockets) socket.resume();
+    },
+    leadTo(other) {
+      port = other;
+      for (const socket of sockets) socket.destroy();
     },
     async stop() {
       for (const socket of sockets) socket.destroy();

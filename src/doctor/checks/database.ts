@@ -11,11 +11,18 @@ export const DATABASE_CHECKS: readonly Check[] = [
     judge: ({ database }) =>
       database.kind === 'reached' ? [] : [fault(database.message, unreachableMend(database.code))],
   },
-  ofDatabase('primary', 'the database takes writes', ({ facts }) =>
-    facts.standby
-      ? [fault('This server is a standby, and takes no writes.', 'Give --database-url of the primary.')]
-      : [],
-  ),
+  ofDatabase('primary', 'the database takes writes', ({ facts }) => {
+    if (facts.standby) {
+      return [fault('This server is a standby, and takes no writes.', 'Give --database-url of the primary.')];
+    }
+    if (!facts.read_only) return [];
+    return [
+      fault(
+        `Sessions of the role ${facts.role} are read only: default_transaction_read_only is on for the role, the database or the server.`,
+        'If it is not meant to keep writes out, take it back (ALTER ROLE, ALTER DATABASE or ALTER SYSTEM ... RESET).',
+      ),
+    ];
+  }),
   ofDatabase('server', 'the server is one that can be worked with', ({ overview }) =>
     'why' in overview
       ? cannotTell(`the state of the migrations could not be read: ${overview.why}`)

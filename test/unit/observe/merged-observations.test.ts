@@ -77,7 +77,7 @@ describe('what several workers counted', () => {
       const operator = operatorMetrics(metrics.registry, { clockAheadSeconds: () => 2 });
       operator.onInvalidIndexes(1);
       operator.onStore('redis', n !== 1);
-      poolMetrics(metrics.registry).watch(8, () => ({ open: 5, idle: 3, waiting: n }));
+      poolMetrics(metrics.registry).watch(8, () => ({ open: 5, idle: 3, waiting: n, inDoubt: 0 }));
     });
     for (const [n, one] of workers.entries()) await tell(merged, n, one);
     const values = metricValues(await merged.snapshot());

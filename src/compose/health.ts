@@ -1,0 +1,104 @@
+import type { Log } from '../observe/log.js';
+import type { OperatorMetrics } from '../observe/operator-metrics.js';
+import type { History } from '../rotation/ports.js';
+import { StoreUnavailableError } from '../rotation/ports.js';
+import type { Database, Purpose } from '../store/database.js';
+import { DatabaseHealth } from '../store/database-health.js';
+import type { Health, HealthParts } from '../store/health.js';
+import { Timeline } from '../store/timeline.js';
+import type { ReleaseStack } from './release.js';
+
+/** How often the database is asked for its health and its clock when nobody else asks. */
+const HEALTH_EVERY_MS = 5_000;
+
+/** Two lives of an access token: a client that was away while the database failed over has come by then. */
+const LENIENT_LIVES = 2;
+
+export interface WatchedDatabase {
+  readonly health: DatabaseHealth;
+  /** Undefined: nobody but this process writes, or restores, the embedded database. */
+  readonly history: History | undefined;
+}
+
+/** Watches the database, by what its writes meet and by asking, until it is released. The first answer is in when it returns. */
+export async function watchDatabase(
+  parts: HealthParts & {
+    readonly embedded: boolean;
+    readonly accessLifetimeSeconds: number;
+    readonly operator: OperatorMetrics;
+    readonly log: Log;
+  },
+  releases: ReleaseStack,
+): Promise<WatchedDatabase> {
+  const { clock, embedded, operator, log } = parts;
+  const timeline = embedded
+    ? undefined
+    : new Timeline(clock, () => log.warn('history_cut', { cause: HISTORY_CUT }));
+  const health = new DatabaseHealth({
+    ...parts,
+    timeline,
+    onState(state, before) {
+      operator.onStore('database', state === 'ok');
+      tell(state, before, log);
+    },
+  });
+  await health.read();
+  const timer = setInterval(() => void health.look(), HEALTH_EVERY_MS).unref();
+  releases.add(() => clearInterval(timer));
+  const lenientUs = LENIENT_LIVES * parts.accessLifetimeSeconds * 1_000_000;
+  return { health, history: timeline && historyOf(health, timeline, clock, lenientUs) };
+}
+
+function historyOf(
+  health: DatabaseHealth,
+  timeline: Timeline,
+  clock: HealthParts['clock'],
+  lenientUs: number,
+): History {
+  return {
+    async cutAtUs() {
+      const { state } = await health.readAnew();
+      if (state !== 'ok') throw new StoreUnavailableError(`the database is not well: ${state}`);
+      const { cutAtUs } = timeline;
+      return cutAtUs !== undefined && clock.nowUs() < cutAtUs + lenientUs ? cutAtUs : undefined;
+    },
+  };
+}
+
+const HISTORY_CUT =
+  'the database goes on from an earlier point (a failover, a restore): commits may be lost; for two access lifetimes reuse of older tokens is refused and not punished';
+
+function tell(state: Health, before: Health | undefined, log: Log): void {
+  if (state !== 'ok') log.warn('database_health', { kind: state });
+  else if (before !== undefined) log.info('database_health', { kind: state });
+}
+
+const WRITES: ReadonlySet<Purpose> = new Set(['claim', 'write_behind']);
+
+/** A database that tells how its writes end, and how long claims take. */
+export function watchingWrites(
+  database: Database,
+  monotonicMs: () => number,
+  tell: {
+    readonly onClaim: (seconds: number) => void;
+    readonly onWritten: (rows: readonly { readonly won?: boolean }[]) => void;
+    readonly onFailed: (error: unknown) => void;
+  },
+): Database {
+  return {
+    async query(purpose, statement) {
+      if (!WRITES.has(purpose)) return database.query(purpose, statement);
+      const startedMs = monotonicMs();
+      try {
+        const rows = await database.query<never>(purpose, statement);
+        tell.onWritten(rows);
+        return rows;
+      } catch (error) {
+        tell.onFailed(error);
+        throw error;
+      } finally {
+        if (purpose === 'claim') tell.onClaim((monotonicMs() - startedMs) / 1000);
+      }
+    },
+  };
+}

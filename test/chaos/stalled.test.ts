@@ -1,0 +1,3 @@
+import { describeStalledCommits } from './stalled-suite.js';
+
+describeStalledCommits(8_000);
