@@ -50,6 +50,8 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       userActiveColumn: values['user-active-column'],
     },
     shutdownTimeoutMs: values['shutdown-timeout'],
+    drainDelayMs: values['drain-delay'],
+    databaseWaitMs: values['database-wait'],
     cleanup: cleanupOf(resolved),
   };
   checkPorts(settings, problems);
