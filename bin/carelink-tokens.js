@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 
 // Node opens a debugger on SIGUSR1 from its first moment. main.js says more about signals.
-if (process.platform !== 'win32') for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGHUP']) process.on(signal, () => {});
+if (process.platform !== 'win32')
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGHUP']) process.on(signal, () => {});
 
 const main = new URL('../dist/cli/main.js', import.meta.url);
 const [major, minor] = process.versions.node.split('.').map(Number);

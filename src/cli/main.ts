@@ -89,7 +89,8 @@ async function runCommand(argv: readonly string[], speaker: Speaker): Promise<Ex
 const USAGE = 'USAGE';
 
 function usageMessage({ code, message }: CommanderError): string {
-  if (code === 'commander.help') return 'A command is missing. Run `carelink-tokens --help` for what there is.';
+  if (code === 'commander.help')
+    return 'A command is missing. Run `carelink-tokens --help` for what there is.';
   return message.replace(/^error: /, '');
 }
 

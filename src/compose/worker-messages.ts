@@ -22,5 +22,10 @@ export type FromPrimary =
 export type FromWorker =
   | { readonly kind: 'listening'; readonly url: string }
   /** It could not start: what a command would end with. The primary tells it. */
-  | { readonly kind: 'not_started'; readonly code: string; readonly exitCode: number; readonly message: string }
+  | {
+      readonly kind: 'not_started';
+      readonly code: string;
+      readonly exitCode: number;
+      readonly message: string;
+    }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[Question] };

@@ -64,7 +64,9 @@ export function diagnoseConnect(error: unknown): ConnectDiagnosis | undefined {
     case '28P01':
       return found('password_refused');
     case '28000':
-      return found('routine' in cause && cause.routine === 'ClientAuthentication' ? 'host_refused' : 'role_refused');
+      return found(
+        'routine' in cause && cause.routine === 'ClientAuthentication' ? 'host_refused' : 'role_refused',
+      );
     case '42501':
       return found('connect_denied');
     case undefined:
@@ -87,6 +89,7 @@ export function diagnoseConnect(error: unknown): ConnectDiagnosis | undefined {
 function ofPooler(cause: unknown): ConnectFailure | undefined {
   const message = cause instanceof Error ? cause.message : '';
   if (/^no such database/.test(message)) return 'database_missing';
-  if (/^(?:no such user|.*(?:password|SASL|auth\w*) (?:authentication )?failed)/.test(message)) return 'password_refused';
+  if (/^(?:no such user|.*(?:password|SASL|auth\w*) (?:authentication )?failed)/.test(message))
+    return 'password_refused';
   return undefined;
 }

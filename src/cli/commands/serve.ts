@@ -51,11 +51,7 @@ async function serve(settings: ServeSettings, output: Output): Promise<ExitCode>
 }
 
 /** One of `--workers`: the primary speaks for it, and tells it when to stop. */
-async function work(
-  settings: ServeSettings,
-  log: Log,
-  signalled: Promise<StopSignal>,
-): Promise<ExitCode> {
+async function work(settings: ServeSettings, log: Log, signalled: Promise<StopSignal>): Promise<ExitCode> {
   const { listenToPrimary, startWorker, tellNotStarted } = await import('../../compose/worker.js');
   const primary = listenToPrimary(process);
   // Whoever stops a service signals each of its processes. The primary's order comes after its --drain-delay, and one
@@ -93,9 +89,8 @@ async function startUnless<T extends Running>(
   try {
     first = await Promise.race([starting, reason]);
   } catch (error) {
-    // In full it is told as every command's error is.
-    const { cause: _cause, ...fields } = whatFailed(error);
-    log.error('start_failed', fields);
+    // What it means is told as with every command.
+    log.error('start_failed', whatFailed(error));
     throw error;
   }
   if ('stop' in first) return first;
@@ -119,7 +114,8 @@ async function until(serving: Running, stop: Promise<string>, log: Log): Promise
   try {
     kind = await Promise.race([stop, serving.failed]);
   } catch (error) {
-    log.error('stopping', { kind: 'failure', duration_ms: servedMs(), ...whatFailed(error) });
+    const cause = error instanceof CommandError ? { cause: error.message } : {};
+    log.error('stopping', { kind: 'failure', duration_ms: servedMs(), ...whatFailed(error), ...cause });
     // What broke is what to tell, whatever becomes of the rest.
     await serving.stop().catch(() => undefined);
     log.error('stopped', { kind: 'failure' });
@@ -131,10 +127,8 @@ async function until(serving: Running, stop: Promise<string>, log: Log): Promise
 }
 
 function whatFailed(error: unknown): LogFields {
-  const { code, message } = failureOf(error);
-  return error instanceof CommandError
-    ? { error_code: code, cause: message }
-    : { ...describeError(error), error_code: code };
+  const { code } = failureOf(error);
+  return error instanceof CommandError ? { error_code: code } : { ...describeError(error), error_code: code };
 }
 
 function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, output: Output): void {

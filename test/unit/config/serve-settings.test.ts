@@ -50,6 +50,8 @@ describe("serve's settings", () => {
       rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
       users: { userCheck: 'auto', userTable: undefined, userIdColumn: 'id', userActiveColumn: 'is_active' },
       shutdownTimeoutMs: 10_000,
+      drainDelayMs: 0,
+      databaseWaitMs: 60_000,
       // The embedded database has nobody else to tidy it.
       cleanup: {
         everyMs: 3_600_000,
