@@ -1,6 +1,7 @@
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { openDemo } from './demo.js';
+import { tellHostLimits } from './host-limits.js';
 import { listen } from './listen.js';
 import { tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
 import { toCommandError } from './command-errors.js';
@@ -226,6 +227,7 @@ async function compose(
     watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
   }
   cleanUpBeside(settings, database, metrics, log, releases);
+  tellHostLimits(settings, log);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
     publicUrl,

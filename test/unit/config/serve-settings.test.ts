@@ -231,6 +231,29 @@ describe("serve's keys", () => {
     expect(keys.chainKeys).toEqual([Buffer.from(b, 'hex'), Buffer.from(a, 'hex')]);
   });
 
+  it('a key file that every user can read is warned of, and a file that is public anyway is not', () => {
+    const files = { '/k': 'a secret', '/old': 'another', '/srv/app/crt': TLS.cert, '/srv/app/key': TLS.key };
+    const flags = {
+      'signing-key-file': '/k',
+      'verifying-key-file': ['/old'],
+      'tls-cert': 'crt',
+      'tls-key': 'key',
+    };
+    const warnings = (mode: number, more: Record<string, string> = {}): readonly string[] => {
+      const modes = Object.fromEntries(Object.keys(files).map((path) => [path, mode]));
+      return serveSettings({ ...flags, ...more }, source({}, files, modes)).warnings;
+    };
+    expect(warnings(0o100600)).toEqual([]);
+    expect(warnings(0o100640)).toEqual([]);
+    expect(warnings(0o100644).map((sentence) => sentence.slice(0, sentence.indexOf(':')))).toEqual([
+      '--tls-key',
+      '--signing-key-file',
+      '--verifying-key-file',
+    ]);
+    expect(warnings(0o100644)[0]).toContain('/srv/app/key (mode 0644)');
+    expect(warnings(0o100644, { algorithm: 'ES256' }).join()).not.toContain('--verifying-key-file');
+  });
+
   it('a certificate and its key come together and belong together', () => {
     const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const otherKey = other.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
