@@ -6,6 +6,7 @@ import { EventStreams } from '../http/events.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
 import type { Log } from '../observe/log.js';
 import { MergedObservations } from '../observe/merged-observations.js';
+import { tellHostLimits } from './host-limits.js';
 import { listening } from './listening.js';
 import { ReleaseStack } from './release.js';
 import type { Serving } from './serve.js';
@@ -77,6 +78,7 @@ export async function startPrimary(
       }
       await workers.stop();
     });
+    tellHostLimits(settings, log);
     if (settings.redis === undefined) log.warn('workers_without_redis', { cause: WITHOUT_REDIS });
     const { url: publicUrl } = await workers.start(signal);
     // Each of its readings fetches what workers have counted: of one that is killed no more is lost than since then.

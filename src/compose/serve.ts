@@ -227,7 +227,7 @@ async function compose(
     watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
   }
   cleanUpBeside(settings, database, metrics, log, releases);
-  tellHostLimits(settings, log);
+  if (admin) tellHostLimits(settings, log);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
     publicUrl,

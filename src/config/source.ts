@@ -9,7 +9,7 @@ export interface Source {
   /** The text of a file. Throws what node:fs throws. */
   readFile(path: string): string;
   /** The permission bits of a file; undefined where there are none, or no file. */
-  modeOf(path: string): number | undefined;
+  readonly modeOf?: (path: string) => number | undefined;
 }
 
 /** This process's own surroundings. */

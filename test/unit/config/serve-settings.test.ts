@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Flags } from '../../../src/config/resolve.js';
 import { serveSettings } from '../../../src/config/serve-settings.js';
 import { processSource, type Source } from '../../../src/config/source.js';
+import { TLS } from '../../support/tls-pair.js';
 import { problemsOf, source } from './source.js';
 
 const URL_AND_KEY = { DATABASE_URL: 'postgres://u:p4ss@h/d', CARELINK_SIGNING_KEY: 'a secret' };
@@ -272,25 +273,3 @@ describe("serve's keys", () => {
     expect(problems({ 'tls-key': 'nowhere' }, from)).toEqual([expect.stringContaining('come together')]);
   });
 });
-
-/** Of localhost, signed by itself: Node can't make one, and openssl isn't everywhere. */
-const TLS = {
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBlTCCATugAwIBAgIUDBZoM+f2LDY1Ofo+EsZTB3W2aD0wCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDExNTMxMFoYDzIxMjYxMDMx
-MTE1MzEwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAASpmh5ydt8g3tnErzbhvrpHChWfRjwxFoVUFUmtKLI9fRucRWQ7aiAs
-sITEWnvPWVG6tJKkrcITSiMF+I64GOYCo2kwZzAdBgNVHQ4EFgQU4VrH8JwjyGBT
-xKzADU9GbinvLL0wHwYDVR0jBBgwFoAU4VrH8JwjyGBTxKzADU9GbinvLL0wDwYD
-VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
-SAAwRQIgQwpRBzb8Iix4NGkSPMp7q+mItk7HSYoTFDJ6i6YwkFICIQCm0EusYrwj
-UyetYos9UbcYWcrd0/Mk+cnzh8zJKFQpkA==
------END CERTIFICATE-----
-`,
-  key: `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgURRqfsrm86oyWyBM
-xu4sHnWlg53qtUJd1aEb5QdxD2KhRANCAASpmh5ydt8g3tnErzbhvrpHChWfRjwx
-FoVUFUmtKLI9fRucRWQ7aiAssITEWnvPWVG6tJKkrcITSiMF+I64GOYC
------END PRIVATE KEY-----
-`,
-};
