@@ -33,6 +33,9 @@ interface Living {
 /** A service that a worker needs is away: nothing is wrong with the worker. */
 const SERVICE_AWAY: FailureExitCode = 4;
 
+/** It waited for the service by itself before (--database-wait). */
+const AWAY_DELAY_MS = 2_000;
+
 /** The processes that share a port: started, watched, started again when they die, and stopped in order. */
 export class Workers {
   readonly #options: WorkersOptions;
@@ -158,7 +161,7 @@ export class Workers {
     }
     const away = notStarted?.exitCode === SERVICE_AWAY;
     const delayMs = away
-      ? LONGEST_DELAY_MS
+      ? AWAY_DELAY_MS
       : this.#restarts.died(never ? 0 : monotonicMs() - listeningSinceMs);
     // A server in which others serve is not ended for one that can't; WORKER_DIED stays raised meanwhile.
     if (delayMs === undefined && this.counts.listening === 0) {
