@@ -22,12 +22,16 @@ const HELP_WIDTH = 100;
 /** What is still open when a command is done gets this long to close; then the process ends all the same. */
 const LINGER_MS = 2_000;
 
-/** Runs the command line and returns the exit code. Never throws. */
-export async function main(argv: readonly string[]): Promise<ExitCode> {
+/**
+ * Runs the command line and returns the exit code. Never throws.
+ *
+ * @param earlyWarnings Node's, of before there was anybody to tell them
+ */
+export async function main(argv: readonly string[], earlyWarnings: readonly Error[] = []): Promise<ExitCode> {
   surviveClosedPipes();
   // Before a command's settings are read: what is wrong with those is told in the form that was asked for, too.
   const speaker = { output: new Output({ json: jsonWanted(argv), quiet: false }) };
-  tellOfProcess((notice) => speaker.output.notice(notice));
+  tellOfProcess((notice) => speaker.output.notice(notice), earlyWarnings);
   // Node would print the message, which may hold a secret, and as text.
   process.on('uncaughtException', (error) => {
     const failure = failureOf(error);

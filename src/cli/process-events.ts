@@ -15,7 +15,7 @@ const IGNORED = {
  * told in our form, not printed between the lines of a log. Windows has no such signals but SIGHUP, which is the end of
  * the console there and can't be refused.
  */
-export function tellOfProcess(tell: (notice: Notice) => void): void {
+export function tellOfProcess(tell: (notice: Notice) => void, earlyWarnings: readonly NodeWarning[]): void {
   const signals = process.platform === 'win32' ? [] : (Object.keys(IGNORED) as (keyof typeof IGNORED)[]);
   for (const signal of signals) {
     process.removeAllListeners(signal);
@@ -24,11 +24,15 @@ export function tellOfProcess(tell: (notice: Notice) => void): void {
   // Node's own listener prints. With NODE_NO_WARNINGS=1 there is none, and none is wanted.
   if (process.listenerCount('warning') === 0) return;
   process.removeAllListeners('warning');
-  process.on('warning', (warning: Error & { readonly code?: string }) => {
+  const tellWarning = (warning: NodeWarning): void => {
     const kind = warning.code ?? warning.name;
     tell({ event: 'node_warning', kind, cause: `Node warns (${kind}): ${withoutUrls(warning.message)}` });
-  });
+  };
+  process.on('warning', tellWarning);
+  earlyWarnings.forEach(tellWarning);
 }
+
+type NodeWarning = Error & { readonly code?: string };
 
 /** Some of Node's warnings quote a URL that they find odd, and a database's has a password. */
 function withoutUrls(message: string): string {

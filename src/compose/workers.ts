@@ -160,9 +160,7 @@ export class Workers {
       return;
     }
     const away = notStarted?.exitCode === SERVICE_AWAY;
-    const delayMs = away
-      ? AWAY_DELAY_MS
-      : this.#restarts.died(never ? 0 : monotonicMs() - listeningSinceMs);
+    const delayMs = away ? AWAY_DELAY_MS : this.#restarts.died(never ? 0 : monotonicMs() - listeningSinceMs);
     // A server in which others serve is not ended for one that can't; WORKER_DIED stays raised meanwhile.
     if (delayMs === undefined && this.counts.listening === 0) {
       this.#fail(new CommandError('WORKERS_DIE', 1, DIE_AGAIN_AND_AGAIN));
