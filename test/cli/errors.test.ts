@@ -93,7 +93,11 @@ it('every code that a command can end with is explained in docs/operations.md', 
   const codes = new Set([...thrown, ...unions, ...tables.flatMap(Object.keys), ...told, ...others]);
   expect(codes.size).toBeGreaterThan(30);
   const manual = readFileSync('docs/operations.md', 'utf8');
-  expect([...codes].filter((code) => !manual.includes(`\`${code}\``)).sort()).toEqual([]);
+  expect(
+    [...codes]
+      .filter((code) => !manual.includes(`\`${code}\``) && !manual.includes(`\n### ${code}\n`))
+      .sort(),
+  ).toEqual([]);
 });
 
 it('no event of the log carries a value in its name', () => {
