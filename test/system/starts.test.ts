@@ -48,7 +48,7 @@ describe.skipIf(services().postgresBin === undefined || process.platform !== 'li
         }),
       );
       let said = '';
-      for (const stream of [child.stdout!, child.stderr!])
+      for (const stream of [child.stdout, child.stderr])
         stream.on('data', (part) => (said += String(part)));
       return { child, said: () => said };
     };
