@@ -73,7 +73,8 @@ export class Output {
 
   notice({ event, kind, cause }: Notice): void {
     if (this.#log === undefined) this.warn(cause);
-    else this.#log.warn(event, { kind, cause });
+    else if (event === 'signal_ignored') this.#log.warn('signal_ignored', { kind, cause });
+    else this.#log.warn('node_warning', { kind, cause });
   }
 
   /**

@@ -147,11 +147,12 @@ describe.skipIf(services().postgresBin === undefined || process.platform !== 'li
 
     it('on a terminal the log is lines for people, and no JSON stands among them', async () => {
       // Of util-linux: gives a command a terminal.
+      const withTerminal = 'script';
       const command = [process.execPath, BIN, 'serve', ...FREE_PORTS, '--database-url', cluster.url].join(
         ' ',
       );
       const child = endWithUs(
-        spawn('script', ['-qec', `exec ${command}`, '/dev/null'], {
+        spawn(withTerminal, ['-qec', `exec ${command}`, '/dev/null'], {
           env: cleanEnvironment({ CARELINK_SIGNING_KEY: TEST_SIGNING_KEY, TERM: 'xterm', NO_COLOR: '1' }),
           stdio: ['ignore', 'pipe', 'pipe'],
         }),
