@@ -1,6 +1,16 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
 
+// From the first moment on, for Node opens a debugger on SIGUSR1. cli/process-events.ts takes over from here.
+if (process.platform !== 'win32') {
+  for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => undefined);
+}
+const earlyWarnings = [];
+if (process.listenerCount('warning') > 0) {
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => earlyWarnings.push(warning));
+}
+
 const main = new URL('../dist/cli/main.js', import.meta.url);
 const [major, minor] = process.versions.node.split('.').map(Number);
 
@@ -12,5 +22,5 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exitCode = 2;
 } else {
   const { main: run } = await import(main.href);
-  process.exitCode = await run(process.argv.slice(2));
+  process.exitCode = await run(process.argv.slice(2), earlyWarnings);
 }

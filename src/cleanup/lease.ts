@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { CleanupError } from './errors.js';
+import { describeSelf, isGone, readHolder, type Holder } from './holder.js';
 import type { CleanupSession, Query } from './session.js';
 
 /**
@@ -8,7 +8,8 @@ import type { CleanupSession, Query } from './session.js';
  * transaction's isn't held between batches.
  *
  * A lease ends by itself when its holder is gone. Until then a newcomer watches: a lease that is renewed has a holder
- * that lives, and is refused at once; one that isn't is taken over when it ends.
+ * that lives, and is refused at once; one that isn't is taken over when it ends, or at once where its holder is gone for
+ * certain (holder.ts). Should that be wrong after all, nothing is lost: the holder's next batch finds the lease gone.
  */
 export interface Lease {
   /**
@@ -22,7 +23,7 @@ export interface Lease {
   release(finished: boolean): Promise<void>;
 }
 
-/** How long a killed runner may keep the next one waiting. */
+/** How long a runner of which nothing can be known keeps the next one waiting. */
 const LEASE_MS = 10_000;
 
 /** A holder that rests renews at least that often, a third of the time, so that one lost renewal is no loss. */
@@ -47,9 +48,12 @@ export async function takeLease(
   const deadlineMs = timing.monotonicMs() + LEASE_MS + POLL_MS;
   for (let seen: string | undefined; ;) {
     if (await tryTake(session, owner)) return leaseOf(session, owner);
-    const { renewal, holder } = await look(session);
+    const { renewal, holder, ownedBy } = await look(session);
     const alive = renewal === undefined || (seen !== undefined && renewal !== seen);
-    if (alive || timing.monotonicMs() > deadlineMs || signal?.aborted === true) throw held(holder);
+    if (!alive && ownedBy !== undefined && (await isGone(holder, session.query))) {
+      if (await tryTake(session, owner, ownedBy)) return leaseOf(session, owner);
+    }
+    if (alive || timing.monotonicMs() > deadlineMs || signal?.aborted === true) throw held(holder.name);
     seen = renewal;
     await timing.sleep(POLL_MS, signal).catch(() => undefined);
   }
@@ -82,8 +86,8 @@ function leaseOf(session: CleanupSession, owner: string): Lease {
   };
 }
 
-async function tryTake(session: CleanupSession, owner: string): Promise<boolean> {
-  const holder = `process ${process.pid} on ${hostname()}`;
+/** @param gone an owner that holds it no longer, whatever the row says */
+async function tryTake(session: CleanupSession, owner: string, gone?: string): Promise<boolean> {
   const rows = await session.query(
     `WITH made AS (
        INSERT INTO carelink.cleanup_lease (name, owner, holder, expires_at)
@@ -94,7 +98,7 @@ async function tryTake(session: CleanupSession, owner: string): Promise<boolean>
      ), free AS (
        -- A row that is locked belongs to a batch that is at work: not waited for, or it would wait for us.
        SELECT name FROM carelink.cleanup_lease
-        WHERE name = ${LEASE} AND (owner IS NULL OR expires_at < clock_timestamp())
+        WHERE name = ${LEASE} AND (owner IS NULL OR owner = $3 OR expires_at < clock_timestamp())
           FOR UPDATE SKIP LOCKED
      ), taken AS (
        UPDATE carelink.cleanup_lease AS l
@@ -103,19 +107,30 @@ async function tryTake(session: CleanupSession, owner: string): Promise<boolean>
        RETURNING l.owner
      )
      SELECT owner FROM made UNION ALL SELECT owner FROM taken`,
-    [owner, holder],
+    [owner, describeSelf(session.backend), gone ?? null],
   );
   return rows.length > 0;
 }
 
 /** When the holder last renewed it; undefined: it is renewing it now. */
-async function look(session: CleanupSession): Promise<{ renewal: string | undefined; holder: string }> {
-  const [row] = await session.query<{ expires_at: string; holder: string | null; free: boolean }>(
-    `SELECT l.expires_at::text, l.holder,
+async function look(
+  session: CleanupSession,
+): Promise<{ renewal: string | undefined; holder: Holder; ownedBy: string | undefined }> {
+  const [row] = await session.query<{
+    expires_at: string;
+    holder: string | null;
+    owner: string | null;
+    free: boolean;
+  }>(
+    `SELECT l.expires_at::text, l.holder, l.owner,
             EXISTS (SELECT FROM carelink.cleanup_lease WHERE name = ${LEASE} FOR UPDATE SKIP LOCKED) AS free
        FROM carelink.cleanup_lease AS l WHERE l.name = ${LEASE}`,
   );
-  return { renewal: row?.free === false ? undefined : row?.expires_at, holder: row?.holder ?? 'unknown' };
+  return {
+    renewal: row?.free === false ? undefined : row?.expires_at,
+    holder: readHolder(row?.holder ?? 'unknown'),
+    ownedBy: row?.owner ?? undefined,
+  };
 }
 
 function held(holder: string): CleanupError {

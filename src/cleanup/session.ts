@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { connectClient, type Connection } from '../store/connect.js';
 import type { PgDatabase } from '../store/pool.js';
+import { servedBy } from '../store/stalled.js';
 
 /** One statement, or several separated by semicolons (then without values): the rows of the last one. */
 export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
@@ -20,6 +21,8 @@ export interface CleanupSession {
   readonly query: Query;
   /** A statement that takes as long as it takes: a VACUUM. */
   readonly slowly: Query;
+  /** The pid of its backend, where that is this session's alone: no pooler, and no pool that others share. */
+  readonly backend?: number | undefined;
   /** @param begin the text that begins it: BEGIN, and what is SET LOCAL */
   transaction<T>(begin: string, work: (query: Query) => Promise<Ending<T>>): Promise<T>;
   close(): Promise<void>;
@@ -42,9 +45,19 @@ export async function openCleanupSession(
   return {
     query,
     slowly: query,
+    backend: await backendOf(client),
     transaction: (begin, work) => transactionOn(query, begin, work),
     close: () => client.end().catch(() => undefined),
   };
+}
+
+async function backendOf(client: pg.Client): Promise<number | undefined> {
+  try {
+    return (await servedBy(client)).backend?.pid;
+  } catch {
+    // What is wrong with the connection the first statement tells.
+    return undefined;
+  }
 }
 
 /** On the pool of a server: the embedded PostgreSQL is one session, which all of a process share (rule 15). */

@@ -17,6 +17,8 @@ export const EXIT_CODES = {
 export type ExitCode = keyof typeof EXIT_CODES;
 
 export interface Failure {
+  /** What docs/operations.md explains it under. */
+  readonly code: string;
   readonly exitCode: ExitCode;
   /** For a person: what is wrong, and what to do. One line a problem. */
   readonly message: string;
@@ -24,14 +26,19 @@ export interface Failure {
 
 /** What an error means for whoever ran the command. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof CommandError) return { exitCode: error.exitCode, message: error.message };
+  if (error instanceof CommandError) {
+    return { code: error.code, exitCode: error.exitCode, message: error.message };
+  }
   // Compose has turned what is expected into a CommandError; this one comes later, out of a server that ran.
-  if (error instanceof EmbeddedError) return { exitCode: 4, message: error.message };
+  if (error instanceof EmbeddedError) {
+    return { code: error.code, exitCode: 4, message: error.message };
+  }
   // Messages of other errors may hold a secret, and are not printed.
   const { error_name, error_code, error_cause, error_stack } = describeError(error);
   const what = [error_name, error_code].filter(Boolean).join(' ');
   const cause = error_cause === undefined ? '' : `, caused by ${error_cause}`;
   return {
+    code: 'UNEXPECTED',
     exitCode: 1,
     message: [`Something failed that nobody foresaw: ${what}${cause}.`, error_stack]
       .filter(Boolean)

@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { CommonSettings } from '../config/settings.js';
+import { switchOf } from '../config/option.js';
 import { processSource } from '../config/source.js';
 import { benchCommand } from './commands/bench.js';
 import { cleanupCommand } from './commands/cleanup.js';
@@ -13,6 +14,7 @@ import type { CommandDescriptor } from './descriptor.js';
 import { EXIT_CODES, failureOf, type ExitCode } from './exit-codes.js';
 import { addOptions, flagsOf, secretsHelp } from './options.js';
 import { Output, surviveClosedPipes } from './output.js';
+import { tellOfProcess } from './process-events.js';
 
 /** Wide enough for two columns; a terminal's own width is taken where there is one. */
 const HELP_WIDTH = 100;
@@ -20,16 +22,35 @@ const HELP_WIDTH = 100;
 /** What is still open when a command is done gets this long to close; then the process ends all the same. */
 const LINGER_MS = 2_000;
 
-/** Runs the command line and returns the exit code. Never throws. */
-export async function main(argv: readonly string[]): Promise<ExitCode> {
+/**
+ * Runs the command line and returns the exit code. Never throws.
+ *
+ * @param earlyWarnings Node's, of before there was anybody to tell them
+ */
+export async function main(argv: readonly string[], earlyWarnings: readonly Error[] = []): Promise<ExitCode> {
   surviveClosedPipes();
-  const exitCode = await runCommand(argv);
+  // Before a command's settings are read: what is wrong with those is told in the form that was asked for, too.
+  const speaker = { output: new Output({ json: jsonWanted(argv), quiet: false }) };
+  tellOfProcess((notice) => speaker.output.notice(notice), earlyWarnings);
+  // Node would print the message, which may hold a secret, and as text.
+  process.on('uncaughtException', (error) => {
+    const failure = failureOf(error);
+    speaker.output.error(failure);
+    process.exit(failure.exitCode);
+  });
+  const exitCode = await runCommand(argv, speaker);
   // A worker's channel to its primary stays open for ever, and what it had to say is said.
   setTimeout(() => process.exit(exitCode), cluster.isWorker ? 0 : LINGER_MS).unref();
   return exitCode;
 }
 
-async function runCommand(argv: readonly string[]): Promise<ExitCode> {
+/** Who speaks: until its settings are read, a command has no Output of its own. */
+interface Speaker {
+  output: Output;
+}
+
+async function runCommand(argv: readonly string[], speaker: Speaker): Promise<ExitCode> {
+  const json = jsonWanted(argv);
   let exitCode: ExitCode = 0;
   const program = new Command('carelink-tokens')
     .description(
@@ -41,32 +62,53 @@ async function runCommand(argv: readonly string[]): Promise<ExitCode> {
     .configureOutput({
       getOutHelpWidth: () => (process.stdout.isTTY ? process.stdout.columns : HELP_WIDTH),
       getErrHelpWidth: () => (process.stderr.isTTY ? process.stderr.columns : HELP_WIDTH),
+      outputError: (text, write) => write(text.replace(/^error: /, `error: ${USAGE}: `)),
+      // With --json it is told once, as JSON, when it is caught below.
+      ...(json ? { writeErr: () => undefined } : {}),
     })
     .addHelpText('after', `\n${exitCodesHelp()}`);
   const done = (code: ExitCode): void => void (exitCode = code);
-  register(program, serveCommand, done);
-  register(program, migrateCommand, done);
-  register(program, benchCommand, done);
-  register(program, cleanupCommand, done);
-  register(program, revokeCommand, done);
-  register(program, doctorCommand, done);
+  register(program, serveCommand, speaker, done);
+  register(program, migrateCommand, speaker, done);
+  register(program, benchCommand, speaker, done);
+  register(program, cleanupCommand, speaker, done);
+  register(program, revokeCommand, speaker, done);
+  register(program, doctorCommand, speaker, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Commander has printed already. Its codes are 0 for help that was asked for, and 1 for all bad usage.
-      return error.exitCode === 0 ? 0 : 2;
+      // Its codes are 0 for help that was asked for, and 1 for all bad usage. Text it has printed already.
+      if (error.exitCode === 0) return 0;
+      if (json) speaker.output.error({ code: USAGE, exitCode: 2, message: usageMessage(error) });
+      return 2;
     }
     const failure = failureOf(error);
-    new Output({ json: false, quiet: false }).error(failure.message);
+    speaker.output.error(failure);
     return failure.exitCode;
   }
+}
+
+const USAGE = 'USAGE';
+
+function usageMessage({ code, message }: CommanderError): string {
+  if (code === 'commander.help')
+    return 'A command is missing. Run `carelink-tokens --help` for what there is.';
+  return message.replace(/^error: /, '');
+}
+
+/** Whether --json is on, told without reading anything else: the last flag, else the variable. */
+function jsonWanted(argv: readonly string[]): boolean {
+  const flag = argv.findLast((word) => word === '--json' || word === '--no-json');
+  if (flag !== undefined) return flag === '--json';
+  return switchOf((processSource().env['CARELINK_JSON'] ?? '').trim()) ?? false;
 }
 
 function register<Settings extends CommonSettings>(
   program: Command,
   descriptor: CommandDescriptor<Settings>,
+  speaker: Speaker,
   done: (exitCode: ExitCode) => void,
 ): void {
   const { name, summary, table, examples, words = [] } = descriptor;
@@ -88,7 +130,7 @@ ${exitCodesHelp()}`,
     )
     .action(async () => {
       const settings = descriptor.settings(flagsOf(command, table), processSource(), command.args);
-      const output = new Output(settings);
+      const output = (speaker.output = new Output(settings));
       // Workers of `serve` are told the same things; once is enough.
       if (cluster.isPrimary) for (const warning of settings.warnings) output.warn(warning);
       done(await descriptor.run(settings, output));

@@ -1,6 +1,8 @@
 import { styleText } from 'node:util';
 import { processSource } from '../config/source.js';
 import { colourForbidden } from '../config/terminal.js';
+import type { Log } from '../observe/log.js';
+import type { Failure } from './exit-codes.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -10,19 +12,33 @@ interface Sink {
   readonly style: (style: Style, text: string) => string;
 }
 
+/** Something that happened to the process itself: a signal that is ignored, a warning of Node's. */
+export interface Notice {
+  readonly event: 'signal_ignored' | 'node_warning';
+  readonly kind: string;
+  /** A sentence for people. */
+  readonly cause: string;
+}
+
 /**
  * What goes where. stdout has what was asked for: text for people, or with --json documents and nothing else.
- * stderr has all the rest.
+ * stderr has all the rest; with --json that is JSON lines, too, so that no text stands between the lines of a log.
  */
 export class Output {
   readonly #json: boolean;
   readonly #quiet: boolean;
   readonly #out = sink(process.stdout);
   readonly #err = sink(process.stderr);
+  #log: Log | undefined;
 
   constructor(options: { readonly json: boolean; readonly quiet: boolean }) {
     this.#json = options.json;
     this.#quiet = options.quiet;
+  }
+
+  /** From now on notices go to this log. */
+  logTo(log: Log): void {
+    this.#log = log;
   }
 
   /** With --json: one line of JSON to stdout. */
@@ -51,12 +67,35 @@ export class Output {
   }
 
   warn(sentence: string): void {
-    this.#err.write(`${this.#err.style('yellow', 'warning:')} ${sentence}\n`);
+    if (this.#json) this.#line('warn', { event: 'warning', message: sentence });
+    else this.#err.write(`${this.#err.style('yellow', 'warning:')} ${sentence}\n`);
   }
 
-  /** One line a problem. */
-  error(message: string): void {
-    this.#err.write(`${this.#err.style('red', 'error:')} ${message.replaceAll('\n', '\n       ')}\n`);
+  notice({ event, kind, cause }: Notice): void {
+    if (this.#log === undefined) this.warn(cause);
+    else if (event === 'signal_ignored') this.#log.warn('signal_ignored', { kind, cause });
+    else this.#log.warn('node_warning', { kind, cause });
+  }
+
+  /**
+   * What ended the command: its code, which the manual explains, and one line a problem. With --json it is the last
+   * document on stdout; stderr has it as well, for whoever sees only that.
+   */
+  error({ code, message, exitCode }: Failure): void {
+    if (this.#json) {
+      const told = { event: 'error', code, exit_code: exitCode, message };
+      this.document(told);
+      this.#line('error', told);
+    } else {
+      const text = `${code}: ${message}`.replaceAll('\n', '\n       ');
+      this.#err.write(`${this.#err.style('red', 'error:')} ${text}\n`);
+    }
+  }
+
+  /** In the form of the log's lines. */
+  #line(level: 'warn' | 'error', fields: Readonly<Record<string, unknown>>): void {
+    const line = { level, time: new Date().toISOString(), pid: process.pid, ...fields };
+    this.#err.write(`${JSON.stringify(line)}\n`);
   }
 }
 
@@ -68,11 +107,14 @@ function sink(stream: NodeJS.WriteStream): Sink {
   };
 }
 
-/** A reader that has gone (`| head -1`) is no reason to fall over: a server goes on, a command ends as it would. */
+/** A reader that has gone: of a pipe (`| head -1`), or of a terminal that was closed. */
+const READER_GONE = new Set(['EPIPE', 'EIO']);
+
+/** A reader that has gone is no reason to fall over: a server goes on, a command ends as it would. */
 export function surviveClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (!READER_GONE.has(error.code ?? '')) throw error;
     });
   }
 }

@@ -1,17 +1,19 @@
 /** The shell's number for "ended by SIGINT" (128 + 2). */
 const INTERRUPTED = 130;
 
+export type StopSignal = 'SIGTERM' | 'SIGINT';
+
 /**
- * Resolves at the first SIGTERM or SIGINT. A second one ends the process at once: who asks twice has stopped
+ * Resolves at the first SIGTERM or SIGINT, with its name. A second one ends the process at once: who asks twice has stopped
  * believing in an orderly end.
  */
-export function stopSignal(): Promise<void> {
+export function stopSignal(): Promise<StopSignal> {
   return new Promise((resolve) => {
     let asked = false;
-    const onSignal = (): void => {
+    const onSignal = (signal: NodeJS.Signals): void => {
       if (asked) process.exit(INTERRUPTED);
       asked = true;
-      resolve();
+      resolve(signal as StopSignal);
     };
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);

@@ -5,10 +5,11 @@ import { KeyError } from '../jwt/key-error.js';
 import { MigrateError, type MigrateErrorCode } from '../migrate/errors.js';
 import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from '../store/embedded-errors.js';
 import { RevokeError } from '../revoke/errors.js';
-import { NotConnectedError, SchemaError } from '../store/errors.js';
+import { SchemaError } from '../store/errors.js';
+import { connectError } from './connect-errors.js';
 
 /** What each refusal of a room ends a command with (contract: exit codes). */
-const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = {
+export const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = {
   MIGRATION_FILE: 2,
   UNKNOWN_MIGRATION: 2,
   TABLES_MISSING: 4,
@@ -23,7 +24,7 @@ const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = 
   MIGRATION_FAILED: 1,
   CONNECTION_LOST: 4,
 };
-const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCode>> = {
+export const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCode>> = {
   TABLES_MISSING: 4,
   NOT_MIGRATED: 4,
   CONNECTION_LOST: 4,
@@ -34,7 +35,7 @@ const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCode>> = 
   CONTENDED: 1,
   REFUSED: 1,
 };
-const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExitCode>> = {
+export const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExitCode>> = {
   TOKEN_NOT_FOUND: 1,
   USER_NOT_FOUND: 1,
   CONTENDED: 1,
@@ -42,7 +43,7 @@ const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExitCode>> 
   MOMENT_AHEAD: 2,
   TOKEN_UNFIT: 2,
 };
-const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
+export const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
   DATA_DIRECTORY_IN_USE: 5,
   DATA_DIRECTORY_UNUSABLE: 2,
   DATABASE_NOT_NAMED: 2,
@@ -61,20 +62,9 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
   if (error instanceof CleanupError) return ended(CLEANUP_EXIT_CODES[error.code], error);
   if (error instanceof RevokeError) return ended(REVOKE_EXIT_CODES[error.code], error);
   if (error instanceof MigrateError) return ended(MIGRATE_EXIT_CODES[error.code], error);
-  if (error instanceof NotConnectedError && database.kind === 'url') {
-    const { cause } = error;
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer';
-    return ended(4, { code: 'DATABASE_UNREACHABLE', message: `${unreachable(database.url)} (${why})` });
+  if (database.kind === 'url') {
+    const told = connectError(error, database.url);
+    if (told !== undefined) return ended(4, told);
   }
   return error;
-}
-
-/** Names everything of the URL but the password. */
-function unreachable(url: string): string {
-  if (!URL.canParse(url)) return 'PostgreSQL could not be reached. Check --database-url.';
-  const { hostname, port, pathname, username } = new URL(url);
-  return (
-    `PostgreSQL at ${hostname}:${port === '' ? '5432' : port}, database ${pathname.slice(1)}, as ` +
-    `${username === '' ? 'the default user' : username}, could not be reached. Is it running, and is --database-url right?`
-  );
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type AdminServerOptions } from '../http/admin.js';
@@ -25,12 +26,19 @@ export interface ListenParts {
   readonly log: Log;
 }
 
+export interface Listening {
+  readonly publicUrl: string;
+  readonly adminUrl: string;
+  /** Serves on, and lets everybody know that it won't for long. */
+  readonly startDraining: () => void;
+}
+
 /** Opens both ports. They are closed in reverse order: the public one drains while the admin port still says so. */
 export async function listen(
   { settings, service, demo, metrics, admin, log }: ListenParts,
   releases: ReleaseStack,
-): Promise<{ readonly publicUrl: string; readonly adminUrl: string }> {
-  const { http, shutdownTimeoutMs } = settings;
+): Promise<Listening> {
+  const { http, shutdownTimeoutMs, drainDelayMs } = settings;
   const adminServer =
     admin &&
     createAdminServer({
@@ -60,9 +68,18 @@ export async function listen(
     releases.add(() => adminServer.close(shutdownTimeoutMs));
   }
   const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http);
-  releases.add(() => {
+  const startDraining = (): void => {
     adminServer?.startDraining();
-    return publicServer.close(shutdownTimeoutMs);
+    publicServer.startDraining();
+  };
+  releases.add(async () => {
+    startDraining();
+    // One of several is told to stop when the delay is over.
+    if (adminServer !== undefined && drainDelayMs > 0) {
+      log.info('draining', { delay_ms: drainDelayMs, cause: '/readyz says 503; it serves until then' });
+      await sleep(drainDelayMs);
+    }
+    await publicServer.close(shutdownTimeoutMs);
   });
-  return { publicUrl, adminUrl };
+  return { publicUrl, adminUrl, startDraining };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
@@ -5,6 +6,7 @@ import { EventStreams } from '../http/events.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
 import type { Log } from '../observe/log.js';
 import { MergedObservations } from '../observe/merged-observations.js';
+import { tellHostLimits } from './host-limits.js';
 import { listening } from './listening.js';
 import { ReleaseStack } from './release.js';
 import type { Serving } from './serve.js';
@@ -18,10 +20,15 @@ const monotonicMs = (): number => performance.now();
  * `--workers`: this process starts and watches the others, which do the work. It has the admin port for all of them, and
  * alerts are its own: it judges what they say together.
  *
+ * @param signal calls the start off
  * @throws CommandError with what to do about it
  */
-export async function startPrimary(settings: ServeSettings, log: Log): Promise<Omit<Serving, 'inside'>> {
-  const { admin, shutdownTimeoutMs } = settings;
+export async function startPrimary(
+  settings: ServeSettings,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Omit<Serving, 'inside'>> {
+  const { admin, shutdownTimeoutMs, drainDelayMs } = settings;
   const releases = new ReleaseStack();
   try {
     const observed = new MergedObservations(Date.now(), monotonicMs);
@@ -59,12 +66,21 @@ export async function startPrimary(settings: ServeSettings, log: Log): Promise<O
     });
     const { url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin);
     releases.add(() => adminServer.close(shutdownTimeoutMs));
-    releases.add(() => {
+    const startDraining = (): void => {
       adminServer.startDraining();
-      return workers.stop();
+      workers.drain();
+    };
+    releases.add(async () => {
+      startDraining();
+      if (drainDelayMs > 0 && workers.counts.listening > 0) {
+        log.info('draining', { delay_ms: drainDelayMs, cause: '/readyz says 503; it serves until then' });
+        await sleep(drainDelayMs);
+      }
+      await workers.stop();
     });
+    tellHostLimits(settings, log);
     if (settings.redis === undefined) log.warn('workers_without_redis', { cause: WITHOUT_REDIS });
-    const { url: publicUrl } = await workers.start();
+    const { url: publicUrl } = await workers.start(signal);
     // Each of its readings fetches what workers have counted: of one that is killed no more is lost than since then.
     const read = async () => {
       await fetch();
@@ -76,6 +92,7 @@ export async function startPrimary(settings: ServeSettings, log: Log): Promise<O
       publicUrl,
       adminUrl,
       embedded: undefined,
+      startDraining,
       stop: () => releases.release(),
       failed: workers.failed,
     };

@@ -1,6 +1,6 @@
 /** The first restart comes soon, each further one of a row later: something that is down must not be stormed. */
 const FIRST_DELAY_MS = 100;
-const LONGEST_DELAY_MS = 5_000;
+export const LONGEST_DELAY_MS = 5_000;
 
 /** One that has served for as long died of something that may not happen again at once. */
 const LIVED_MS = 1_000;

@@ -1,6 +1,7 @@
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { openDemo } from './demo.js';
+import { tellHostLimits } from './host-limits.js';
 import { listen } from './listen.js';
 import { tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
 import { toCommandError } from './command-errors.js';
@@ -16,6 +17,7 @@ import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { observing } from './observe.js';
 import { ReleaseStack } from './release.js';
+import { StartPatience } from './start-patience.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { tellRefusedSamples } from './samples.js';
@@ -31,7 +33,6 @@ import { Walks } from '../rotation/walks.js';
 import type { Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
-import { isTooSlow } from '../store/errors.js';
 import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -44,6 +45,8 @@ export interface Serving {
    */
   readonly embedded:
     { readonly sampleRefreshToken: string | undefined; readonly dataDir: string } | undefined;
+  /** From now on answers close their connections and /readyz says no, while all is served: a stop follows. */
+  readonly startDraining: () => void;
   /** Stops accepting, finishes what is in flight, closes everything. */
   stop(): Promise<void>;
   /** Rejects when something the server can't do without has broken for good. */
@@ -63,39 +66,40 @@ const LANES = 2;
 /** Claims in doubt that are remembered: an outage's worth of what can be in flight. */
 const MAX_DOUBTFUL = 100_000;
 
-/**
- * A database that is slow for a moment must end no start: after an outage all instances start at once, and connecting
- * takes longer then than a refresh may.
- */
-const START_PATIENCE_MS = 10_000;
-
 /** Long enough to read the page and paste the line. */
 const SAMPLE_SECONDS = 15 * 60;
 
 const monotonicMs = (): number => performance.now();
 
 /**
- * Builds a refresh server out of its parts and starts it.
+ * Builds a refresh server out of its parts and starts it. A database that isn't up yet is waited for.
  *
  * @param options.admin false: it is one of several, and another process has the admin port for all of them
+ * @param options.signal calls the start off
  * @throws CommandError with what to do about it
  */
 export async function startServing(
   settings: ServeSettings,
   log: Log,
-  { admin = true }: { readonly admin?: boolean } = {},
+  { admin = true, signal }: { readonly admin?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<Serving> {
-  const giveUpMs = monotonicMs() + START_PATIENCE_MS;
+  const patience = new StartPatience(databaseWaitMs(settings), monotonicMs, log);
   for (;;) {
     const releases = new ReleaseStack();
     try {
-      return await compose(settings, log, releases, admin);
+      return await compose(settings, log, releases, admin, signal);
     } catch (error) {
       await releases.release().catch(() => undefined);
-      if (!isTooSlow(error) || monotonicMs() >= giveUpMs) throw toCommandError(error, settings.database);
-      log.warn('database_slow', { cause: 'it did not answer in the time that a refresh has; once more' });
+      signal?.throwIfAborted();
+      const told = toCommandError(error, settings.database);
+      if (!(await patience.waitOut(error, told, signal))) throw told;
     }
   }
+}
+
+/** The embedded one is ours to start. */
+function databaseWaitMs({ database, databaseWaitMs: ms }: ServeSettings): number {
+  return database.kind === 'url' ? ms : 0;
 }
 
 async function compose(
@@ -103,11 +107,12 @@ async function compose(
   log: Log,
   releases: ReleaseStack,
   admin: boolean,
+  signal: AbortSignal | undefined,
 ): Promise<Serving> {
   const metrics = observing(monotonicMs, { alone: admin });
   const pool = poolMetrics(metrics.registry);
   const telling = { onStatement: (purpose: Purpose) => metrics.onStatement(purpose), ...pool };
-  const storage = await openStorage(settings, log, telling, releases);
+  const storage = await openStorage(settings, log, telling, releases, signal);
   const { database } = storage;
   pool.watch(storage.poolSize, () => database.usage);
   const schema = await readSchema(database, settings.users);
@@ -222,7 +227,7 @@ async function compose(
   const streams = new EventStreams((open) => alerts?.onStreams(open));
   const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
   const demo = settings.http.demo ? openDemo(settings, codec, clock) : undefined;
-  const { publicUrl, adminUrl } = await listen(
+  const { publicUrl, adminUrl, startDraining } = await listen(
     { settings, service, demo, metrics, admin: admin ? { readiness, kpis, streams } : undefined, log },
     releases,
   );
@@ -231,6 +236,7 @@ async function compose(
     watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
   }
   cleanUpBeside(settings, database, metrics, log, releases);
+  if (admin) tellHostLimits(settings, log);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   return {
     publicUrl,
@@ -245,6 +251,7 @@ async function compose(
             dataDir: settings.database.dataDir,
           }
         : undefined,
+    startDraining,
     stop: () => releases.release(),
     failed: storage.failed,
     inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },

@@ -20,6 +20,7 @@ export async function openStorage(
   log: Log,
   tell: Required<Pick<PoolOptions, 'onStatement' | 'onWaiting'>>,
   releases: ReleaseStack,
+  signal?: AbortSignal,
 ): Promise<Storage> {
   const open = (connection: PoolOptions['connection'], size: number): PgDatabase => {
     const database = new PgDatabase({
@@ -47,7 +48,7 @@ export async function openStorage(
       failed: new Promise(() => undefined),
     };
   }
-  const embedded = await openEmbedded(settings.database.dataDir, 'serve', releases);
+  const embedded = await openEmbedded(settings.database.dataDir, 'serve', releases, signal);
   for (const warning of embedded.warnings) log.warn('data_directory', { cause: warning });
   await applyMigrations(embedded.connection, { createTables: true });
   return {

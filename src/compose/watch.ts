@@ -76,12 +76,9 @@ export function watch(
   const tell = (event: 'raised' | 'cleared', alert: Alert): void => {
     const { code, severity, subject, title, detail } = alert;
     const cause = event === 'raised' ? `${title}: ${detail}` : title;
-    log[event === 'raised' ? 'warn' : 'info'](`alert_${event}`, {
-      alert: code,
-      severity,
-      kind: subject,
-      cause,
-    });
+    const fields = { alert: code, severity, kind: subject, cause };
+    if (event === 'cleared') log.info('alert_cleared', fields);
+    else log[severity === 'critical' ? 'error' : 'warn']('alert_raised', fields);
     webhook?.tell(event, alert);
   };
 

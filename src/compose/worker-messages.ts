@@ -14,8 +14,18 @@ export interface Answers {
 export type Question = keyof Answers;
 
 export type FromPrimary =
-  { readonly kind: 'ask'; readonly id: number; readonly what: Question } | { readonly kind: 'stop' };
+  | { readonly kind: 'ask'; readonly id: number; readonly what: Question }
+  /** A stop is near: as `Serving.startDraining`. */
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'stop' };
 
 export type FromWorker =
   | { readonly kind: 'listening'; readonly url: string }
+  /** It could not start: what a command would end with. The primary tells it. */
+  | {
+      readonly kind: 'not_started';
+      readonly code: string;
+      readonly exitCode: number;
+      readonly message: string;
+    }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[Question] };

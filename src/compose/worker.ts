@@ -6,30 +6,56 @@ import type { Answers, FromPrimary, FromWorker, Question } from './worker-messag
 
 /** The channel to the primary; `process` of a worker is one. */
 export interface Channel {
-  send?(message: unknown): unknown;
+  send?(message: unknown, sent: (error: Error | null) => void): unknown;
   on(event: 'message', listener: (message: unknown) => void): unknown;
+}
+
+/** What the primary orders. */
+export interface Orders {
+  /** Resolves when it says that this one is to stop. */
+  readonly asked: Promise<'primary'>;
+}
+
+/** To be called before anything is started: a primary that stops meanwhile is heard. */
+export function listenToPrimary(channel: Channel): Orders {
+  return {
+    asked: new Promise((resolve) => {
+      hear(channel, (order) => {
+        if (order.kind === 'stop') resolve('primary');
+      });
+    }),
+  };
+}
+
+function hear(channel: Channel, listener: (order: FromPrimary) => void): void {
+  channel.on('message', (message) => listener(message as FromPrimary));
+}
+
+/** Tells the primary why this one can't start; resolves when that is on its way. */
+export function tellNotStarted(
+  channel: Channel,
+  why: { readonly code: string; readonly exitCode: number; readonly message: string },
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (channel.send === undefined) resolve();
+    else channel.send({ kind: 'not_started', ...why } satisfies FromWorker, () => resolve());
+  });
 }
 
 /**
  * A server without an admin port of its own: it answers its primary's questions instead.
  *
+ * @param signal calls the start off
  * @throws CommandError with what to do about it
  */
 export async function startWorker(
   settings: ServeSettings,
   log: Log,
   channel: Channel,
-): Promise<Serving & { readonly asked: Promise<void> }> {
-  const send = (message: FromWorker): void => void channel.send?.(message);
-  const hear = (listener: (order: FromPrimary) => void): unknown =>
-    channel.on('message', (message) => listener(message as FromPrimary));
-  // Before anything is started: a primary that stops meanwhile is heard.
-  const asked = new Promise<void>((resolve) => {
-    hear((order) => {
-      if (order.kind === 'stop') resolve();
-    });
-  });
-  const serving = await startServing(settings, log, { admin: false });
+  signal: AbortSignal,
+): Promise<Serving> {
+  const send = (message: FromWorker): void => void channel.send?.(message, () => undefined);
+  const serving = await startServing(settings, log, { admin: false, signal });
   const { readiness, kpis, outbox, metrics } = serving.inside;
   const answers: { readonly [Q in Question]: () => Answers[Q] | Promise<Answers[Q]> } = {
     readiness,
@@ -45,9 +71,10 @@ export async function startWorker(
       log.error('worker_gave_no_answer', { kind: what, ...describeError(error) });
     }
   };
-  hear((order) => {
+  hear(channel, (order) => {
     if (order.kind === 'ask') void answer(order.id, order.what);
+    if (order.kind === 'drain') serving.startDraining();
   });
   send({ kind: 'listening', url: serving.publicUrl });
-  return { ...serving, asked };
+  return serving;
 }

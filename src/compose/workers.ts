@@ -1,8 +1,9 @@
 import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
 import { CommandError, type FailureExitCode } from '../config/errors.js';
 import type { Log } from '../observe/log.js';
 import type { WorkerCounts } from '../observe/merged-observations.js';
-import { RestartPolicy } from './restart-policy.js';
+import { LONGEST_DELAY_MS, RestartPolicy } from './restart-policy.js';
 import type { Answers, FromPrimary, FromWorker, Question } from './worker-messages.js';
 
 export interface WorkersOptions {
@@ -25,7 +26,15 @@ interface Living {
   readonly worker: Worker;
   /** Undefined: it doesn't listen yet. */
   listeningSinceMs: number | undefined;
+  /** Why it could not start, where it said so. */
+  notStarted: Extract<FromWorker, { kind: 'not_started' }> | undefined;
 }
+
+/** A service that a worker needs is away: nothing is wrong with the worker. */
+const SERVICE_AWAY: FailureExitCode = 4;
+
+/** It waited for the service by itself before (--database-wait). */
+const AWAY_DELAY_MS = 2_000;
 
 /** The processes that share a port: started, watched, started again when they die, and stopped in order. */
 export class Workers {
@@ -49,17 +58,20 @@ export class Workers {
   }
 
   /** Starts one, and when that listens the others: what is wrong with all of them is then told once. */
-  async start(): Promise<{ readonly url: string }> {
+  async start(signal: AbortSignal): Promise<{ readonly url: string }> {
     // Each accepts for itself. Node's own dealing out has the primary hand connections over, and one that is on its
     // way when its worker is killed is never answered and never closed (docs/decisions/0007).
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.on('exit', this.#onExit);
     const { count } = this.#options;
+    const calledOff = once(signal, 'abort').then(() => signal.throwIfAborted());
+    calledOff.catch(() => undefined);
     const complete = new Promise<void>((resolve) => (this.#onComplete = resolve));
-    const first = await Promise.race([this.#launch(), this.failed]);
+    const listening = this.#launch();
+    await Promise.race([listening, this.failed, calledOff]);
     for (let n = 1; n < count; n++) void this.#launch();
-    await Promise.race([complete, this.failed]);
-    return first;
+    await Promise.race([complete, this.failed, calledOff]);
+    return listening;
   }
 
   get counts(): WorkerCounts {
@@ -73,6 +85,11 @@ export class Workers {
     return Promise.all(
       listening.map(async ([id, { worker }]) => [id, await this.#askOne(worker, what)] as const),
     );
+  }
+
+  /** Lets all of them say that they won't serve for long. */
+  drain(): void {
+    for (const { worker } of this.#living.values()) tell(worker, { kind: 'drain' });
   }
 
   /** Lets all of them finish what is in flight. */
@@ -92,7 +109,7 @@ export class Workers {
   /** Resolves when it listens; never, where it dies before. */
   #launch(): Promise<{ readonly url: string }> {
     const worker = cluster.fork();
-    const living: Living = { worker, listeningSinceMs: undefined };
+    const living: Living = { worker, listeningSinceMs: undefined, notStarted: undefined };
     this.#living.set(worker.id, living);
     return new Promise((resolve) => {
       worker.on('error', () => undefined);
@@ -103,6 +120,8 @@ export class Workers {
           if (this.#stopping) tell(worker, { kind: 'stop' });
           resolve({ url: message.url });
           if (this.counts.listening === this.#options.count) this.#onComplete();
+        } else if (message.kind === 'not_started') {
+          living.notStarted = message;
         } else {
           this.#waiting.get(message.id)?.(message.answer);
         }
@@ -121,26 +140,35 @@ export class Workers {
       return;
     }
     this.#deaths++;
-    const { listeningSinceMs } = living;
+    const { listeningSinceMs, notStarted } = living;
     const never = listeningSinceMs === undefined;
     log.error('worker_died', {
       worker: worker.process.pid ?? 0,
       end: signal ?? String(code ?? 'unknown'),
       ...(never ? {} : { duration_ms: Math.round(monotonicMs() - listeningSinceMs) }),
+      ...(notStarted === undefined ? {} : { error_code: notStarted.code, cause: notStarted.message }),
     });
-    // None has ever served, and it said why: the next one would say the same.
+    // None has ever served: the next one would say the same.
     if (never && this.#deaths === 1 && this.#living.size === 0) {
-      this.#fail(new CommandError('WORKER_NOT_STARTED', exitCodeOf(code), NOT_STARTED));
+      this.#fail(
+        new CommandError(
+          notStarted?.code ?? 'WORKER_NOT_STARTED',
+          exitCodeOf(notStarted?.exitCode ?? code),
+          notStarted?.message ?? NOT_STARTED,
+        ),
+      );
       return;
     }
-    const delayMs = this.#restarts.died(never ? 0 : monotonicMs() - listeningSinceMs);
-    if (delayMs === undefined) {
+    const away = notStarted?.exitCode === SERVICE_AWAY;
+    const delayMs = away ? AWAY_DELAY_MS : this.#restarts.died(never ? 0 : monotonicMs() - listeningSinceMs);
+    // A server in which others serve is not ended for one that can't; WORKER_DIED stays raised meanwhile.
+    if (delayMs === undefined && this.counts.listening === 0) {
       this.#fail(new CommandError('WORKERS_DIE', 1, DIE_AGAIN_AND_AGAIN));
       return;
     }
     setTimeout(() => {
       if (!this.#stopping) void this.#launch();
-    }, delayMs);
+    }, delayMs ?? LONGEST_DELAY_MS);
   };
 
   async #askOne<Q extends Question>(worker: Worker, what: Q): Promise<Answers[Q] | undefined> {
@@ -160,7 +188,8 @@ export class Workers {
   }
 }
 
-const NOT_STARTED = 'The workers could not be started: what the first of them said is above.';
+const NOT_STARTED =
+  'The workers could not be started: the first of them ended at once. The log says with what (worker_died).';
 const DIE_AGAIN_AND_AGAIN =
   'The workers die again and again, whatever is done about it: the log says with what (worker_died).';
 

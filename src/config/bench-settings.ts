@@ -30,7 +30,7 @@ export function benchSettings(
   const signingKey =
     values['signing-key-file'] === undefined
       ? values['signing-key']
-      : files.readKey(given['signing-key-file'] ?? '--signing-key-file', values['signing-key-file']);
+      : files.readKey(given['signing-key-file'] ?? '--signing-key-file', values['signing-key-file'], true);
   if (url === undefined && word === undefined) {
     for (const flag of ['admin-url', 'tokens', 'vs'] as const) {
       if (given[flag] === `--${flag}`) {
@@ -65,7 +65,7 @@ export function benchSettings(
     json: values.json,
     quiet: values.quiet,
     logLevel: values['log-level'] ?? 'warn',
-    warnings: unknownVariables(source.env),
+    warnings: [...unknownVariables(source.env), ...files.warnings],
     url: url === undefined ? undefined : refreshUrl(url),
     vs: values.vs === undefined ? undefined : refreshUrl(values.vs),
     adminUrl: values['admin-url'],

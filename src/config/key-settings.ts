@@ -37,7 +37,8 @@ export function keySettings(resolved: ResolvedKeys, files: FileReader, problems:
   }
   const from = given['verifying-key-file'] ?? '--verifying-key-file';
   const verifyingKeys = values['verifying-key-file']
-    .map((path) => files.readKey(from, path))
+    // Of other algorithms it is a public key.
+    .map((path) => files.readKey(from, path, algorithm.startsWith('HS')))
     .filter((key) => key !== undefined);
   return { algorithm, signingKey, verifyingKeys, chainKeys: distinct(values['chain-key']) };
 }
@@ -54,7 +55,7 @@ function readSigningKey(
     problems.push(`CARELINK_SIGNING_KEY and ${from} exclude each other. Unset one.`);
     return undefined;
   }
-  return files.readKey(from, file);
+  return files.readKey(from, file, true);
 }
 
 /** Both files, or neither; and that OpenSSL takes them as a pair is known before a port is opened. */
@@ -70,7 +71,7 @@ export function tlsSettings(
     return undefined;
   }
   const cert = files.read(given['tls-cert'] ?? '--tls-cert', certFile);
-  const key = files.read(given['tls-key'] ?? '--tls-key', keyFile);
+  const key = files.readSecret(given['tls-key'] ?? '--tls-key', keyFile);
   if (cert === undefined || key === undefined) return undefined;
   try {
     createSecureContext({ cert, key });

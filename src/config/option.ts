@@ -76,9 +76,14 @@ export function toggle(more: Describing): Option<boolean> {
   const kind: ValueKind<boolean> = {
     placeholder: '',
     allowed: 'true or false',
-    parse: (text) => SWITCH[text.toLowerCase()],
+    parse: switchOf,
   };
   return { ...base(kind, more, 'toggle'), defaultText: undefined, absent: false };
+}
+
+/** What the text of a toggle's variable means; undefined: nothing that is allowed. */
+export function switchOf(text: string): boolean | undefined {
+  return SWITCH[text.toLowerCase()];
 }
 
 const SWITCH: Readonly<Record<string, boolean>> = {

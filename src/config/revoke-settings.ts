@@ -25,6 +25,7 @@ export function revokeSettings(flags: Flags, source: Source): RevokeSettings {
   return deepFreeze({
     command: 'revoke',
     ...shared,
+    warnings: [...shared.warnings, ...files.warnings],
     target,
     yes: values.yes,
     pace: {

@@ -115,6 +115,14 @@ export const SERVE_OPTIONS = {
     default: '10s',
     help: 'how long a stop waits for what is in flight',
   }),
+  'drain-delay': valued(durationMs({ min: '0s', max: '15m' }), {
+    default: '0s',
+    help: 'how long a stop goes on serving while /readyz says 503, so that balancers look elsewhere first',
+  }),
+  'database-wait': valued(durationMs({ min: '0s', max: '1h' }), {
+    default: '60s',
+    help: 'how long a start waits for a PostgreSQL that is not up yet',
+  }),
   ...SHARED_OPTIONS,
   'signing-key': secret(secretText, {
     help: 'the key that signs, where there is no --signing-key-file',

@@ -16,9 +16,10 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const { values } = resolved;
   const problems = [...resolved.problems];
   const files = new FileReader(source, problems);
+  const shared = sharedSettings(resolved, source, problems);
   const settings: ServeSettings = {
     command: 'serve',
-    ...sharedSettings(resolved, source, problems),
+    ...shared,
     workers: values.workers,
     poolSize: values['pool-size'],
     listenUrl: values['listen-url'],
@@ -50,7 +51,11 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       userActiveColumn: values['user-active-column'],
     },
     shutdownTimeoutMs: values['shutdown-timeout'],
+    drainDelayMs: values['drain-delay'],
+    databaseWaitMs: values['database-wait'],
     cleanup: cleanupOf(resolved),
+    // When all files have been read.
+    warnings: [...shared.warnings, ...files.warnings],
   };
   checkPorts(settings, problems);
   if (settings.workers > 1 && settings.database.kind === 'embedded') {

@@ -49,6 +49,10 @@ export interface ServeSettings extends SharedSettings {
   readonly users: UserSettings;
   /** How long a stop may take until what is still in flight is cut off. */
   readonly shutdownTimeoutMs: number;
+  /** How long a stop goes on serving once it says that it is not ready. */
+  readonly drainDelayMs: number;
+  /** How long a start waits for a database that is not up yet. */
+  readonly databaseWaitMs: number;
   /** Undefined: this server doesn't clean up. */
   readonly cleanup: (CleanupChoices & { readonly everyMs: number }) | undefined;
 }

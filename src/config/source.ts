@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { Environment } from './resolve.js';
 
 /** Where settings come from, besides the command line. */
@@ -8,6 +8,8 @@ export interface Source {
   readonly cwd: string;
   /** The text of a file. Throws what node:fs throws. */
   readFile(path: string): string;
+  /** The permission bits of a file; undefined where there are none, or no file. */
+  readonly modeOf?: (path: string) => number | undefined;
 }
 
 /** This process's own surroundings. */
@@ -16,5 +18,7 @@ export function processSource(): Source {
     env: process.env,
     cwd: process.cwd(),
     readFile: (path) => readFileSync(path, 'utf8'),
+    modeOf: (path) =>
+      process.platform === 'win32' ? undefined : statSync(path, { throwIfNoEntry: false })?.mode,
   };
 }

@@ -32,10 +32,11 @@ export interface AdminServerOptions {
   readonly log: Log;
 }
 
-export interface AdminServer extends HttpServer {
-  /** From now on /readyz says no, so that balancers look elsewhere while the public port drains. */
-  startDraining(): void;
-}
+/** `startDraining`: from now on /readyz says no, so that balancers look elsewhere while the public port drains. */
+export type AdminServer = HttpServer;
+
+/** Operators, scrapers, probes and dashboards are few. */
+const MAX_CONNECTIONS = 100;
 
 /** The port for operators: health, readiness, metrics, KPIs. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
@@ -93,7 +94,9 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
   };
 
   const listener = createListener({
-    limits: { ...DEFAULT_LIMITS, maxConnections: 100 },
+    limits: { ...DEFAULT_LIMITS, maxConnections: MAX_CONNECTIONS },
+    // A probe must get through, whoever holds connections open and says nothing.
+    makesRoom: true,
     log,
     onDrain() {
       draining = true;
@@ -115,6 +118,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
       } else void answer(page, response);
     },
   });
+  // Dashboards go on until the port is closed.
   return { ...listener, startDraining: () => void (draining = true) };
 }
 

@@ -118,8 +118,12 @@ export class Exchange {
     if (log.debugEnabled) {
       const { status, outcome } = reply;
       const { name } = this.#route;
-      const event = name === 'refresh' ? `Token refresh took ${durationMs.toFixed(2)} ms` : 'request';
-      log.debug(event, { route: name, status, outcome, duration_ms: Math.round(durationMs * 1000) / 1000 });
+      log.debug('request', {
+        route: name,
+        status,
+        outcome,
+        duration_ms: Math.round(durationMs * 1000) / 1000,
+      });
     }
   }
 }

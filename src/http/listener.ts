@@ -6,9 +6,12 @@ import type { Log } from '../observe/log.js';
 import { ClientErrors } from './client-errors.js';
 import { TokenRequest } from './exchange.js';
 import type { Limits } from './limits.js';
+import { IdleConnections } from './idle-connections.js';
 import { EXPECTATION_FAILED, methodNotAllowed, raw, send } from './respond.js';
 
 export interface HttpServer {
+  /** All is served as before, and each answer asks its client to connect anew: a stop is near. */
+  startDraining(): void;
   /** Rejects with the system's error where the address can't be had. Port 0 takes a free one. */
   listen(host: string, port: number): Promise<{ url: string; port: number }>;
   /**
@@ -28,9 +31,20 @@ export interface ListenerOptions {
   readonly log: Log;
   readonly tls?: Tls | undefined;
   onRequest(request: TokenRequest, response: ServerResponse, expectsContinue: boolean): void;
-  /** Called first thing on close, before connections end. */
+  /** Called once, first thing in a drain or on close, before connections end. */
   onDrain(): void;
+  /**
+   * At `maxConnections` the connection that has been idle for longest makes room for a new one. Not for a port behind a
+   * proxy, which may be about to use an idle one.
+   */
+  readonly makesRoom?: boolean;
 }
+
+/**
+ * How many connections may wait to be accepted. With Node's 511 a burst of 2,000 lost its SYNs and came back after 1, 3,
+ * 7 and 15 s. The kernel takes no more than net.core.somaxconn.
+ */
+export const BACKLOG = 4_096;
 
 /** A node:http server with its limits, its manners towards broken clients, and its way to stop. */
 export function createListener(options: ListenerOptions): HttpServer {
@@ -40,6 +54,8 @@ export function createListener(options: ListenerOptions): HttpServer {
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
+    // Of TLS. Node's own 120 s would keep whoever says nothing that much longer than a header that doesn't come.
+    handshakeTimeout: limits.headersTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     // Time-outs are looked for this often: Node's default of 30 s would let a slow sender stay that much longer.
     connectionsCheckingInterval: Math.min(1_000, Math.ceil(limits.headersTimeoutMs / 4)),
@@ -51,7 +67,9 @@ export function createListener(options: ListenerOptions): HttpServer {
     tls === undefined
       ? createServer<typeof TokenRequest>(settings)
       : createTlsServer<typeof TokenRequest>({ ...settings, ...tls });
-  server.maxConnections = limits.maxConnections;
+  const idle = options.makesRoom === true ? new IdleConnections(limits.maxConnections) : undefined;
+  // The one that makes room is closed, but not yet gone, when the new one comes.
+  server.maxConnections = limits.maxConnections * (idle === undefined ? 1 : 2);
   server.timeout = limits.idleTimeoutMs;
   // A client that sent its request and closed its sending side still waits for the answer. Node has had this
   // property since 0.8, without a line in its manual; a test holds it.
@@ -60,6 +78,7 @@ export function createListener(options: ListenerOptions): HttpServer {
   const clientErrors = new ClientErrors(log);
   const begin = (request: TokenRequest, response: ServerResponse, expectsContinue: boolean): void => {
     clientErrors.began(response);
+    idle?.began(request.socket, response);
     options.onRequest(request, response, expectsContinue);
   };
   server.on('request', (request, response) => begin(request, response, false));
@@ -75,14 +94,22 @@ export function createListener(options: ListenerOptions): HttpServer {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
+    idle?.opened(socket);
     socket.once('close', () => sockets.delete(socket));
   });
 
+  let draining = false;
+  const startDraining = (): void => {
+    if (draining) return;
+    draining = true;
+    options.onDrain();
+  };
   return {
+    startDraining,
     listen: (host, port) =>
       new Promise((resolve, reject) => {
         server.once('error', reject);
-        server.listen(port, host, () => {
+        server.listen({ port, host, backlog: BACKLOG }, () => {
           server.off('error', reject);
           server.on('error', (error) => log.error('server_error', describeError(error)));
           const bound = (server.address() as AddressInfo).port;
@@ -92,7 +119,7 @@ export function createListener(options: ListenerOptions): HttpServer {
       }),
     close: (timeoutMs) =>
       new Promise((resolve) => {
-        options.onDrain();
+        startDraining();
         const timer = setTimeout(() => {
           log.warn('drain_timed_out', { count: sockets.size });
           for (const socket of sockets) socket.destroy();

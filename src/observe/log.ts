@@ -1,6 +1,8 @@
 import { pino, type DestinationStream } from 'pino';
 import type { ErrorDescription } from './errors.js';
 
+export { readableLines } from './readable-lines.js';
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /**
@@ -61,7 +63,7 @@ const NAMES = Object.keys(ALLOWED) as (keyof LogFields)[];
 
 /** A JWT begins with `{"` or `{ ` in base64url. The last line of defence, not the first. */
 const TOKEN = /ey[JA][\w-]{5,}\.[\w-]*(?:\.[\w-]*)?/g;
-const TEXT = 200;
+const TEXT = 400;
 const STACK = 4_000;
 const JTI_PREFIX = 8;
 

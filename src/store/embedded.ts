@@ -11,6 +11,8 @@ export interface EmbeddedOptions {
   readonly dataDir: string;
   /** The compiled worker, for a caller that runs from TypeScript sources. */
   readonly workerUrl?: URL;
+  /** Ends it at once, as a kill does, for as long as what is started with it has not come up. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Embedded {
@@ -37,17 +39,20 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     dataDir: options.dataDir,
     listenAt: address.listenAt,
   };
+  options.signal?.throwIfAborted();
   const url = options.workerUrl ?? new URL('./embedded-worker.js', import.meta.url);
   // Flags of `node` are for the main thread: some of them (--input-type, --import) would keep a worker from starting.
   const worker = new Worker(url, { workerData, name: 'embedded-postgresql', execArgv: [] });
   const failed = failureOf(worker);
   // Whoever doesn't ask for it must not be ended by it.
   failed.catch(() => undefined);
+  options.signal?.addEventListener('abort', () => void worker.terminate(), { once: true });
   try {
     await Promise.race([told(worker, 'listening'), failed]);
   } catch (error) {
     await worker.terminate();
     await address.release();
+    options.signal?.throwIfAborted();
     throw new EmbeddedError(
       `The embedded PostgreSQL in ${options.dataDir} does not start (${reasonOf(error)}). ` +
         `Its files may be damaged: keep a copy of them, and do not delete pgdata alone. ${WAY_OUT}`,

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { census, cleanupWorld, fill } from '../integration/cleanup-support/world.js';
@@ -15,6 +16,9 @@ const linesOf = (stdout: string): Line[] =>
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
+
+/** What a lease lasts where nothing is known of its holder. */
+const LEASE_MS = 10_000;
 
 describe.skipIf(services().postgres === undefined)('the command cleanup', () => {
   const world = cleanupWorld();
@@ -110,13 +114,27 @@ describe.skipIf(services().postgres === undefined)('the command cleanup', () => 
     expect((await census(world().sql)).expired).toBe(0);
   });
 
-  it('ends with 0 where a signal ends --every amid a round: that is how it is stopped', async () => {
+  it('with --every is not ended by SIGHUP, and ends with 0 on SIGTERM in the middle of a round', async () => {
     await fill(world().sql, { expired: 1_000, live: 0 });
     const { child, said } = await started('progress', '--every', '1h', '--batch-size', '10', '--nice', '100');
     const exited = once(child, 'close');
+    child.kill('SIGHUP');
+    expect(await Promise.race([exited, sleep(300, 'at work')])).toBe('at work');
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
     expect(said.at(-1)).toMatchObject({ event: 'done', ended: 'interrupted' });
+  });
+
+  it.skipIf(process.platform !== 'linux')('takes the lease of a runner that was killed at once', async () => {
+    await fill(world().sql, { expired: 1_000, live: 0 });
+    const { child } = await started('progress', '--batch-size', '10', '--nice', '100');
+    const exited = once(child, 'close');
+    child.kill('SIGKILL');
+    await exited;
+    const killedMs = performance.now();
+    expect((await cleanup('--quiet', '--nice', '0')).code).toBe(0);
+    expect(performance.now() - killedMs).toBeLessThan(LEASE_MS);
+    expect((await census(world().sql)).expired).toBe(0);
   });
 
   it('ends with 4 where there is no database, or one that is not migrated', async () => {

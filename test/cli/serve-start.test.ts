@@ -40,7 +40,12 @@ describe.skipIf(services().postgres === undefined)('serve, started on a real dat
     ['without our schema', () => withTables(), [], 'Run `carelink-tokens migrate`'],
     ['without the user table that was named', () => migrated(), ['--user-table', 'nobody'], '--user-table'],
     ['with no user table but a check', () => migrated({ users: false }), ['--user-check', 'on'], 'auth_user'],
-    ['that is not there', () => Promise.resolve('postgres://postgres@127.0.0.1:1/x'), [], '--database-url'],
+    [
+      'that is not there',
+      () => Promise.resolve('postgres://postgres@127.0.0.1:1/x'),
+      ['--database-wait', '0s'],
+      '--database-url',
+    ],
   ])('%s ends with 4 and says what to do', async (_what, database, args, advice) => {
     const { code, stdout, stderr } = await refused(await database(), ...args);
     expect([code, stdout]).toEqual([4, '']);

@@ -87,7 +87,7 @@ describe('usage', () => {
     const { code, stderr } = await run(['serve', '--user-check', 'maybe'], env);
     expect(code).toBe(2);
     expect(stderr.trim().split('\n')).toEqual([
-      'error: PORT takes a port from 0 to 65535, not "http".',
+      'error: CONFIG_INVALID: PORT takes a port from 0 to 65535, not "http".',
       '       CARELINK_ON_REUSE takes one of reject, revoke-family, revoke-user, not "shrug".',
       '       --user-check takes one of auto, on, off, not "maybe".',
     ]);
@@ -153,7 +153,7 @@ describe('a database that is not there', () => {
       DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${port}/app`,
       CARELINK_SIGNING_KEY: 'a key that is long enough for HS256, really',
     };
-    const ports = name === 'serve' ? ['--port', '0', '--admin-port', '0'] : [];
+    const ports = name === 'serve' ? ['--port', '0', '--admin-port', '0', '--database-wait', '0s'] : [];
     const { code, stdout, stderr } = await run([name, ...ports], env);
     expect([code, stdout]).toEqual([4, '']);
     expect(stderr).toContain(`127.0.0.1:${port}`);

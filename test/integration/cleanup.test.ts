@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { readFacts } from '../../src/cleanup/catalog.js';
+import { describeSelf, isGone, readHolder } from '../../src/cleanup/holder.js';
 import {
   cleanUp,
   CleanupError,
@@ -246,6 +248,40 @@ describe.skipIf(services().postgres === undefined)('cleanup', () => {
     expect(await cleanUp(second, PLAIN)).toMatchObject({ ended: 'done' });
     await second.close();
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    'takes over at once where the holder is gone for certain, and never on less than that',
+    async () => {
+      const [boot = '', namespace = ''] = readHolder(describeSelf(undefined)).proc!.split('/');
+      const here = `${boot}/${namespace}`;
+      const gone = spawnSync('true').pid;
+      const other = await connect();
+      const { rows } = await other.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      const holders: readonly (readonly [string, boolean])[] = [
+        ['process 1 on elsewhere', false],
+        [`process ${gone} on elsewhere; proc=${here}/${gone}/1`, true],
+        // The same pid, given to another process since.
+        [`process ${process.pid} on elsewhere; proc=${here}/${process.pid}/1`, true],
+        [describeSelf(undefined), false],
+        [`process ${gone} on elsewhere; proc=another-boot/1/${gone}/1`, false],
+        [`process ${gone} on elsewhere; proc=${boot}/another-namespace/${gone}/1`, false],
+        [`process 1 on elsewhere; backend=${rows[0]!.pid}`, false],
+        ['process 1 on elsewhere; backend=999999999', true],
+      ];
+      for (const [holder, expected] of holders) {
+        expect([holder, await isGone(readHolder(holder), world.sql as Query)]).toEqual([holder, expected]);
+      }
+      await other.end();
+      await fill(world.sql, { expired: 10, live: 0 });
+      await world.sql(
+        `INSERT INTO carelink.cleanup_lease (name, owner, holder, expires_at)
+         VALUES ('cleanup', gen_random_uuid(), 'process 1 on elsewhere; backend=999999999', now() + interval '1 h')
+         ON CONFLICT (name) DO UPDATE
+           SET owner = excluded.owner, holder = excluded.holder, expires_at = excluded.expires_at`,
+      );
+      expect(await world.run()).toMatchObject({ deleted: 10 });
+    },
+  );
 
   it('stops as soon as its lease is somebody else’s, and takes back the batch', async () => {
     await fill(world.sql, { expired: 500, live: 0 });

@@ -1,8 +1,11 @@
 /** Clients that are slow, broken, gone or hostile, against a real server on real sockets. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RefreshOutcome } from '../../src/rotation/outcomes.js';
+import { TLS } from '../support/tls-pair.js';
 import {
   open,
   post,
@@ -127,6 +130,32 @@ describe('too much', () => {
     first[0]!.destroy();
     await until(async () => (await talk(port, post(REFRESH, GOOD))).startsWith('HTTP/1.1 200'));
     first[1]!.destroy();
+  });
+});
+
+describe('the door', () => {
+  it.skipIf(process.platform !== 'linux')(
+    'lets a burst of 1,500 connections in at once, though nobody is accepting at the moment',
+    async () => {
+      const { port } = await serve();
+      // It blocks this process, and so the server in it: only the kernel's queue takes connections meanwhile.
+      const client = `
+        let connected = 0;
+        for (let n = 0; n < 1500; n++) {
+          require('net').connect(${port}, '127.0.0.1', () => connected++).on('error', () => {});
+        }
+        setTimeout(() => { console.log(connected); process.exit(); }, 900);`;
+      const { stdout } = spawnSync(process.execPath, ['-e', client], { encoding: 'utf8' });
+      const somaxconn = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
+      expect(Number(stdout)).toBeGreaterThanOrEqual(Math.min(1_500, somaxconn));
+    },
+  );
+
+  it('closes a TLS connection that never says anything as it does one whose headers never come', async () => {
+    const { port } = await serve({ tls: TLS, limits: { headersTimeoutMs: 300 } });
+    const startedMs = performance.now();
+    expect(await readAll(await open(port))).toBe('');
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
   });
 });
 

@@ -28,6 +28,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     redis,
     chromium: ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path)),
     pgbouncer: findPgBouncer(),
+    haproxy: ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find((path) => existsSync(path)),
     postgresBin,
   };
   const missing = SERVICES.filter((name) => found[name] === undefined || found[name] === false);

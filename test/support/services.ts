@@ -12,6 +12,8 @@ export interface Services {
   readonly chromium: string | undefined;
   /** Path of PgBouncer, where it can be run. */
   readonly pgbouncer: string | undefined;
+  /** Path of HAProxy. */
+  readonly haproxy: string | undefined;
   /** Directory of `initdb` and `postgres`, where they can be run as a user that is not root; see `startCluster()`. */
   readonly postgresBin: string | undefined;
 }
@@ -23,6 +25,7 @@ export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'redis',
   'postgresBin',
   'pgbouncer',
+  'haproxy',
   'chromium',
 ];
 
@@ -35,6 +38,7 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   redis: 'Redis: apt-get install redis-server and start it, or set TEST_REDIS_URL',
   chromium: 'Chromium: apt-get install chromium',
   pgbouncer: 'PgBouncer that can be run here: apt-get install pgbouncer',
+  haproxy: 'HAProxy: apt-get install haproxy',
   postgresBin:
     'PostgreSQL server binaries that can be run as another user than root: apt-get install postgresql',
 };
@@ -53,6 +57,7 @@ export function services(): Services {
     redis: found.redis,
     chromium: found.chromium,
     pgbouncer: found.pgbouncer,
+    haproxy: found.haproxy,
     postgresBin: found.postgresBin,
   };
 }

@@ -1,13 +1,16 @@
 import cluster from 'node:cluster';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Serving } from '../../compose/serve.js';
+import { CommandError } from '../../config/errors.js';
 import { SERVE_OPTIONS } from '../../config/serve-options.js';
 import { serveSettings } from '../../config/serve-settings.js';
 import type { ServeSettings } from '../../config/settings.js';
-import type { Log } from '../../observe/log.js';
+import { describeError } from '../../observe/errors.js';
+import type { Log, LogFields } from '../../observe/log.js';
 import type { CommandDescriptor } from '../descriptor.js';
-import type { ExitCode } from '../exit-codes.js';
+import { failureOf, type ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
-import { stopSignal } from '../signals.js';
+import { stopSignal, type StopSignal } from '../signals.js';
 
 export const serveCommand: CommandDescriptor<ServeSettings> = {
   name: 'serve',
@@ -22,40 +25,110 @@ export const serveCommand: CommandDescriptor<ServeSettings> = {
   run: serve,
 };
 
+type Running = Pick<Serving, 'stop' | 'failed'>;
+
 /** Runs until SIGTERM or SIGINT, or until something the server can't do without is gone for good. */
 async function serve(settings: ServeSettings, output: Output): Promise<ExitCode> {
-  // Before anything is started: a signal that comes while it starts stops it in order, too.
-  const signal = stopSignal();
-  const { createLog } = await import('../../observe/log.js');
-  const log = createLog({ level: settings.logLevel, destination: process.stderr });
-  if (cluster.isWorker) return work(settings, log, signal);
+  // Before anything is started: a signal that comes while it starts stops it, too.
+  const signalled = stopSignal();
+  const { createLog, readableLines } = await import('../../observe/log.js');
+  const forPeople = process.stderr.isTTY && !settings.json;
+  const destination = forPeople ? readableLines(process.stderr) : process.stderr;
+  const log = createLog({ level: settings.logLevel, destination });
+  output.logTo(log);
+  if (cluster.isWorker) return work(settings, log, signalled);
   if (settings.database.kind === 'embedded') output.note('starting the embedded PostgreSQL ...');
-  const serving =
-    settings.workers > 1
-      ? await (await import('../../compose/primary.js')).startPrimary(settings, log)
-      : await (await import('../../compose/serve.js')).startServing(settings, log);
+  const start = async (signal: AbortSignal): Promise<Omit<Serving, 'inside'>> => {
+    if (settings.workers === 1) {
+      return (await import('../../compose/serve.js')).startServing(settings, log, { signal });
+    }
+    return (await import('../../compose/primary.js')).startPrimary(settings, log, signal);
+  };
+  const serving = await startUnless(signalled, start, log);
   announce(settings, serving, output);
-  await until(serving, signal);
+  await until(serving, signalled, log);
   return 0;
 }
 
 /** One of `--workers`: the primary speaks for it, and tells it when to stop. */
-async function work(settings: ServeSettings, log: Log, signal: Promise<void>): Promise<ExitCode> {
-  const { startWorker } = await import('../../compose/worker.js');
-  const serving = await startWorker(settings, log, process);
-  await until(serving, Promise.race([signal, serving.asked]));
-  return 0;
+async function work(settings: ServeSettings, log: Log, signalled: Promise<StopSignal>): Promise<ExitCode> {
+  const { listenToPrimary, startWorker, tellNotStarted } = await import('../../compose/worker.js');
+  const primary = listenToPrimary(process);
+  // Whoever stops a service signals each of its processes. The primary's order comes after its --drain-delay, and one
+  // that is signalled by itself keeps to that, too.
+  const late = signalled.then((signal) => sleep(settings.drainDelayMs, signal));
+  try {
+    const serving = await startUnless(
+      Promise.race([signalled, primary.asked]),
+      (signal) => startWorker(settings, log, process, signal),
+      log,
+    );
+    void signalled.then(() => serving.startDraining());
+    await until(serving, Promise.race([late, primary.asked]), log);
+    return 0;
+  } catch (error) {
+    const failure = failureOf(error);
+    await tellNotStarted(process, failure);
+    return failure.exitCode;
+  }
 }
 
-async function until(serving: Pick<Serving, 'stop' | 'failed'>, signal: Promise<void>): Promise<void> {
+/** What a start that was called off gets to tidy up; what hangs longer is left to the end of the process. */
+const CALLED_OFF_MS = 1_000;
+
+/** Starts; where it is asked to stop before that it gives up, and the process ends at once. */
+async function startUnless<T extends Running>(
+  stop: Promise<string>,
+  start: (signal: AbortSignal) => Promise<T>,
+  log: Log,
+): Promise<T> {
+  const calledOff = new AbortController();
+  const starting = start(calledOff.signal);
+  const reason = stop.then((kind) => ({ kind }));
+  let first;
   try {
-    await Promise.race([signal, serving.failed]);
+    first = await Promise.race([starting, reason]);
   } catch (error) {
-    // What broke is what to tell, whatever becomes of the rest.
-    await serving.stop().catch(() => undefined);
+    // What it means is told as with every command.
+    log.error('start_failed', whatFailed(error));
     throw error;
   }
+  if ('stop' in first) return first;
+  log.info('stopping', { kind: first.kind, cause: 'asked to stop before it listened' });
+  calledOff.abort();
+  const tidied = starting.then(
+    (serving) => serving.stop(),
+    // It was called off, and says so.
+    () => undefined,
+  );
+  await Promise.race([tidied, sleep(CALLED_OFF_MS, undefined, { ref: false })]);
+  log.info('stopped', { kind: first.kind });
+  // What is still open (a connect on its way) is not waited for.
+  process.exit(0);
+}
+
+async function until(serving: Running, stop: Promise<string>, log: Log): Promise<void> {
+  const startedMs = performance.now();
+  const servedMs = (): number => Math.round(performance.now() - startedMs);
+  let kind;
+  try {
+    kind = await Promise.race([stop, serving.failed]);
+  } catch (error) {
+    const cause = error instanceof CommandError ? { cause: error.message } : {};
+    log.error('stopping', { kind: 'failure', duration_ms: servedMs(), ...whatFailed(error), ...cause });
+    // What broke is what to tell, whatever becomes of the rest.
+    await serving.stop().catch(() => undefined);
+    log.error('stopped', { kind: 'failure' });
+    throw error;
+  }
+  log.info('stopping', { kind, cause: 'asked to stop', duration_ms: servedMs() });
   await serving.stop();
+  log.info('stopped', { kind });
+}
+
+function whatFailed(error: unknown): LogFields {
+  const { code } = failureOf(error);
+  return error instanceof CommandError ? { error_code: code } : { ...describeError(error), error_code: code };
 }
 
 function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, output: Output): void {

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Flags } from '../../../src/config/resolve.js';
 import { serveSettings } from '../../../src/config/serve-settings.js';
 import { processSource, type Source } from '../../../src/config/source.js';
+import { TLS } from '../../support/tls-pair.js';
 import { problemsOf, source } from './source.js';
 
 const URL_AND_KEY = { DATABASE_URL: 'postgres://u:p4ss@h/d', CARELINK_SIGNING_KEY: 'a secret' };
@@ -50,6 +51,8 @@ describe("serve's settings", () => {
       rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
       users: { userCheck: 'auto', userTable: undefined, userIdColumn: 'id', userActiveColumn: 'is_active' },
       shutdownTimeoutMs: 10_000,
+      drainDelayMs: 0,
+      databaseWaitMs: 60_000,
       // The embedded database has nobody else to tidy it.
       cleanup: {
         everyMs: 3_600_000,
@@ -229,6 +232,29 @@ describe("serve's keys", () => {
     expect(keys.chainKeys).toEqual([Buffer.from(b, 'hex'), Buffer.from(a, 'hex')]);
   });
 
+  it('a key file that every user can read is warned of, and a file that is public anyway is not', () => {
+    const files = { '/k': 'a secret', '/old': 'another', '/srv/app/crt': TLS.cert, '/srv/app/key': TLS.key };
+    const flags = {
+      'signing-key-file': '/k',
+      'verifying-key-file': ['/old'],
+      'tls-cert': 'crt',
+      'tls-key': 'key',
+    };
+    const warnings = (mode: number, more: Record<string, string> = {}): readonly string[] => {
+      const modes = Object.fromEntries(Object.keys(files).map((path) => [path, mode]));
+      return serveSettings({ ...flags, ...more }, source({}, files, modes)).warnings;
+    };
+    expect(warnings(0o100600)).toEqual([]);
+    expect(warnings(0o100640)).toEqual([]);
+    expect(warnings(0o100644).map((sentence) => sentence.slice(0, sentence.indexOf(':')))).toEqual([
+      '--tls-key',
+      '--signing-key-file',
+      '--verifying-key-file',
+    ]);
+    expect(warnings(0o100644)[0]).toContain('/srv/app/key (mode 0644)');
+    expect(warnings(0o100644, { algorithm: 'ES256' }).join()).not.toContain('--verifying-key-file');
+  });
+
   it('a certificate and its key come together and belong together', () => {
     const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const otherKey = other.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -247,25 +273,3 @@ describe("serve's keys", () => {
     expect(problems({ 'tls-key': 'nowhere' }, from)).toEqual([expect.stringContaining('come together')]);
   });
 });
-
-/** Of localhost, signed by itself: Node can't make one, and openssl isn't everywhere. */
-const TLS = {
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBlTCCATugAwIBAgIUDBZoM+f2LDY1Ofo+EsZTB3W2aD0wCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDExNTMxMFoYDzIxMjYxMDMx
-MTE1MzEwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAASpmh5ydt8g3tnErzbhvrpHChWfRjwxFoVUFUmtKLI9fRucRWQ7aiAs
-sITEWnvPWVG6tJKkrcITSiMF+I64GOYCo2kwZzAdBgNVHQ4EFgQU4VrH8JwjyGBT
-xKzADU9GbinvLL0wHwYDVR0jBBgwFoAU4VrH8JwjyGBTxKzADU9GbinvLL0wDwYD
-VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
-SAAwRQIgQwpRBzb8Iix4NGkSPMp7q+mItk7HSYoTFDJ6i6YwkFICIQCm0EusYrwj
-UyetYos9UbcYWcrd0/Mk+cnzh8zJKFQpkA==
------END CERTIFICATE-----
-`,
-  key: `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgURRqfsrm86oyWyBM
-xu4sHnWlg53qtUJd1aEb5QdxD2KhRANCAASpmh5ydt8g3tnErzbhvrpHChWfRjwx
-FoVUFUmtKLI9fRucRWQ7aiAssITEWnvPWVG6tJKkrcITSiMF+I64GOYC
------END PRIVATE KEY-----
-`,
-};

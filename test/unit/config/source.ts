@@ -5,6 +5,7 @@ import type { Source } from '../../../src/config/source.js';
 export function source(
   env: Readonly<Record<string, string>> = {},
   files: Readonly<Record<string, string>> = {},
+  modes: Readonly<Record<string, number>> = {},
 ): Source {
   return {
     env,
@@ -14,6 +15,7 @@ export function source(
       if (text === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
       return text;
     },
+    modeOf: (path) => modes[path],
   };
 }
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createAdminServer, knownHost, type AdminServer, type Readiness } from '../../../src/http/admin.js';
 import { createLog } from '../../../src/observe/log.js';
 import { metricsSink } from '../../../src/observe/metrics.js';
-import { talk } from './server-under-test.js';
+import { open, talk } from './server-under-test.js';
 
 let server: AdminServer | undefined;
 afterEach(async () => {
@@ -45,6 +45,28 @@ describe('the admin port', () => {
     const not = await get('/readyz', { readiness: () => Promise.resolve(down) });
     expect(not.status).toBe(503);
     expect(JSON.parse(not.body)).toEqual({ ...down, draining: false });
+  });
+
+  it('answers a probe beside a hundred connections that say nothing, and cuts off nobody who is answered', async () => {
+    let answer: (readiness: Readiness) => void = () => undefined;
+    const readiness = new Promise<Readiness>((resolve) => (answer = resolve));
+    server = createAdminServer({
+      readiness: () => readiness,
+      metrics: metricsSink(),
+      kpis: () => ({ kpis: [] }),
+      host: 'admin.example',
+      log: createLog({ level: 'silent', destination: { write: () => undefined } }),
+    });
+    const { port } = await server.listen('127.0.0.1', 0);
+    const waiting = talk(port, 'GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n');
+    const idle = [];
+    // One of them after the other: the oldest are those that go.
+    for (let n = 0; n < 150; n++) idle.push(await open(port));
+    const probe = await talk(port, 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n');
+    expect(probe).toContain('200 OK');
+    answer({ ready: true, checks: {} });
+    expect(await waiting).toContain('200 OK');
+    for (const socket of idle) socket.destroy();
   });
 
   it('is not ready while draining', async () => {

@@ -1,0 +1,95 @@
+import { NotConnectedError, sqlStateOf } from './errors.js';
+
+/** Why there is no connection to PostgreSQL. */
+export type ConnectFailure =
+  /** Nobody answers, or not yet: it may be otherwise in a moment. */
+  | 'away'
+  /** It answers, and has no connection left. */
+  | 'full'
+  | 'database_missing'
+  | 'password_refused'
+  | 'password_missing'
+  /** The role is not there or may not log in. */
+  | 'role_refused'
+  /** pg_hba.conf has no line for this role, database, host and kind of connection. */
+  | 'host_refused'
+  | 'connect_denied'
+  | 'tls_unsupported'
+  | 'tls_untrusted'
+  | 'tls_failed'
+  /** A file that the URL names: of a certificate, or a key. */
+  | 'file_unreadable'
+  | 'refused';
+
+export interface ConnectDiagnosis {
+  readonly failure: ConnectFailure;
+  /** SQLSTATE, errno or OpenSSL's code; undefined where there is none. */
+  readonly code: string | undefined;
+  /** With `file_unreadable`. */
+  readonly path?: string;
+}
+
+/** Refusals that say that the server is on its way up or down, or lost: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const COMES_AND_GOES = /^(?:57P0[1-3]|08...)$/;
+
+/** Nobody is there; or the name isn't known yet, as where containers start together. */
+const NOBODY = new Set([
+  'ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH',
+  'ENETDOWN', 'ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL', 'ENOENT', 'ENOTCONN',
+]); // prettier-ignore
+
+const UNTRUSTED =
+  /^(?:SELF_SIGNED_CERT|DEPTH_ZERO_|UNABLE_TO_(?:GET|VERIFY)|CERT_|ERR_TLS_CERT_ALTNAME_INVALID|INVALID_CA|HOSTNAME_MISMATCH)/;
+const OF_TLS = /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|EPROTO$)/;
+
+/**
+ * Reads why a connection, or the first statement on it, failed. Undefined: it is about something else.
+ *
+ * `pg` says some things in words alone; those words are its own, and aren't translated.
+ */
+export function diagnoseConnect(error: unknown): ConnectDiagnosis | undefined {
+  const connecting = error instanceof NotConnectedError;
+  const cause: unknown = connecting ? error.cause : error;
+  const sqlState = sqlStateOf(cause);
+  const found = (failure: ConnectFailure, code = sqlState): ConnectDiagnosis => ({ failure, code });
+  if (sqlState !== undefined && COMES_AND_GOES.test(sqlState)) return found(ofPooler(cause) ?? 'away');
+  if (!(cause instanceof Error)) return connecting ? found('away') : undefined;
+  if (/^Connection terminated/.test(cause.message)) return found('away');
+  if (!connecting) return undefined;
+  switch (sqlState) {
+    case '53300':
+      return found('full');
+    case '3D000':
+      return found('database_missing');
+    case '28P01':
+      return found('password_refused');
+    case '28000':
+      return found(
+        'routine' in cause && cause.routine === 'ClientAuthentication' ? 'host_refused' : 'role_refused',
+      );
+    case '42501':
+      return found('connect_denied');
+    case undefined:
+      break;
+    default:
+      return found('refused');
+  }
+  if (/client password must be/.test(cause.message)) return found('password_missing');
+  if (/does not support SSL/.test(cause.message)) return found('tls_unsupported');
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
+  if ('syscall' in cause && cause.syscall === 'open' && 'path' in cause && typeof cause.path === 'string') {
+    return { failure: 'file_unreadable', code, path: cause.path };
+  }
+  if (code === undefined || NOBODY.has(code)) return found('away', code);
+  if (UNTRUSTED.test(code)) return found('tls_untrusted', code);
+  return found(OF_TLS.test(code) ? 'tls_failed' : 'refused', code);
+}
+
+/** PgBouncer has one SQLSTATE for all that it says by itself, 08P01, and words that aren't translated. */
+function ofPooler(cause: unknown): ConnectFailure | undefined {
+  const message = cause instanceof Error ? cause.message : '';
+  if (/^no such database/.test(message)) return 'database_missing';
+  if (/^(?:no such user|.*(?:password|SASL|auth\w*) (?:authentication )?failed)/.test(message))
+    return 'password_refused';
+  return undefined;
+}
