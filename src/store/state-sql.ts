@@ -91,17 +91,6 @@ export function findSql(schema: TokenSchema): string {
      WHERE o.jti = ANY ($1::text[])`;
 }
 
-/** $1 user key, $2 rows at most */
-export function liveTokensSql(schema: TokenSchema): string {
-  return `
-    SELECT o.jti
-      FROM (SELECT $1::text AS user_key) i
-      JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
-     WHERE o.expires_at > now()
-       AND NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
-     LIMIT $2`;
-}
-
 /**
  * Beside a log-out or a revocation: let the triggers of `migrate --notify` tell other instances of it. All else that a
  * server writes are rotations, of which nobody may need to be told: its connections may be set to quiet.
@@ -236,6 +225,11 @@ export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'):
       RETURNING token_id
     )${keepSql(schema, 'live')}
     SELECT (SELECT count(*) FROM live)::int AS live, (SELECT count(*) FROM won)::int AS won`;
+}
+
+/** $1 user key, $2 as above, $3 rows at most */
+export function liveTokensSql(schema: TokenSchema): string {
+  return `${liveOfUser(schema, 'o.jti', '')} LIMIT $3`;
 }
 
 /** $1 user key, $2 as above: how many live rows `blacklistUserSql` would find. */

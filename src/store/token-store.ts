@@ -201,7 +201,7 @@ export class PgTokenStore implements TokenStore {
 
   async liveTokensOf(userKey: string, limit: number, deadlineMs: number): Promise<string[]> {
     const text = liveTokensSql(this.#options.schema);
-    const statement = { name: 'live_tokens', text, values: [userKey, limit] };
+    const statement = { name: 'live_tokens', text, values: [userKey, this.#dates.extraSeconds, limit] };
     return (await this.#revoke<{ jti: string }>(statement, deadlineMs)).map(({ jti }) => jti);
   }
 
