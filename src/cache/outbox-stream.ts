@@ -62,6 +62,11 @@ export class OutboxStream {
     return reply !== undefined;
   }
 
+  /** A claim that had no entry any more is written. */
+  written({ jti, userKey }: Claim): Promise<boolean> {
+    return this.settle(partitionOf(userKey), [], [jti]);
+  }
+
   /**
    * No token of the user that was made before `sinceUs` is claimed here any more. Returns what is to be written of the
    * user; undefined where Redis doesn't answer.

@@ -306,27 +306,6 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       expect((await rows(next.jti))[0]?.token).toBe(next.refresh);
     });
 
-    it('keeps what the database refuses, and writes all the others', async () => {
-      const { refresh, jti } = await session();
-      const other = await session();
-      await world.sql(`ALTER TABLE token_blacklist_blacklistedtoken ADD CONSTRAINT never
-        CHECK (token_id <> ${(await world.sql<{ id: string }>('SELECT id FROM token_blacklist_outstandingtoken WHERE jti = $1', [jti]))[0]!.id})`);
-      try {
-        await Promise.all([one.service.refresh(refresh), one.service.refresh(other.refresh)]);
-        await until(() => isBlacklisted(other.jti));
-        await until(() => one.written.includes('dead_letter'));
-        const dead = await world.sql<{ code: string; entry: string }>(
-          'SELECT code, entry FROM carelink.dead_letters',
-        );
-        expect(dead).toHaveLength(1);
-        expect(dead[0]).toMatchObject({ code: '23514' });
-        expect(dead[0]?.entry).toContain(jti);
-        await until(() => one.status()?.depth === 0);
-      } finally {
-        await world.sql('ALTER TABLE token_blacklist_blacklistedtoken DROP CONSTRAINT never');
-      }
-    });
-
     it('is bounded: with as much owed as may be, a refresh is answered 503, and later goes on', async () => {
       const sessions = [];
       for (let n = 0; n < 4; n++) sessions.push(await session(small));
