@@ -2,6 +2,7 @@ import { Circuit } from '../cache/circuit.js';
 import { MemoryCache } from '../cache/memory.js';
 import { OutboxStream } from '../cache/outbox-stream.js';
 import { COMMAND_TIMEOUT_MS, openRedis } from '../cache/redis-client.js';
+import { RedisKeys } from '../cache/partition.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
 import type { RedisSettings } from '../config/settings.js';
@@ -20,7 +21,7 @@ import { SchemaError } from '../store/errors.js';
 import type { TokenSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
 import { retryLetters, type OpenLetters } from './letters.js';
-import { redisNews, watchEviction, type RedisWatchOptions } from './redis-watch.js';
+import { fitRedis, ownerOf, redisNews, watchEviction, type RedisWatchOptions } from './redis-watch.js';
 import type { ReleaseStack } from './release.js';
 
 export interface SharedCacheOptions extends RedisWatchOptions {
@@ -112,10 +113,22 @@ export async function openSharedCache(
 
   const told = redisNews(options, gate, redis.kind);
   const commandTimeoutMs = options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS;
-  const client = openRedis(redis, Math.random, told.onError, () => gate.distrust(), commandTimeoutMs);
+  const keys = new RedisKeys(redis.prefix);
+  const client = openRedis({
+    address: redis,
+    keys,
+    owner: await ownerOf(options.database, log),
+    random: Math.random,
+    onError: told.onError,
+    onConnect: () => gate.distrust(),
+    onFault: told.onFault,
+    timeoutMs: commandTimeoutMs,
+  });
   releases.add(() => client.close());
+  await fitRedis(client, options);
   const shared = {
     client,
+    keys,
     circuit: new Circuit(monotonicMs, Math.random),
     onChange: told.onChange,
     clock: new RedisClock(monotonicMs, redis.kind !== 'cluster'),
@@ -140,7 +153,7 @@ export async function openSharedCache(
   });
   const telling = setInterval(() => {
     // Without refreshes nobody else would notice that Redis went, or came back.
-    void cache.check();
+    void client.look().then(() => cache.check());
     void cache.tell();
     void outbox.closeAgain();
   }, TICK_MS).unref();

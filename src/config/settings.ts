@@ -72,6 +72,8 @@ export interface RedisSettings {
   /** Never to be printed or logged. */
   readonly password: string | undefined;
   readonly database: number;
+  /** What all keys begin with. */
+  readonly prefix: string;
 }
 
 export interface HttpSettings {

@@ -134,6 +134,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
           username: undefined,
           password: undefined,
           database: 0,
+          prefix: 'carelink_tokens',
         },
         blacklist: shared.blacklist ?? 'async',
         requestTimeoutMs: settings.requestTimeoutMs ?? 5_000,
