@@ -1,27 +1,11 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisKeys } from './partition.js';
+import type { RedisAddress } from './redis-address.js';
 import { RedisGuard } from './redis-guard.js';
 import type { RedisFault } from './redis-set-up.js';
 import {
   BEGIN_LUA, CLAIM_LUA, CLOSE_LUA, FINISH_LUA, LEAVE_LUA, SETTLE_LUA, TAKE_OVER_LUA,
 } from './scripts.js'; // prettier-ignore
-
-export interface RedisNode {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Where Redis is: alone, a cluster, or a master that sentinels know by name. */
-export interface RedisAddress {
-  readonly kind: 'single' | 'cluster' | 'sentinel';
-  /** One node; some of the cluster's; or the sentinels. */
-  readonly nodes: readonly RedisNode[];
-  readonly masterName: string | undefined;
-  readonly tls: boolean;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly database: number;
-}
 
 type ScriptCommand = (...keysAndArguments: (string | number)[]) => Promise<unknown>;
 

@@ -1,5 +1,6 @@
 import type { RedisKeys } from './partition.js';
-import { connectRedis, type RedisAddress } from './redis-client.js';
+import type { RedisAddress } from './redis-address.js';
+import { connectRedis } from './redis-client.js';
 import { refusedByItself, setUp } from './redis-set-up.js';
 
 export interface RedisFacts {

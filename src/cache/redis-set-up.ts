@@ -1,6 +1,6 @@
 import { Cluster, type Redis } from 'ioredis';
 import type { RedisKeys } from './partition.js';
-import type { RedisAddress } from './redis-client.js';
+import type { RedisAddress } from './redis-address.js';
 import { OWN_LUA, PROBE_LUA } from './scripts.js';
 
 /** Why a Redis that answers must not be worked with. */

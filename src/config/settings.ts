@@ -213,6 +213,16 @@ export interface RevokeSettings extends SharedSettings {
   readonly users: UserSettings;
 }
 
+export interface DeadLettersSettings extends SharedSettings {
+  readonly command: 'dead-letters';
+  readonly action: 'list' | 'retry' | 'drop';
+  /** Undefined: all. */
+  readonly ids: readonly string[] | undefined;
+  /** False: `drop` shows only what it means. */
+  readonly yes: boolean;
+  readonly users: UserSettings;
+}
+
 export interface CleanupChoices {
   /** How long a token must have been expired. */
   readonly retentionMs: number;
