@@ -47,9 +47,9 @@ export async function setUp({
     ],
   ];
   for (const [step, send] of steps) {
-    const answer = send && (await refusalOf(send, timeoutMs));
-    if (answer === 'not now') return answer;
-    if (answer !== undefined) return refused(step, answer, keys);
+    const refusal = send && (await refusalOf(send, timeoutMs));
+    if (refusal === 'not now') return refusal;
+    if (refusal !== undefined) return refused(step, refusal.answer, keys);
   }
   return undefined;
 }
@@ -60,11 +60,11 @@ export async function own(
   owner: string,
 ): Promise<RedisFault | 'not now' | undefined> {
   let found: unknown;
-  const answer = await refusalOf(async () => {
+  const refusal = await refusalOf(async () => {
     found = await client.eval(OWN_LUA, 1, keys.owner, owner);
   }, timeoutMs);
-  if (answer === 'not now') return answer;
-  if (answer !== undefined) return refused('GET and SET', answer, keys);
+  if (refusal === 'not now') return refusal;
+  if (refusal !== undefined) return refused('GET and SET', refusal.answer, keys);
   if (found === owner) return undefined;
   return {
     code: 'REDIS_OWNED',
@@ -104,7 +104,7 @@ function whatToDo(step: string, keys: RedisKeys): string {
 async function refusalOf(
   send: () => Promise<unknown>,
   timeoutMs: number,
-): Promise<string | 'not now' | undefined> {
+): Promise<{ readonly answer: string } | 'not now' | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('no answer')), timeoutMs);
@@ -114,7 +114,7 @@ async function refusalOf(
     return undefined;
   } catch (error) {
     const final = error instanceof Error && error.name === 'ReplyError' && !FOR_A_WHILE.test(error.message);
-    return final ? error.message : 'not now';
+    return final ? { answer: error.message } : 'not now';
   } finally {
     clearTimeout(timer);
   }

@@ -95,7 +95,7 @@ export async function openSharedCache(
           await settleLateClaim(context, claim, written);
           return true;
         };
-        retryLetters(options.unwritten, write, observe.onTrouble, releases);
+        retryLetters(options.unwritten, write, (error) => observe.onTrouble(error), releases);
       },
     };
   }
@@ -207,7 +207,12 @@ export async function openSharedCache(
         onLost: () => undefined,
       });
       takeOver.start();
-      retryLetters(options.unwritten, (claim) => outbox.writeLetter(claim), observe.onTrouble, releases);
+      retryLetters(
+        options.unwritten,
+        (claim) => outbox.writeLetter(claim),
+        (error) => observe.onTrouble(error),
+        releases,
+      );
     },
   };
 }

@@ -49,6 +49,9 @@ const RETRY_MS = 500;
  */
 const REFUSALS = 3;
 
+/** Where so many are refused at the same time it is no matter of one row, and trying each again would only be load. */
+const MANY_REFUSED = 20;
+
 /** Log-outs of an outage: beyond it only the change feed tells the other instances. */
 const MAX_UNCLOSED = 10_000;
 
@@ -70,6 +73,8 @@ export class WriteBehind implements Outbox {
   readonly #unclosed = new Map<string | undefined, number>();
   #gathering: Owed[] = [];
   #gather: NodeJS.Timeout | undefined;
+  /** Claims that were refused, and are tried again. */
+  readonly #refused = new Set<Owed>();
   #draining = false;
   #stopped = false;
 
@@ -199,7 +204,8 @@ export class WriteBehind implements Outbox {
       try {
         const written = await this.#writeOut(owed.claim, Infinity);
         const refused = written.kind === 'refused';
-        if (refused && ++refusals < REFUSALS && !this.#draining) {
+        if (refused && ++refusals < REFUSALS && !this.#draining && this.#refused.size < MANY_REFUSED) {
+          if (refusals === 1) this.#refused.add(owed);
           observe.onRefused(written.code);
           pauseMs = RETRY_MS * 2 ** (refusals - 1);
         } else {
@@ -207,6 +213,7 @@ export class WriteBehind implements Outbox {
           const outcome = refused ? 'dead_letter' : written.kind;
           observe.onWritten(outcome, monotonicMs() - owed.takenAtMs);
           // The letter keeps a refused claim from here on; Redis goes on saying that its token is claimed.
+          this.#refused.delete(owed);
           this.#receipts.add(owed.partition, owed.entryId, refused ? undefined : owed.claim.jti);
           owed.finish();
           return;

@@ -72,7 +72,7 @@ const SWEEP_MS = 50;
 const ANSWER_MS = 250;
 
 /** Tries of an item whose id is taken: a sequence that is further behind than this needs an operator. */
-const ID_TRIES = 5;
+const ID_TRIES = 2;
 
 /** A batch of so many is split into single items: about what the largest batch is split into. */
 const SPLIT_ONE_BY_ONE = 8;
@@ -226,7 +226,7 @@ export class GroupQueue<Item, Result> {
       case 'id_taken': {
         const [alone] = batch;
         if (batch.length > 1) this.#split(batch);
-        else if (alone !== undefined && ++alone.idsTaken < ID_TRIES) this.#hold(batch);
+        else if (alone !== undefined && ++alone.idsTaken < ID_TRIES) this.#again(batch);
         else if (alone !== undefined) refuse(alone, failure.error);
         return;
       }
@@ -268,6 +268,12 @@ export class GroupQueue<Item, Result> {
       },
       REST_FIRST_MS * (0.5 + this.#options.random()),
     );
+  }
+
+  /** Not behind the pieces, as one that is held: where all meet taken ids there are always more of those. */
+  #again(alone: Entry<Item, Result>[]): void {
+    this.#pieces.push(alone);
+    this.#schedule();
   }
 
   #rest(batch: Entry<Item, Result>[]): void {

@@ -93,12 +93,12 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       };
       await redis.cli('FLUSHDB');
       await expect.poll(() => redis.cli('GET', 'carelink_tokens:owner'), PATIENCE).toBe(ids[0]);
-      await redis.cli('SET', 'carelink_tokens:owner', ids[1]!);
+      await redis.cli('SET', 'carelink_tokens:owner', ids[1]);
       await expect.poll(readiness, PATIENCE).toBe('unreachable');
       expect(first.output()).toMatch(
         /"event":"redis_refused".*"kind":"REDIS_OWNED"|"kind":"REDIS_OWNED".*redis_refused/,
       );
-      await redis.cli('SET', 'carelink_tokens:owner', ids[0]!);
+      await redis.cli('SET', 'carelink_tokens:owner', ids[0]);
       await expect.poll(readiness, PATIENCE).toBe('ok');
     });
 
