@@ -1,7 +1,7 @@
 import type { Claim } from '../rotation/ports.js';
 import type { Circuit } from './circuit.js';
 import { decodeClaim } from './claim-entry.js';
-import { keyOf, outboxKey, partitionOf, PARTITIONS, userSinceKey } from './partition.js';
+import { partitionOf, PARTITIONS, type RedisKeys } from './partition.js';
 import type { RedisClock } from './redis-clock.js';
 import { isRefusal, type ScriptClient } from './redis-client.js';
 import { SPENT_LIFE_MS } from './redis.js';
@@ -16,6 +16,7 @@ export interface Entry {
 
 export interface OutboxStreamOptions {
   readonly client: ScriptClient;
+  readonly keys: RedisKeys;
   readonly circuit: Circuit;
   readonly clock: RedisClock;
   readonly monotonicMs: () => number;
@@ -41,9 +42,9 @@ export class OutboxStream {
 
   /** Entries that their instance left behind, now ours; undefined where Redis doesn't answer. */
   async takeOver(partition: number): Promise<Entry[] | undefined> {
-    const { client, consumer, clock, monotonicMs } = this.#options;
+    const { client, consumer, clock, keys, monotonicMs } = this.#options;
     const sentAtMs = monotonicMs();
-    const ask = (): Promise<unknown> => client.takeOver(outboxKey(partition), consumer, LEFT_FOR_MS, PAGE);
+    const ask = (): Promise<unknown> => client.takeOver(keys.outbox(partition), consumer, LEFT_FOR_MS, PAGE);
     const reply = await this.#ask(ask, 'reads');
     if (!Array.isArray(reply)) return undefined;
     const [fresh, nowUs, left] = reply as unknown[];
@@ -54,12 +55,16 @@ export class OutboxStream {
 
   /** Written: false where Redis couldn't be told. */
   async settle(partition: number, entryIds: readonly string[], jtis: readonly string[]): Promise<boolean> {
-    const keys = [outboxKey(partition), ...jtis.map((jti) => keyOf(partition, 'token', jti))];
+    const { keys: names, client } = this.#options;
+    const keys = [names.outbox(partition), ...jtis.map((jti) => names.of(partition, 'token', jti))];
     const known = entryIds.filter((id) => id !== '');
-    const reply = await this.#ask(() =>
-      this.#options.client.settle(keys.length, ...keys, SPENT_LIFE_MS, ...known),
-    );
+    const reply = await this.#ask(() => client.settle(keys.length, ...keys, SPENT_LIFE_MS, ...known));
     return reply !== undefined;
+  }
+
+  /** A claim that had no entry any more is written. */
+  written({ jti, userKey }: Claim): Promise<boolean> {
+    return this.settle(partitionOf(userKey), [], [jti]);
   }
 
   /**
@@ -67,14 +72,14 @@ export class OutboxStream {
    * user; undefined where Redis doesn't answer.
    */
   async close(userKey: string | undefined, sinceUs: number): Promise<Claim[] | undefined> {
-    const { client, refreshLifetimeMs } = this.#options;
+    const { client, keys, refreshLifetimeMs } = this.#options;
     const partition = partitionOf(userKey);
     const claims: Claim[] = [];
     for (let from = '-'; ;) {
       const reply = await this.#ask(() =>
         client.closeFor(
-          userSinceKey(partition, userKey),
-          outboxKey(partition),
+          keys.userSince(partition, userKey),
+          keys.outbox(partition),
           sinceUs,
           refreshLifetimeMs,
           from,
@@ -93,10 +98,10 @@ export class OutboxStream {
 
   /** This process writes no more. */
   async leave(): Promise<void> {
-    const { client, consumer } = this.#options;
+    const { client, consumer, keys } = this.#options;
     await Promise.all(
       Array.from({ length: PARTITIONS }, (_, partition) =>
-        this.#ask(() => client.leave(outboxKey(partition), consumer), 'reads'),
+        this.#ask(() => client.leave(keys.outbox(partition), consumer), 'reads'),
       ),
     );
   }

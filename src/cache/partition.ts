@@ -14,17 +14,37 @@ export function partitionOf(userKey: string | undefined): number {
   return hash % PARTITIONS;
 }
 
-/** The key of a token's lock, hint or doubt. The braces are Redis Cluster's: what is in them chooses the slot. */
-export function keyOf(partition: number, what: 'lock' | 'token' | 'doubt', jti: string): string {
-  return `carelink_tokens:{${partition}}:${what}:${jti}`;
-}
+/** The names of all keys of one system. The braces are Redis Cluster's: what is in them chooses the slot. */
+export class RedisKeys {
+  /** It stays what it was where nothing is said: in a rolling upgrade two releases share what is in Redis. */
+  readonly #prefix: string;
 
-/** The stream of what the partition's claims still owe to the database. */
-export function outboxKey(partition: number): string {
-  return `carelink_tokens:{${partition}}:outbox`;
-}
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
 
-/** The time (us) before which nothing of a user that was called active is to be believed: log-outs, revocations. */
-export function userSinceKey(partition: number, userKey: string | undefined): string {
-  return `carelink_tokens:{${partition}}:user:${userKey ?? ''}`;
+  /** Of a token's lock, hint or doubt. */
+  of(partition: number, what: 'lock' | 'token' | 'doubt', jti: string): string {
+    return `${this.#prefix}:{${partition}}:${what}:${jti}`;
+  }
+
+  /** The stream of what the partition's claims still owe to the database. */
+  outbox(partition: number): string {
+    return `${this.#prefix}:{${partition}}:outbox`;
+  }
+
+  /** The time (us) before which nothing of a user that was called active is to be believed: log-outs, revocations. */
+  userSince(partition: number, userKey: string | undefined): string {
+    return `${this.#prefix}:{${partition}}:user:${userKey ?? ''}`;
+  }
+
+  /** Names the system whose keys these are: the id of carelink.identity. */
+  get owner(): string {
+    return `${this.#prefix}:owner`;
+  }
+
+  /** As rights are given to them. */
+  get pattern(): string {
+    return `${this.#prefix}:*`;
+  }
 }

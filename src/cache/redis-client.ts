@@ -1,24 +1,11 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import type { RedisKeys } from './partition.js';
+import type { RedisAddress } from './redis-address.js';
+import { RedisGuard } from './redis-guard.js';
+import type { RedisFault } from './redis-set-up.js';
 import {
   BEGIN_LUA, CLAIM_LUA, CLOSE_LUA, FINISH_LUA, LEAVE_LUA, SETTLE_LUA, TAKE_OVER_LUA,
 } from './scripts.js'; // prettier-ignore
-
-export interface RedisNode {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Where Redis is: alone, a cluster, or a master that sentinels know by name. */
-export interface RedisAddress {
-  readonly kind: 'single' | 'cluster' | 'sentinel';
-  /** One node; some of the cluster's; or the sentinels. */
-  readonly nodes: readonly RedisNode[];
-  readonly masterName: string | undefined;
-  readonly tls: boolean;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly database: number;
-}
 
 type ScriptCommand = (...keysAndArguments: (string | number)[]) => Promise<unknown>;
 
@@ -40,6 +27,11 @@ export interface ScriptClient extends Readonly<Record<keyof typeof SCRIPTS, Scri
   setFor(key: string, value: string, lifeMs: number): Promise<unknown>;
   /** `maxmemory-policy` of each node that keeps data. */
   evictionPolicies(): Promise<string[]>;
+  /** Why nothing is sent to it though it answers; undefined: it is fit, or was not reached. */
+  fault(): RedisFault | undefined;
+  fit(): boolean;
+  /** Looks again whether it is fit; to be called now and then. Never rejects. */
+  look(): Promise<void>;
   close(): void;
 }
 
@@ -55,18 +47,34 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_MAX_MS = 2_000;
 
-/**
- * Connects in the background. Until that is done, and whenever it is lost, commands fail at once.
- *
- * @param onConnect a node was connected, or connected again: it may be another one by now, or have lost what it knew
- */
-export function openRedis(
-  address: RedisAddress,
-  random: () => number,
-  onError: (error: Error) => void,
-  onConnect: () => void = () => undefined,
-  timeoutMs: number = COMMAND_TIMEOUT_MS,
-): ScriptClient {
+export interface OpenRedisOptions {
+  readonly address: RedisAddress;
+  readonly random: () => number;
+  readonly onError: (error: Error) => void;
+  /** A node was connected, or connected again: it may be another one by now, or have lost what it knew. */
+  readonly onConnect?: () => void;
+  /** It answers, and must not be worked with. */
+  readonly onFault?: (fault: RedisFault) => void;
+  readonly timeoutMs?: number;
+  readonly keys: RedisKeys;
+  /** Whose keys these have to be. Undefined: that is not looked at. */
+  readonly owner?: string | undefined;
+}
+
+/** The set-up of a connection is no request's: somebody waits for it, but not so impatiently. */
+const SET_UP_TIMEOUT_MS = 2_000;
+
+/** Connects in the background. Until that is done, whenever it is lost, and while it isn't fit, commands fail at once. */
+export function openRedis({
+  address,
+  random,
+  onError,
+  onConnect = () => undefined,
+  onFault = () => undefined,
+  timeoutMs = COMMAND_TIMEOUT_MS,
+  keys,
+  owner,
+}: OpenRedisOptions): ScriptClient {
   const retryDelayMs = (times: number): number =>
     Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
   const options: RedisOptions = {
@@ -90,23 +98,28 @@ export function openRedis(
   client.on('end', () => {
     if (!closed) setTimeout(() => closed || void client.connect().catch(() => undefined), retryDelayMs(1));
   });
-  if (client instanceof Cluster) client.on('+node', (node: Redis) => node.on('ready', onConnect));
-  else client.on('ready', onConnect);
+  const guard = new RedisGuard({
+    client, address, keys, owner, onFault, onFit: onConnect, timeoutMs: Math.max(timeoutMs, SET_UP_TIMEOUT_MS),
+  }); // prettier-ignore
+  const inTimeIfFit = <T>(send: () => Promise<T>): Promise<T> =>
+    guard.fit ? inTime(send(), timeoutMs) : Promise.reject(new Error('Redis is not fit to be worked with'));
   const scripts = {} as Record<keyof typeof SCRIPTS, ScriptCommand>;
   for (const [name, [lua, numberOfKeys]] of Object.entries(SCRIPTS)) {
     const command = `carelink_${name}`;
     client.defineCommand(command, { lua, ...(numberOfKeys !== undefined && { numberOfKeys }) });
     scripts[name as keyof typeof SCRIPTS] = (...args) =>
-      inTime(
-        (client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve(),
-        timeoutMs,
+      inTimeIfFit(
+        () => (client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve(),
       );
   }
   return {
     ...scripts,
-    exists: (key) => inTime(client.exists(key), timeoutMs),
-    get: (key) => inTime(client.get(key), timeoutMs),
-    setFor: (key, value, lifeMs) => inTime(client.set(key, value, 'PX', lifeMs), timeoutMs),
+    exists: (key) => inTimeIfFit(() => client.exists(key)),
+    get: (key) => inTimeIfFit(() => client.get(key)),
+    setFor: (key, value, lifeMs) => inTimeIfFit(() => client.set(key, value, 'PX', lifeMs)),
+    fault: () => guard.fault,
+    fit: () => guard.fit,
+    look: () => guard.look(),
     async evictionPolicies() {
       const nodes = client instanceof Cluster ? client.nodes('master') : [client];
       const infos = await Promise.all(nodes.map((node) => node.info('memory')));

@@ -1,4 +1,7 @@
-import { connectRedis, type RedisAddress } from './redis-client.js';
+import type { RedisKeys } from './partition.js';
+import type { RedisAddress } from './redis-address.js';
+import { connectRedis } from './redis-client.js';
+import { refusedByItself, setUp } from './redis-set-up.js';
 
 export interface RedisFacts {
   readonly version: string;
@@ -10,12 +13,17 @@ export interface RedisFacts {
 /** Somebody waits at a terminal. */
 const TIMEOUT_MS = 3_000;
 
+/** It answers, and refuses what every connection needs. The message says what to do. */
+export class RedisRefusedError extends Error {
+  override readonly name = 'RedisRefusedError';
+}
+
 /**
  * Asks a Redis what it is, once.
  *
- * @throws what the client fails with
+ * @throws RedisRefusedError, or what the client fails with
  */
-export async function probeRedis(address: RedisAddress): Promise<RedisFacts> {
+export async function probeRedis(address: RedisAddress, keys: RedisKeys): Promise<RedisFacts> {
   const client = connectRedis(
     address,
     {
@@ -33,6 +41,8 @@ export async function probeRedis(address: RedisAddress): Promise<RedisFacts> {
   client.on('error', (error: Error) => (failure ??= error));
   try {
     const info = await client.info();
+    const fault = await setUp({ client, address, keys, timeoutMs: TIMEOUT_MS });
+    if (fault !== undefined && fault !== 'not now') throw new RedisRefusedError(fault.message);
     const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
     return {
       version: field('redis_version'),
@@ -40,8 +50,10 @@ export async function probeRedis(address: RedisAddress): Promise<RedisFacts> {
       maxmemory: Number(field('maxmemory')),
     };
   } catch (error) {
+    const fault = failure && refusedByItself(failure, keys);
+    if (fault !== undefined) throw new RedisRefusedError(fault.message);
     // "Connection is closed" says less than what closed it.
-    throw failure ?? error;
+    throw error instanceof RedisRefusedError ? error : (failure ?? error);
   } finally {
     client.disconnect();
   }

@@ -3,13 +3,14 @@ import type { Begun, Claim, Claimed, Learned, TokenCache, TokenKey } from '../ro
 import type { Circuit } from './circuit.js';
 import { encodeClaim } from './claim-entry.js';
 import type { MemoryCache } from './memory.js';
-import { keyOf, outboxKey, partitionOf, userSinceKey } from './partition.js';
+import { partitionOf, type RedisKeys } from './partition.js';
 import type { ScriptClient } from './redis-client.js';
 import type { RedisClock } from './redis-clock.js';
 import { readHint, readTime, SPENT } from './values.js';
 
 export interface RedisCacheOptions {
   readonly client: ScriptClient;
+  readonly keys: RedisKeys;
   /** How long its client waits for an answer. */
   readonly commandTimeoutMs: number;
   /** Shared with whoever else asks this Redis. */
@@ -123,13 +124,13 @@ export class RedisCache implements TokenCache {
     if (reply[0] !== BEGUN) {
       this.#owners.delete(token.jti);
       local.finish(token, undefined);
-      return { kind: 'busy', settled: this.#released(keyOf(partition, 'lock', token.jti)) };
+      return { kind: 'busy', settled: this.#released(this.#options.keys.of(partition, 'lock', token.jti)) };
     }
     return { kind: 'begun', hint: readHint(reply[2]) ?? mine.hint, doubtAtUs: readTime(reply[3]) };
   }
 
   async finish(token: TokenKey, learned: Learned | undefined): Promise<void> {
-    const { client, local, refreshLifetimeMs } = this.#options;
+    const { client, keys, local, refreshLifetimeMs } = this.#options;
     local.finish(token, learned);
     const owner = this.#owners.get(token.jti) ?? '';
     this.#owners.delete(token.jti);
@@ -138,10 +139,10 @@ export class RedisCache implements TokenCache {
     const successor = learned?.successor;
     const told = await this.#timed(partition, (untilUs) =>
       client.finish(
-        keyOf(partition, 'lock', token.jti),
-        keyOf(partition, 'token', token.jti),
-        keyOf(partition, 'doubt', token.jti),
-        keyOf(partition, 'token', successor?.jti ?? token.jti),
+        keys.of(partition, 'lock', token.jti),
+        keys.of(partition, 'token', token.jti),
+        keys.of(partition, 'doubt', token.jti),
+        keys.of(partition, 'token', successor?.jti ?? token.jti),
         owner,
         learned === undefined ? '0' : '1',
         SPENT_LIFE_MS,
@@ -154,14 +155,14 @@ export class RedisCache implements TokenCache {
   }
 
   async noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void> {
-    const key = keyOf(partitionOf(token.userKey), 'doubt', token.jti);
+    const key = this.#options.keys.of(partitionOf(token.userKey), 'doubt', token.jti);
     await this.#ask(() => this.#options.client.setFor(key, String(claimedAtUs), DOUBT_LIFE_MS));
   }
 
   /** Asks Redis whether it is there and can be written to; while it is known not to be, it isn't asked. */
   async check(): Promise<'ok' | 'unreachable'> {
     const reply = await this.#ask(() =>
-      this.#options.client.setFor(keyOf(0, 'lock', 'check'), '', CHECK_LIFE_MS),
+      this.#options.client.setFor(this.#options.keys.of(0, 'lock', 'check'), '', CHECK_LIFE_MS),
     );
     return reply === undefined ? 'unreachable' : 'ok';
   }
@@ -171,7 +172,7 @@ export class RedisCache implements TokenCache {
     if (desk === undefined) return undefined;
     const owed = desk.owed(jti);
     if (owed !== undefined) return owed;
-    const key = keyOf(partitionOf(userKey), 'token', jti);
+    const key = this.#options.keys.of(partitionOf(userKey), 'token', jti);
     const hint = readHint(await this.#ask(() => client.get(key), 'reads'));
     return hint?.state === 'claimed' ? hint.claimed : undefined;
   }
@@ -188,7 +189,9 @@ export class RedisCache implements TokenCache {
   }
 
   #begin(partition: number, { jti }: TokenKey, owner: string): Promise<unknown> {
-    const keys = (['lock', 'token', 'doubt'] as const).map((what) => keyOf(partition, what, jti));
+    const keys = (['lock', 'token', 'doubt'] as const).map((what) =>
+      this.#options.keys.of(partition, what, jti),
+    );
     return this.#options.client.begin(...keys, owner, this.#options.requestTimeoutMs);
   }
 
@@ -199,14 +202,14 @@ export class RedisCache implements TokenCache {
     untilUs: number,
     trustedSinceUs: number,
   ): Promise<unknown> {
-    const { client, requestTimeoutMs, refreshLifetimeMs } = this.#options;
+    const { client, keys, requestTimeoutMs, refreshLifetimeMs } = this.#options;
     return client.claim(
-      keyOf(partition, 'lock', offer.jti),
-      keyOf(partition, 'token', offer.jti),
-      keyOf(partition, 'doubt', offer.jti),
-      keyOf(partition, 'token', offer.successor.jti),
-      outboxKey(partition),
-      userSinceKey(partition, offer.userKey),
+      keys.of(partition, 'lock', offer.jti),
+      keys.of(partition, 'token', offer.jti),
+      keys.of(partition, 'doubt', offer.jti),
+      keys.of(partition, 'token', offer.successor.jti),
+      keys.outbox(partition),
+      keys.userSince(partition, offer.userKey),
       owner,
       requestTimeoutMs,
       untilUs,
@@ -244,7 +247,11 @@ export class RedisCache implements TokenCache {
         const told = await Promise.all(
           some.map(([jti, partition]) =>
             this.#ask(() =>
-              this.#options.client.setFor(keyOf(partition, 'token', jti), SPENT, SPENT_LIFE_MS),
+              this.#options.client.setFor(
+                this.#options.keys.of(partition, 'token', jti),
+                SPENT,
+                SPENT_LIFE_MS,
+              ),
             ),
           ),
         );

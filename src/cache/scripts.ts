@@ -119,3 +119,32 @@ export const LEAVE_LUA = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if #redis.call('XPENDING', KEYS[1], 'writers', '-', '+', '1', ARGV[1]) > 0 then return 0 end
 return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'writers', ARGV[1])`;
+
+/**
+ * Does all that the other scripts do, on keys of its own, so that a right that is missing is found at the start.
+ * KEYS: a text, a stream.
+ */
+export const PROBE_LUA = `${NOW}
+redis.call('SET', KEYS[1], now, 'PX', 1000)
+redis.call('EXISTS', KEYS[1])
+redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[2])
+redis.call('XGROUP', 'CREATE', KEYS[2], 'writers', '0', 'MKSTREAM')
+local id = redis.call('XADD', KEYS[2], '*', 'claim', '')
+redis.call('XREADGROUP', 'GROUP', 'writers', 'probe', 'COUNT', '1', 'STREAMS', KEYS[2], '>')
+redis.call('XAUTOCLAIM', KEYS[2], 'writers', 'probe', 0, '0-0', 'COUNT', 1)
+redis.call('XPENDING', KEYS[2], 'writers', '-', '+', '1', 'probe')
+redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
+redis.call('XACK', KEYS[2], 'writers', id)
+redis.call('XDEL', KEYS[2], id)
+redis.call('XGROUP', 'DELCONSUMER', KEYS[2], 'writers', 'probe')
+redis.call('DEL', KEYS[2])
+return 1`;
+
+/** Whose these keys are: the first to say so, until somebody empties this Redis. KEYS: owner. ARGV: who asks. */
+export const OWN_LUA = `
+local owner = redis.call('GET', KEYS[1])
+if owner then return owner end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]`;

@@ -6,6 +6,7 @@ import { switchOf } from '../config/option.js';
 import { processSource } from '../config/source.js';
 import { benchCommand } from './commands/bench.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { deadLettersCommand } from './commands/dead-letters.js';
 import { doctorCommand } from './commands/doctor.js';
 import { migrateCommand } from './commands/migrate.js';
 import { revokeCommand } from './commands/revoke.js';
@@ -73,6 +74,7 @@ async function runCommand(argv: readonly string[], speaker: Speaker): Promise<Ex
   register(program, benchCommand, speaker, done);
   register(program, cleanupCommand, speaker, done);
   register(program, revokeCommand, speaker, done);
+  register(program, deadLettersCommand, speaker, done);
   register(program, doctorCommand, speaker, done);
   try {
     await program.parseAsync(argv, { from: 'user' });

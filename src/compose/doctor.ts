@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { probeRedis } from '../cache/redis-probe.js';
+import { RedisKeys } from '../cache/partition.js';
+import { probeRedis, RedisRefusedError } from '../cache/redis-probe.js';
 import { CommandError } from '../config/errors.js';
 import type { DoctorSettings } from '../config/settings.js';
 import {
@@ -189,8 +190,9 @@ async function readSchemaOf(
 async function readRedis({ redis }: DoctorSettings): Promise<Evidence['redis']> {
   if (redis === undefined) return undefined;
   try {
-    return { kind: 'reached', ...(await probeRedis(redis)) };
+    return { kind: 'reached', ...(await probeRedis(redis, new RedisKeys(redis.prefix))) };
   } catch (error) {
+    if (error instanceof RedisRefusedError) return { kind: 'refused', message: error.message };
     const { error_code, error_name } = describeError(error);
     return { kind: 'unreachable', code: error_code ?? error_name };
   }

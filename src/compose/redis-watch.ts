@@ -1,8 +1,11 @@
 import type { ScriptClient } from '../cache/redis-client.js';
+import type { RedisFault } from '../cache/redis-set-up.js';
 import { CommandError } from '../config/errors.js';
 import type { RedisSettings } from '../config/settings.js';
 import type { Log } from '../observe/log.js';
 import type { ClaimGate } from '../outbox/gate.js';
+import type { Database } from '../store/database.js';
+import { readIdentity } from '../store/identity.js';
 import type { ReleaseStack } from './release.js';
 
 export interface RedisWatchOptions {
@@ -16,6 +19,35 @@ export interface RedisWatchOptions {
 const FIRST_LOOK_MS = 2_000;
 const LOOK_AGAIN_MS = 10_000;
 const TICK_MS = 1_000;
+
+/**
+ * Waits until Redis is known to be fit, at most so long: one that can't be reached stops no start.
+ *
+ * @throws CommandError where it answers and must not be worked with
+ */
+export async function fitRedis(client: ScriptClient, { monotonicMs }: RedisWatchOptions): Promise<void> {
+  const giveUpMs = monotonicMs() + FIRST_LOOK_MS;
+  for (;;) {
+    const fault = client.fault();
+    if (fault !== undefined) throw new CommandError(fault.code, 4, fault.message);
+    if (client.fit() || monotonicMs() >= giveUpMs) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Whose Redis it has to be: undefined where that can't be told, which is said. */
+export async function ownerOf(database: Database, log: Log): Promise<string | undefined> {
+  const identity = await readIdentity(database);
+  if (identity.kind === 'known') return identity.id;
+  log.warn('redis_owner_unknown', {
+    kind: identity.kind,
+    cause:
+      identity.kind === 'missing'
+        ? 'the migration identity is missing: run carelink-tokens migrate. Until then another system in the same Redis is not noticed'
+        : 'GRANT SELECT ON carelink.identity to this role. Until then another system in the same Redis is not noticed',
+  });
+  return undefined;
+}
 
 /** Claims are in Redis alone for a moment: one that evicts them is no place for them (rule 14). */
 export async function watchEviction(
@@ -38,7 +70,8 @@ export async function watchEviction(
     last = verdict;
     return verdict;
   };
-  const giveUpMs = monotonicMs() + FIRST_LOOK_MS;
+  // What could not be reached until now has been waited for.
+  const giveUpMs = monotonicMs() + (client.fit() ? FIRST_LOOK_MS : 0);
   let first = await look();
   while (first === undefined && monotonicMs() < giveUpMs) {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -68,7 +101,11 @@ export function redisNews(
   { log, onRedis }: RedisWatchOptions,
   gate: ClaimGate,
   kind: RedisSettings['kind'],
-): { readonly onError: () => void; readonly onChange: (state: 'down' | 'up') => void } {
+): {
+  readonly onError: () => void;
+  readonly onChange: (state: 'down' | 'up') => void;
+  readonly onFault: (fault: RedisFault) => void;
+} {
   let told = false;
   const onError = (): void => {
     if (told) return;
@@ -79,6 +116,7 @@ export function redisNews(
   };
   return {
     onError,
+    onFault: ({ code, message }) => log.error('redis_refused', { kind: code, cause: message }),
     onChange(state) {
       onRedis(state === 'up');
       // A cluster's slots move without a connection's end; a single node can't be another one without it.

@@ -2,8 +2,9 @@ import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { openDemo } from './demo.js';
 import { tellHostLimits } from './host-limits.js';
+import { openLetters } from './letters.js';
 import { listen } from './listen.js';
-import { tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
+import { refusalNews, tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
 import { toCommandError } from './command-errors.js';
 import { isLoopback } from '../config/loopback.js';
 import type { ServeSettings } from '../config/settings.js';
@@ -147,6 +148,14 @@ async function compose(
     onFailed: (error) => health.onFailed(error),
   });
 
+  const unwritten = await openLetters(
+    database,
+    {
+      alone: settings.redis === undefined && settings.database.kind === 'embedded',
+      onCount: (count) => operator.onDeadLetters(count),
+    },
+    releases,
+  );
   const store = new PgTokenStore({
     database: written,
     schema,
@@ -157,6 +166,8 @@ async function compose(
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
     confirms: () => health.confirms,
+    onRefused: refusalNews(log, monotonicMs),
+    unwritten: unwritten.letters,
   });
   const shared = await openSharedCache(
     {
@@ -169,6 +180,7 @@ async function compose(
       schema,
       dates,
       clock,
+      unwritten,
       monotonicMs,
       metrics,
       log,

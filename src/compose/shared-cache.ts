@@ -1,8 +1,8 @@
 import { Circuit } from '../cache/circuit.js';
-import { encodeClaim } from '../cache/claim-entry.js';
 import { MemoryCache } from '../cache/memory.js';
 import { OutboxStream } from '../cache/outbox-stream.js';
 import { COMMAND_TIMEOUT_MS, openRedis } from '../cache/redis-client.js';
+import { RedisKeys } from '../cache/partition.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
 import type { RedisSettings } from '../config/settings.js';
@@ -14,13 +14,14 @@ import { TakeOver } from '../outbox/take-over.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationContext } from '../rotation/context.js';
 import { settleLateClaim } from '../rotation/late-claims.js';
-import type { DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
+import type { Claim, DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
 import type { Database } from '../store/database.js';
-import { DeadLetters } from '../store/dead-letters.js';
 import type { RowDates } from '../store/row-dates.js';
+import { SchemaError } from '../store/errors.js';
 import type { TokenSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
-import { redisNews, watchEviction, type RedisWatchOptions } from './redis-watch.js';
+import { retryLetters, type OpenLetters } from './letters.js';
+import { fitRedis, ownerOf, redisNews, watchEviction, type RedisWatchOptions } from './redis-watch.js';
 import type { ReleaseStack } from './release.js';
 
 export interface SharedCacheOptions extends RedisWatchOptions {
@@ -37,6 +38,8 @@ export interface SharedCacheOptions extends RedisWatchOptions {
   readonly schema: TokenSchema;
   readonly dates?: () => RowDates;
   readonly clock: DatabaseClock;
+  /** What the database refused to write. */
+  readonly unwritten: OpenLetters;
   readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox'>;
 }
 
@@ -66,17 +69,37 @@ export async function openSharedCache(
 ): Promise<SharedCache> {
   const { redis, log, clock, monotonicMs, requestTimeoutMs, refreshLifetimeMs } = options;
   const local = new MemoryCache(CACHE_BOUNDS);
+  const { letters } = options.unwritten;
+  const observe = outboxNews(options);
+  const writer = new PgWriteBehind({
+    database: options.database,
+    schema: options.schema,
+    ...(options.dates === undefined ? {} : { dates: options.dates }),
+    maxQueued: 2 * MAX_OWED,
+    monotonicMs,
+    random: Math.random,
+    onBatch: () => undefined,
+  });
   if (redis === undefined) {
     return {
       cache: local,
       outbox: undefined,
       check: () => Promise.resolve(undefined),
       status: () => ({ mode: 'sync', depth: 0, lag_ms: 0 }),
-      start: (_, feed) => feed?.subscribe({ ...silent, onAlive: () => local.forgetActive() }),
+      start(context, feed) {
+        feed?.subscribe({ ...silent, onAlive: () => local.forgetActive() });
+        // Another instance has kept them, or this one when it had a Redis.
+        const write = async (claim: Claim): Promise<boolean> => {
+          const written = await writer.write(claim, monotonicMs() + requestTimeoutMs);
+          if (written.kind === 'refused') return false;
+          await settleLateClaim(context, claim, written);
+          return true;
+        };
+        retryLetters(options.unwritten, write, (error) => observe.onTrouble(error), releases);
+      },
     };
   }
-  const deadLetters = new DeadLetters(options.database);
-  const mode = await wantedMode(options, deadLetters);
+  const mode = wantedMode(options);
   let heard: ChangeFeed | undefined;
   let context: RotationContext | undefined;
   const gate = new ClaimGate({
@@ -90,10 +113,22 @@ export async function openSharedCache(
 
   const told = redisNews(options, gate, redis.kind);
   const commandTimeoutMs = options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS;
-  const client = openRedis(redis, Math.random, told.onError, () => gate.distrust(), commandTimeoutMs);
+  const keys = new RedisKeys(redis.prefix);
+  const client = openRedis({
+    address: redis,
+    keys,
+    owner: await ownerOf(options.database, log),
+    random: Math.random,
+    onError: told.onError,
+    onConnect: () => gate.distrust(),
+    onFault: told.onFault,
+    timeoutMs: commandTimeoutMs,
+  });
   releases.add(() => client.close());
+  await fitRedis(client, options);
   const shared = {
     client,
+    keys,
     circuit: new Circuit(monotonicMs, Math.random),
     onChange: told.onChange,
     clock: new RedisClock(monotonicMs, redis.kind !== 'cluster'),
@@ -118,30 +153,20 @@ export async function openSharedCache(
   });
   const telling = setInterval(() => {
     // Without refreshes nobody else would notice that Redis went, or came back.
-    void cache.check();
+    void client.look().then(() => cache.check());
     void cache.tell();
     void outbox.closeAgain();
   }, TICK_MS).unref();
   releases.add(() => clearInterval(telling));
   const stream = new OutboxStream({ ...shared, consumer: cache.consumer });
-  const observe = outboxNews(options);
   const outbox = new WriteBehind({
-    writer: new PgWriteBehind({
-      database: options.database,
-      schema: options.schema,
-      ...(options.dates === undefined ? {} : { dates: options.dates }),
-      maxQueued: 2 * MAX_OWED,
-      monotonicMs,
-      random: Math.random,
-      onBatch: () => undefined,
-    }),
+    writer,
     stream,
-    deadLetters,
+    letters,
     late: (claim, written) =>
       context === undefined
         ? Promise.reject(new Error('not started'))
         : settleLateClaim(context, claim, written),
-    encode: encodeClaim,
     maxOwed: options.maxOwed ?? MAX_OWED,
     clock,
     requestTimeoutMs,
@@ -151,7 +176,7 @@ export async function openSharedCache(
     onUnclosed: () => gate.distrust(),
   });
   options.metrics.watchOutbox(() => outbox);
-  const takeOver = new TakeOver({ outbox, stream, deadLetters, observe, random: Math.random });
+  const takeOver = new TakeOver({ outbox, stream, letters, observe, random: Math.random });
   releases.add(async () => {
     await takeOver.stop();
     const left = await outbox.drain(options.shutdownTimeoutMs);
@@ -182,6 +207,12 @@ export async function openSharedCache(
         onLost: () => undefined,
       });
       takeOver.start();
+      retryLetters(
+        options.unwritten,
+        (claim) => outbox.writeLetter(claim),
+        (error) => observe.onTrouble(error),
+        releases,
+      );
     },
   };
 }
@@ -189,19 +220,16 @@ export async function openSharedCache(
 const silent = { onChange: () => undefined, onLost: () => undefined };
 
 /** `auto` is sync where there is no place for dead letters; `async` says what is missing. */
-async function wantedMode(
-  { blacklist, log }: SharedCacheOptions,
-  deadLetters: DeadLetters,
-): Promise<'auto' | 'sync' | 'async'> {
-  if (blacklist === 'sync') return 'sync';
-  try {
-    await deadLetters.check();
-    return blacklist;
-  } catch (error) {
-    if (blacklist === 'async') throw error;
-    log.warn('blacklist_mode', { mode: 'sync', cause: 'carelink-tokens migrate has not been run for async' });
-    return 'sync';
+function wantedMode({ blacklist, log, unwritten }: SharedCacheOptions): 'auto' | 'sync' | 'async' {
+  if (blacklist === 'sync' || unwritten.kept) return blacklist;
+  if (blacklist === 'async') {
+    throw new SchemaError(
+      'CARELINK_SCHEMA_MISSING',
+      'Asynchronous blacklisting needs the table carelink.dead_letters. Run `carelink-tokens migrate` on this database first.',
+    );
   }
+  log.warn('blacklist_mode', { mode: 'sync', cause: 'carelink-tokens migrate has not been run for async' });
+  return 'sync';
 }
 
 function outboxNews({ metrics, log, monotonicMs }: SharedCacheOptions) {
@@ -211,9 +239,18 @@ function outboxNews({ metrics, log, monotonicMs }: SharedCacheOptions) {
       metrics.onBackgroundWrite(outcome, lagMs / 1000);
       if (outcome === 'dead_letter') {
         log.error('dead_letter', {
-          cause: 'the database refuses to write a claim: see carelink.dead_letters',
+          cause:
+            'the database refuses to write a rotation that was answered: see `carelink-tokens dead-letters list`',
         });
       }
+    },
+    onRefused(code: string): void {
+      if (monotonicMs() - toldAtMs < TELL_TROUBLE_EVERY_MS) return;
+      toldAtMs = monotonicMs();
+      log.warn('write_behind_refused', {
+        error_code: code,
+        cause: 'a trigger, a constraint or a sequence behind its table keeps out rows of answered rotations',
+      });
     },
     onTrouble(error: unknown): void {
       if (monotonicMs() - toldAtMs < TELL_TROUBLE_EVERY_MS) return;

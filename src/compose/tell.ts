@@ -1,4 +1,5 @@
 import type { ServeSettings } from '../config/settings.js';
+import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationEvent } from '../rotation/events.js';
@@ -22,6 +23,23 @@ export function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined,
     cause:
       'until changes are heard (migrate --notify, changes_heard in this log) a log-out or a deactivated user at Django is not seen here before the next write; --blacklist auto waits for it',
   });
+}
+
+/** One line covers what a mistake does to thousands of refreshes. */
+const TELL_REFUSED_EVERY_MS = 10_000;
+
+/** The database refuses to write a row: refreshes get 503 until somebody mends it, and their tokens stay unspent. */
+export function refusalNews(log: Log, monotonicMs: () => number): (error: unknown) => void {
+  let toldAtMs = -Infinity;
+  return (error) => {
+    if (monotonicMs() - toldAtMs < TELL_REFUSED_EVERY_MS) return;
+    toldAtMs = monotonicMs();
+    log.error('write_refused', {
+      ...describeError(error),
+      cause:
+        'a trigger, a constraint or a sequence behind its table: `carelink-tokens doctor` looks at the sequences',
+    });
+  };
 }
 
 /** What an operator wants to read of the rotations; the rest is in the metrics. */

@@ -1,6 +1,16 @@
 import type { ValueKind } from './kinds.js';
 import type { RedisSettings } from './settings.js';
 
+/** What keys began with before there was a choice. */
+export const DEFAULT_PREFIX = 'carelink_tokens';
+
+/** Braces would choose the slot of a cluster, and blanks and stars mean something in rights. */
+export const redisPrefix: ValueKind<string> = {
+  placeholder: 'text',
+  allowed: 'up to 64 letters, digits, and _ . - :',
+  parse: (text) => (/^[\w.:-]{1,64}$/.test(text) ? text : undefined),
+};
+
 const SHAPE =
   /^(redis|rediss|redis\+cluster|rediss\+cluster|redis\+sentinel|rediss\+sentinel):\/\/(?:([^@/]*)@)?([^/?#@]+)(?:\/([^/?#]*))?$/;
 const NODE = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)(?::(\d{1,5}))?$/i;
@@ -9,7 +19,7 @@ const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26379;
 
 /** Where Redis is. The text is never told back: it holds a password. */
-export const redisUrl: ValueKind<RedisSettings> = {
+export const redisUrl: ValueKind<Omit<RedisSettings, 'prefix'>> = {
   placeholder: 'url',
   allowed:
     'a URL such as redis://:password@host:6379/0, rediss://host, redis+cluster://h1,h2,h3 or redis+sentinel://h1,h2/master-name',

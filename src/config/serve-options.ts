@@ -1,7 +1,7 @@
 import { chainKey, secretText } from './key-kinds.js';
 import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
-import { redisUrl } from './redis-url.js';
+import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { USER_TABLE_OPTIONS } from './user-table-options.js';
@@ -65,6 +65,10 @@ export const SERVE_OPTIONS = {
     absentText: 'none: each process remembers by itself',
     customary: ['REDIS_URL'],
     sensitive: true,
+  }),
+  'redis-prefix': valued(redisPrefix, {
+    default: DEFAULT_PREFIX,
+    help: 'what all keys in that Redis begin with: another one for each system that shares it',
   }),
   'request-timeout': valued(durationMs({ min: '100ms', max: '60s' }), {
     default: '5s',

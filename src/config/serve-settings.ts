@@ -23,7 +23,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     workers: values.workers,
     poolSize: values['pool-size'],
     listenUrl: values['listen-url'],
-    redis: values['redis-url'],
+    redis: values['redis-url'] && { ...values['redis-url'], prefix: values['redis-prefix'] },
     http: {
       host: values.host,
       port: values.port,

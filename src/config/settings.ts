@@ -72,6 +72,8 @@ export interface RedisSettings {
   /** Never to be printed or logged. */
   readonly password: string | undefined;
   readonly database: number;
+  /** What all keys begin with. */
+  readonly prefix: string;
 }
 
 export interface HttpSettings {
@@ -208,6 +210,16 @@ export interface RevokeSettings extends SharedSettings {
   /** Only where a family is to be followed. */
   readonly keys: KeySettings | undefined;
   readonly tokens: Pick<TokenSettings, 'audience' | 'issuer' | 'names'>;
+  readonly users: UserSettings;
+}
+
+export interface DeadLettersSettings extends SharedSettings {
+  readonly command: 'dead-letters';
+  readonly action: 'list' | 'retry' | 'drop';
+  /** Undefined: all. */
+  readonly ids: readonly string[] | undefined;
+  /** False: `drop` shows only what it means. */
+  readonly yes: boolean;
   readonly users: UserSettings;
 }
 

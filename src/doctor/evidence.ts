@@ -94,6 +94,8 @@ export interface TableFacts {
 
 export type RedisEvidence =
   | { readonly kind: 'unreachable'; readonly code: string }
+  /** It answers, and refuses what every connection needs; the message says what to do. */
+  | { readonly kind: 'refused'; readonly message: string }
   | { readonly kind: 'reached'; readonly version: string; readonly maxmemoryPolicy: string; readonly maxmemory: number }; // prettier-ignore
 
 export interface KeyEvidence {

@@ -9,6 +9,8 @@ export interface OperatorMetrics {
   /** How long a claim's statement took, its commit included. */
   onClaimStatement(seconds: number): void;
   onInvalidIndexes(count: number): void;
+  /** Answered rotations that the database refuses to write. */
+  onDeadLetters(count: number): void;
   onCertificate(use: CertificateUse, validToSeconds: number): void;
 }
 
@@ -54,6 +56,12 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
   });
   // A gauge without labels begins at 0: nobody has looked yet.
   invalid.remove();
+  const deadLetters = new Gauge({
+    name: 'carelink_dead_letters',
+    help: 'Answered rotations that the database refuses to write (carelink.dead_letters).',
+    registers,
+    aggregator: 'max',
+  });
   const certificates = new Gauge({
     name: 'carelink_certificate_expiry_timestamp_seconds',
     help: 'When the first certificate of a use expires.',
@@ -65,6 +73,7 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
     onStore: (store, isUp) => up.set({ store }, isUp ? 1 : 0),
     onClaimStatement: (seconds) => claims.observe(seconds),
     onInvalidIndexes: (count) => invalid.set(count),
+    onDeadLetters: (count) => deadLetters.set(count),
     onCertificate: (use, seconds) => certificates.set({ use }, seconds),
   };
 }

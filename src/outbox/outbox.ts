@@ -7,7 +7,8 @@ import {
   type Outbox,
   type Written,
 } from '../rotation/ports.js';
-import type { ClaimStream, ClaimWriter, DeadLetterBox, OutboxObserver } from './ports.js';
+import type { Letters } from './letters.js';
+import type { ClaimStream, ClaimWriter, OutboxObserver } from './ports.js';
 import { Receipts } from './receipts.js';
 
 /**
@@ -21,11 +22,10 @@ import { Receipts } from './receipts.js';
 export interface OutboxOptions {
   readonly writer: ClaimWriter;
   readonly stream: ClaimStream;
-  readonly deadLetters: DeadLetterBox;
+  readonly letters: Letters;
   /** Deals with a claim that turned out to have lost (rotation/late-claims.ts). Rejects where that has to be tried again. */
   readonly late: (claim: Claim, written: Written) => Promise<void>;
   readonly maxOwed: number;
-  readonly encode: (claim: Claim) => string;
   readonly clock: DatabaseClock;
   readonly requestTimeoutMs: number;
   readonly monotonicMs: () => number;
@@ -42,6 +42,15 @@ export const MAX_OWED = 20_000;
 const GATHER_MS = 20;
 
 const RETRY_MS = 500;
+
+/**
+ * How often a claim is refused before it becomes a letter, after a second or two. Until then it is where every claim is
+ * that isn't written: in Redis and in this process's memory. A letter is tried again as well (letter-retry.ts).
+ */
+const REFUSALS = 3;
+
+/** Where so many are refused at the same time it is no matter of one row, and trying each again would only be load. */
+const MANY_REFUSED = 20;
 
 /** Log-outs of an outage: beyond it only the change feed tells the other instances. */
 const MAX_UNCLOSED = 10_000;
@@ -64,6 +73,9 @@ export class WriteBehind implements Outbox {
   readonly #unclosed = new Map<string | undefined, number>();
   #gathering: Owed[] = [];
   #gather: NodeJS.Timeout | undefined;
+  /** Claims that were refused, and are tried again. */
+  readonly #refused = new Set<Owed>();
+  #draining = false;
   #stopped = false;
 
   constructor(options: OutboxOptions) {
@@ -82,12 +94,13 @@ export class WriteBehind implements Outbox {
   }
 
   hasRoom(): boolean {
-    return this.#owed.size < this.#options.maxOwed;
+    return this.#owed.size + this.#options.letters.size < this.#options.maxOwed;
   }
 
   owed(jti: string): Claimed | undefined {
     const claim = this.#owed.get(jti)?.claim;
-    return claim && { claimedAtUs: claim.claimedAtUs, successorJti: claim.successor.jti };
+    if (claim === undefined) return this.#options.letters.claimed(jti);
+    return { claimedAtUs: claim.claimedAtUs, successorJti: claim.successor.jti };
   }
 
   /** From now on the claim is written, whatever it takes. `entryId`: '' where it isn't known. */
@@ -104,14 +117,16 @@ export class WriteBehind implements Outbox {
     void done.then(() => this.#owed.delete(key));
   }
 
-  async write(claim: Claim, deadlineMs: number): Promise<void> {
+  async write(claim: Claim, deadlineMs: number): Promise<'written' | 'refused'> {
+    const { letters, writer } = this.#options;
     const owed = this.#owed.get(claim.jti);
     if (owed?.claim.claimedAtUs === claim.claimedAtUs) {
       this.#send();
       await before(this.#options, deadlineMs, owed.done);
-      return;
+      return letters.holds(claim) ? 'refused' : 'written';
     }
-    await this.#writeThrough(claim, deadlineMs);
+    if (letters.holds(claim)) return 'refused';
+    return (await writer.write(claim, deadlineMs)).kind === 'refused' ? 'refused' : 'written';
   }
 
   async closeUser(userKey: string | undefined, deadlineMs: number): Promise<void> {
@@ -120,6 +135,7 @@ export class WriteBehind implements Outbox {
     for (const { claim } of this.#owed.values()) {
       if (claim.userKey === userKey && !found.has(`${claim.jti} ${claim.claimedAtUs}`)) claims.push(claim);
     }
+    claims.push(...(await this.#options.letters.ofUser(userKey)));
     // Written here, whoever owes them: a claim of ours that is being dealt with may be what waits for this.
     await Promise.all(claims.map((claim) => this.#writeThrough(claim, deadlineMs)));
   }
@@ -150,6 +166,7 @@ export class WriteBehind implements Outbox {
   /** Writes what is owed, at most so long. Returns how many claims are left: they stay in the stream for others. */
   async drain(timeoutMs: number): Promise<number> {
     const { monotonicMs } = this.#options;
+    this.#draining = true;
     this.#send();
     const deadlineMs = monotonicMs() + timeoutMs;
     while (this.#owed.size > 0 && monotonicMs() < deadlineMs) {
@@ -181,33 +198,52 @@ export class WriteBehind implements Outbox {
 
   /** Never rejects: what fails is tried again, until it is done or this process ends. */
   async #carryOut(owed: Owed): Promise<void> {
-    const { observe, monotonicMs, random } = this.#options;
-    while (!this.#stopped) {
+    const { observe, monotonicMs, random, letters } = this.#options;
+    for (let refusals = 0; !this.#stopped;) {
+      let pauseMs = RETRY_MS;
       try {
-        const outcome = await this.#writeOut(owed.claim);
-        observe.onWritten(outcome, monotonicMs() - owed.takenAtMs);
-        this.#receipts.add(owed.partition, owed.entryId, owed.claim.jti);
-        owed.finish();
-        return;
+        const written = await this.#writeOut(owed.claim, Infinity);
+        const refused = written.kind === 'refused';
+        if (refused && ++refusals < REFUSALS && !this.#draining && this.#refused.size < MANY_REFUSED) {
+          if (refusals === 1) this.#refused.add(owed);
+          observe.onRefused(written.code);
+          pauseMs = RETRY_MS * 2 ** (refusals - 1);
+        } else {
+          if (refused) await letters.keep(owed.claim, written.code);
+          const outcome = refused ? 'dead_letter' : written.kind;
+          observe.onWritten(outcome, monotonicMs() - owed.takenAtMs);
+          // The letter keeps a refused claim from here on; Redis goes on saying that its token is claimed.
+          this.#refused.delete(owed);
+          this.#receipts.add(owed.partition, owed.entryId, refused ? undefined : owed.claim.jti);
+          owed.finish();
+          return;
+        }
       } catch (error) {
         observe.onTrouble(error);
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + random())).unref());
       }
+      await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + random())).unref());
     }
   }
 
-  async #writeOut(claim: Claim): Promise<Written['kind'] | 'dead_letter'> {
-    const { writer, deadLetters, late, encode } = this.#options;
-    const written = await writer.write(claim, Infinity);
-    if (written.kind === 'refused') {
-      await deadLetters.keep(encode(claim), written.code);
-      return 'dead_letter';
-    }
+  /** Writes what a letter keeps; false where it is refused still. Rejects where it can't be told now. */
+  async writeLetter(claim: Claim): Promise<boolean> {
+    const { clock, monotonicMs, requestTimeoutMs, observe, stream } = this.#options;
+    const written = await this.#writeOut(claim, monotonicMs() + requestTimeoutMs);
+    if (written.kind === 'refused') return false;
+    observe.onWritten(written.kind, Math.max(0, clock.nowUs() - claim.claimedAtUs) / 1000);
+    await stream.written(claim);
+    return true;
+  }
+
+  async #writeOut(claim: Claim, deadlineMs: number): ReturnType<ClaimWriter['write']> {
+    const { writer, late } = this.#options;
+    const written = await writer.write(claim, deadlineMs);
+    if (written.kind === 'refused') return written;
     // Whoever isn't told of changes finds it here, and what came of the claim is refused by the database. So is what came
     // of a token that Redis called active and was not: its claim called the successor so, which may be spent as well, and
     // a thief would go from an old token to the live one, claim by claim.
     if (!written.stands || written.kind === 'double') await this.noteUser(claim.userKey);
     await late(claim, written);
-    return written.kind;
+    return written;
   }
 }

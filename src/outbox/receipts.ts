@@ -2,7 +2,8 @@ import type { ClaimStream } from './ports.js';
 
 interface Receipt {
   readonly entryId: string;
-  readonly jti: string;
+  /** Undefined: its token stays marked as claimed. */
+  readonly jti: string | undefined;
 }
 
 /** Written claims that Redis may forget to know of: their entries are then taken over, written once more, and told again. */
@@ -28,7 +29,7 @@ export class Receipts {
     this.#monotonicMs = monotonicMs;
   }
 
-  add(partition: number, entryId: string, jti: string): void {
+  add(partition: number, entryId: string, jti: string | undefined): void {
     if (this.#kept >= MAX_KEPT) return;
     this.#kept++;
     const list = this.#waiting.get(partition);
@@ -66,7 +67,7 @@ export class Receipts {
         for (let at = 0; at < receipts.length; at += MAX_A_SCRIPT) {
           const some = receipts.slice(at, at + MAX_A_SCRIPT);
           const ids = some.map(({ entryId }) => entryId);
-          const jtis = some.map(({ jti }) => jti);
+          const jtis = some.flatMap(({ jti }) => jti ?? []);
           if (await this.#stream.settle(partition, ids, jtis)) continue;
           this.#restUntilMs = this.#monotonicMs() + RETRY_MS;
           for (const { entryId, jti } of receipts.slice(at)) this.add(partition, entryId, jti);

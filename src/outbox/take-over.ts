@@ -1,10 +1,11 @@
-import type { ClaimStream, DeadLetterBox, OutboxObserver } from './ports.js';
+import type { Letters } from './letters.js';
+import type { ClaimStream, OutboxObserver } from './ports.js';
 import { MAX_OWED, type WriteBehind } from './outbox.js';
 
 export interface TakeOverOptions {
   readonly outbox: WriteBehind;
   readonly stream: ClaimStream;
-  readonly deadLetters: DeadLetterBox;
+  readonly letters: Letters;
   readonly observe: Pick<OutboxObserver, 'onTrouble'>;
   readonly random: () => number;
 }
@@ -66,9 +67,9 @@ export class TakeOver {
   }
 
   async #keepUnreadable(partition: number, id: string, text: string): Promise<void> {
-    const { stream, deadLetters, observe } = this.#options;
+    const { stream, letters, observe } = this.#options;
     try {
-      await deadLetters.keep(text, 'UNREADABLE');
+      await letters.keep(text, 'UNREADABLE');
       await stream.settle(partition, [id], []);
     } catch (error) {
       // It stays where it is, and is found again.

@@ -204,8 +204,11 @@ export interface TokenCache {
 
 /** What of claims that a cache took is still to be written (asynchronous blacklisting). */
 export interface Outbox {
-  /** Writes a claim that the cache took, if it isn't written; resolves when its rows are there. @throws StoreUnavailableError */
-  write(claim: Claim, deadlineMs: number): Promise<void>;
+  /**
+   * Writes a claim that the cache took, if it isn't written; resolves when its rows are there. `refused`: the database
+   * does not take them, and they are kept until it does. @throws StoreUnavailableError
+   */
+  write(claim: Claim, deadlineMs: number): Promise<'written' | 'refused'>;
   /**
    * Lets no token of this user that stands be claimed without the database, and writes what was claimed: to be done
    * before rows are walked to be revoked (rule 8). @throws StoreUnavailableError

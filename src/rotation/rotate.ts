@@ -100,7 +100,8 @@ async function settle(
   let rowId = hint?.state === 'active' ? hint.rowId : undefined;
   if (rowId === undefined) request.trace.read = true;
   if (hint?.state === 'claimed') {
-    await writeDown(context, request, hint.claimed);
+    const refused = await writeDown(context, request, hint.claimed);
+    if (refused !== undefined) return { outcome: refused, learned: undefined };
     const judged = await judgeByRows(context, request, { overlapped: false, ownClaimAtUs: undefined });
     if (judged !== 'unspent') return judged;
   }
@@ -217,7 +218,8 @@ async function judgeByRows(
 /** A duplicate that waited for the one in flight: it gets what the rows give it, and never claims by itself. */
 async function followInFlight(context: RotationContext, request: Request): Promise<RefreshOutcome> {
   const claimed = await context.cache.claimed(request.subject);
-  if (claimed !== undefined) await writeDown(context, request, claimed);
+  const refused = claimed && (await writeDown(context, request, claimed));
+  if (refused !== undefined) return refused;
   const judged = await judgeByRows(context, request, { overlapped: true, ownClaimAtUs: undefined });
   return judged === 'unspent' ? IN_PROGRESS : judged.outcome;
 }
@@ -233,10 +235,23 @@ async function successorIsClaimed(
   return false;
 }
 
-/** The token was claimed in the cache, by whomever: its claim can be computed again, and is written before it's judged. */
-async function writeDown(context: RotationContext, request: Request, claimed: Claimed): Promise<void> {
+/**
+ * The token was claimed in the cache, by whomever: its claim can be computed again, and is written before it's judged.
+ * Returns an answer where the database refuses to write it: the token is spent all the same, though there are no rows to
+ * judge it by. Inside the grace its client is to repeat, for the pair may be its own.
+ */
+async function writeDown(
+  context: RotationContext,
+  request: Request,
+  claimed: Claimed,
+): Promise<RefreshOutcome | undefined> {
   const { claim } = await prepare(context, request, undefined, claimed);
-  await context.outbox?.write(claim, request.deadlineMs);
+  const written = await context.outbox?.write(claim, request.deadlineMs);
+  if (written !== 'refused') return undefined;
+  const { graceUs } = context.settings;
+  const ageUs = request.arrivedAtUs - claimed.claimedAtUs;
+  if (graceUs === 0) return ageUs <= 0 ? IN_PROGRESS : { kind: 'blacklisted' };
+  return ageUs <= graceUs ? UNAVAILABLE : { kind: 'blacklisted' };
 }
 
 function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {

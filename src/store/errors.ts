@@ -45,6 +45,8 @@ export type Failure =
   | { readonly kind: 'server_down' }
   /** Rolled back because of somebody else's locks. */
   | { readonly kind: 'contended' }
+  /** Rolled back: the id that a sequence gave is taken. The sequence is behind its table; each try moves it on by one. */
+  | { readonly kind: 'id_taken'; readonly error: unknown }
   /** Rolled back: a row that was referred to is gone. */
   | { readonly kind: 'reference_gone'; readonly column: string; readonly value: string }
   /** Rolled back: one of the rows can't be written, or a bug. */
@@ -79,6 +81,7 @@ const SESSION_ENDED = new Set([
 
 const STATEMENT_CANCELLED = '57014'; // statement_timeout
 const FOREIGN_KEY_VIOLATION = '23503';
+const UNIQUE_VIOLATION = '23505';
 const INVALID_STATEMENT_NAME = '26000';
 const FEATURE_NOT_SUPPORTED = '0A000';
 const READ_ONLY_TRANSACTION = '25006'; // a standby, or a primary that was demoted under us
@@ -99,7 +102,14 @@ export function classify(error: unknown): Failure {
       return { kind: 'reference_gone', column: key[1], value: key[2] };
     }
   }
+  // Tokens that are there already are no error (ON CONFLICT), so this is about the row's own id.
+  if (sqlState === UNIQUE_VIOLATION && isOfTheId(error)) return { kind: 'id_taken', error };
   return { kind: 'refused', error };
+}
+
+function isOfTheId(error: unknown): boolean {
+  const constraint = error instanceof Error && 'constraint' in error ? String(error.constraint) : '';
+  return /\(id\)=\(/.test(detailOf(error)) || constraint.endsWith('_pkey');
 }
 
 /** Classes of errors that are about a value of one row; 23: a constraint, P0: raised by somebody's trigger. */
@@ -182,7 +192,7 @@ export function troubleOf(error: unknown): Trouble | undefined {
 export function leavesConnectionUsable(error: unknown): boolean {
   const { kind } = classify(error);
   if (isStaleStatement(error)) return false;
-  return kind === 'contended' || kind === 'reference_gone' || kind === 'refused';
+  return kind === 'contended' || kind === 'reference_gone' || kind === 'id_taken' || kind === 'refused';
 }
 
 /** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are no errors with a severity. */

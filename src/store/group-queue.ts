@@ -13,6 +13,8 @@ import { classify, type Failure } from './errors.js';
  *   the spare lanes, without much patience for the lock. What meets it alone waits for it, behind the pieces: so
  *   locked rows, however many, hold up nobody but themselves.
  * - reference gone: the error names the row; its items are told, the rest goes again.
+ * - id taken (a sequence is behind its table): split likewise; what meets it alone tries again a few times, for each try
+ *   moves the sequence on.
  *
  * An item whose deadline passes leaves, wherever it is. One that is being sent then has a moment more, and is in doubt
  * after it: a server that froze mustn't hold its request.
@@ -59,6 +61,8 @@ interface Entry<Item, Result> {
   readonly resolve: (settlement: Settlement<Result>) => void;
   readonly reject: (error: unknown) => void;
   inDoubt: boolean;
+  /** How often it met a taken id when it was alone. */
+  idsTaken: number;
 }
 
 /** How often waiting items are looked through for passed deadlines. */
@@ -66,6 +70,9 @@ const SWEEP_MS = 50;
 
 /** How much longer than its deadline an item that is out may take: most answers that are due come in this time. */
 const ANSWER_MS = 250;
+
+/** Tries of an item whose id is taken: a sequence that is further behind than this needs an operator. */
+const ID_TRIES = 2;
 
 /** A batch of so many is split into single items: about what the largest batch is split into. */
 const SPLIT_ONE_BY_ONE = 8;
@@ -99,7 +106,7 @@ export class GroupQueue<Item, Result> {
       return Promise.resolve({ kind: 'unavailable', sent: false });
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, deadlineMs, resolve, reject, inDoubt: false });
+      this.#waiting.push({ item, deadlineMs, resolve, reject, inDoubt: false, idsTaken: 0 });
       this.#schedule();
     });
   }
@@ -216,6 +223,13 @@ export class GroupQueue<Item, Result> {
         if (batch.length === 1) this.#hold(batch);
         else this.#split(batch);
         return;
+      case 'id_taken': {
+        const [alone] = batch;
+        if (batch.length > 1) this.#split(batch);
+        else if (alone !== undefined && ++alone.idsTaken < ID_TRIES) this.#again(batch);
+        else if (alone !== undefined) refuse(alone, failure.error);
+        return;
+      }
       case 'reference_gone': {
         const rest = batch.filter((entry) => {
           const result = this.#options.whenReferenceGone(entry.item, failure, batch.length === 1);
@@ -229,7 +243,7 @@ export class GroupQueue<Item, Result> {
       }
       case 'refused':
         if (batch.length > 1) this.#split(batch);
-        else batch[0]?.reject(failure.error);
+        else if (batch[0] !== undefined) refuse(batch[0], failure.error);
         return;
     }
   }
@@ -254,6 +268,12 @@ export class GroupQueue<Item, Result> {
       },
       REST_FIRST_MS * (0.5 + this.#options.random()),
     );
+  }
+
+  /** Not behind the pieces, as one that is held: where all meet taken ids there are always more of those. */
+  #again(alone: Entry<Item, Result>[]): void {
+    this.#pieces.push(alone);
+    this.#schedule();
   }
 
   #rest(batch: Entry<Item, Result>[]): void {
@@ -303,4 +323,10 @@ export class GroupQueue<Item, Result> {
       return false;
     });
   }
+}
+
+/** One that was sent before without an answer may stand for all that its repetition was refused. */
+function refuse<Item, Result>(entry: Entry<Item, Result>, error: unknown): void {
+  if (entry.inDoubt) entry.resolve({ kind: 'unavailable', sent: true });
+  else entry.reject(error);
 }

@@ -14,8 +14,8 @@ import { claimByJtiSql, claimKnownSql, type ClaimRow } from './claim-sql.js';
 import type { Database, Purpose, Statement } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
 import { encodable } from './encoding.js';
-import { classify } from './errors.js';
-import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
+import { classify, isOfTheRow } from './errors.js';
+import { GroupQueue, type GroupQueueOptions, type ReferenceGone, type Settlement } from './group-queue.js';
 import { arrayLiteral } from './quote.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import { readClaim, toState, type RawClaim } from './rows.js';
@@ -48,6 +48,10 @@ export interface TokenStoreOptions {
   readonly onBatch: (size: number) => void;
   /** There is a synchronous standby: what is handed out again must be there, too. */
   readonly confirms?: () => boolean;
+  /** The database refuses to write a row: a trigger, a constraint, a sequence behind its table. */
+  readonly onRefused?: (error: unknown) => void;
+  /** Tokens that are spent though no row says so: their claims were answered, and could not be written (outbox/letters.ts). */
+  readonly unwritten?: { readonly size: number; has(jti: string): boolean };
 }
 
 /** 200 refreshes a statement: beyond it a statement takes longer than it saves (measured: 100 are 5 ms). */
@@ -131,10 +135,11 @@ export class PgTokenStore implements TokenStore {
 
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
     if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
+    if (this.#isUnwritten(claim.jti)) return { kind: 'revoked' };
     let queue = claim.rowId === undefined ? this.#byJti : this.#known;
     let repeated = false;
     for (;;) {
-      const settled = await queue.submit(claim, deadlineMs);
+      const settled = await this.#submit(queue, claim, deadlineMs);
       if (settled.kind === 'unavailable') return repeated ? { ...settled, sent: true } : settled;
       repeated ||= settled.repeated;
       const result = readClaim(settled.result, repeated);
@@ -145,13 +150,34 @@ export class PgTokenStore implements TokenStore {
     }
   }
 
+  /** What a trigger or a constraint refuses is rolled back: the token is unspent, and may be taken when that is mended. */
+  async #submit(
+    queue: GroupQueue<Claim, RawClaim>,
+    claim: Claim,
+    deadlineMs: number,
+  ): Promise<Settlement<RawClaim>> {
+    try {
+      return await queue.submit(claim, deadlineMs);
+    } catch (error) {
+      if (!isOfTheRow(error)) throw error;
+      this.#options.onRefused?.(error);
+      return { kind: 'unavailable', sent: false };
+    }
+  }
+
   async readState(query: StateQuery, deadlineMs: number): Promise<TokenState> {
     const settled = await this.#states.submit(query, deadlineMs);
     if (settled.kind === 'unavailable')
       throw new StoreUnavailableError('the token could not be looked up in time');
     const { id, outlived } = settled.result;
     if (outlived && id !== null) await this.#keep(id, query.expiresAtSeconds);
-    return toState(settled.result);
+    const state = toState(settled.result);
+    return this.#isUnwritten(query.jti) ? { ...state, revoked: true } : state;
+  }
+
+  #isUnwritten(jti: string): boolean {
+    const { unwritten } = this.#options;
+    return unwritten !== undefined && unwritten.size > 0 && unwritten.has(jti);
   }
 
   async blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
@@ -328,9 +354,12 @@ export class PgTokenStore implements TokenStore {
       } catch (error) {
         if (error instanceof StoreUnavailableError) throw error;
         const failure = classify(error);
-        if (failure.kind === 'refused' || failure.kind === 'reference_gone') throw error;
-        if (tries === MAX_TRIES)
-          throw new StoreUnavailableError('the database did not answer', { cause: error });
+        if (failure.kind === 'reference_gone') throw error;
+        if (failure.kind === 'refused' && !isOfTheRow(error)) throw error;
+        if (failure.kind === 'refused' || tries === MAX_TRIES) {
+          if (failure.kind === 'refused' || failure.kind === 'id_taken') this.#options.onRefused?.(error);
+          throw new StoreUnavailableError('the database could not do it', { cause: error });
+        }
       } finally {
         leave();
       }

@@ -48,7 +48,7 @@ export class PgWriteBehind {
         return alone ? 'row_gone' : undefined;
       },
       lanes: 1,
-      spareLanes: 1,
+      spareLanes: 2,
       maxBatch: MAX_BATCH,
       maxQueued,
       monotonicMs,

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { outboxKey, partitionOf, PARTITIONS } from '../../src/cache/partition.js';
+import { partitionOf, PARTITIONS, RedisKeys } from '../../src/cache/partition.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { rotated, rotationWorld } from '../support/rotation-world.js';
 import type { Instance } from '../support/rotation.js';
 import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
+
+const KEYS = new RedisKeys('carelink_tokens');
 
 /** An instance believes what was made a second after its start. */
 const TRUST_MS = 1_100;
@@ -50,8 +52,8 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       const held = new Promise<void>((resolve) => (letGo = resolve));
       dying.faults.push({ purpose: 'write_behind', what: () => held });
       onTestFinished(() => letGo());
-      const spoilt = Array.from({ length: PARTITIONS / 16 }, (_, n) => outboxKey(16 * n)).filter(
-        (key) => key !== outboxKey(partitionOf(String(login.userId))),
+      const spoilt = Array.from({ length: PARTITIONS / 16 }, (_, n) => KEYS.outbox(16 * n)).filter(
+        (key) => key !== KEYS.outbox(partitionOf(String(login.userId))),
       );
       for (const key of spoilt) await redis.cli('SET', key, 'no stream');
       rotated(await dying.service.refresh(refresh));

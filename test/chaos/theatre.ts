@@ -4,6 +4,7 @@ import {
   createSimplejwtTables,
   createUsers,
   freshDatabase,
+  query,
   startCluster,
 } from '../support/postgres.js';
 import {
@@ -26,6 +27,7 @@ export const REQUEST_TIMEOUT_MS = 2_000;
 
 /** What the servers share, and what can be broken of it. */
 export interface Theatre {
+  readonly databaseUrl: string;
   readonly fleet: Fleet;
   readonly load: Load;
   readonly redis: RedisServer;
@@ -108,6 +110,7 @@ export async function openTheatre(setting: Setting): Promise<Theatre> {
     opened.push(end);
     const roots = new Map(logins.map(({ userId, jti }) => [String(userId), jti]));
     return {
+      databaseUrl: database.url,
       fleet,
       load,
       redis,
@@ -119,6 +122,10 @@ export async function openTheatre(setting: Setting): Promise<Theatre> {
       async end() {
         fleet.assertAlive();
         await load.stop();
+        // What the database refused is written once it takes it.
+        await until(
+          async () => (await query(database.url, 'SELECT FROM carelink.dead_letters')).length === 0,
+        );
         // What a dead server owed is written by another within seconds; and what was answered has its rows then.
         await until(
           async () =>

@@ -86,8 +86,10 @@ describe.skipIf(services().postgres === undefined)('serve, started on a real dat
   it.skipIf(services().redis === undefined)(
     'warns who asks for asynchronous blacklisting where changes are not heard',
     async () => {
-      const args = ['--redis-url', services().redis!, '--blacklist'];
       const databaseUrl = await migrated();
+      // The Redis of the machine has other tests' keys.
+      const prefix = `test:${new URL(databaseUrl).pathname.slice(1)}`;
+      const args = ['--redis-url', services().redis!, '--redis-prefix', prefix, '--blacklist'];
       const said = await saidAtStart({ databaseUrl, args: [...args, 'async'] });
       expect(said).toMatch(/"level":"warn".*"event":"async_unheard"/);
       expect(await saidAtStart({ databaseUrl, args: [...args, 'auto'] })).not.toContain('async_unheard');

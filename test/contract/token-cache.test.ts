@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Circuit } from '../../src/cache/circuit.js';
 import { MemoryCache } from '../../src/cache/memory.js';
-import { openRedis, type RedisAddress, type ScriptClient } from '../../src/cache/redis-client.js';
+import { RedisKeys } from '../../src/cache/partition.js';
+import type { RedisAddress } from '../../src/cache/redis-address.js';
+import { openRedis, type ScriptClient } from '../../src/cache/redis-client.js';
 import { RedisClock } from '../../src/cache/redis-clock.js';
 import { RedisCache } from '../../src/cache/redis.js';
 import { redisUrl } from '../../src/config/redis-url.js';
@@ -11,13 +13,21 @@ import { startRedis, startRedisCluster, type RedisServer } from '../support/redi
 import { services } from '../support/services.js';
 import { tokenCacheContract } from './token-cache-suite.js';
 
+const KEYS = new RedisKeys('carelink_tokens');
+
 const memory = () => new MemoryCache({ maxActive: 1_000, maxSpent: 1_000 });
 
 function redisInstance(address: RedisAddress) {
   const changes: string[] = [];
-  const client: ScriptClient = openRedis(address, Math.random, () => undefined);
+  const client: ScriptClient = openRedis({
+    address,
+    keys: KEYS,
+    random: Math.random,
+    onError: () => undefined,
+  });
   const cache = new RedisCache({
     client,
+    keys: KEYS,
     commandTimeoutMs: 100,
     circuit: new Circuit(() => performance.now(), Math.random),
     clock: new RedisClock(() => performance.now(), false),
@@ -96,9 +106,9 @@ describe.skipIf(services().redis === undefined)('a single Redis', () => {
 
   it('takes no row id that would break a statement', async () => {
     const jti = randomUUID();
-    const { partitionOf, keyOf } = await import('../../src/cache/partition.js');
+    const { partitionOf } = await import('../../src/cache/partition.js');
     for (const value of ['a9999999999999999999', 'a1;', 'a', 'x']) {
-      await server.cli('SET', keyOf(partitionOf('1'), 'token', jti), value);
+      await server.cli('SET', KEYS.of(partitionOf('1'), 'token', jti), value);
       const begun = await here.cache.begin({ jti, userKey: '1' });
       expect(begun).toMatchObject({ kind: 'begun', hint: undefined });
       await here.cache.finish({ jti, userKey: '1' }, undefined);

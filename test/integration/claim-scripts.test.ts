@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { Circuit } from '../../src/cache/circuit.js';
 import { MemoryCache } from '../../src/cache/memory.js';
 import { OutboxStream } from '../../src/cache/outbox-stream.js';
-import { keyOf, outboxKey, partitionOf, userSinceKey } from '../../src/cache/partition.js';
+import { partitionOf, RedisKeys } from '../../src/cache/partition.js';
 import { openRedis } from '../../src/cache/redis-client.js';
 import { RedisClock } from '../../src/cache/redis-clock.js';
 import { RedisCache, SPENT_LIFE_MS } from '../../src/cache/redis.js';
@@ -12,6 +12,8 @@ import { redisUrl } from '../../src/config/redis-url.js';
 import type { Claim, TokenKey } from '../../src/rotation/ports.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { services } from '../support/services.js';
+
+const KEYS = new RedisKeys('carelink_tokens');
 
 const REQUEST_TIMEOUT_MS = 60_000;
 const LIFETIME_MS = 12 * 3_600_000;
@@ -31,17 +33,18 @@ describe.skipIf(services().redis === undefined)('what the scripts of Redis keep 
   /** One that believes what was made after `trustedSinceUs`, and writes nothing by itself. `late`: its scripts come too late. */
   async function instance({ trustedSinceUs = MADE_US - 1, late = false } = {}) {
     const monotonicMs = () => performance.now();
-    const client = openRedis(
-      redisUrl.parse(`redis://127.0.0.1:${server.port}`)!,
-      Math.random,
-      () => undefined,
-      () => undefined,
-      10_000,
-    );
+    const client = openRedis({
+      address: redisUrl.parse(`redis://127.0.0.1:${server.port}`)!,
+      keys: KEYS,
+      random: Math.random,
+      onError: () => undefined,
+      timeoutMs: 10_000,
+    });
     onTestFinished(() => client.close());
     const owed: { readonly partition: number; readonly entryId: string }[] = [];
     const shared = {
       client,
+      keys: KEYS,
       circuit: new Circuit(monotonicMs, Math.random),
       clock: new RedisClock(monotonicMs, true),
       refreshLifetimeMs: LIFETIME_MS,
@@ -84,8 +87,9 @@ describe.skipIf(services().redis === undefined)('what the scripts of Redis keep 
     claimedAtUs: CLAIMED_US,
     successor: { jti: randomBytes(16).toString('hex'), token: 'd.e.f', expiresAtSeconds: 2_000_000_000 },
   });
-  const key = (what: 'lock' | 'token', { jti, userKey }: TokenKey) => keyOf(partitionOf(userKey), what, jti);
-  const outbox = ({ userKey }: TokenKey) => outboxKey(partitionOf(userKey));
+  const key = (what: 'lock' | 'token', { jti, userKey }: TokenKey) =>
+    KEYS.of(partitionOf(userKey), what, jti);
+  const outbox = ({ userKey }: TokenKey) => KEYS.outbox(partitionOf(userKey));
   const successorOf = (claim: Claim): TokenKey => ({ jti: claim.successor.jti, userKey: claim.userKey });
   const lifeOf = async (name: string) => Number(await server.cli('PTTL', name));
   /** A token that Redis calls active. */
@@ -164,7 +168,7 @@ describe.skipIf(services().redis === undefined)('what the scripts of Redis keep 
     const [one, other] = [await active(), await active()];
     const fresh = await instance({ trustedSinceUs: MADE_US });
     expect(await fresh.cache.begin(one, claimOf(one))).toMatchObject({ kind: 'begun' });
-    const since = userSinceKey(partitionOf(other.userKey), other.userKey);
+    const since = KEYS.userSince(partitionOf(other.userKey), other.userKey);
     const here = await instance();
     await server.cli('SET', since, String(MADE_US));
     expect(await here.cache.begin(other, claimOf(other))).toMatchObject({ kind: 'begun' });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { keyOf, outboxKey, partitionOf, userSinceKey } from '../../src/cache/partition.js';
+import { partitionOf, RedisKeys } from '../../src/cache/partition.js';
 import type { ChangeListener } from '../../src/rotation/change-feed.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { openClient } from '../support/postgres.js';
@@ -9,6 +9,8 @@ import type { Instance, InstanceOptions } from '../support/rotation.js';
 import { services } from '../support/services.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import type { MintedToken } from '../support/tokens.js';
+
+const KEYS = new RedisKeys('carelink_tokens');
 
 /** An instance believes what was made a second after its start. */
 const TRUST_MS = 1_100;
@@ -66,7 +68,8 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       }
     }
     const isBlacklisted = async (jti: string) => (await rows(jti))[0]?.blacklisted_us != null;
-    const token = (login: MintedToken, jti: string) => keyOf(partitionOf(String(login.userId)), 'token', jti);
+    const token = (login: MintedToken, jti: string) =>
+      KEYS.of(partitionOf(String(login.userId)), 'token', jti);
     /** Keeps an instance from writing behind until it is let. */
     function hold(instance: Instance): () => void {
       let letGo = (): void => undefined;
@@ -92,7 +95,7 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
         token: next.refresh,
       });
       await until(async () => (await redis.cli('GET', token(login, jti))) === 's');
-      expect(await redis.cli('XLEN', outboxKey(partitionOf(String(login.userId))))).toBe('0');
+      expect(await redis.cli('XLEN', KEYS.outbox(partitionOf(String(login.userId))))).toBe('0');
       // And on, at the other instance.
       const beforeThere = claims(two);
       rotated(await two.service.refresh(next.refresh));
@@ -306,27 +309,6 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       expect((await rows(next.jti))[0]?.token).toBe(next.refresh);
     });
 
-    it('keeps what the database refuses, and writes all the others', async () => {
-      const { refresh, jti } = await session();
-      const other = await session();
-      await world.sql(`ALTER TABLE token_blacklist_blacklistedtoken ADD CONSTRAINT never
-        CHECK (token_id <> ${(await world.sql<{ id: string }>('SELECT id FROM token_blacklist_outstandingtoken WHERE jti = $1', [jti]))[0]!.id})`);
-      try {
-        await Promise.all([one.service.refresh(refresh), one.service.refresh(other.refresh)]);
-        await until(() => isBlacklisted(other.jti));
-        await until(() => one.written.includes('dead_letter'));
-        const dead = await world.sql<{ code: string; entry: string }>(
-          'SELECT code, entry FROM carelink.dead_letters',
-        );
-        expect(dead).toHaveLength(1);
-        expect(dead[0]).toMatchObject({ code: '23514' });
-        expect(dead[0]?.entry).toContain(jti);
-        await until(() => one.status()?.depth === 0);
-      } finally {
-        await world.sql('ALTER TABLE token_blacklist_blacklistedtoken DROP CONSTRAINT never');
-      }
-    });
-
     it('is bounded: with as much owed as may be, a refresh is answered 503, and later goes on', async () => {
       const sessions = [];
       for (let n = 0; n < 4; n++) sessions.push(await session(small));
@@ -347,7 +329,7 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       const late = fresh.service.refresh(refresh);
       await until(() => isBlacklisted(jti));
       // As when its lock has run out.
-      await redis.cli('DEL', keyOf(partitionOf(String(login.userId)), 'lock', jti));
+      await redis.cli('DEL', KEYS.of(partitionOf(String(login.userId)), 'lock', jti));
       const before = graceful.written.length;
       const again = rotated(await graceful.service.refresh(refresh));
       expect(again).toEqual({ ...rotated(await late), replayed: true });
@@ -376,7 +358,7 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       const deaf = await start({ shared: { port: proxy.port, redisTimeoutMs: 1_000 } });
       await sleep(TRUST_MS);
       const { refresh, jti, login } = await session(deaf);
-      const owed = () => redis.cli('XLEN', outboxKey(partitionOf(String(login.userId))));
+      const owed = () => redis.cli('XLEN', KEYS.outbox(partitionOf(String(login.userId))));
       const before = claims(deaf);
       proxy.loseAnswers();
       const next = rotated(await deaf.service.refresh(refresh));
@@ -394,7 +376,7 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       expect((await hasty.service.logout(refresh)).kind).toBe('logged_out');
       redis.kill('SIGCONT');
       const userKey = String(login.userId);
-      await until(async () => (await redis.cli('GET', userSinceKey(partitionOf(userKey), userKey))) !== '');
+      await until(async () => (await redis.cli('GET', KEYS.userSince(partitionOf(userKey), userKey))) !== '');
       expect((await two.service.refresh(refresh)).kind).toBe('blacklisted');
     });
 

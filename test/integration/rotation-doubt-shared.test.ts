@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Circuit } from '../../src/cache/circuit.js';
 import { MemoryCache } from '../../src/cache/memory.js';
+import { RedisKeys } from '../../src/cache/partition.js';
 import { openRedis, type ScriptClient } from '../../src/cache/redis-client.js';
 import { RedisClock } from '../../src/cache/redis-clock.js';
 import { RedisCache } from '../../src/cache/redis.js';
@@ -23,17 +24,20 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       await server.stop();
     });
     const instance = async (requestTimeoutMs: number) => {
-      const client = openRedis(
-        redisUrl.parse(`redis://127.0.0.1:${server.port}`)!,
-        Math.random,
-        () => undefined,
-      );
+      const keys = new RedisKeys('carelink_tokens');
+      const client = openRedis({
+        address: redisUrl.parse(`redis://127.0.0.1:${server.port}`)!,
+        keys,
+        random: Math.random,
+        onError: () => undefined,
+      });
       clients.push(client);
       while ((await client.exists('x').catch(() => undefined)) === undefined) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       const cache = new RedisCache({
         client,
+        keys,
         commandTimeoutMs: 100,
         circuit: new Circuit(() => performance.now(), Math.random),
         clock: new RedisClock(() => performance.now(), false),

@@ -26,6 +26,19 @@ export const SET_UPS: readonly BrokenSetUp[] = [
   { title: 'an index is invalid',
     sql: `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_outstanding_token_expires'::regclass`,
     check: 'migrations', severity: 'fault', says: /invalid: idx_outstanding_token_expires/, mend: /carelink-tokens migrate/ },
+  { title: 'a restore has set a sequence back',
+    sql: `SELECT setval(pg_get_serial_sequence('token_blacklist_outstandingtoken', 'id'), 1)`,
+    check: 'sequences', severity: 'fault', says: /outstandingtoken_id_seq is behind.*gives 2 next.*ids up to \d/, mend: /setval.*sqlsequencereset/ },
+  { title: 'a sequence of a plain default, that nobody owns, is behind',
+    sql: `INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id)
+          SELECT now(), id FROM token_blacklist_outstandingtoken ON CONFLICT DO NOTHING;
+          SET CONSTRAINTS ALL IMMEDIATE;
+          ALTER TABLE token_blacklist_blacklistedtoken ALTER id DROP IDENTITY IF EXISTS;
+          ALTER TABLE token_blacklist_blacklistedtoken ALTER id DROP DEFAULT;
+          DROP SEQUENCE IF EXISTS token_blacklist_blacklistedtoken_id_seq;
+          CREATE SEQUENCE anything;
+          ALTER TABLE token_blacklist_blacklistedtoken ALTER id SET DEFAULT nextval('anything')`,
+    check: 'sequences', severity: 'fault', says: /sequence anything is behind.*gives 1 next.*ids up to \d/, mend: /setval/ },
   { title: 'the constraint that decides who wins is gone',
     sql: 'ALTER TABLE token_blacklist_blacklistedtoken DROP CONSTRAINT token_blacklist_blacklistedtoken_token_id_key',
     check: 'unique', severity: 'fault', says: /two could rotate one token/, mend: /CREATE UNIQUE INDEX/ },
@@ -65,6 +78,8 @@ export const SET_UPS: readonly BrokenSetUp[] = [
     check: 'example_secrets', severity: 'fault', says: /^The signing key has a value of an example/, mend: /openssl rand/ },
   { title: 'no Redis at its URL', flags: { 'redis-url': 'redis://:hush-hush@127.0.0.1:1' },
     check: 'redis', severity: 'fault', says: /does not answer \(ECONNREFUSED\)/, mend: /--redis-url/ },
+  { title: 'a database that Redis lacks', flags: { 'redis-url': 'REDIS/16' },
+    check: 'redis', severity: 'fault', says: /refuses SELECT 16: ERR DB index is out of range/, mend: /does not start/ },
   { title: 'tokens that expired long ago',
     sql: `UPDATE token_blacklist_outstandingtoken SET expires_at = now() - interval '31 days' WHERE id = 1`,
     check: 'expired', severity: 'warning', says: /nobody cleans up/, mend: /cleanup/ },

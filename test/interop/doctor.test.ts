@@ -77,6 +77,7 @@ describe.skipIf(!ready)('doctor', () => {
           'refresh-lifetime': lifetime,
           'simplejwt-compat': '5.2',
           ...flags,
+          ...(flags['redis-url'] === 'REDIS/16' && { 'redis-url': `redis://127.0.0.1:${redis.port}/16` }),
         },
         { env, cwd: '/', readFile: reader },
       ),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MemoryCache } from '../../src/cache/memory.js';
 import type { DatabaseClock, TokenCache } from '../../src/rotation/ports.js';
+import { openLetters } from '../../src/compose/letters.js';
 import { openSharedCache, type SharedCache } from '../../src/compose/shared-cache.js';
 import { ReleaseStack } from '../../src/compose/release.js';
 import { createLog } from '../../src/observe/log.js';
@@ -99,6 +100,9 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     userActiveColumn: 'is_active',
   });
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
+  const releases = new ReleaseStack();
+  releases.add(() => pool.end());
+  const unwritten = await openLetters(pool, { alone: false, onCount: () => undefined }, releases);
   const store = new PgTokenStore({
     database,
     schema,
@@ -107,6 +111,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     monotonicMs,
     random: Math.random,
     onBatch: (size) => batches.push(size),
+    unwritten: unwritten.letters,
   });
   const { codec } = await createCodec({
     algorithm: 'HS256',
@@ -117,8 +122,6 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     leewaySeconds: 0,
   });
   const written: string[] = [];
-  const releases = new ReleaseStack();
-  releases.add(() => pool.end());
   const sharing =
     shared &&
     (await openSharedCache(
@@ -131,6 +134,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
           username: undefined,
           password: undefined,
           database: 0,
+          prefix: 'carelink_tokens',
         },
         blacklist: shared.blacklist ?? 'async',
         requestTimeoutMs: settings.requestTimeoutMs ?? 5_000,
@@ -141,6 +145,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
         database,
         schema,
         clock: given ?? clock,
+        unwritten,
         monotonicMs,
         metrics: {
           onBackgroundWrite: (result) => written.push(result),

@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { RedisKeys } from '../../src/cache/partition.js';
 import { openRedis, type ScriptClient } from '../../src/cache/redis-client.js';
 import { startSentinels, until, type SentinelSetup } from '../support/redis.js';
 import { services } from '../support/services.js';
@@ -11,8 +12,8 @@ describe.skipIf(services().redis === undefined)('a client that asks sentinels fo
     return setup;
   };
   const connect = (ports: readonly number[]): ScriptClient => {
-    const client = openRedis(
-      {
+    const client = openRedis({
+      address: {
         kind: 'sentinel',
         nodes: ports.map((port) => ({ host: '127.0.0.1', port })),
         masterName: 'tokens',
@@ -21,9 +22,10 @@ describe.skipIf(services().redis === undefined)('a client that asks sentinels fo
         password: undefined,
         database: 0,
       },
-      Math.random,
-      () => undefined,
-    );
+      keys: new RedisKeys('carelink_tokens'),
+      random: Math.random,
+      onError: () => undefined,
+    });
     onTestFinished(() => client.close());
     return client;
   };

@@ -6,6 +6,7 @@ import {
   createSimplejwtTables,
   createUsers,
   freshDatabase,
+  query,
   type FreshDatabase,
 } from '../support/postgres.js';
 import { startRedis, startRedisCluster, startSentinels } from '../support/redis.js';
@@ -71,6 +72,21 @@ describe.skipIf(!ready)('serve --redis-url', { concurrent: true }, () => {
     }
   };
 
+  /** Its keys are named as ours; another's are left alone, until they are nobody's. */
+  const expectOwned = async (
+    cli: (...asked: string[]) => Promise<string>,
+    server: TestServer,
+  ): Promise<void> => {
+    const owner = 'carelink_tokens:owner';
+    const [ours] = await query<{ id: string }>(database.url, 'SELECT id FROM carelink.identity');
+    expect(await cli('GET', owner)).toBe(ours!.id);
+    await cli('SET', owner, 'another');
+    await until(async () => (await checks(server))['redis'] === 'unreachable');
+    await cli('DEL', owner);
+    await until(async () => (await checks(server))['redis'] === 'ok');
+    expect(await cli('GET', owner)).toBe(ours!.id);
+  };
+
   it('alone: killed, it is told in /readyz and /metrics, and refreshes go on; back, it is used again', async ({
     onTestFinished,
   }) => {
@@ -109,6 +125,7 @@ describe.skipIf(!ready)('serve --redis-url', { concurrent: true }, () => {
     for (let n = 0; n < 30; n++) await (await session())(servers[n % 2]!);
     const keys = await Promise.all(cluster.nodes.map(({ cli }) => cli('DBSIZE')));
     expect(keys.every((count) => Number(count) > 0)).toBe(true);
+    await expectOwned((...asked) => cluster.nodes[0]!.cli('-c', ...asked), servers[0]);
   });
 
   it('redis+sentinel:// follows the master to another Redis, and no refresh fails meanwhile', async ({
@@ -131,6 +148,7 @@ describe.skipIf(!ready)('serve --redis-url', { concurrent: true }, () => {
     }
     for (const server of servers) await until(async () => (await checks(server))['redis'] === 'ok');
     await expectShared(servers[0], servers[1]);
+    await expectOwned((await sentinels.master()).cli, servers[0]);
   });
 
   it('rediss:// believes a certificate of an authority that Node was told of, and no other', async ({

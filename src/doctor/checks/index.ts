@@ -5,6 +5,7 @@ import { DJANGO_CHECKS } from './django.js';
 import { KEY_CHECKS } from './keys.js';
 import { REDIS_CHECKS } from './redis.js';
 import { ROW_DATE_CHECKS } from './row-dates.js';
+import { SEQUENCE_CHECKS } from './sequences.js';
 import { TABLE_CHECKS } from './tables.js';
 import { TOKEN_CHECKS } from './tokens.js';
 import { USER_CHECKS } from './users.js';
@@ -18,6 +19,7 @@ import { USER_CHECKS } from './users.js';
 export const CHECKS: readonly Check[] = [
   ...DATABASE_CHECKS,
   ...TABLE_CHECKS,
+  ...SEQUENCE_CHECKS,
   ...DJANGO_CHECKS,
   ...ROW_DATE_CHECKS,
   ...KEY_CHECKS,

@@ -7,6 +7,10 @@ export const REDIS_CHECKS: readonly Check[] = [
     judge({ redis }) {
       if (redis === undefined) return 'unused';
       if (redis.kind === 'reached') return [];
+      if (redis.kind === 'refused')
+        return [
+          fault(redis.message, 'Do what it says: until then `serve` does not start with this --redis-url.'),
+        ];
       return [
         fault(
           `The Redis of --redis-url does not answer (${redis.code}).`,
@@ -20,7 +24,7 @@ export const REDIS_CHECKS: readonly Check[] = [
     title: 'Redis keeps what it is given',
     judge({ redis }) {
       if (redis === undefined) return 'unused';
-      if (redis.kind === 'unreachable') return cannotTell('Redis does not answer');
+      if (redis.kind !== 'reached') return cannotTell('Redis does not answer');
       if (redis.maxmemory === 0) return [];
       const { maxmemoryPolicy: policy } = redis;
       const mend =

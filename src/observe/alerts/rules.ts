@@ -133,6 +133,19 @@ export const ALERT_RULES: readonly AlertRule[] = [
     },
   },
   {
+    code: 'DEAD_LETTERS',
+    severity: 'critical',
+    title: 'The database refuses rotations that were answered',
+    action:
+      '`carelink-tokens dead-letters list` says why: mend the trigger, constraint or sequence. They are written by themselves then.',
+    forMs: 0,
+    clearMs: 10_000,
+    judge({ metrics }) {
+      const count = gaugeOf(metrics, 'carelink_dead_letters') ?? 0;
+      return one(count > 0, () => `${count} are kept, and Django does not know that their tokens are spent`);
+    },
+  },
+  {
     code: 'POOL_SATURATED',
     severity: 'warning',
     title: 'Statements wait for a connection',

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { decodeClaim } from '../cache/claim-entry.js';
+import { CommandError } from '../config/errors.js';
+import type { DeadLettersSettings } from '../config/settings.js';
+import type { Claim } from '../rotation/ports.js';
+import { openDataDirectory } from '../store/data-directory.js';
+import { DeadLetters, type KeptLetter } from '../store/dead-letters.js';
+import { startEmbedded } from '../store/embedded.js';
+import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { readSchema } from '../store/schema.js';
+import { PgWriteBehind } from '../store/write-behind.js';
+import { toCommandError } from './command-errors.js';
+import { ReleaseStack } from './release.js';
+
+/** A letter as it may be shown: no token, and no jti in clear. */
+export interface ShownLetter {
+  readonly id: string;
+  readonly refusedAt: string;
+  /** PostgreSQL's code, or UNREADABLE. */
+  readonly code: string;
+  /** Twelve digits of the jti's SHA-256; undefined: nobody can read the letter. */
+  readonly jtiDigest: string | undefined;
+  readonly user: string | undefined;
+  /** When the token that it spends expires by itself. */
+  readonly expiresAt: string | undefined;
+}
+
+/** `left`: written, and a server is to deal with what follows from it: it was logged out or spent meanwhile. */
+export type Retried =
+  | { readonly id: string; readonly result: 'written' | 'left' | 'unreadable' }
+  | { readonly id: string; readonly result: 'refused'; readonly code: string };
+
+export interface LetterDesk {
+  /** Those that were asked for; all where none were. */
+  list(): Promise<readonly ShownLetter[]>;
+  retry(): Promise<readonly Retried[]>;
+  /** Returns how many are gone. */
+  drop(): Promise<number>;
+}
+
+const STATEMENT_TIMEOUT_MS = 60_000;
+
+/** A row that is locked is waited for so long. */
+const WRITE_TIMEOUT_MS = 30_000;
+
+const PAGE = 500;
+
+/**
+ * Does the work of the command `dead-letters` on its database.
+ *
+ * @throws CommandError with what to do about it
+ */
+export async function onDeadLetters<T>(
+  settings: DeadLettersSettings,
+  work: (desk: LetterDesk) => Promise<T>,
+): Promise<T> {
+  const releases = new ReleaseStack();
+  try {
+    return await work(await openDesk(settings, releases));
+  } catch (error) {
+    throw toCommandError(error, settings.database);
+  } finally {
+    await releases.release();
+  }
+}
+
+async function openDesk(settings: DeadLettersSettings, releases: ReleaseStack): Promise<LetterDesk> {
+  const database = new PgDatabase({
+    ...(await connect(settings, releases)),
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    connectTimeoutMs: 10_000,
+    applicationName: 'carelink-tokens dead-letters',
+    onStatement: () => undefined,
+    onIdleError: () => undefined,
+  });
+  releases.add(() => database.end());
+  const box = new DeadLetters(database);
+  if (!(await box.ready())) {
+    throw new CommandError(
+      'CARELINK_SCHEMA_MISSING',
+      4,
+      'This database has no table carelink.dead_letters. Run `carelink-tokens migrate` on it first.',
+    );
+  }
+  const read = async (): Promise<KeptLetter[]> => {
+    const ids = settings.ids ?? (await box.ids());
+    const letters: KeptLetter[] = [];
+    for (let at = 0; at < ids.length; at += PAGE) letters.push(...(await box.read(ids.slice(at, at + PAGE))));
+    return letters;
+  };
+  return {
+    list: async () => (await read()).map(shown),
+    async retry() {
+      const schema = await readSchema(database, settings.users);
+      const writer = new PgWriteBehind({
+        database,
+        schema,
+        maxQueued: 2 * PAGE,
+        monotonicMs: () => performance.now(),
+        random: Math.random,
+        onBatch: () => undefined,
+      });
+      const letters = await read();
+      const retried: Retried[] = [];
+      for (let at = 0; at < letters.length; at += PAGE) {
+        const page = await Promise.all(
+          letters.slice(at, at + PAGE).map((letter) => retryOne(letter, writer)),
+        );
+        await box.remove(page.filter(({ result }) => result === 'written').map(({ id }) => id));
+        retried.push(...page);
+      }
+      return retried;
+    },
+    async drop() {
+      const ids = (await read()).map(({ id }) => id);
+      if (ids.length > 0) await box.remove(ids);
+      return ids.length;
+    },
+  };
+}
+
+async function retryOne({ id, entry }: KeptLetter, writer: PgWriteBehind): Promise<Retried> {
+  const claim = decodeClaim(entry);
+  if (claim === undefined) return { id, result: 'unreadable' };
+  const written = await writer.write(claim, performance.now() + WRITE_TIMEOUT_MS);
+  if (written.kind === 'refused') return { id, result: 'refused', code: written.code };
+  // What follows from the others takes the keys of a family, and Redis: a server has them, and the letter waits for it.
+  const settled = written.stands && (written.kind === 'written' || written.kind === 'redelivered');
+  return { id, result: settled ? 'written' : 'left' };
+}
+
+function shown({ id, code, entry, refusedAtMs }: KeptLetter): ShownLetter {
+  const claim: Claim | undefined = decodeClaim(entry);
+  return {
+    id,
+    refusedAt: new Date(refusedAtMs).toISOString(),
+    code,
+    jtiDigest: claim && createHash('sha256').update(claim.jti).digest('hex').slice(0, 12),
+    user: claim?.userKey,
+    expiresAt: claim && new Date(claim.expiresAtSeconds * 1000).toISOString(),
+  };
+}
+
+async function connect(
+  { database }: DeadLettersSettings,
+  releases: ReleaseStack,
+): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
+  if (database.kind === 'url') return { connection: database.url, size: 3 };
+  const directory = await openDataDirectory(database.dataDir, 'dead-letters');
+  releases.add(() => directory.release());
+  const embedded = await startEmbedded({ dataDir: directory.path });
+  releases.add(() => embedded.stop());
+  return { connection: embedded.connection, size: 1 };
+}

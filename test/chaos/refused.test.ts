@@ -1,0 +1,3 @@
+import { describeRefusals } from './refused-suite.js';
+
+describeRefusals(1);
