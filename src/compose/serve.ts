@@ -2,7 +2,7 @@ import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { openDemo } from './demo.js';
 import { listen } from './listen.js';
-import { tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
+import { tellAsync, tellRotationEvent, tellSchema } from './tell.js';
 import { toCommandError } from './command-errors.js';
 import { isLoopback } from '../config/loopback.js';
 import type { ServeSettings } from '../config/settings.js';
@@ -16,6 +16,7 @@ import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { observing } from './observe.js';
 import { ReleaseStack } from './release.js';
+import { needsOf } from './needs.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { tellRefusedSamples } from './samples.js';
@@ -26,11 +27,12 @@ import { timingClaims, watch } from './watch.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
-import type { Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
 import { isTooSlow } from '../store/errors.js';
+import { askOf, type Purpose } from '../store/database.js';
 import { checkHealth } from '../store/health.js';
+import { checkRights } from '../store/rights.js';
 import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -112,8 +114,13 @@ async function compose(
   const storage = await openStorage(settings, log, telling, releases);
   const { database } = storage;
   pool.watch(storage.poolSize, () => database.usage);
-  const schema = await readSchema(database, settings.users);
-  tellUserCheck(settings, schema, log);
+  const schema = await readSchema(database, {
+    ...settings.users,
+    mayLackUsers: settings.database.kind === 'embedded',
+  });
+  const needs = needsOf(settings);
+  await checkRights(askOf(database), schema, needs);
+  tellSchema(settings, schema, log);
   const dates = await watchRowDates(settings, database, schema, log, releases);
   metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
 
@@ -125,8 +132,8 @@ async function compose(
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
   });
   const health = async (): ReturnType<typeof checkHealth> => {
-    const state = await checkHealth(database, schema, clock, monotonicMs);
-    operator.onStore('database', state === 'ok');
+    const state = await checkHealth(database, schema, clock, monotonicMs, needs);
+    operator.onStore('database', state === 'ok', state);
     return state;
   };
   await health();

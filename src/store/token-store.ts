@@ -303,6 +303,8 @@ export class PgTokenStore implements TokenStore {
       } catch (error) {
         const failure = classify(error);
         if (failure.kind === 'refused' || failure.kind === 'reference_gone') throw error;
+        if (failure.kind === 'unfit')
+          throw new StoreUnavailableError('the database lacks what is needed', { cause: error });
         if (tries === MAX_TRIES)
           throw new StoreUnavailableError('the database did not answer', { cause: error });
         await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));

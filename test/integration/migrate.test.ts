@@ -52,6 +52,7 @@ describe.skipIf(services().postgres === undefined)('migrate on PostgreSQL', () =
       ['autovacuum_blacklisted', 'applied'],
       ['cleanup_lease', 'applied'],
       ['dead_letters', 'applied'],
+      ['home', 'applied'],
     ]);
     expect((await indexes()).filter((name) => !before.includes(name))).toEqual([
       'idx_blacklisted_token_created',

@@ -64,6 +64,7 @@ describe('a migration file', () => {
       'cleanup_lease',
       'notify_changes',
       'dead_letters',
+      'home',
     ]);
   });
 });
