@@ -11,3 +11,6 @@ CREATE TABLE carelink.identity (
   only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one)
 );
 INSERT INTO carelink.identity DEFAULT VALUES;
+
+-- The id is no secret. Every role that may use this schema has to know it, those of older grants, too.
+GRANT SELECT ON carelink.identity TO PUBLIC;

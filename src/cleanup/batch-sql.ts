@@ -29,6 +29,7 @@ const STATEMENT_TIMEOUT_MS = 5_000;
 
 /**
  * Begins the transaction of a batch. All is SET LOCAL: behind a pooler the session is somebody else's afterwards.
+ * - row_security off: an error, where rows would be hidden and taken for gone.
  * - enable_seqscan off: a plan for a batch must not depend on when the tables were last analysed.
  */
 export const beginBatch = (...settings: readonly string[]): string => `
@@ -36,6 +37,7 @@ export const beginBatch = (...settings: readonly string[]): string => `
   SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
   SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS};
   SET LOCAL idle_in_transaction_session_timeout = ${STATEMENT_TIMEOUT_MS};
+  SET LOCAL row_security = off;
   SET LOCAL enable_seqscan = off;
   SET LOCAL jit = off;
   SET LOCAL timezone = 'UTC';

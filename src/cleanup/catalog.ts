@@ -1,49 +1,50 @@
+import { SchemaError } from '../store/errors.js';
+import { hiddenInWords, hiddenTables, missingRights, rightsInWords } from '../store/rights.js';
+import { readTokenTablePlaces, tokenTablesOf } from '../store/token-tables.js';
 import { CleanupError } from './errors.js';
 import type { Tables } from './batch-sql.js';
 import type { Query } from './session.js';
 
-const OUTSTANDING = 'token_blacklist_outstandingtoken';
-const BLACKLISTED = 'token_blacklist_blacklistedtoken';
-
 export interface Facts extends Tables {
   /** PGlite: one session, no neighbours and no statistics of them. */
   readonly embedded: boolean;
+  /** It isn't written down which Django schema ours belongs to. */
+  readonly homeUnwritten: boolean;
 }
 
 /**
  * Reads the catalog, and refuses a database on which a cleanup could do harm.
  *
- * @throws CleanupError TABLES_MISSING | NOT_MIGRATED | REFERENCED | REFUSED
+ * @param deletes false: rows are only looked at
+ * @throws CleanupError NOT_MIGRATED | REFERENCED | REFUSED, SchemaError where the tables or rights are missing, belong to
+ * another Django, or have rows that this role doesn't see
  */
-export async function readFacts(query: Query): Promise<Facts> {
+export async function readFacts(query: Query, deletes = true): Promise<Facts> {
+  const places = await readTokenTablePlaces(query);
+  const relations = tokenTablesOf(places);
+  const { outstanding, blacklisted } = relations;
   const [row] = await query<{
-    outstanding: string | null;
-    blacklisted: string | null;
     plain: boolean;
     lease: boolean;
     indexed: boolean;
     embedded: boolean;
     standby: boolean;
     foreign: string[] | null;
-  }>(FACTS, [OUTSTANDING, BLACKLISTED]);
-  if (row?.outstanding == null || row.blacklisted == null) {
-    throw new CleanupError(
-      'TABLES_MISSING',
-      `The database has no table ${row?.outstanding == null ? OUTSTANDING : BLACKLISTED}. Is --database-url right? ` +
-        "Django's `manage.py migrate token_blacklist` makes it.",
-    );
-  }
+  }>(FACTS, [outstanding.schema, outstanding.name, blacklisted.name]);
+  if (row === undefined) throw new Error('the catalog told nothing');
   if (!row.plain) {
     throw new CleanupError(
       'TABLES_MISSING',
-      `${OUTSTANDING} or ${BLACKLISTED} is no plain table (a view, or partitioned): it can't be cleaned up by this command.`,
+      `${outstanding.name} or ${blacklisted.name} is no plain table (a view, or partitioned): it can't be cleaned up by this command.`,
     );
   }
   if (row.standby) {
     throw new CleanupError('REFUSED', 'This server is a standby, and takes no writes. Give the primary.');
   }
   if (!row.lease || !row.indexed) {
-    const what = row.lease ? `no index on ${OUTSTANDING}(expires_at)` : 'no table carelink.cleanup_lease';
+    const what = row.lease
+      ? `no index on ${outstanding.name}(expires_at)`
+      : 'no table carelink.cleanup_lease';
     throw new CleanupError(
       'NOT_MIGRATED',
       `There is ${what} yet. Run \`carelink-tokens migrate\` on this database first.`,
@@ -56,16 +57,30 @@ export async function readFacts(query: Query): Promise<Facts> {
         'this command to say: drop these foreign keys, or clean up with a program of your own. Nothing was changed.',
     );
   }
-  return { outstanding: row.outstanding, blacklisted: row.blacklisted, embedded: row.embedded };
+  const subject = { relations, users: undefined };
+  const missing = deletes ? await missingRights(query, subject, ['cleanup']) : [];
+  if (missing.length > 0) throw new SchemaError('GRANTS_MISSING', rightsInWords(missing, places.role));
+  const hidden = await hiddenTables(query, subject);
+  if (hidden.length > 0) throw new SchemaError('ROWS_HIDDEN', hiddenInWords(hidden, places.role));
+  return {
+    outstanding: outstanding.qualified,
+    blacklisted: blacklisted.qualified,
+    embedded: row.embedded,
+    homeUnwritten: relations.homeUnwritten,
+  };
 }
 
 const FACTS = `
   WITH t AS (
-    SELECT to_regclass(quote_ident($1)) AS outstanding, to_regclass(quote_ident($2)) AS blacklisted
+    SELECT max(c.oid::int8) FILTER (WHERE c.relname = $2)::oid AS outstanding,
+           max(c.oid::int8) FILTER (WHERE c.relname = $3)::oid AS blacklisted,
+           bool_and(c.relkind = 'r') AS plain
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname IN ($2, $3)
   )
-  SELECT outstanding::text, blacklisted::text,
-         (SELECT count(*) FROM pg_class WHERE oid IN (outstanding, blacklisted) AND relkind = 'r') = 2 AS plain,
-         to_regclass('carelink.cleanup_lease') IS NOT NULL AS lease,
+  SELECT t.plain,
+         EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = 'carelink' AND c.relname = 'cleanup_lease') AS lease,
          EXISTS (SELECT FROM pg_index i
                    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                    JOIN pg_class c ON c.oid = i.indexrelid

@@ -1,5 +1,5 @@
 export type CleanupErrorCode =
-  /** simplejwt's tables aren't there, or are something else. */
+  /** simplejwt's tables are something else than tables. */
   | 'TABLES_MISSING'
   /** `migrate` has not run, or not this version's: no lease table, or no index on expires_at. */
   | 'NOT_MIGRATED'

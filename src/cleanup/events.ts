@@ -1,5 +1,7 @@
 /** What a cleanup tells while it works. */
 export type CleanupEvent =
+  /** An older release migrated this database: whose Django's ours is isn't written down. */
+  | { readonly event: 'home_unwritten' }
   | {
       readonly event: 'started';
       /** Rows that expired before this moment go. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConnectionError } from '../store/connect.js';
-import { NotConnectedError, sqlStateOf } from '../store/errors.js';
+import { NotConnectedError, SchemaError, sqlStateOf } from '../store/errors.js';
 import { readRowDates } from '../store/row-dates.js';
 import { glanceAtBacklog, readCutoff } from './backlog.js';
 import { readFacts, type Facts } from './catalog.js';
@@ -67,12 +67,13 @@ interface Age {
 /**
  * Removes expired tokens, as the one runner on this database.
  *
- * @throws CleanupError
+ * @throws CleanupError | SchemaError
  */
 export async function cleanUp(session: CleanupSession, options: CleanupOptions): Promise<Summary> {
   const emit = options.onEvent ?? (() => undefined);
   return told(async () => {
     const facts = await readFacts(session.query);
+    if (facts.homeUnwritten) emit({ event: 'home_unwritten' });
     const lease = await takeLease(session, TIMING, options.signal);
     let summary: Summary | undefined;
     try {
@@ -120,7 +121,7 @@ export async function surveyCleanup(
   options: AgeOptions & Pick<CleanupOptions, 'nice'>,
 ): Promise<DryRun> {
   return told(async () => {
-    const facts = await readFacts(session.query);
+    const facts = await readFacts(session.query, false);
     const age = await readAge(session.query, facts, options);
     const { nice } = options;
     return dryRun(session, facts, { ...age, nice, monotonicMs: TIMING.monotonicMs });
@@ -134,7 +135,7 @@ export async function surveyCleanup(
  */
 export async function countBacklog(session: CleanupSession, options: AgeOptions): Promise<number> {
   return told(async () => {
-    const facts = await readFacts(session.query);
+    const facts = await readFacts(session.query, false);
     const cutoff = await readCutoff(session.query, (await readAge(session.query, facts, options)).ageMs);
     return glanceAtBacklog(session.query, facts, cutoff);
   });
@@ -150,7 +151,8 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof CleanupError || error instanceof NotConnectedError) throw error;
+    if (error instanceof CleanupError || error instanceof SchemaError || error instanceof NotConnectedError)
+      throw error;
     const cause = { cause: error };
     if (sqlStateOf(error) === undefined) {
       if (!isConnectionError(error)) throw error;

@@ -68,6 +68,8 @@ export function openChangeFeed(
 const WHAT_TO_DO: Readonly<Record<Exclude<Deafness, 'stopped' | 'not_installed'>, string>> = {
   triggers_missing:
     'triggers of migrate --notify are missing or switched off: run carelink-tokens migrate --notify',
+  user_view:
+    'the user table is a view, and no trigger tells of what it reads: blacklisting stays synchronous',
   pooler:
     'what is told to a session is lost behind a pooler: give --listen-url a direct connection to PostgreSQL',
   unreachable: 'the listening connection broke; it is made again',

@@ -11,6 +11,7 @@ import type { CleanupSettings, ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
+import { SchemaError } from '../store/errors.js';
 import type { PgDatabase } from '../store/pool.js';
 import { applyMigrations } from '../migrate/index.js';
 import { Backlog } from './backlog.js';
@@ -96,7 +97,8 @@ export function cleanUpBeside(
       if (error instanceof CleanupError && error.code === 'LEASE_HELD') {
         log.info('cleanup_elsewhere');
       } else {
-        const cause = error instanceof CleanupError ? { cause: error.message } : {};
+        const told = error instanceof CleanupError || error instanceof SchemaError;
+        const cause = told ? { cause: error.message } : {};
         metrics.onCleanupEnd('failed');
         log.error('cleanup_failed', { ...describeError(error), ...cause });
       }

@@ -171,7 +171,10 @@ async function readSchemaOf(
   const reading = await attempt(
     async (): Promise<{ evidence: SchemaEvidence; read: TokenSchema | undefined }> => {
       try {
-        const read = await readSchema(database, settings.users);
+        const read = await readSchema(database, {
+          ...settings.users,
+          mayLackUsers: settings.database.kind === 'embedded',
+        });
         const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());
         const health = await checkHealth(database, read, clock, () => performance.now());
         const userIdType = read.users?.keyType ?? read.userIdType;

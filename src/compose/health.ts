@@ -38,7 +38,7 @@ export async function watchDatabase(
     ...parts,
     timeline,
     onState(state, before) {
-      operator.onStore('database', state === 'ok');
+      operator.onStore('database', state === 'ok', state);
       tell(state, before, log);
     },
   });

@@ -2,6 +2,9 @@ import type { MigrateSettings } from '../config/settings.js';
 import {
   applyMigrations,
   planRemoval,
+  GRANTED_COMMANDS,
+  readNeededGrants,
+  type Grants,
   readMigrationOverview,
   removeMigrations,
   type MigrateEvent,
@@ -26,11 +29,12 @@ export interface MigrateControl {
  * @throws CommandError with what to do about it
  */
 export function changeMigrations(settings: MigrateSettings, control: MigrateControl): Promise<Report> {
-  const { action, names, buildCovered, notify, users, dropTables, lockTimeoutMs, maxWaitMs } = settings;
+  const { action, names, buildCovered, notify, users, dropTables, lockTimeoutMs, maxWaitMs, home } = settings;
   const options = {
     ...control,
     ...(names.length > 0 ? { names } : {}),
     ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
+    ...(home === undefined ? {} : { home }),
     lockTimeoutMs,
   };
   const createTables = mayCreateTables(settings);
@@ -58,10 +62,31 @@ export function planDown(settings: MigrateSettings): Promise<readonly PlannedUnd
  * @throws CommandError with what to do about it
  */
 export function surveyMigrations(settings: MigrateSettings): Promise<Overview> {
-  const { buildCovered, notify } = settings;
+  const { buildCovered, notify, home } = settings;
   const createTables = mayCreateTables(settings);
   return onMigratedDatabase(settings, (connection) =>
-    readMigrationOverview(connection, { buildCovered, notify, createTables }),
+    readMigrationOverview(connection, {
+      buildCovered,
+      notify,
+      createTables,
+      ...(home === undefined ? {} : { home }),
+    }),
+  );
+}
+
+/**
+ * What a role needs on the database, by command. Changes nothing.
+ *
+ * @throws CommandError with what to do about it
+ */
+export function neededGrants(settings: MigrateSettings): Promise<Grants> {
+  const { role, users, names } = settings;
+  return onMigratedDatabase(settings, (connection) =>
+    readNeededGrants(connection, {
+      users,
+      commands: GRANTED_COMMANDS.filter((command) => names.includes(command)),
+      ...(role === undefined ? {} : { role }),
+    }),
   );
 }
 

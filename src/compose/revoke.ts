@@ -12,7 +12,10 @@ import { Walks } from '../rotation/walks.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
+import { askOf } from '../store/database.js';
+import { checkRights } from '../store/rights.js';
 import { readSchema } from '../store/schema.js';
+import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import { PgTokenStore } from '../store/token-store.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
@@ -28,7 +31,10 @@ export interface Revocation {
   run(): Promise<Tally>;
 }
 
-export type RevokeHooks = Pick<PacedOptions, 'signal' | 'onBatch' | 'onPressure'>;
+export type RevokeHooks = Pick<PacedOptions, 'signal' | 'onBatch' | 'onPressure'> & {
+  /** A sentence of what is no error, and may become one. */
+  readonly onWarning: (sentence: string) => void;
+};
 
 /** A count reads a table of ten million rows; batches have a limit of their own. */
 const STATEMENT_TIMEOUT_MS = 5 * 60_000;
@@ -55,7 +61,7 @@ export async function onRevocation<T>(
 
 async function revocationOf(
   settings: RevokeSettings,
-  options: PacedOptions,
+  options: PacedOptions & Pick<RevokeHooks, 'onWarning'>,
   releases: ReleaseStack,
 ): Promise<Revocation> {
   const { target, users } = settings;
@@ -70,7 +76,9 @@ async function revocationOf(
     onIdleError: () => undefined,
   });
   releases.add(() => database.end());
-  const schema = await readSchema(database, users);
+  const schema = await readSchema(database, { ...users, mayLackUsers: true });
+  await checkRights(askOf(database), schema, ['revoke']);
+  if (schema.homeUnwritten) options.onWarning(HOME_UNWRITTEN);
   const session = sharedCleanupSession(database);
   const dates = (await readRowDates(session.query, schema)) ?? ORDINARY_DATES;
   const monotonicMs = (): number => performance.now();

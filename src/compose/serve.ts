@@ -4,7 +4,7 @@ import { openDemo } from './demo.js';
 import { tellHostLimits } from './host-limits.js';
 import { openLetters } from './letters.js';
 import { listen } from './listen.js';
-import { refusalNews, tellAsync, tellRotationEvent, tellUserCheck } from './tell.js';
+import { refusalNews, tellAsync, tellRotationEvent, tellSchema } from './tell.js';
 import { toCommandError } from './command-errors.js';
 import { isLoopback } from '../config/loopback.js';
 import type { ServeSettings } from '../config/settings.js';
@@ -19,6 +19,7 @@ import type { MetricsSink } from '../observe/metrics.js';
 import { observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { StartPatience } from './start-patience.js';
+import { needsOf } from './needs.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { tellRefusedSamples } from './samples.js';
@@ -31,9 +32,10 @@ import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
 import { Walks } from '../rotation/walks.js';
-import type { Purpose } from '../store/database.js';
+import { askOf, type Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { countBlacklisted } from '../store/audit.js';
+import { checkRights } from '../store/rights.js';
 import { readSchema } from '../store/schema.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -116,8 +118,13 @@ async function compose(
   const storage = await openStorage(settings, log, telling, releases, signal);
   const { database } = storage;
   pool.watch(storage.poolSize, () => database.usage);
-  const schema = await readSchema(database, settings.users);
-  tellUserCheck(settings, schema, log);
+  const schema = await readSchema(database, {
+    ...settings.users,
+    mayLackUsers: settings.database.kind === 'embedded',
+  });
+  const needs = needsOf(settings);
+  await checkRights(askOf(database), schema, needs);
+  tellSchema(settings, schema, log);
   const dates = await watchRowDates(settings, database, schema, log, releases);
   metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
 
@@ -134,6 +141,7 @@ async function compose(
       schema,
       clock,
       monotonicMs,
+      needs,
       embedded: settings.database.kind === 'embedded',
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
       operator,

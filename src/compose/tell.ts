@@ -3,17 +3,17 @@ import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationEvent } from '../rotation/events.js';
+import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import type { TokenSchema } from '../store/schema.js';
 
-/** Whether users that are gone are refused. */
-export function tellUserCheck(settings: ServeSettings, schema: TokenSchema, log: Log): void {
+/** Whether users that are gone are refused, and whose the tables are. */
+export function tellSchema(settings: ServeSettings, schema: TokenSchema, log: Log): void {
   if (schema.users !== undefined) {
     log.info('user_check_on', { table: schema.users.name });
-  } else if (settings.users.userCheck === 'auto' && settings.database.kind === 'url') {
-    log.warn('user_check_off', {
-      cause: 'no user table found: deactivated and deleted users go on refreshing; name it with --user-table',
-    });
+  } else if (settings.database.kind === 'url') {
+    log.warn('user_check_off', { cause: 'as asked: deactivated and deleted users go on refreshing' });
   }
+  if (schema.homeUnwritten) log.warn('home_unwritten', { cause: HOME_UNWRITTEN });
 }
 
 /** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */

@@ -1,6 +1,7 @@
 import { durationMs } from './kinds.js';
 import { optional, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
+import { objectName } from './sql-kinds.js';
 import { USER_TABLE_OPTIONS } from './user-table-options.js';
 
 /** All that `migrate` takes. */
@@ -13,6 +14,14 @@ export const MIGRATE_OPTIONS = {
     help: 'install triggers that tell every server what Django does by itself: log-outs, users deactivated or deleted',
   }),
   ...USER_TABLE_OPTIONS,
+  'home-schema': optional(objectName('schema'), {
+    help: "up: the schema of Django's tables, where several have them and it can't be told which one this is for",
+    absentText: 'the one that the search path leads to',
+  }),
+  role: optional(objectName('role'), {
+    help: 'grants: the role that serve, cleanup, revoke and doctor connect as',
+    absentText: 'the role of --database-url',
+  }),
   'drop-tables': toggle({
     help: 'down: drop tables that migrate made, with the tokens in them',
     typed: true,

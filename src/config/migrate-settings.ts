@@ -5,7 +5,7 @@ import { resolve, type Flags } from './resolve.js';
 import type { MigrateSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
-import { MIGRATE_ACTIONS } from './vocabulary.js';
+import { GRANTED_COMMANDS, MIGRATE_ACTIONS } from './vocabulary.js';
 
 /**
  * @param words what was typed without dashes: an action, and names of migrations
@@ -22,6 +22,14 @@ export function migrateSettings(
   const action = MIGRATE_ACTIONS.find((one) => one === word);
   if (action === undefined) {
     problems.push(`migrate does one of ${MIGRATE_ACTIONS.join(', ')}, not ${JSON.stringify(word)}.`);
+  } else if (action === 'grants') {
+    const unknown = names.filter((name) => !GRANTED_COMMANDS.some((command) => command === name));
+    if (unknown.length > 0)
+      problems.push(`migrate grants is for ${GRANTED_COMMANDS.join(', ')}, not ${unknown.join(', ')}.`);
+    if (shared.database.kind === 'embedded')
+      problems.push(
+        'migrate grants needs --database-url: the embedded PostgreSQL has one role, which owns all.',
+      );
   } else if (names.length > 0 && action !== 'up' && action !== 'down') {
     problems.push(`migrate ${action} is about all migrations, and takes no names.`);
   }
@@ -39,6 +47,8 @@ export function migrateSettings(
       userIdColumn: values['user-id-column'],
       userActiveColumn: values['user-active-column'],
     },
+    home: values['home-schema'],
+    role: values.role,
     dropTables: values['drop-tables'],
     yes: values.yes,
     lockTimeoutMs: values['lock-timeout'],

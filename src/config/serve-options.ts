@@ -84,7 +84,7 @@ export const SERVE_OPTIONS = {
   }),
   'user-check': valued(oneOf(['auto', 'on', 'off']), {
     default: 'auto',
-    help: 'refuse tokens of inactive and deleted users; auto: where the user table is found',
+    help: 'refuse tokens of inactive and deleted users; auto: on, but for the embedded database, which has no users',
   }),
   ...USER_TABLE_OPTIONS,
   'simplejwt-compat': valued(oneOf(['5.2', '5.5']), {

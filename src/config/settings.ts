@@ -122,9 +122,10 @@ export interface RotationChoices {
 
 export interface UserSettings {
   readonly userCheck: 'auto' | 'on' | 'off';
-  /** Undefined: the table that user_id refers to, else auth_user. */
+  /** Undefined: the table that user_id refers to. */
   readonly userTable: string | undefined;
-  readonly userIdColumn: string;
+  /** Undefined: the column that user_id refers to; of another table its primary key, else `id`. */
+  readonly userIdColumn: string | undefined;
   readonly userActiveColumn: string;
 }
 
@@ -140,6 +141,10 @@ export interface MigrateSettings extends SharedSettings {
   /** Install the triggers that tell of what Django does by itself. */
   readonly notify: boolean;
   readonly users: Omit<UserSettings, 'userCheck'>;
+  /** The Django schema that ours belongs to, where that can't be told. */
+  readonly home: string | undefined;
+  /** Whom `grants` are for. */
+  readonly role: string | undefined;
   /** `down` drops tables that this tool made, too. */
   readonly dropTables: boolean;
   /** `down` of everything does it, and not only tells what it would do. */

@@ -26,6 +26,13 @@ export const columnName: ValueKind<string> = {
   parse: (text) => (/^[^"\p{Cc}]+$/u.test(text) && fits(text) ? text : undefined),
 };
 
+/** The name of a role or a schema as the catalog has it. A quote is taken for a part of it. */
+export const objectName = (placeholder: 'role' | 'schema'): ValueKind<string> => ({
+  placeholder,
+  allowed: `the name of a ${placeholder}, as PostgreSQL lists it`,
+  parse: (text) => (/^[^\p{Cc}]+$/u.test(text) && fits(text) ? text : undefined),
+});
+
 function fits(name: string): boolean {
   return Buffer.byteLength(name) <= NAME_BYTES;
 }

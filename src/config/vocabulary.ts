@@ -13,6 +13,9 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down'] as const;
+export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down', 'grants'] as const;
 
 export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];
+
+/** What a role can be given the rights for. */
+export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'doctor'] as const;

@@ -84,6 +84,12 @@ export function interchangeable(one: IndexFacts, other: IndexFacts): boolean {
   return shortfall(one, other) === undefined && shortfall(other, one) === undefined;
 }
 
+/** Two definitions of one index, wherever its table is now: a schema that is renamed keeps its indexes. */
+export function sameDefinition(one: string | undefined, other: string): boolean {
+  const placeless = (text: string): string => text.replace(/ ON (?:"(?:[^"]|"")+"|[\w$]+)\./, ' ON ');
+  return one !== undefined && placeless(one) === placeless(other);
+}
+
 /** The index that covers a wanted one best: alike, or as little wider than it as there is. */
 export function bestCover(wanted: IndexFacts, existing: readonly IndexFacts[]): IndexFacts | undefined {
   const excess = (index: IndexFacts): number =>

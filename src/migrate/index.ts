@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConnectionError, type Connection } from '../store/connect.js';
-import { isPrivilegeMissing, NotConnectedError, sqlStateOf } from '../store/errors.js';
+import { isPrivilegeMissing, NotConnectedError, SchemaError, sqlStateOf } from '../store/errors.js';
 import { down, planDown, type PlannedUndoing } from './down.js';
 import { MigrateError } from './errors.js';
 import type { MigrateEvent, Step } from './events.js';
 import { MIGRATIONS_DIRECTORY, readMigrations } from './files.js';
+import { refuseOtherHome } from './home.js';
+import { readGrants, type GrantedCommand, type Grants } from './grants.js';
 import { withLock } from './lock.js';
 import { readOverview, type Overview } from './overview.js';
 import { refusePooler } from './pooler.js';
@@ -17,6 +19,7 @@ import { up } from './up.js';
 
 export { MigrateError } from './errors.js';
 export type { PlannedUndoing } from './down.js';
+export { GRANTED_COMMANDS, type Grants } from './grants.js';
 export type { Blocker } from './blocker.js';
 export type { MigrateEvent, Step } from './events.js';
 export type { Overview } from './overview.js';
@@ -36,6 +39,7 @@ export interface OverviewOptions extends ReadOptions {
   readonly createTables?: boolean;
   readonly buildCovered?: boolean;
   readonly notify?: boolean;
+  readonly home?: string;
 }
 
 export interface ChangeOptions extends ReadOptions {
@@ -59,6 +63,8 @@ export interface ApplyOptions extends ChangeOptions {
   readonly notify?: boolean;
   /** Where they don't find the user table by themselves. */
   readonly users?: UserTableNames;
+  /** The Django schema that ours belongs to, where several have the tables and it can't be told. */
+  readonly home?: string;
 }
 
 export interface RemoveOptions extends ChangeOptions {
@@ -71,7 +77,7 @@ const DEFAULT_LOCK_TIMEOUT_MS = 100;
 
 const DJANGO_USERS: UserTableNames = {
   userTable: undefined,
-  userIdColumn: 'id',
+  userIdColumn: undefined,
   userActiveColumn: 'is_active',
 };
 
@@ -118,7 +124,7 @@ export async function planRemoval(
 ): Promise<readonly PlannedUndoing[]> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { dropTables = false, names } = options;
-  return look(connection, (session) => planDown(session, migrations, { dropTables, names }));
+  return look(connection, undefined, (session) => planDown(session, migrations, { dropTables, names }));
 }
 
 /**
@@ -132,18 +138,46 @@ export async function readMigrationOverview(
 ): Promise<Overview> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { buildCovered = false, createTables = false, notify = false } = options;
-  return look(connection, (session, server) =>
+  return look(connection, options.home, (session, server) =>
     readOverview(session, migrations, server, { buildCovered, createTables, notify }),
   );
 }
 
 async function look<T>(
   connection: Connection,
+  home: string | undefined,
   work: (session: Session, server: ServerFacts) => Promise<T>,
 ): Promise<T> {
   const session = await openSession(connection, APPLICATION_NAME);
   try {
-    return await work(session, await fitServer(session));
+    const server = await fitServer(session);
+    await refuseOtherHome(session, home);
+    return await work(session, server);
+  } catch (error) {
+    throw asMigrateError(error, undefined);
+  } finally {
+    await session.close();
+  }
+}
+
+/**
+ * What a role needs on this database. Changes nothing.
+ *
+ * @throws MigrateError | SchemaError | NotConnectedError
+ */
+export async function readNeededGrants(
+  connection: Connection,
+  options: {
+    readonly role?: string;
+    readonly users?: UserTableNames;
+    /** Only for these; all where none is named. */
+    readonly commands?: readonly GrantedCommand[];
+  } = {},
+): Promise<Grants> {
+  const session = await openSession(connection, APPLICATION_NAME);
+  try {
+    const { role, users = DJANGO_USERS, commands = [] } = options;
+    return await readGrants(session, { role, users, commands });
   } catch (error) {
     throw asMigrateError(error, undefined);
   } finally {
@@ -153,7 +187,7 @@ async function look<T>(
 
 async function change(
   connection: Connection,
-  options: ChangeOptions & { readonly users?: UserTableNames },
+  options: ChangeOptions & Pick<ApplyOptions, 'users' | 'home'>,
   work: (run: RunContext, server: ServerFacts) => Promise<Step[]>,
 ): Promise<Report> {
   const { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, maxWaitMs, signal } = options;
@@ -170,7 +204,11 @@ async function change(
     await session.configure();
     const userTable = options.users ?? DJANGO_USERS;
     const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal, userTable };
-    return { steps: await withLock(session, run, () => work(run, server)) };
+    const steps = await withLock(session, run, async () => {
+      await refuseOtherHome(session, options.home);
+      return work(run, server);
+    });
+    return { steps };
   } catch (error) {
     throw asMigrateError(error, signal);
   } finally {
@@ -181,7 +219,8 @@ async function change(
 
 /** Errors of `pg` may hold values in their details; their messages name objects, and tell what is wrong. */
 function asMigrateError(error: unknown, signal: AbortSignal | undefined): unknown {
-  if (error instanceof MigrateError || error instanceof NotConnectedError) return error;
+  if (error instanceof MigrateError || error instanceof SchemaError || error instanceof NotConnectedError)
+    return error;
   const cause = { cause: error };
   if (signal?.aborted === true) {
     return new MigrateError('INTERRUPTED', 'Interrupted. What was finished is kept.', cause);

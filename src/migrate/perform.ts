@@ -79,7 +79,9 @@ async function runInTransaction(
     run.session.transaction(async () => {
       const triggers =
         migration.kind === 'triggers'
-          ? await installTriggers(run.session, sql, run.userTable)
+          ? await installTriggers(run.session, sql, run.userTable, (finding) =>
+              run.emit({ event: 'finding', finding }),
+            )
           : (await run.session.query(sql), undefined);
       const durationMs = run.timing.monotonicMs() - startedMs;
       const made = definitionOf({ definition: definition ?? triggers });

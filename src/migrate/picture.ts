@@ -3,6 +3,7 @@ import { readIndexes, readTables, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
 import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
+import { readHome, type Home } from './home.js';
 import { readLedger, type Ledger } from './ledger.js';
 import { describeHolders, sessionsInWords, type Conflict } from './lock-holders.js';
 import { notOwner } from './preflight.js';
@@ -23,6 +24,8 @@ export interface Picture {
   readonly tables: readonly TableFacts[];
   readonly indexes: readonly IndexFacts[];
   readonly ledger: Ledger;
+  /** Undefined: not written down yet. */
+  readonly home: Home | undefined;
   /** Tables of this tool's own that exist, as migrations name them. */
   readonly ours: ReadonlySet<string>;
   /** This tool's own. */
@@ -95,6 +98,7 @@ async function lookAround(session: Session, migrations: readonly Migration[]): P
       tables.map(({ oid }) => oid),
     ),
     ledger: await readLedger(session),
+    home: await readHome(session),
     ours: await readOurs(session, migrations),
     triggers: await readTriggers(session),
     wanted: await readWanted(session, migrations, tables),

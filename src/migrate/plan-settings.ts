@@ -14,9 +14,15 @@ export function judgeSettings(migration: Migration, picture: Picture): Standing 
     return { migration, state: 'pending', action: 'run', detail: 'its table does not exist yet' };
   }
   if (entry?.state === 'applied') {
-    const changed = [...parseParameters(entry.definition ?? '')].filter(
-      ([name, value]) => table.parameters.get(name) !== value,
-    );
+    const ours = parseParameters(entry.definition ?? '');
+    const changed = [...ours].filter(([name, value]) => table.parameters.get(name) !== value);
+    // Dropped and made anew: nobody has taken anything back.
+    const anew = picture.home !== undefined && picture.home.oids.get(table.name) !== table.oid;
+    if (anew && changed.length === ours.size) {
+      const parameters = new Map([...wanted.parameters].filter(([name]) => !table.parameters.has(name)));
+      if (parameters.size > 0)
+        return { migration, state: 'pending', action: 'run', parameters, detail: 'its table was made anew' };
+    }
     if (changed.length > 0) {
       const detail =
         `changed since: ${changed.map(([name]) => name).join(', ')}; it is left alone: migrate down ` +

@@ -1,4 +1,4 @@
-import { bestCover, interchangeable, shortfall, type IndexFacts } from './coverage.js';
+import { bestCover, interchangeable, sameDefinition, shortfall, type IndexFacts } from './coverage.js';
 import type { Migration } from './files.js';
 import type { LedgerEntry } from './ledger.js';
 import type { Picture } from './picture.js';
@@ -123,7 +123,7 @@ function judgeOwn(
 ): Standing {
   const { migration, wanted } = found;
   if (entry?.state === 'applied') {
-    if (entry.definition !== own.definition) {
+    if (!sameDefinition(entry.definition, own.definition)) {
       const detail = `it was built as "${entry.definition ?? ''}" and is "${own.definition}"; ${LEFT_ALONE}`;
       return { ...found, state: 'drifted', action: 'leave', detail };
     }

@@ -1,3 +1,4 @@
+import { howToReach, type Relation } from '../store/token-tables.js';
 import type { TableFacts } from './catalog.js';
 import type { Blocker } from './blocker.js';
 import type { IndexFacts } from './coverage.js';
@@ -19,6 +20,7 @@ export interface Finding {
     | 'prepared_transaction'
     | 'maintenance'
     | 'invalid_index'
+    | 'users_untold'
     | 'cleanup_running';
   readonly message: string;
 }
@@ -43,8 +45,8 @@ export interface Surroundings {
   readonly maintenance: readonly Maintenance[];
   /** Runs of `carelink-tokens cleanup`. */
   readonly cleanups: readonly Blocker[];
-  /** Tables of the names that are asked for, in schemas that the search path doesn't have: qualified. */
-  readonly outOfPath: readonly string[];
+  /** Tables or views of the names that are asked for, in schemas that the search path doesn't have. */
+  readonly outOfPath: readonly Relation[];
 }
 
 /** Something that holds the table's lock for maintenance, which an index build waits for. */
@@ -139,16 +141,17 @@ function judgeMissing(
     const missing = migration.tables.filter((name) => !tables.some((table) => table.name === name));
     if (missing.length === 0) continue;
     const some = missing.length < migration.tables.length;
-    // All that comes after it is about the tables that it makes.
-    if (migration.kind === 'tables' && action === 'run' && createTables && !some) return [];
+    // A second set, and an empty one: every token that was logged out would live again.
     if (outOfPath.length > 0) {
-      const schema = outOfPath[0]?.split('.')[0] ?? '';
+      const [first] = outOfPath;
       const message =
         `There is no table ${missing.join(', ')} in the search path of the role ${role}, but there is ` +
-        `${outOfPath.join(', ')}. Connect as Django does: with ?options=-c%20search_path%3D${schema} in the URL, or after ` +
-        `ALTER ROLE ${role} SET search_path = ${schema}.`;
+        `${outOfPath.map(({ qualified }) => qualified).join(', ')}. ${howToReach(first?.schema ?? '', role)}` +
+        (createTables ? ' A second set is not made beside it: it would know of no log-out.' : '');
       return [{ severity: 'refuse', code: 'tables_missing', message }];
     }
+    // All that comes after it is about the tables that it makes.
+    if (migration.kind === 'tables' && action === 'run' && createTables && !some) return [];
     const message =
       `The database has no table ${missing.join(', ')}. Run Django's \`manage.py migrate token_blacklist\` on it` +
       (some ? '.' : ', or, where no Django is in charge, `carelink-tokens migrate --create-tables`.');

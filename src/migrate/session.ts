@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Ask } from '../store/database.js';
 import { connectClient, type Connection } from '../store/connect.js';
 
 /** One connection, which is one session of the server: session locks and settings are what a migration stands on. */
@@ -11,6 +12,11 @@ export interface Session {
   /** Session settings for a migration, taken back by close(). Not before the session is known to be one. */
   configure(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** For what reads the catalog over any connection. */
+export function askSession(session: Session): Ask {
+  return (text, values) => session.query(text, values);
 }
 
 /** No statement_timeout and no lock_timeout: an index takes as long as it takes, and its waits stall nobody. */

@@ -1,5 +1,6 @@
 import type { Blocker } from './blocker.js';
 import { LONG_TRANSACTION_MS, type Maintenance, type ServerFacts, type Surroundings } from './preflight.js';
+import type { Relation } from '../store/token-tables.js';
 import { redactQuery } from './redact.js';
 import type { Session } from './session.js';
 
@@ -85,16 +86,16 @@ export async function readSurroundings(session: Session, tables: readonly string
   };
 }
 
-async function readOutOfPath(session: Session, tables: readonly string[]): Promise<string[]> {
-  const rows = await session.query<{ name: string }>(
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name
+/** By pg_class: nothing else tells of a schema that a role may not look into. */
+async function readOutOfPath(session: Session, tables: readonly string[]): Promise<Relation[]> {
+  return session.query<Relation & object>(
+    `SELECT n.nspname::text AS schema, c.relname::text AS name, format('%I.%I', n.nspname, c.relname) AS qualified
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE c.relname = ANY ($1) AND c.relkind IN ('r', 'p') AND NOT pg_table_is_visible(c.oid)
-        AND n.nspname !~ '^pg_'
-      ORDER BY 1`,
+      WHERE c.relname = ANY ($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
+        AND n.nspname <> ALL (current_schemas(false))
+      ORDER BY 3`,
     [tables],
   );
-  return rows.map(({ name }) => name);
 }
 
 async function readMaintenance(session: Session, tables: readonly string[]): Promise<Maintenance[]> {

@@ -1,5 +1,11 @@
-import { quoteQualified } from '../store/quote.js';
-import type { Session } from './session.js';
+import type { Ask } from '../store/database.js';
+import { SchemaError } from '../store/errors.js';
+import { readTokenTablePlaces, type Relation } from '../store/token-tables.js';
+import { readUserTable, type UserOptions, type UserTable } from '../store/user-table.js';
+import { MigrateError } from './errors.js';
+import type { Finding } from './preflight.js';
+import { askSession, type Session } from './session.js';
+import { numberTriggerSql } from './number-trigger.js';
 
 /** A trigger of this tool's. */
 export interface TriggerFacts {
@@ -9,11 +15,7 @@ export interface TriggerFacts {
 }
 
 /** Which table holds the users, where the triggers can't find it by themselves; as `serve` is told it. */
-export interface UserTableNames {
-  readonly userTable: string | undefined;
-  readonly userIdColumn: string;
-  readonly userActiveColumn: string;
-}
+export type UserTableNames = Omit<UserOptions, 'userCheck'>;
 
 export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
   return session.query<TriggerFacts & object>(
@@ -26,17 +28,67 @@ export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
   );
 }
 
-/** Makes them, in the transaction that this is called in, and tells what came of it for the ledger. */
+/** No column has this name: the migration then puts no trigger on any user table. */
+const NO_COLUMN = '-';
+
+/**
+ * Makes them, in the transaction that this is called in, and tells what came of it for the ledger. Where no trigger can
+ * tell of users, those of the blacklist are made all the same.
+ *
+ * @param warn is told what can't be
+ * @throws MigrateError UNSAFE where a user table was named that can't be used
+ */
 export async function installTriggers(
   session: Session,
   sql: string,
-  { userTable, userIdColumn, userActiveColumn }: UserTableNames,
+  names: UserTableNames,
+  warn: (finding: Finding) => void,
 ): Promise<string> {
-  await session.query(
-    `SELECT set_config('carelink.user_table', $1, true), set_config('carelink.user_id_column', $2, true),
-            set_config('carelink.user_active_column', $3, true)`,
-    [userTable === undefined ? '' : quoteQualified(userTable), userIdColumn, userActiveColumn],
-  );
+  const users = await findUsers(askSession(session), names, warn);
+  const told = users?.kind === 'table' ? users : undefined;
+  const set = (name: string, value: string): Promise<unknown> =>
+    session.query('SELECT set_config($1, $2, true)', [name, value]);
+  await set('carelink.user_table', told?.name ?? '');
+  await set('carelink.user_id_column', told?.columns.key ?? NO_COLUMN);
+  await set('carelink.user_active_column', told?.columns.active ?? NO_COLUMN);
   await session.query(sql);
+  if (told?.activeType === 'number') await session.query(numberTriggerSql(told));
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
+}
+
+async function findUsers(
+  ask: Ask,
+  names: UserTableNames,
+  warn: (finding: Finding) => void,
+): Promise<UserTable | undefined> {
+  const { found } = await readTokenTablePlaces(ask);
+  if (found?.outstanding === undefined) return undefined;
+  const untold = (why: string): void =>
+    warn({
+      severity: 'warn',
+      code: 'users_untold',
+      message:
+        `${why} So no trigger tells of users who are deactivated or deleted; log-outs are told. ` +
+        'A server looks at the user in every claim all the same, and blacklists synchronously.',
+    });
+  const users = await readUsers(ask, found.outstanding, names, untold);
+  if (users?.kind === 'view')
+    untold(`The user table ${users.name} is a view, which can have no such trigger.`);
+  return users;
+}
+
+async function readUsers(
+  ask: Ask,
+  outstanding: Relation,
+  names: UserTableNames,
+  untold: (why: string) => void,
+): Promise<UserTable | undefined> {
+  try {
+    return await readUserTable(ask, outstanding, { ...names, userCheck: 'auto' });
+  } catch (error) {
+    if (!(error instanceof SchemaError)) throw error;
+    if (names.userTable !== undefined) throw new MigrateError('UNSAFE', error.message, { cause: error });
+    untold(error.message);
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { interchangeable, type IndexFacts } from './coverage.js';
+import { interchangeable, sameDefinition, type IndexFacts } from './coverage.js';
 import type { TableFacts } from './catalog.js';
 import type { Migration } from './files.js';
 import type { LedgerEntry } from './ledger.js';
@@ -49,7 +49,7 @@ function judgeIndex({ name, tables }: Migration, entry: LedgerEntry, picture: Pi
   // What an interrupted build left has no definition in the ledger, and is invalid or has just become valid.
   const isOurs =
     entry.state === 'applied'
-      ? entry.definition === index.definition
+      ? sameDefinition(entry.definition, index.definition)
       : !index.valid || (wanted?.kind === 'index' && interchangeable(wanted.index, index));
   return isOurs
     ? { kind: 'drop_index', index, table, sql: `DROP INDEX CONCURRENTLY ${index.qualifiedName}` }

@@ -5,7 +5,8 @@ export type CertificateUse = 'tls' | 'verifying_key';
 
 /** What operators watch besides the refreshes themselves. */
 export interface OperatorMetrics {
-  onStore(store: StoreName, up: boolean): void;
+  /** `state`: what is wrong with it, in the word of /readyz. */
+  onStore(store: StoreName, up: boolean, state?: string): void;
   /** How long a claim's statement took, its commit included. */
   onClaimStatement(seconds: number): void;
   onInvalidIndexes(count: number): void;
@@ -25,6 +26,7 @@ const CLAIM_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 /** Registers them; label values come from closed unions only. */
 export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watched): OperatorMetrics {
   const registers = [registry];
+  const told = new Map<StoreName, string>();
   new Gauge({
     name: 'carelink_clock_ahead_seconds',
     help: "How far this host's clock is ahead of the database's; below 0: behind.",
@@ -41,6 +43,13 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
     labelNames: ['store'],
     registers,
     aggregator: 'min',
+  });
+  const problems = new Gauge({
+    name: 'carelink_store_problem',
+    help: 'What is wrong with a store that is not up, in the words of /readyz: 1.',
+    labelNames: ['store', 'problem'],
+    registers,
+    aggregator: 'max',
   });
   const claims = new Histogram({
     name: 'carelink_claim_statement_duration_seconds',
@@ -70,7 +79,16 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
     aggregator: 'min',
   });
   return {
-    onStore: (store, isUp) => up.set({ store }, isUp ? 1 : 0),
+    onStore(store, isUp, state) {
+      up.set({ store }, isUp ? 1 : 0);
+      const before = told.get(store);
+      if (before !== undefined) problems.remove({ store, problem: before });
+      if (isUp || state === undefined) told.delete(store);
+      else {
+        told.set(store, state);
+        problems.set({ store, problem: state }, 1);
+      }
+    },
     onClaimStatement: (seconds) => claims.observe(seconds),
     onInvalidIndexes: (count) => invalid.set(count),
     onDeadLetters: (count) => deadLetters.set(count),

@@ -111,7 +111,7 @@ export const HEARD_SQL = `
 
 /** How long (ms) until the moment has come. $1 the moment. */
 export const UNTIL_SQL = `
-  SELECT ceil(extract(epoch FROM $1::timestamptz - clock_timestamp()) * 1000)::int AS ms`;
+  SELECT ceil(greatest(extract(epoch FROM $1::timestamptz - clock_timestamp()), 0) * 1000)::int AS ms`;
 
 /** The moment as PostgreSQL reads it, and whether it is to come. $1 text; null: now. */
 export const MOMENT_SQL = `

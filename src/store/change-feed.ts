@@ -6,8 +6,12 @@ import type { Database } from './database.js';
 import type { TokenSchema } from './schema.js';
 import { servedBy } from './stalled.js';
 
-/** Why nothing is heard. `not_installed`: there are no triggers, which is a choice and no fault. */
-export type Deafness = 'not_installed' | 'triggers_missing' | 'pooler' | 'unreachable' | 'stopped';
+/**
+ * Why nothing is heard. `not_installed`: there are no triggers, which is a choice and no fault. `user_view`: users are
+ * in a view, and no trigger tells of what that reads.
+ */
+export type Deafness =
+  'not_installed' | 'triggers_missing' | 'user_view' | 'pooler' | 'unreachable' | 'stopped';
 
 export interface ChangeFeedOptions {
   /** A direct one: what is told to a session is lost behind a pooler. */
@@ -104,6 +108,7 @@ export class PgChangeFeed implements ChangeFeed {
     try {
       const [found] = await database.query<Installed>('health', look);
       if (found === undefined || found.count === 0) return 'not_installed';
+      if (schema.users?.kind === 'view') return 'user_view';
       client = await connectClient(connection, 'carelink-tokens listen', BEAT_TIMEOUT_MS, CONNECT_TIMEOUT_MS);
       if ((await servedBy(client)).pooled) return 'pooler';
       const ended = new AbortController();

@@ -1,5 +1,6 @@
 import type { Patience } from './group-queue.js';
 import type { TokenSchema } from './schema.js';
+import { activeSql } from './user-table.js';
 
 /**
  * The claim: many refreshes in one statement. It spends the old tokens, records their successors, and tells who
@@ -156,7 +157,7 @@ export function isActive(schema: TokenSchema, input: string): string {
   if (users === undefined) return 'true';
   return `(${input}.user_key IS NULL OR EXISTS (
              SELECT 1 FROM ${users.name} u
-              WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType} AND u.${users.activeColumn}))`;
+              WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType} AND ${activeSql(users, 'u')}))`;
 }
 
 /**

@@ -30,3 +30,11 @@ export interface Statement {
 export interface Database {
   query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]>;
 }
+
+/** Asks one statement: for what is read by servers and by commands alike, each over connections of its own kind. */
+export type Ask = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+/** Reads the catalog through a pool. */
+export function askOf(database: Database): Ask {
+  return (text, values) => database.query('health', { text, ...(values === undefined ? {} : { values }) });
+}

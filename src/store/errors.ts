@@ -26,8 +26,13 @@ export class SchemaError extends Error {
     | 'TABLES_MISSING'
     | 'CARELINK_SCHEMA_MISSING'
     | 'COLUMNS_MISSING'
+    /** Who is active can't be read: no user table, no column, or not one of a kind that says so. */
     | 'USER_TABLE_MISSING'
-    | 'GRANTS_MISSING';
+    | 'GRANTS_MISSING'
+    /** The connection leads to another Django schema than the one that carelink belongs to. */
+    | 'OTHER_SCHEMA'
+    /** Row-level security hides rows from this role. */
+    | 'ROWS_HIDDEN';
 
   constructor(code: SchemaError['code'], message: string) {
     super(message);
@@ -49,6 +54,8 @@ export type Failure =
   | { readonly kind: 'id_taken'; readonly error: unknown }
   /** Rolled back: a row that was referred to is gone. */
   | { readonly kind: 'reference_gone'; readonly column: string; readonly value: string }
+  /** Rolled back: a table, a column or a right is missing. It is no item's fault, and may be mended while we run. */
+  | { readonly kind: 'unfit'; readonly error: unknown }
   /** Rolled back: one of the rows can't be written, or a bug. */
   | { readonly kind: 'refused'; readonly error: unknown };
 
@@ -79,6 +86,14 @@ const SESSION_ENDED = new Set([
   '57P05', // idle_session_timeout
 ]);
 
+/** What the database lacks. */
+const UNFIT = new Map([
+  ['42P01', 'table'], // undefined_table
+  ['3F000', 'table'], // invalid_schema_name
+  ['42703', 'column'], // undefined_column
+  ['42501', 'right'], // insufficient_privilege; also a row that row-level security refuses
+] as const);
+
 const STATEMENT_CANCELLED = '57014'; // statement_timeout
 const FOREIGN_KEY_VIOLATION = '23503';
 const UNIQUE_VIOLATION = '23505';
@@ -96,6 +111,7 @@ export function classify(error: unknown): Failure {
   if (SERVER_DOWN_CLASSES.has(sqlState.slice(0, 2)) || sqlState === READ_ONLY_TRANSACTION) {
     return { kind: 'server_down' };
   }
+  if (lacks(error) !== undefined) return { kind: 'unfit', error };
   if (sqlState === FOREIGN_KEY_VIOLATION) {
     const key = /\((\w+)\)=\((.*)\)/.exec(detailOf(error));
     if (key?.[1] !== undefined && key[2] !== undefined) {
@@ -192,7 +208,13 @@ export function troubleOf(error: unknown): Trouble | undefined {
 export function leavesConnectionUsable(error: unknown): boolean {
   const { kind } = classify(error);
   if (isStaleStatement(error)) return false;
-  return kind === 'contended' || kind === 'reference_gone' || kind === 'id_taken' || kind === 'refused';
+  return (
+    kind === 'contended' ||
+    kind === 'reference_gone' ||
+    kind === 'id_taken' ||
+    kind === 'unfit' ||
+    kind === 'refused'
+  );
 }
 
 /** A SQLSTATE is five characters of the server's; Node's own codes (ECONNRESET) are no errors with a severity. */
@@ -204,6 +226,24 @@ export function sqlStateOf(error: unknown): string | undefined {
 /** The role lacks a right. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export function isPrivilegeMissing(error: unknown): boolean {
   return sqlStateOf(error) === '42501';
+}
+
+/**
+ * Row-level security would hide rows from the statement, and the session has row_security off. Its SQLSTATE is that of
+ * any missing right, and its text is translated.
+ */
+export function isRowSecurity(error: unknown): boolean {
+  return (
+    isPrivilegeMissing(error) &&
+    error instanceof Error &&
+    'routine' in error &&
+    error.routine === 'check_enable_rls'
+  );
+}
+
+/** What the server refused a statement for the lack of. */
+export function lacks(error: unknown): 'table' | 'column' | 'right' | undefined {
+  return UNFIT.get(sqlStateOf(error) as '42P01');
 }
 
 function detailOf(error: unknown): string {

@@ -12,6 +12,8 @@ import { classify, type Failure } from './errors.js';
  * - contended (somebody holds a lock on one of the rows) or refused: the batch is split and its pieces go over
  *   the spare lanes, without much patience for the lock. What meets it alone waits for it, behind the pieces: so
  *   locked rows, however many, hold up nobody but themselves.
+ * - unfit (a table, a column or a right is missing): split as well, and what meets it alone is told at once that it
+ *   can't be served now. Nothing of it stands, and waiting would not mend it.
  * - reference gone: the error names the row; its items are told, the rest goes again.
  * - id taken (a sequence is behind its table): split likewise; what meets it alone tries again a few times, for each try
  *   moves the sequence on.
@@ -52,8 +54,8 @@ export type ReferenceGone = Extract<Failure, { kind: 'reference_gone' }>;
 export type Settlement<Result> =
   /** `repeated`: it was sent before, and the answer to that never came. */
   | { readonly kind: 'done'; readonly result: Result; readonly repeated: boolean }
-  /** `sent`: it was, and its answer never came. */
-  | { readonly kind: 'unavailable'; readonly sent: boolean };
+  /** `sent`: it was, and its answer never came. `cause`: what the database lacks, in `pg`'s error. */
+  | { readonly kind: 'unavailable'; readonly sent: boolean; readonly cause?: unknown };
 
 interface Entry<Item, Result> {
   readonly item: Item;
@@ -241,6 +243,11 @@ export class GroupQueue<Item, Result> {
         else batch[0]?.reject(new Error(`a reference through ${failure.column} is missing`));
         return;
       }
+      case 'unfit':
+        // Split as well: a trigger of somebody's may refuse one row for the lack of a right.
+        if (batch.length > 1) this.#split(batch);
+        else batch[0]?.resolve({ kind: 'unavailable', sent: batch[0].inDoubt, cause: failure.error });
+        return;
       case 'refused':
         if (batch.length > 1) this.#split(batch);
         else if (batch[0] !== undefined) refuse(batch[0], failure.error);

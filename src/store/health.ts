@@ -1,12 +1,14 @@
-import type { Database } from './database.js';
+import { askOf, type Database } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
-import { classify, isPrivilegeMissing, NotConnectedError, troubleOf, type Trouble } from './errors.js';
+import { classify, isRowSecurity, lacks, NotConnectedError, troubleOf, type Trouble } from './errors.js';
+import { missingRights, type Need } from './rights.js';
 import type { TokenSchema } from './schema.js';
 import { MAY_CONFIRM_SQL } from './state-sql.js';
 import { POSITION_SQL } from './timeline.js';
 
 /** What /readyz says of the database. */
-export type Health = 'ok' | Trouble | 'tables missing' | 'tables locked' | 'grants missing';
+export type Health =
+  'ok' | Trouble | 'tables missing' | 'columns missing' | 'tables locked' | 'grants missing' | 'rows hidden';
 
 export interface HealthReading {
   readonly state: Health;
@@ -29,17 +31,11 @@ function healthSql(schema: TokenSchema, position: string): string {
            current_setting('transaction_read_only') = 'on' AS read_only,
            ${position} AS position,
            current_setting('synchronous_standby_names') <> '' AS synchronous,
-           ${MAY_CONFIRM_SQL} AS may_confirm,
-           (SELECT bool_and(has_table_privilege(t, p)
-                            -- A sequence that is a default wants a grant of its own; that of an IDENTITY doesn't.
-                            AND (a.atthasdef IS NOT TRUE OR has_sequence_privilege(pg_get_serial_sequence(t, 'id'), 'USAGE')))
-              FROM (VALUES ($1, 'INSERT'), ($2, 'INSERT'),
-                           ('carelink.revoked_before', 'INSERT'), ('carelink.revoked_before', 'UPDATE')) AS needed (t, p)
-              LEFT JOIN pg_attribute a ON a.attrelid = t::regclass AND a.attname = 'id') AS may_write
+           ${MAY_CONFIRM_SQL} AS may_confirm
       FROM (SELECT) AS one
-      LEFT JOIN (SELECT id FROM ${schema.outstanding} LIMIT 0) o ON true
-      LEFT JOIN (SELECT id FROM ${schema.blacklisted} LIMIT 0) b ON true
-      LEFT JOIN (SELECT user_key FROM carelink.revoked_before LIMIT 0) r ON true
+      LEFT JOIN (SELECT id, token, created_at, expires_at, user_id, jti FROM ${schema.outstanding} LIMIT 0) o ON true
+      LEFT JOIN (SELECT id, blacklisted_at, token_id FROM ${schema.blacklisted} LIMIT 0) b ON true
+      LEFT JOIN (SELECT user_key, at FROM carelink.revoked_before LIMIT 0) r ON true
       ${checked}`;
 }
 
@@ -49,7 +45,6 @@ interface HealthRow {
   readonly position: string | null;
   readonly synchronous: boolean;
   readonly may_confirm: boolean | null;
-  readonly may_write: boolean;
 }
 
 /** Asks the database whether it can do this program's work; the answer is a reading of its clock as well. */
@@ -58,8 +53,9 @@ export async function checkHealth(
   schema: TokenSchema,
   clock: ObservedDatabaseClock,
   monotonicMs: () => number,
+  needs: readonly Need[] = ['serve'],
 ): Promise<Health> {
-  return (await readHealth({ database, schema, clock, monotonicMs }, { position: false })).state;
+  return (await readHealth({ database, schema, clock, monotonicMs, needs }, { position: false })).state;
 }
 
 export interface HealthParts {
@@ -67,11 +63,13 @@ export interface HealthParts {
   readonly schema: TokenSchema;
   readonly clock: ObservedDatabaseClock;
   readonly monotonicMs: () => number;
+  /** What it is to be able to do. */
+  readonly needs: readonly Need[];
 }
 
 /** @param wanted `position`: not every server tells it, nor every role */
 export async function readHealth(
-  { database, schema, clock, monotonicMs }: HealthParts,
+  { database, schema, clock, monotonicMs, needs }: HealthParts,
   wanted: { readonly position: boolean },
 ): Promise<HealthReading> {
   const failed = (state: Health): HealthReading => ({ state, position: null, standby: undefined });
@@ -80,19 +78,31 @@ export async function readHealth(
     const [row] = await database.query<HealthRow>('health', {
       name: wanted.position ? 'health_position' : 'health',
       text: healthSql(schema, wanted.position ? POSITION_SQL : 'NULL::text'),
-      values: [schema.outstanding, schema.blacklisted],
     });
     if (row === undefined) return failed('tables missing');
     clock.observe(Number(row.now_us), sentAtMs);
-    const state = row.read_only ? 'read only' : row.may_write ? 'ok' : 'grants missing';
     const standby = { synchronous: row.synchronous, mayConfirm: row.may_confirm === true };
+    const state = row.read_only
+      ? 'read only'
+      : (await missingRights(askOf(database), schema, needs)).length === 0
+        ? 'ok'
+        : 'grants missing';
     return { state, position: row.position, standby };
   } catch (error) {
     const trouble = troubleOf(error);
     // Commits may stall; a reading that was sent and doesn't return says that nothing goes any more.
     if (trouble === 'stalled' && !(error instanceof NotConnectedError)) return failed('unreachable');
     if (trouble !== undefined) return failed(trouble);
-    if (isPrivilegeMissing(error)) return failed('grants missing');
+    switch (lacks(error)) {
+      case 'right':
+        return failed(isRowSecurity(error) ? 'rows hidden' : 'grants missing');
+      case 'column':
+        return failed('columns missing');
+      case 'table':
+        return failed('tables missing');
+      case undefined:
+        break;
+    }
     switch (classify(error).kind) {
       case 'refused':
         return failed('tables missing');

@@ -13,6 +13,8 @@ export interface SettingsOptions {
  * - READ COMMITTED: a conflict with a concurrent claim is seen as a lost claim; REPEATABLE READ would abort.
  * - synchronous_commit on: a claim that was answered is on disk.
  * - lock_timeout: statement_timeout doesn't stop the wait of a foreign key's check at commit.
+ * - row_security off: PostgreSQL refuses a statement rather than hide rows from it. A blacklist row or a user that isn't
+ *   seen would be an answer, and a wrong one.
  * - enable_seqscan off and jit off: every statement here is look-ups by index; a plan cached while the tables
  *   were small and never analysed must not scan them once they are large.
  * - client_min_messages warning: a cancelled wait for a synchronous standby is told in a warning alone (rule 37).
@@ -25,6 +27,7 @@ function settings({ statementTimeoutMs, quiet }: SettingsOptions): Readonly<Reco
     lock_timeout: '100ms',
     statement_timeout: `${statementTimeoutMs}ms`,
     idle_in_transaction_session_timeout: '10s',
+    row_security: 'off',
     enable_seqscan: 'off',
     jit: 'off',
     client_min_messages: 'warning',

@@ -355,6 +355,9 @@ export class PgTokenStore implements TokenStore {
         if (error instanceof StoreUnavailableError) throw error;
         const failure = classify(error);
         if (failure.kind === 'reference_gone') throw error;
+        if (failure.kind === 'unfit') {
+          throw new StoreUnavailableError('the database lacks what is needed', { cause: error });
+        }
         if (failure.kind === 'refused' && !isOfTheRow(error)) throw error;
         if (failure.kind === 'refused' || tries === MAX_TRIES) {
           if (failure.kind === 'refused' || failure.kind === 'id_taken') this.#options.onRefused?.(error);

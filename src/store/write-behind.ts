@@ -69,7 +69,7 @@ export class PgWriteBehind {
       try {
         const settled = await this.#queue.submit(item, deadlineMs);
         if (settled.kind === 'unavailable')
-          throw new StoreUnavailableError('a claim could not be written in time');
+          throw new StoreUnavailableError('a claim could not be written', { cause: settled.cause });
         raw = settled.result;
       } catch (error) {
         if (isOfTheRow(error)) return { kind: 'refused', code: sqlStateOf(error) ?? '' };

@@ -39,6 +39,7 @@ describe.skipIf(services().postgres === undefined)('serve, started on a real dat
     ['without the tables', empty, [], 'manage.py migrate token_blacklist'],
     ['without our schema', () => withTables(), [], 'Run `carelink-tokens migrate`'],
     ['without the user table that was named', () => migrated(), ['--user-table', 'nobody'], '--user-table'],
+    ['with no user table and no word on it', () => migrated({ users: false }), [], '--user-check off'],
     ['with no user table but a check', () => migrated({ users: false }), ['--user-check', 'on'], 'auth_user'],
     [
       'that is not there',
@@ -75,7 +76,7 @@ describe.skipIf(services().postgres === undefined)('serve, started on a real dat
 
   it('says aloud what is not seen to: users without a table, a chain key that hangs on the signing key', async () => {
     const databaseUrl = await migrated({ users: false });
-    const said = await saidAtStart({ databaseUrl });
+    const said = await saidAtStart({ databaseUrl, args: ['--user-check', 'off'] });
     expect(said).toMatch(/"level":"warn".*"event":"user_check_off"/);
     expect(said).toContain('chain_key_follows_signing_key');
     const checked = await migrated();

@@ -90,7 +90,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
     const schema = await readSchema(pool, {
       userCheck: 'auto',
       userTable: undefined,
-      userIdColumn: 'id',
+      userIdColumn: undefined,
       userActiveColumn: 'is_active',
     });
     const feed = new PgChangeFeed({

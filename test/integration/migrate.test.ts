@@ -53,6 +53,7 @@ describe.skipIf(services().postgres === undefined)('migrate on PostgreSQL', () =
       ['cleanup_lease', 'applied'],
       ['dead_letters', 'applied'],
       ['identity', 'applied'],
+      ['home', 'applied'],
     ]);
     expect((await indexes()).filter((name) => !before.includes(name))).toEqual([
       'idx_blacklisted_token_created',

@@ -13,7 +13,7 @@ async function probe(connection: string) {
   const schema = await readSchema(database, {
     userCheck: 'auto',
     userTable: undefined,
-    userIdColumn: 'id',
+    userIdColumn: undefined,
     userActiveColumn: 'is_active',
   });
   const monotonicMs = () => performance.now();

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NotConnectedError } from '../../src/store/errors.js';
 import type { PgDatabase } from '../../src/store/pool.js';
+import { askOf } from '../../src/store/database.js';
+import { checkRights } from '../../src/store/rights.js';
 import { readSchema, type SchemaOptions } from '../../src/store/schema.js';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { testDatabase } from '../support/database.js';
@@ -12,7 +14,7 @@ const open = (connection: string) => testDatabase(connection, { size: 2 });
 const OPTIONS: SchemaOptions = {
   userCheck: 'auto',
   userTable: undefined,
-  userIdColumn: 'id',
+  userIdColumn: undefined,
   userActiveColumn: 'is_active',
 };
 
@@ -52,7 +54,9 @@ describe.skipIf(services().postgres === undefined)('the catalog', () => {
       await query(url, `CREATE ROLE ${role} LOGIN`);
       try {
         await pool.query('health', { text: `SET ROLE ${role}` });
-        const denied = readSchema(pool, OPTIONS);
+        const denied = readSchema(pool, OPTIONS).then((schema) =>
+          checkRights(askOf(pool), schema, ['serve']),
+        );
         await expect(denied).rejects.toMatchObject({ code: 'GRANTS_MISSING' });
         await expect(denied).rejects.toThrow('GRANT USAGE ON SCHEMA carelink');
       } finally {
@@ -83,7 +87,12 @@ describe.skipIf(services().postgres === undefined)('the catalog', () => {
       expect(schema).toMatchObject({
         userIdType: 'uuid',
         userKeyType: 'uuid',
-        users: { name: 'hospital_staff', keyColumn: '"id"', keyType: 'uuid', activeColumn: '"is_active"' },
+        users: {
+          name: 'public.hospital_staff',
+          keyColumn: '"id"',
+          keyType: 'uuid',
+          activeColumn: '"is_active"',
+        },
       });
       await query(url, 'ALTER TABLE hospital_staff RENAME TO auth_user');
     });
@@ -97,7 +106,7 @@ describe.skipIf(services().postgres === undefined)('the catalog', () => {
       });
       expect(schema).toMatchObject({
         userKeyType: 'text',
-        users: { name: '"Staff"', keyColumn: '"badge"', activeColumn: '"on duty"' },
+        users: { name: 'public."Staff"', keyColumn: '"badge"', activeColumn: '"on duty"' },
       });
     });
 
@@ -125,7 +134,7 @@ describe.skipIf(services().postgres === undefined)('the catalog', () => {
       await expect(column).rejects.toThrow('no column active');
     });
 
-    it('refuses an active column that is no boolean', async () => {
+    it('refuses an active column that is neither boolean nor a number', async () => {
       const text = readSchema(pool, {
         userCheck: 'on',
         userTable: 'Staff',
@@ -135,12 +144,13 @@ describe.skipIf(services().postgres === undefined)('the catalog', () => {
       await expect(text).rejects.toThrow('boolean');
     });
 
-    it('checks nobody where it is off, or where auto finds no table', async () => {
+    it('checks nobody where it is off, or where nobody has users: in the embedded database', async () => {
       expect(await readSchema(pool, { ...OPTIONS, userCheck: 'off' })).toMatchObject({ users: undefined });
       const other = await connect();
       await createSimplejwtTables(other.url, { users: false });
       await applyMigrations(other.url, { createTables: false });
-      expect(await readSchema(other.pool, OPTIONS)).toMatchObject({
+      await expect(readSchema(other.pool, OPTIONS)).rejects.toMatchObject({ code: 'USER_TABLE_MISSING' });
+      expect(await readSchema(other.pool, { ...OPTIONS, mayLackUsers: true })).toMatchObject({
         users: undefined,
         userKeyType: 'integer',
       });

@@ -17,7 +17,7 @@ describe.skipIf(services().postgres === undefined)('claims that are written behi
     const schema = await readSchema(pool, {
       userCheck: 'auto',
       userTable: undefined,
-      userIdColumn: 'id',
+      userIdColumn: undefined,
       userActiveColumn: 'is_active',
     });
     const statements: string[][] = [];

@@ -44,7 +44,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
   const users = {
     userCheck: 'off',
     userTable: undefined,
-    userIdColumn: 'id',
+    userIdColumn: undefined,
     userActiveColumn: 'is_active',
   } as const;
   const schema = await readSchema(database, users);

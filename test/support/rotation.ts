@@ -18,7 +18,7 @@ import { Walks } from '../../src/rotation/walks.js';
 import type { Database, Purpose, Statement } from '../../src/store/database.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { NotConnectedError } from '../../src/store/errors.js';
-import { readSchema } from '../../src/store/schema.js';
+import { readSchema, type SchemaOptions } from '../../src/store/schema.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
 import { testDatabase } from './database.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
@@ -52,6 +52,8 @@ export interface Fault {
 export interface InstanceOptions extends Partial<RotationSettings> {
   readonly chainKeys?: readonly Buffer[];
   readonly userCheck?: 'auto' | 'on' | 'off';
+  /** As --user-table and its like. */
+  readonly users?: Partial<SchemaOptions>;
   /** Instead of a memory of its own. */
   readonly cache?: TokenCache;
   /** Shares what it knows over this Redis, and claims in it. */
@@ -80,6 +82,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     shared,
     clock: given,
     quiet = false,
+    users,
     ...settings
   } = options;
   const monotonicMs = () => performance.now();
@@ -96,8 +99,9 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   const schema = await readSchema(pool, {
     userCheck,
     userTable: undefined,
-    userIdColumn: 'id',
+    userIdColumn: undefined,
     userActiveColumn: 'is_active',
+    ...users,
   });
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
   const releases = new ReleaseStack();

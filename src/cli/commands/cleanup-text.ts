@@ -1,3 +1,4 @@
+import { HOME_UNWRITTEN } from '../../store/token-tables.js';
 import type { CleanupEvent, DryRun, Summary } from '../../cleanup/index.js';
 
 /** An event as a line for people; undefined: nothing to say. */
@@ -5,6 +6,8 @@ export function eventLine(event: CleanupEvent): string | undefined {
   switch (event.event) {
     case 'started':
       return `expired before ${event.cutoff}: ${event.backlogExact ? '' : 'about '}${count(event.backlogRows)} rows${extra(event.extraLifetimeMs)}`;
+    case 'home_unwritten':
+      return `warning: ${HOME_UNWRITTEN}`;
     case 'progress':
       return progressLine(event);
     case 'pressure':

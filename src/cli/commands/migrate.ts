@@ -16,9 +16,9 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   words: [
     [
       '[action]',
-      'up (apply what is pending), status, plan (what up would do, and its cost), down (default: up)',
+      'up (apply what is pending), status, plan (what up would do, and its cost), down, grants (what other roles need) (default: up)',
     ],
-    ['[names...]', 'up, down: only these migrations'],
+    ['[names...]', 'up, down: only these migrations; grants: only for serve, cleanup, revoke or doctor'],
   ],
   examples: [
     'DATABASE_URL=postgres://django@db/app carelink-tokens migrate plan',
@@ -27,6 +27,7 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
     'carelink-tokens migrate --notify --database-url postgres://django@db/app',
     'carelink-tokens migrate down idx_blacklisted_token_created',
     'carelink-tokens migrate down --yes             # everything; without --yes: what it would do',
+    'carelink-tokens migrate grants --role tokens --database-url postgres://django@db/app | psql postgres://django@db/app',
   ],
   table: MIGRATE_OPTIONS,
   settings: migrateSettings,
@@ -47,7 +48,20 @@ function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
     case 'plan':
     case 'status':
       return look(settings, output);
+    case 'grants':
+      return grants(settings, output);
   }
+}
+
+async function grants(settings: MigrateSettings, output: Output): Promise<ExitCode> {
+  const [{ neededGrants }, { grantLines }] = await Promise.all([
+    import('../../compose/migrate.js'),
+    import('../../migrate/grants.js'),
+  ]);
+  const needed = await neededGrants(settings);
+  output.document(snakeCased(needed));
+  for (const line of grantLines(needed)) output.verdict(line);
+  return 0;
 }
 
 async function look(settings: MigrateSettings, output: Output): Promise<ExitCode> {

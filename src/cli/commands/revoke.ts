@@ -37,6 +37,7 @@ async function revoke(settings: RevokeSettings, output: Output): Promise<ExitCod
       output.document({ event: 'progress', revoked, live });
       output.note(`${figure(revoked)} of ${figure(live)}`);
     },
+    onWarning: (sentence: string) => output.warn(sentence),
     onPressure(reasons: readonly string[]) {
       output.document({ event: 'pressure', reasons });
       output.note(`slowed down: ${reasons.join('; ')}`);

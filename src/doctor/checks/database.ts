@@ -44,7 +44,7 @@ export const DATABASE_CHECKS: readonly Check[] = [
       return [
         fault(
           `The role ${facts.role} lacks: ${missing.join(', ')}.`,
-          `As the owner: GRANT SELECT, INSERT on the token tables, UPDATE (expires_at) on token_blacklist_outstandingtoken, SELECT on the user table, USAGE on schema carelink, SELECT, INSERT, UPDATE on all tables in schema carelink, USAGE on the sequences of the token tables, to ${facts.role}.`,
+          `As their owner, run what \`carelink-tokens migrate grants --role ${facts.role}\` prints.`,
         ),
       ];
     }
@@ -66,16 +66,28 @@ export const DATABASE_CHECKS: readonly Check[] = [
         return cannotTell(`the database says: ${schema.health}`);
     }
   }),
-  ofTables('row_security', 'row-level security hides no token from the role', ({ facts }) => {
-    const hiding = facts.tables.filter(({ visible, hidden_rows }) => visible && hidden_rows);
-    if (hiding.length === 0) return [];
-    return [
-      fault(
-        `Row-level security of ${hiding.map(({ name }) => name).join(' and ')} applies to the role ${facts.role}: a row that it hides is a token that nobody has spent.`,
-        `Let the role see and write all rows: ALTER ROLE ${facts.role} BYPASSRLS, or a policy for it with USING (true) WITH CHECK (true).`,
-      ),
-    ];
-  }),
+  ofTables(
+    'row_security',
+    'row-level security hides no token and no user from the role',
+    ({ facts, schema }) => {
+      const hiding = facts.tables.filter(({ visible, hidden_rows }) => visible && hidden_rows);
+      if (hiding.length === 0) {
+        if (schema.kind !== 'read' || schema.health !== 'rows hidden') return [];
+        return [
+          fault(
+            `Row-level security of the user table, or of a table in carelink, applies to the role ${facts.role}: every refresh is 503.`,
+            `ALTER ROLE ${facts.role} BYPASSRLS, or connect as the tables' owner.`,
+          ),
+        ];
+      }
+      return [
+        fault(
+          `Row-level security of ${hiding.map(({ name }) => name).join(' and ')} applies to the role ${facts.role}: a row that it hides is a token that nobody has spent.`,
+          `Let the role see and write all rows: ALTER ROLE ${facts.role} BYPASSRLS, or connect as the tables' owner.`,
+        ),
+      ];
+    },
+  ),
 ];
 
 /** What to do about a database that can't be worked with, by the code that it was refused with. */

@@ -12,6 +12,11 @@ import type { Database } from '../../store/database.js';
 import type { DatabaseFacts, TableFacts } from '../evidence.js';
 
 export const TABLE_CHECKS: readonly Check[] = [
+  ofDatabase('home', 'the schema carelink belongs to the Django of this connection', ({ schema }) =>
+    schema.kind === 'refused' && schema.code === 'OTHER_SCHEMA'
+      ? [fault(schema.message, 'Do as it says, and run doctor again.')]
+      : [],
+  ),
   ofDatabase('token_tables', "simplejwt's tables are there", ({ facts }) => {
     const missing = [
       ...(facts.outstanding ? [] : ['token_blacklist_outstandingtoken']),

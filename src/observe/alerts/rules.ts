@@ -46,7 +46,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
   {
     code: 'STORE_DOWN',
     severity: 'critical',
-    title: 'A store does not answer',
+    title: 'A store does not answer, or lacks what is needed',
     action:
       '/readyz says what is wrong: look at the store, the network to it, locks on its tables. Refreshes resume by themselves.',
     forMs: 0,
@@ -54,10 +54,17 @@ export const ALERT_RULES: readonly AlertRule[] = [
     judge: ({ metrics }) =>
       (metrics['carelink_store_up'] ?? [])
         .filter(({ value }) => value === 0)
-        .map(({ labels }) => ({
-          subject: labels['store'] ?? '',
-          detail: `${labels['store'] ?? ''} is down`,
-        })),
+        .map(({ labels: { store = '' } }) => {
+          // Another word than "down" for a database that answers: who reads it looks in another place.
+          const problems = metrics['carelink_store_problem']?.filter(
+            ({ labels }) => labels['store'] === store,
+          );
+          const words = problems?.flatMap(({ labels: { problem } }) => problem ?? []) ?? [];
+          return {
+            subject: store,
+            detail: words.length === 0 ? `${store} is down` : `${store}: ${words.join(', ')}`,
+          };
+        }),
   },
   {
     code: 'WORKER_DIED',

@@ -65,6 +65,7 @@ describe('a migration file', () => {
       'notify_changes',
       'dead_letters',
       'identity',
+      'home',
     ]);
   });
 });

@@ -19,7 +19,12 @@ describe('a failed statement', () => {
     ['08P01', 'in_doubt'],
     ['08006', 'in_doubt'],
     ['22P05', 'refused'],
-    ['42P01', 'refused'],
+    ['23502', 'refused'],
+    // What the database lacks: no item's fault.
+    ['42P01', 'unfit'],
+    ['42703', 'unfit'],
+    ['3F000', 'unfit'],
+    ['42501', 'unfit'],
   ])('with SQLSTATE %s is %s', (code, kind) => {
     expect(classify(sqlError(code)).kind).toBe(kind);
   });

@@ -1,0 +1,28 @@
+import type { UserTable } from '../store/user-table.js';
+
+/**
+ * What replaces the function of the migration `notify_changes` where a number says who is active: that one compares
+ * booleans, and would tell of every change of a user that anything may have changed.
+ */
+export function numberTriggerSql({ keyColumn, activeColumn }: UserTable): string {
+  return `
+    CREATE OR REPLACE FUNCTION carelink.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
+    DECLARE
+      items text[];
+    BEGIN
+      items := ARRAY(
+        SELECT to_json(u.key::text)::text
+          FROM (SELECT ${keyColumn} AS key, ${activeColumn} <> 0 AS active FROM before
+                UNION ALL
+                SELECT ${keyColumn}, ${activeColumn} <> 0 FROM after) AS u
+         GROUP BY u.key
+        HAVING count(*) <> 2 OR count(u.active) = 1 OR bool_and(u.active) IS DISTINCT FROM bool_or(u.active)
+         LIMIT 1001);
+      IF items <> '{}' THEN PERFORM carelink.tell('users', items); END IF;
+      RETURN NULL;
+    EXCEPTION WHEN OTHERS THEN
+      PERFORM pg_catalog.pg_notify('carelink_changes', '{"gap":true}');
+      RETURN NULL;
+    END
+    $body$`;
+}
