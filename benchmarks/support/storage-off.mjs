@@ -15,6 +15,7 @@ let rows = 0;
 const store = {
   canHold: () => true,
   canonicalUserKey: (key) => key,
+  takes: () => true,
   claim: () => Promise.resolve({ kind: 'won', successorRowId: String(++rows) }),
 };
 const { codec } = await createCodec({

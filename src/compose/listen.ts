@@ -5,6 +5,7 @@ import { createAdminServer, type AdminServerOptions } from '../http/admin.js';
 import { clientAssets } from '../http/assets.js';
 import { demoRoutes, type Demo } from '../http/demo.js';
 import type { EventStreams } from '../http/events.js';
+import type { Door } from '../http/door.js';
 import { DEFAULT_LIMITS } from '../http/limits.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
@@ -18,6 +19,7 @@ import type { ReleaseStack } from './release.js';
 export interface ListenParts {
   readonly settings: ServeSettings;
   readonly service: TokenService;
+  readonly door: Door;
   readonly demo: Demo | undefined;
   readonly metrics: Observing;
   /** Undefined: another process has the admin port. */
@@ -35,7 +37,7 @@ export interface Listening {
 
 /** Opens both ports. They are closed in reverse order: the public one drains while the admin port still says so. */
 export async function listen(
-  { settings, service, demo, metrics, admin, log }: ListenParts,
+  { settings, service, door, demo, metrics, admin, log }: ListenParts,
   releases: ReleaseStack,
 ): Promise<Listening> {
   const { http, shutdownTimeoutMs, drainDelayMs } = settings;
@@ -58,6 +60,7 @@ export async function listen(
     assets: clientAssets(http.basePath, readClientFiles()),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
+    door,
     observe: metrics,
     log,
   });

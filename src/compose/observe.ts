@@ -50,6 +50,10 @@ export function observing(
       metrics.onRequest(route, outcome, durationUs);
       meter.onRequest(route, outcome, durationUs);
     },
+    onRefusedUnread(count) {
+      metrics.onRefusedUnread(count);
+      meter.onRefusedUnread(count);
+    },
     kpis: () => meter.read(),
     kpiReading: () => meter.reading(),
     startAudit(count, releases) {

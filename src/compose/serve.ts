@@ -9,8 +9,11 @@ import { toCommandError } from './command-errors.js';
 import { isLoopback } from '../config/loopback.js';
 import type { ServeSettings } from '../config/settings.js';
 import type { Readiness } from '../http/admin.js';
+import { Door } from '../http/door.js';
+import { LagProbe } from '../http/lag-probe.js';
 import { EventStreams } from '../http/events.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
+import { admissionMetrics } from '../observe/admission-metrics.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
 import { operatorMetrics } from '../observe/operator-metrics.js';
 import { poolMetrics } from '../observe/pool-metrics.js';
@@ -34,6 +37,7 @@ import { createTokenService } from '../rotation/service.js';
 import { Walks } from '../rotation/walks.js';
 import { askOf, type Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
+import { MAX_WAIT_MS } from '../store/admission.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkRights } from '../store/rights.js';
 import { readSchema } from '../store/schema.js';
@@ -164,18 +168,39 @@ async function compose(
     },
     releases,
   );
-  const store = new PgTokenStore({
+  const admission = admissionMetrics(metrics.registry);
+  const lag = new LagProbe(monotonicMs);
+  releases.add(() => lag.close());
+  const store: PgTokenStore = new PgTokenStore({
     database: written,
     schema,
     dates,
     clock,
     lanes: Math.min(LANES, storage.poolSize),
+    lagMs: (nowMs) => lag.standingMs(nowMs),
     monotonicMs,
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
     confirms: () => health.confirms,
     onRefused: refusalNews(log, monotonicMs),
     unwritten: unwritten.letters,
+    onWaited: (ms) => admission.onWaited(ms / 1000),
+    onTurnedAway(why) {
+      admission.onRefused(why);
+      door.refusedInside();
+    },
+  });
+  const door = new Door({
+    lagMs: (nowMs) => lag.standingMs(nowMs),
+    storeIsBusy: () => store.isBusy(),
+    inStore: () => store.inside,
+    maxWaitMs: MAX_WAIT_MS,
+    monotonicMs,
+    random: Math.random,
+    onRefused(count) {
+      admission.onRefused('door', count);
+      metrics.onRefusedUnread(count);
+    },
   });
   const shared = await openSharedCache(
     {
@@ -248,7 +273,7 @@ async function compose(
   const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
   const demo = settings.http.demo ? openDemo(settings, codec, clock) : undefined;
   const { publicUrl, adminUrl, startDraining } = await listen(
-    { settings, service, demo, metrics, admin: admin ? { readiness, kpis, streams } : undefined, log },
+    { settings, service, door, demo, metrics, admin: admin ? { readiness, kpis, streams } : undefined, log },
     releases,
   );
   if (alerts !== undefined) {

@@ -6,6 +6,7 @@ import type { HttpObserver } from '../observe/requests.js';
 import { tokenInBody } from './body.js';
 import { BODY_TOO_LARGE, Reply, send, serverError } from './respond.js';
 import { closeLingering } from './linger.js';
+import type { Door } from './door.js';
 import type { TokenRoute } from './route.js';
 
 /** What all exchanges of a server share. */
@@ -13,6 +14,8 @@ export interface Exchanges {
   readonly bodyBytes: number;
   readonly observe: HttpObserver;
   readonly log: Log;
+  /** What refreshes come in by; undefined: whatever comes is let in. */
+  readonly door: Door | undefined;
   /** Set once the server stops: every answer from then on closes its connection. */
   draining: boolean;
 }
@@ -75,6 +78,8 @@ export class Exchange {
   }
 
   async #answer(body: Buffer): Promise<void> {
+    const door = this.#route.name === 'refresh' ? this.#shared.door : undefined;
+    door?.enters();
     let reply: Reply;
     try {
       const { headers } = this.#request;
@@ -87,6 +92,7 @@ export class Exchange {
     } catch (error) {
       reply = this.#failed(error);
     }
+    door?.leaves();
     this.#send(reply);
   }
 

@@ -132,6 +132,13 @@ function unavailable(retryAfterSeconds: number): Reply {
   return sentence(503, 'Token refresh is temporarily unavailable.', 'unavailable', 'Retry-After', retry);
 }
 
+const OVERLOADED: Reply[] = [];
+
+/** The same, made once for each of the few seconds there are: to refuse must cost far less than to serve. */
+export function overloaded(retryAfterSeconds: number): Reply {
+  return (OVERLOADED[retryAfterSeconds] ??= unavailable(retryAfterSeconds));
+}
+
 /** The answers to refused tokens, built once: a refusal costs no more than an answer. */
 export interface Refusals {
   of(refusal: Refusal): Reply;
@@ -145,7 +152,8 @@ const CHALLENGE = ['WWW-Authenticate', 'Bearer realm="api"'] as const;
 const REFUSED = 'Invalid or expired refresh token.';
 const BLACKLISTED = 'Token is blacklisted.';
 
-export function refusals(compat: SimplejwtCompat): Refusals {
+/** @param retryAfterSeconds what is asked of clients at least while there is too much to do */
+export function refusals(compat: SimplejwtCompat, retryAfterSeconds: () => number = () => 0): Refusals {
   const texts = SIMPLEJWT_TEXTS[compat];
   const unauthorized = (detail: string, outcome: RequestOutcome, error = REFUSED): Reply =>
     json(401, { detail, code: 'token_not_valid', error }, outcome, ...CHALLENGE);
@@ -173,7 +181,7 @@ export function refusals(compat: SimplejwtCompat): Refusals {
         case 'blacklisted':
           return blacklisted;
         case 'unavailable':
-          return unavailable(refusal.retryAfterSeconds);
+          return overloaded(Math.max(refusal.retryAfterSeconds, retryAfterSeconds()));
       }
     },
     verifyBlacklisted: json(

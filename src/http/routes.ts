@@ -1,5 +1,6 @@
 import type { TokenService } from '../rotation/outcomes.js';
 import { blacklistRoute } from './handlers/blacklist.js';
+import type { Door } from './door.js';
 import { refreshRoute } from './handlers/refresh.js';
 import { slidingRefreshRoute } from './handlers/sliding-refresh.js';
 import { verifyRoute } from './handlers/verify.js';
@@ -14,9 +15,10 @@ export function tokenRoutes(
   basePath: string,
   compat: SimplejwtCompat,
   cookie?: RefreshCookie,
+  door?: Door,
 ): ReadonlyMap<string, TokenRoute> {
   const base = `/${basePath}/`.replace(/\/{2,}/g, '/');
-  const refused = refusals(compat);
+  const refused = refusals(compat, door && (() => door.retryAfterSeconds()));
   const routes = new Map<string, TokenRoute>();
   const add = (path: string, route: TokenRoute): void => {
     routes.set(`${base}${path}`, route);

@@ -4,6 +4,7 @@ import type { HttpObserver } from '../observe/requests.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import type { Asset } from './assets.js';
 import type { DemoRoutes } from './demo.js';
+import type { Door } from './door.js';
 import { Exchange, type Exchanges, type TokenRequest } from './exchange.js';
 import type { Limits } from './limits.js';
 import { bringsTooMuch, closeLingering } from './linger.js';
@@ -15,6 +16,7 @@ import {
   NO_HOST,
   NOT_FOUND,
   nothingHere,
+  overloaded,
   send,
   type Reply,
 } from './respond.js';
@@ -33,18 +35,20 @@ export interface PublicServerOptions {
   readonly demo?: DemoRoutes | undefined;
   readonly tls?: Tls | undefined;
   readonly limits: Limits;
+  /** What refreshes come in by; undefined: whatever comes is let in. */
+  readonly door?: Door | undefined;
   readonly observe: HttpObserver;
   readonly log: Log;
 }
 
 /** The port that takes over Django's token endpoint. */
 export function createPublicServer(options: PublicServerOptions): HttpServer {
-  const routes = tokenRoutes(options.service, options.basePath, options.compat, options.refreshCookie);
-  const { demo } = options;
+  const { demo, door } = options;
+  const routes = tokenRoutes(options.service, options.basePath, options.compat, options.refreshCookie, door);
   const assets = new Map([...(options.assets ?? []), ...(demo?.assets ?? [])]);
   const atRoot = nothingHere(`${options.basePath}/refresh/`);
   const { bodyBytes } = options.limits;
-  const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, draining: false };
+  const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, door, draining: false };
 
   /** Answers without reading the body. */
   const refuse = (request: TokenRequest, response: ServerResponse, reply: Reply): void => {
@@ -80,6 +84,10 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
         refuse(request, response, methodNotAllowed(method));
       } else if (Number(headers['content-length'] ?? 0) > bodyBytes) {
         closeLingering(request, response, BODY_TOO_LARGE);
+      } else if (route.name === 'refresh' && door !== undefined && !door.admits()) {
+        const sinceMs = performance.now();
+        refuse(request, response, overloaded(door.retryAfterSeconds()));
+        door.paid(performance.now() - sinceMs);
       } else {
         if (expectsContinue) response.writeContinue();
         Exchange.start(shared, route, request, response);

@@ -52,6 +52,11 @@ interface KpiCounts {
 export interface KpiMeter extends RequestObserver {
   readonly onRotationEvent: EventSink;
   onStatement(purpose: StatementPurpose): void;
+  /**
+   * Refreshes were refused before they were read. Nobody knows whether their tokens were good, so they are no verified
+   * refreshes; but a server that refuses most of what comes must not look well by its 5xx.
+   */
+  onRefusedUnread(count: number): void;
   /** Holds what was answered against the rows; to be called about once a second. Never rejects. */
   audit(): Promise<void>;
   reading(): KpiReading;
@@ -115,6 +120,7 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
     onStatement(purpose) {
       if (OF_REFRESHES.has(purpose)) ring.add('statements', 1, monotonicMs());
     },
+    onRefusedUnread: (count) => ring.add('failed5xx', count, monotonicMs()),
     audit: () => audit.check(monotonicMs()),
     reading,
     read: () => documentOf(reading(), options.startedAtMs, monotonicMs() - bornMs),

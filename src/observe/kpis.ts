@@ -50,7 +50,8 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
     numerator: sums.durationUs / 1000,
     denominator: succeeded,
   });
-  const share = verified === 0 ? 0 : failed5xx / verified;
+  // Those refused unread are not among the verified.
+  const share = verified === 0 ? 0 : Math.min(1, failed5xx / verified);
   const broken = verified >= MIN_SAMPLES && share > MAX_5XX_SHARE;
   const background = judged({
     id: 'background',

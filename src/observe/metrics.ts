@@ -9,6 +9,8 @@ import type { StatementPurpose } from './statement-purpose.js';
 export interface MetricsSink extends RequestObserver {
   readonly onRotationEvent: EventSink;
   onStatement(purpose: StatementPurpose): void;
+  /** So many refreshes were refused before they were read: they have no duration. */
+  onRefusedUnread(count: number): void;
   /** How many claims shared one statement. */
   onBatch(size: number): void;
   onCleanupDeleted(rows: number): void;
@@ -250,6 +252,10 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
       if (route !== 'refresh') return;
       refreshes.inc({ outcome });
       duration.observe({ outcome }, durationUs / 1e6);
+    },
+    onRefusedUnread(count) {
+      requests.inc({ route: 'refresh', outcome: 'unavailable' }, count);
+      refreshes.inc({ outcome: 'unavailable' }, count);
     },
     registry,
     contentType: registry.contentType,

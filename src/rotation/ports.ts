@@ -108,6 +108,11 @@ export interface TokenStore {
   canHold(text: string): boolean;
   /** The user id in the form the database compares, or undefined where it doesn't fit the column. */
   canonicalUserKey(userKey: string): string | undefined;
+  /**
+   * Whether a claim could be answered by its deadline: to be asked before it is signed, for `claim` would refuse it.
+   * `known`: its row is.
+   */
+  takes(known: boolean, deadlineMs: number): boolean;
   /** Spends the token and records its successor, or tells why not. `deadlineMs` is on `performance.now()`'s scale. */
   claim(claim: Claim, deadlineMs: number): Promise<ClaimResult>;
   /** @throws StoreUnavailableError */

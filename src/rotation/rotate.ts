@@ -26,9 +26,9 @@ const IN_PROGRESS: RefreshOutcome = { kind: 'in_progress', retryAfterSeconds: RE
 /** One refresh: verify, take the lock, claim, hand out the pair. Expected outcomes are values. */
 export async function refresh(context: RotationContext, token: string): Promise<RefreshOutcome> {
   const arrivedAtUs = context.clock.nowUs();
+  const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const subject = await identify(context, token, 'refresh', arrivedAtUs);
   if (isRefusal(subject)) return subject;
-  const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const request: Request = { token, subject, arrivedAtUs, deadlineMs, trace: { met: false, read: false } };
   let outcome: RefreshOutcome | undefined;
   try {
@@ -120,6 +120,7 @@ async function settle(
   if (wasSpent && !context.doubtful.has(subject.jti) && inDoubt === undefined) return LOST;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const again = attempt === 0 ? inDoubt : undefined;
+    if (again === undefined && !context.store.takes(rowId !== undefined, request.deadlineMs)) break;
     const pending = await prepare(context, request, rowId, again);
     const result = await context.store.claim(pending.claim, request.deadlineMs);
     switch (result.kind) {

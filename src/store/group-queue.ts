@@ -1,4 +1,6 @@
+import { Admission } from './admission.js';
 import { classify, type Failure } from './errors.js';
+import { FEW_ITEMS } from './statement-time.js';
 
 /**
  * Group commit: work that arrives together shares one statement.
@@ -20,6 +22,9 @@ import { classify, type Failure } from './errors.js';
  *
  * An item whose deadline passes leaves, wherever it is. One that is being sent then has a moment more, and is in doubt
  * after it: a server that froze mustn't hold its request.
+ *
+ * Who can't be answered in time isn't let in (admission.ts), and one whose time is up before its statement could end
+ * isn't sent: under overload statements would else spend tokens of which nobody is told.
  */
 export interface GroupQueueOptions<Item, Result> {
   /**
@@ -40,12 +45,23 @@ export interface GroupQueueOptions<Item, Result> {
   readonly lanes: number;
   readonly spareLanes: number;
   readonly maxBatch: number;
-  /** Items that may wait; beyond it `submit` answers unavailable at once. */
+  /** Items that may wait; beyond it `submit` answers unavailable at once. A bound of memory. */
   readonly maxQueued: number;
+  /** How long an item may have to wait behind others; beyond it `submit` answers unavailable at once. */
+  readonly maxWaitMs: number;
+  /** How long an answer waits until this process reads it; 0 where it isn't given. */
+  readonly lagMs?: (nowMs: number) => number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
   readonly onBatch: (size: number) => void;
+  /** How long the item that had waited longest for a statement did so. */
+  readonly onWaited?: (ms: number) => void;
+  /** An item wasn't let in, or wasn't sent because its time was nearly up. */
+  readonly onRefused?: (why: QueueRefusal) => void;
 }
+
+/** `wait`: it would have waited too long. `late`: it had too little time left. */
+export type QueueRefusal = 'wait' | 'late';
 
 export type Patience = 'usual' | 'brief';
 
@@ -59,6 +75,7 @@ export type Settlement<Result> =
 
 interface Entry<Item, Result> {
   readonly item: Item;
+  readonly submittedMs: number;
   readonly deadlineMs: number;
   readonly resolve: (settlement: Settlement<Result>) => void;
   readonly reject: (error: unknown) => void;
@@ -79,6 +96,12 @@ const ID_TRIES = 2;
 /** A batch of so many is split into single items: about what the largest batch is split into. */
 const SPLIT_ONE_BY_ONE = 8;
 
+/**
+ * As long as a thousand sockets can be read at any time the event loop gets no further than reading them, for seconds.
+ * After so many milliseconds a statement doesn't wait for its turn.
+ */
+const GATHER_MOST_MS = 5;
+
 /** A lane that met a dead server rests this long, jittered, doubling up to the bound, so that a restart isn't met by a stampede. */
 const REST_FIRST_MS = 20;
 const REST_MAX_MS = 500;
@@ -90,10 +113,13 @@ export class GroupQueue<Item, Result> {
   /** Those that met a lock when they were alone: it is theirs. They wait for it behind all others. */
   #held: Entry<Item, Result>[] = [];
   readonly #out = new Set<Entry<Item, Result>>();
+  readonly #admission: Admission;
+  #submittedMs = -Infinity;
   #busyLanes = 0;
   #busySpareLanes = 0;
   #busyWithHeld = 0;
   #flushScheduled = false;
+  #gatherUntilMs = 0;
   #failuresInARow = 0;
   #restUntilMs = 0;
   #wake: NodeJS.Timeout | undefined;
@@ -101,16 +127,39 @@ export class GroupQueue<Item, Result> {
 
   constructor(options: GroupQueueOptions<Item, Result>) {
     this.#options = options;
+    this.#admission = new Admission(options);
   }
 
   submit(item: Item, deadlineMs: number): Promise<Settlement<Result>> {
-    if (this.depth >= this.#options.maxQueued) {
+    const nowMs = this.#options.monotonicMs();
+    this.#submittedMs = nowMs;
+    const takes = this.takes(deadlineMs, nowMs);
+    if (!takes || this.depth >= this.#options.maxQueued) {
+      if (!takes) this.#options.onRefused?.('wait');
       return Promise.resolve({ kind: 'unavailable', sent: false });
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, deadlineMs, resolve, reject, inDoubt: false, idsTaken: 0 });
+      this.#waiting.push({
+        item,
+        submittedMs: nowMs,
+        deadlineMs,
+        resolve,
+        reject,
+        inDoubt: false,
+        idsTaken: 0,
+      });
       this.#schedule();
     });
+  }
+
+  /** Whether an item could be answered by its deadline, and needn't wait too long behind others. */
+  takes(deadlineMs: number, nowMs: number): boolean {
+    return this.#admission.takes(this.#waiting.length, deadlineMs - nowMs, nowMs);
+  }
+
+  /** When something was last submitted, or tried to be. */
+  get submittedMs(): number {
+    return this.#submittedMs;
   }
 
   /** Items that wait, for a statement or for another try. */
@@ -123,12 +172,17 @@ export class GroupQueue<Item, Result> {
   /** Requests read in one turn of the event loop are gathered before the first of them is sent. */
   #schedule(): void {
     this.#sweep ??= setInterval(() => this.#dropExpired(), SWEEP_MS).unref();
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    setImmediate(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
+    const { maxBatch, lanes, monotonicMs } = this.#options;
+    if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      this.#gatherUntilMs = monotonicMs() + GATHER_MOST_MS;
+      setImmediate(() => {
+        this.#flushScheduled = false;
+        this.#flush();
+      });
+    } else if (this.#busyLanes < lanes && this.#waiting.length > 0) {
+      if (this.#waiting.length >= maxBatch || monotonicMs() > this.#gatherUntilMs) this.#flush();
+    }
   }
 
   #flush(): void {
@@ -164,7 +218,7 @@ export class GroupQueue<Item, Result> {
       const batch = this.#takeBatch();
       if (batch.length === 0) break;
       this.#busyLanes++;
-      void this.#send(batch, 'usual').finally(() => {
+      void this.#sendTimed(batch).finally(() => {
         this.#busyLanes--;
         this.#schedule();
       });
@@ -172,26 +226,58 @@ export class GroupQueue<Item, Result> {
   }
 
   #takeBatch(): Entry<Item, Result>[] {
-    const { keyOf, alsoKeyOf, maxBatch } = this.#options;
-    const alive = this.#alive(this.#waiting);
+    const { keyOf, alsoKeyOf, monotonicMs } = this.#options;
+    const most = this.#admission.batchOf(this.#waiting.length, monotonicMs());
+    const alive = this.#inTime(this.#alive(this.#waiting), most);
     const batch: Entry<Item, Result>[] = [];
     const later: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
-    for (const entry of alive) {
+    let next = 0;
+    for (; next < alive.length && batch.length < most; next++) {
+      const entry = alive[next] as Entry<Item, Result>;
       const key = keyOf(entry.item);
       const also = alsoKeyOf?.(entry.item);
       const free = !keys.has(key) && (also === undefined || !keys.has(also));
-      if (batch.length < maxBatch && free) batch.push(entry);
-      else later.push(entry);
+      (free ? batch : later).push(entry);
       keys.add(key);
       if (also !== undefined) keys.add(also);
     }
-    this.#waiting = later;
+    this.#waiting = next === alive.length ? later : later.concat(alive.slice(next));
     return batch;
   }
 
-  /** Never rejects: whatever happens is settled with the entries. */
-  async #send(batch: Entry<Item, Result>[], patience: Patience): Promise<void> {
+  /**
+   * Without those whose deadline would pass while their statement is out. Where that's all of them and nothing is out, the
+   * newest are sent all the same: a time that was measured once must not keep everything out for good. One in doubt is
+   * spent already, if it is.
+   */
+  #inTime(entries: Entry<Item, Result>[], most: number): Entry<Item, Result>[] {
+    const { monotonicMs, onRefused } = this.#options;
+    const endsMs = this.#admission.endsMs(Math.min(most, entries.length), monotonicMs());
+    if (entries.every((entry) => entry.deadlineMs >= endsMs)) return entries;
+    const inTime = entries.filter((entry) => entry.deadlineMs >= endsMs || entry.inDoubt);
+    if (inTime.length === 0 && this.#admission.idle) inTime.push(...entries.slice(-FEW_ITEMS));
+    const kept = new Set(inTime);
+    for (const entry of entries) {
+      if (kept.has(entry)) continue;
+      onRefused?.('late');
+      entry.resolve({ kind: 'unavailable', sent: false });
+    }
+    return inTime;
+  }
+
+  /** One of the lanes: what it takes tells what those that wait must expect. */
+  async #sendTimed(batch: Entry<Item, Result>[]): Promise<void> {
+    const { monotonicMs, onWaited } = this.#options;
+    const nowMs = monotonicMs();
+    // The head has waited longest.
+    onWaited?.(nowMs - (batch[0]?.submittedMs ?? nowMs));
+    const ended = this.#admission.sends(batch.length, nowMs);
+    ended(await this.#send(batch, 'usual'), monotonicMs());
+  }
+
+  /** Never rejects: whatever happens is settled with the entries. Resolves with whether the statement succeeded. */
+  async #send(batch: Entry<Item, Result>[], patience: Patience): Promise<boolean> {
     this.#options.onBatch(batch.length);
     for (const entry of batch) this.#out.add(entry);
     try {
@@ -204,8 +290,10 @@ export class GroupQueue<Item, Result> {
           entry.reject(new Error('a statement returned no result for one of its items'));
         else entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
       }
+      return true;
     } catch (error) {
       this.#recover(batch, classify(error));
+      return false;
     } finally {
       for (const entry of batch) this.#out.delete(entry);
     }

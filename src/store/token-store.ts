@@ -10,12 +10,19 @@ import {
   type TokenStore,
   type TokenToBlacklist,
 } from '../rotation/ports.js';
+import { MAX_WAIT_MS } from './admission.js';
 import { claimByJtiSql, claimKnownSql, type ClaimRow } from './claim-sql.js';
 import type { Database, Purpose, Statement } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
 import { encodable } from './encoding.js';
 import { classify, isOfTheRow } from './errors.js';
-import { GroupQueue, type GroupQueueOptions, type ReferenceGone, type Settlement } from './group-queue.js';
+import {
+  GroupQueue,
+  type GroupQueueOptions,
+  type QueueRefusal,
+  type ReferenceGone,
+  type Settlement,
+} from './group-queue.js';
 import { arrayLiteral } from './quote.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import { readClaim, toState, type RawClaim } from './rows.js';
@@ -43,6 +50,8 @@ export interface TokenStoreOptions {
   readonly dates?: () => RowDates;
   /** Claim statements at the same time; a third as many connections again serve look-ups and split batches. */
   readonly lanes: number;
+  /** How long an answer waits until this process reads it; 0 where it isn't given. */
+  readonly lagMs?: (nowMs: number) => number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
   readonly onBatch: (size: number) => void;
@@ -52,12 +61,16 @@ export interface TokenStoreOptions {
   readonly onRefused?: (error: unknown) => void;
   /** Tokens that are spent though no row says so: their claims were answered, and could not be written (outbox/letters.ts). */
   readonly unwritten?: { readonly size: number; has(jti: string): boolean };
+  /** How long the claim that had waited longest for a statement did so. */
+  readonly onWaited?: (ms: number) => void;
+  /** A claim or a look-up was turned away because it couldn't be answered in its time. */
+  readonly onTurnedAway?: (why: QueueRefusal) => void;
 }
 
 /** 200 refreshes a statement: beyond it a statement takes longer than it saves (measured: 100 are 5 ms). */
 const MAX_BATCH = 200;
 
-/** Waiting refreshes at most: a second's worth at full speed. More would only wait for their deadline. */
+/** Waiting refreshes at most, whatever their statements take: a bound of memory. Their time is bounded far below it. */
 const MAX_QUEUED = 10_000;
 
 /** Rows a statement of revoke-user; more would hold their locks longer than a refresh may wait. */
@@ -65,6 +78,9 @@ const REVOKE_BATCH = 1_000;
 
 /** Retries of a look-up or a revocation that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
+
+/** A queue that nothing came for in so long says nothing of what comes next. */
+const LATELY_MS = 1_000;
 
 /** A user's key that a foreign key didn't find: not tried again for a while, so that it fails no batch twice. */
 const GONE_USER_TTL_MS = 60_000;
@@ -78,20 +94,30 @@ export class PgTokenStore implements TokenStore {
   /** Log-outs and revocations, so many statements at a time that claims have connections left, however many ask. */
   readonly #loggingOut: Places;
   readonly #revoking: Places;
+  #inside = 0;
   readonly #goneUsers = new LRUCache<string, true>({ max: 10_000, ttl: GONE_USER_TTL_MS });
 
   constructor(options: TokenStoreOptions) {
     this.#options = options;
-    const { schema, lanes, monotonicMs, random, onBatch } = options;
+    const { schema, lanes, lagMs, monotonicMs, random, onBatch, onWaited, onTurnedAway } = options;
     // Each log-out is a commit, and at the end of a shift there are many: with half as many places 300 a second, not 600.
     this.#loggingOut = new Places(2 * lanes, monotonicMs);
     this.#revoking = new Places(lanes, monotonicMs);
-    const shared = { maxBatch: MAX_BATCH, maxQueued: MAX_QUEUED, monotonicMs, random };
+    const shared = {
+      maxBatch: MAX_BATCH,
+      maxQueued: MAX_QUEUED,
+      maxWaitMs: MAX_WAIT_MS,
+      monotonicMs,
+      random,
+      ...(lagMs && { lagMs }),
+      ...(onTurnedAway && { onRefused: onTurnedAway }),
+    };
     const claims: Omit<GroupQueueOptions<Claim, RawClaim>, 'execute'> = {
       ...shared,
       lanes,
       spareLanes: lanes,
       onBatch,
+      ...(onWaited && { onWaited }),
       keyOf: (claim) => claim.jti,
       whenReferenceGone: (claim, gone, alone) => this.#whenReferenceGone(claim, gone, alone),
     };
@@ -133,7 +159,43 @@ export class PgTokenStore implements TokenStore {
     return encodable(encoding, userKey) ? canonicalUserKey(userKeyType, userKey) : undefined;
   }
 
+  takes(known: boolean, deadlineMs: number): boolean {
+    const queue = known ? this.#known : this.#byJti;
+    if (queue.takes(deadlineMs, this.#options.monotonicMs())) return true;
+    this.#options.onTurnedAway?.('wait');
+    return false;
+  }
+
+  /**
+   * Whether a refresh that comes now would be refused, whichever queue it is for: every one that was asked for something
+   * lately is too long.
+   */
+  isBusy(): boolean {
+    const nowMs = this.#options.monotonicMs();
+    let busy = false;
+    for (const queue of [this.#known, this.#byJti]) {
+      if (nowMs - queue.submittedMs > LATELY_MS) continue;
+      if (queue.takes(Infinity, nowMs)) return false;
+      busy = true;
+    }
+    return busy;
+  }
+
+  /** Refreshes that wait here. */
+  get inside(): number {
+    return this.#inside;
+  }
+
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
+    this.#inside++;
+    try {
+      return await this.#claim(claim, deadlineMs);
+    } finally {
+      this.#inside--;
+    }
+  }
+
+  async #claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
     if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
     if (this.#isUnwritten(claim.jti)) return { kind: 'revoked' };
     let queue = claim.rowId === undefined ? this.#byJti : this.#known;
@@ -166,7 +228,10 @@ export class PgTokenStore implements TokenStore {
   }
 
   async readState(query: StateQuery, deadlineMs: number): Promise<TokenState> {
-    const settled = await this.#states.submit(query, deadlineMs);
+    // Only a refresh asks for successors.
+    const ofRefresh = query.candidates.length > 0 ? 1 : 0;
+    this.#inside += ofRefresh;
+    const settled = await this.#states.submit(query, deadlineMs).finally(() => (this.#inside -= ofRefresh));
     if (settled.kind === 'unavailable')
       throw new StoreUnavailableError('the token could not be looked up in time');
     const { id, outlived } = settled.result;

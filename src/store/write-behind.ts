@@ -51,6 +51,8 @@ export class PgWriteBehind {
       spareLanes: 2,
       maxBatch: MAX_BATCH,
       maxQueued,
+      // Nobody waits for these: how many are owed is the outbox's to bound.
+      maxWaitMs: Infinity,
       monotonicMs,
       random,
       onBatch,

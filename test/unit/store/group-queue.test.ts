@@ -24,6 +24,7 @@ const queue = (
     spareLanes: 1,
     maxBatch: 100,
     maxQueued: 1_000,
+    maxWaitMs: Infinity,
     monotonicMs: () => performance.now(),
     random: () => 0.5,
     onBatch: () => undefined,
@@ -260,5 +261,102 @@ describe('a failed statement', () => {
     expect(await lost.submit(item(1), soon())).toEqual({ kind: 'unavailable', sent: true });
     const unreachable = queue(recorder(() => new NotConnectedError('no')).execute);
     expect(await unreachable.submit(item(1), soon())).toEqual({ kind: 'unavailable', sent: false });
+  });
+});
+
+describe('under overload', () => {
+  /** A database of 4 ms a row, on a clock of the test's own: each statement ends when the clock has come so far. */
+  const slowDatabase = (rowMs: number) => {
+    const clock = { nowMs: 0 };
+    const sent: number[] = [];
+    const due: { atMs: number; end: () => void }[] = [];
+    const execute = (items: readonly Item[]) => {
+      sent.push(...items.map(({ n }) => n));
+      return new Promise<readonly number[]>((resolve) => {
+        due.push({ atMs: clock.nowMs + rowMs * items.length, end: () => resolve(items.map(({ n }) => n)) });
+      });
+    };
+    const pass = async (ms: number) => {
+      for (const endMs = clock.nowMs + ms; clock.nowMs < endMs; clock.nowMs++) {
+        for (const statement of due.filter(({ atMs }) => atMs <= clock.nowMs)) {
+          due.splice(due.indexOf(statement), 1);
+          statement.end();
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    return { clock, sent, execute, pass };
+  };
+
+  /** Three times what the database bears, for ten seconds. */
+  const overloaded = async (maxWaitMs: number) => {
+    const { clock, sent, execute, pass } = slowDatabase(4);
+    const target = queue(execute, {
+      lanes: 2,
+      maxBatch: 200,
+      maxWaitMs,
+      maxQueued: 10_000,
+      monotonicMs: () => clock.nowMs,
+    });
+    const told = { done: [] as number[], refusedMs: [] as number[], inTime: 0 };
+    const tellOf = async (n: number) => {
+      const atMs = clock.nowMs;
+      const settled = await target.submit(item(n), atMs + 5_000);
+      const tookMs = clock.nowMs - atMs;
+      if (settled.kind === 'done') {
+        told.done.push(n);
+        if (tookMs < 1_000) told.inTime++;
+      } else told.refusedMs.push(tookMs);
+    };
+    for (let n = 0; n < 15_000;) {
+      await pass(2);
+      for (let each = 0; each < 3; each++) void tellOf(n++);
+    }
+    await pass(8_000);
+    return { sent: new Set(sent), ...told };
+  };
+
+  it('as much is answered as can be, all of it within a second, and the others are refused at once', async () => {
+    const { done, inTime, refusedMs, sent } = await overloaded(250);
+    // 500 a second for ten.
+    expect(done.length).toBeGreaterThan(4_750);
+    expect(inTime).toBe(done.length);
+    expect(Math.max(...refusedMs)).toBeLessThan(5);
+    expect(sent.size).toBe(done.length);
+  });
+
+  it('(where it is bounded by count alone hardly anything is answered within a second)', async () => {
+    const { done, inTime } = await overloaded(Infinity);
+    expect(inTime).toBeLessThan(done.length / 2);
+  });
+
+  it('an item whose deadline would pass while its statement is out is not sent', async () => {
+    const { clock, sent, execute, pass } = slowDatabase(10);
+    const target = queue(execute, { lanes: 1, maxBatch: 20, monotonicMs: () => clock.nowMs });
+    void submitAll(target, [item(1)]);
+    await pass(50);
+    void submitAll(target, [item(2)]);
+    await pass(2);
+    // When they can be sent there are 7 ms left to them, and a statement takes 10.
+    const late = [item(3), item(4)].map((each) => target.submit(each, clock.nowMs + 15));
+    const early = target.submit(item(5), clock.nowMs + 1_000);
+    await pass(100);
+    expect(await Promise.all(late)).toEqual(late.map(() => ({ kind: 'unavailable', sent: false })));
+    expect(await early).toMatchObject({ kind: 'done' });
+    expect(sent).toEqual([1, 2, 5]);
+  });
+
+  it('a statement is sent though the event loop does nothing but read: when it is full, or 5 ms old', async () => {
+    const { batches, execute } = recorder();
+    const target = queue(execute, { lanes: 2, maxBatch: 8 });
+    const settled: Promise<unknown>[] = [];
+    const submit = (n: number) => settled.push(target.submit(item(n), never()));
+    for (let n = 0; n < 10; n++) submit(n);
+    const full = batches.map((batch) => batch.length);
+    const untilMs = performance.now() + 10;
+    while (performance.now() < untilMs);
+    submit(10);
+    expect([full, batches.map((batch) => batch.length)]).toEqual([[8], [8, 3]]);
+    await Promise.all(settled);
   });
 });
