@@ -49,7 +49,12 @@ describe("serve's settings", () => {
         names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' },
       },
       rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
-      users: { userCheck: 'auto', userTable: undefined, userIdColumn: undefined, userActiveColumn: 'is_active' },
+      users: {
+        userCheck: 'auto',
+        userTable: undefined,
+        userIdColumn: undefined,
+        userActiveColumn: 'is_active',
+      },
       shutdownTimeoutMs: 10_000,
       drainDelayMs: 0,
       databaseWaitMs: 60_000,
