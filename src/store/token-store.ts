@@ -197,7 +197,8 @@ export class PgTokenStore implements TokenStore {
 
   async #claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
     if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
-    if (this.#isUnwritten(claim.jti)) return { kind: 'revoked' };
+    if (this.#isUnwritten(claim.jti) && (await this.#isUnspent(claim, deadlineMs)))
+      return { kind: 'revoked' };
     let queue = claim.rowId === undefined ? this.#byJti : this.#known;
     let repeated = false;
     for (;;) {
@@ -237,7 +238,17 @@ export class PgTokenStore implements TokenStore {
     const { id, outlived } = settled.result;
     if (outlived && id !== null) await this.#keep(id, query.expiresAtSeconds);
     const state = toState(settled.result);
-    return this.#isUnwritten(query.jti) ? { ...state, revoked: true } : state;
+    // What is known of letters can be a second old: rows that are written by now speak for themselves.
+    const unwritten = this.#isUnwritten(query.jti) && state.row?.blacklistedAtUs === undefined;
+    return unwritten ? { ...state, revoked: true } : state;
+  }
+
+  async #isUnspent(
+    { jti, userKey, issuedAtSeconds, expiresAtSeconds }: Claim,
+    deadlineMs: number,
+  ): Promise<boolean> {
+    const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
+    return (await this.readState(query, deadlineMs)).row?.blacklistedAtUs === undefined;
   }
 
   #isUnwritten(jti: string): boolean {
