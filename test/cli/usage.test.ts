@@ -71,7 +71,7 @@ describe('usage', () => {
     [['serve', '--blacklist', 'async'], 'needs a Redis'],
     [['serve', '--signing-key', 'hunter2'], 'set CARELINK_SIGNING_KEY in the environment'],
     [['serve', '--database-url', 'postgres://h/d'], 'set CARELINK_SIGNING_KEY, or name its file'],
-    [['migrate', 'sideways'], 'migrate does one of up, status, plan, down, not "sideways"'],
+    [['migrate', 'sideways'], 'migrate does one of up, status, plan, down, grants, not "sideways"'],
     [['migrate', '--port', '1'], "unknown option '--port'"],
     [['migrate', '--log-level', 'loud'], 'one of debug, info, warn, error, silent, not "loud"'],
   ])('%j ends with 2 and says on stderr what is allowed', async (args, says) => {

@@ -91,7 +91,10 @@ describe.skipIf(!available)('revoke', () => {
     const marks = () =>
       base.sql('SELECT user_key FROM carelink.revoked_before WHERE user_key = $1', [nobody]);
     const { code, stderr } = await revoke('--user', nobody, '--yes');
-    expect([code, stderr]).toEqual([1, expect.stringContaining(`No user has the id ${nobody} in auth_user`)]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining(`No user has the id ${nobody} in public.auth_user`),
+    ]);
     expect(await marks()).toEqual([]);
     const unchecked = await revoke('--user', nobody, '--yes', '--user-check', 'off');
     expect([unchecked.code, unchecked.stderr]).toEqual([

@@ -9,8 +9,12 @@ import {
   type FreshDatabase,
   type TableOptions,
 } from './postgres.js';
+import { grantedRole, type GrantedRole } from './granted-role.js';
 import { startInstance, type Instance, type InstanceOptions } from './rotation.js';
 import { decodeToken, insertOutstanding, mintRefresh, type MintOptions, type MintedToken } from './tokens.js';
+
+/** Set to 1: instances connect as a role that has exactly what `migrate grants` prints. */
+export const AS_GRANTED_ROLE = 'CARELINK_TEST_GRANTED_ROLE';
 
 export interface RotationWorld {
   readonly url: string;
@@ -26,14 +30,17 @@ export function rotationWorld({
   ...options
 }: TableOptions & { readonly notify?: boolean } = {}): RotationWorld {
   let database: FreshDatabase;
+  let role: GrantedRole | undefined;
   const open: Instance[] = [];
   beforeAll(async () => {
     database = await freshDatabase();
     await createSimplejwtTables(database.url, options);
     await applyMigrations(database.url, { createTables: false, notify });
+    if (process.env[AS_GRANTED_ROLE] === '1') role = await grantedRole(database.url);
   });
   afterAll(async () => {
     await Promise.all(open.map((instance) => instance.close()));
+    await role?.drop();
     await database.drop();
   });
   return {
@@ -41,7 +48,7 @@ export function rotationWorld({
       return database.url;
     },
     async start(instanceOptions) {
-      const instance = await startInstance(database.url, instanceOptions);
+      const instance = await startInstance(role?.url ?? database.url, instanceOptions);
       open.push(instance);
       return instance;
     },
