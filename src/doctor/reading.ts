@@ -1,5 +1,5 @@
 import { MigrateError } from '../migrate/index.js';
-import { isPrivilegeMissing, isTooSlow, NotConnectedError, sqlStateOf } from '../store/errors.js';
+import { isPrivilegeMissing, isRowSecurity, isTooSlow, NotConnectedError, sqlStateOf } from '../store/errors.js';
 
 /** What was read, or in words why it could not be. */
 export type Reading<T> = { readonly value: T } | { readonly why: string };
@@ -16,6 +16,7 @@ export async function attempt<T>(look: () => Promise<T>): Promise<Reading<T>> {
 /** Why a look failed. Of a foreign error only its code: a text of PostgreSQL can hold a token. */
 export function reasonOf(error: unknown): string {
   if (error instanceof NotConnectedError) return 'the connection to the database could not be had';
+  if (isRowSecurity(error)) return 'row-level security hides rows from the role';
   if (isPrivilegeMissing(error)) return `the role lacks a right (42501${objectOf(error)})`;
   if (isTooSlow(error)) return 'the database did not answer in time';
   if (error instanceof MigrateError && error.code !== 'MIGRATION_FAILED') return error.message;
