@@ -16,6 +16,7 @@ import {
   query,
   type FreshDatabase,
 } from '../support/postgres.js';
+import { startRedis } from '../support/redis.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { insertOutstanding, mintRefresh, TEST_SIGNING_KEY } from '../support/tokens.js';
@@ -88,10 +89,13 @@ describe.skipIf(services().postgres === undefined)(
 
     it.each([
       ['sync', ['--blacklist', 'sync']],
-      ['async', ['--blacklist', 'async', '--redis-url', services().redis ?? '', '--cleanup-every', '1h']],
+      ['async', ['--blacklist', 'async', '--cleanup-every', '1h']],
     ])('serves, %s', async (mode, args) => {
       if (mode === 'async' && services().redis === undefined) return;
-      const server = await startServer({ databaseUrl: role.url, args });
+      // One of its own: a Redis belongs to one database.
+      const redis = mode === 'async' ? await startRedis() : undefined;
+      const where = redis === undefined ? [] : ['--redis-url', `redis://127.0.0.1:${redis.port}`];
+      const server = await startServer({ databaseUrl: role.url, args: [...args, ...where] });
       try {
         const { token } = await login();
         const first = await answers(server, token.token);
@@ -113,6 +117,7 @@ describe.skipIf(services().postgres === undefined)(
         expect((await answers(server, first.refresh!)).status).toBe(401);
       } finally {
         await server.stop();
+        await redis?.stop();
       }
       expect(server.output()).not.toMatch(/"error_code":"42501"/);
     });

@@ -31,7 +31,7 @@ describe.skipIf(services().postgres === undefined)('a role with few grants', () 
     const role = `carelink_poor_${Math.random().toString(36).slice(2)}`;
     await world.sql(`CREATE ROLE ${role} LOGIN;
       GRANT USAGE ON SCHEMA carelink TO ${role};
-      GRANT SELECT ON carelink.revoked_before TO ${role};
+      GRANT SELECT ON carelink.revoked_before, carelink.dead_letters TO ${role};
       GRANT SELECT, INSERT ON token_blacklist_outstandingtoken, token_blacklist_blacklistedtoken TO ${role}`);
     const url = new URL(world.url);
     url.username = role;
