@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { connectClient, type Connection } from './connect.js';
 import type { Database, Purpose, Statement } from './database.js';
@@ -167,8 +168,20 @@ export class PgDatabase implements Database {
     );
   }
 
+  /** As many statements as there may be connections were given up, and run still. */
+  get #isFull(): boolean {
+    return this.#givenUp.count + this.#kept.size >= this.#size;
+  }
+
+  async #roomInTime(): Promise<boolean> {
+    for (let waitedMs = 0; waitedMs < ROOM_MS && this.#isFull; waitedMs += ROOM_LOOK_MS) {
+      await sleep(ROOM_LOOK_MS);
+    }
+    return !this.#isFull;
+  }
+
   async #connect(): Promise<pg.PoolClient> {
-    if (this.#givenUp.count + this.#kept.size >= this.#size) {
+    if (this.#isFull && !(await this.#roomInTime())) {
       throw new NotConnectedError('no connection to PostgreSQL', {
         cause: new BackendsInDoubtError(IN_DOUBT),
       });
@@ -266,6 +279,10 @@ export class PgDatabase implements Database {
     await Promise.all([this.#givenUp.stop(), ended]);
   }
 }
+
+/** A backend that is told to end is gone within milliseconds: nobody is to fail for those, with a pool of one above all. */
+const ROOM_MS = 250;
+const ROOM_LOOK_MS = 10;
 
 const IN_DOUBT = 'as many statements as there may be connections did not return';
 

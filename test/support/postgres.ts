@@ -111,7 +111,14 @@ export async function openClient(url: string): Promise<pg.Client> {
 }
 
 /** Sessions that may be asked again within a moment, by URL: a new one costs 40 ms of a processor. */
-const resting = new Map<string, { readonly client: pg.Client; readonly timer: NodeJS.Timeout }>();
+const resting = new Map<string, Resting>();
+
+interface Resting {
+  readonly client: pg.Client;
+  readonly timer: NodeJS.Timeout;
+  readonly end: () => void;
+}
+
 const REST_MS = 300;
 
 /** One statement in a session that knows of no other. */
@@ -139,8 +146,10 @@ export async function query<Row extends object>(
 function takeResting(url: string): pg.Client | undefined {
   const found = resting.get(url);
   resting.delete(url);
-  clearTimeout(found?.timer);
-  return found?.client;
+  if (found === undefined) return undefined;
+  clearTimeout(found.timer);
+  found.client.off('end', found.end);
+  return found.client;
 }
 
 function rest(url: string, client: pg.Client): void {
@@ -150,7 +159,7 @@ function rest(url: string, client: pg.Client): void {
   };
   const other = takeResting(url);
   void other?.end().catch(() => undefined);
-  resting.set(url, { client, timer: setTimeout(end, REST_MS) });
+  resting.set(url, { client, timer: setTimeout(end, REST_MS), end });
   client.once('end', end);
 }
 

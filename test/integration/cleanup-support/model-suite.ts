@@ -47,7 +47,13 @@ export function modelSuite(states: number): void {
       await fc.assert(
         fc.asyncProperty(stateArbitrary, async ({ rows, batchSize }) => {
           await load(rows);
-          const summary = await cleanUp(session, { ...PLAIN, retentionMs: RETENTION_MS, batchSize });
+          const summary = await cleanUp(session, {
+            ...PLAIN,
+            retentionMs: RETENTION_MS,
+            // What rows made at random show of a site's tokens is not what is tried here.
+            extraLifetimeMs: 0,
+            batchSize,
+          });
           const left = await world.sql<{ outstanding: number[] | null; blacklisted: number[] | null }>(
             `SELECT (SELECT array_agg(id::int ORDER BY id) FROM token_blacklist_outstandingtoken) AS outstanding,
                     (SELECT array_agg(token_id::int ORDER BY token_id) FROM token_blacklist_blacklistedtoken) AS blacklisted`,
