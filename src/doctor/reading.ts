@@ -1,5 +1,11 @@
 import { MigrateError } from '../migrate/index.js';
-import { isPrivilegeMissing, isRowSecurity, isTooSlow, NotConnectedError, sqlStateOf } from '../store/errors.js';
+import {
+  isPrivilegeMissing,
+  isRowSecurity,
+  isTooSlow,
+  NotConnectedError,
+  sqlStateOf,
+} from '../store/errors.js';
 
 /** What was read, or in words why it could not be. */
 export type Reading<T> = { readonly value: T } | { readonly why: string };

@@ -17,7 +17,9 @@ await import('./rotation.test.js');
 await import('./rotation-reuse.test.js');
 await import('./rotation-deadline.test.js');
 await import('./outbox.test.js');
-afterAll(() => delete process.env[AS_GRANTED_ROLE]);
+afterAll(() => {
+  process.env[AS_GRANTED_ROLE] = '';
+});
 
 describe.skipIf(services().postgres === undefined)('bench', () => {
   it('measures a server whose role has exactly the rights that are printed', async () => {
