@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 
 /** One of the server's sessions, told apart from a later one that has its process id. */
@@ -67,7 +68,8 @@ export class GivenUpBackends {
         client = undefined;
       }
       if (this.#backends.size === 0 || signal.aborted) break;
-      await pause(pauseMs, signal);
+      // Ended early by a stop; it holds no process.
+      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
     await client?.end().catch(() => undefined);
   }
@@ -127,17 +129,5 @@ export function untilAnswered(client: pg.ClientBase): Promise<void> {
   return new Promise((resolve) => {
     client.once('drain', resolve);
     client.once('end', resolve);
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms).unref();
-    signal.addEventListener('abort', done);
   });
 }

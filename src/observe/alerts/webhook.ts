@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import type { Alert } from './alert.js';
 
@@ -85,17 +86,9 @@ export class Webhook {
     }
   }
 
-  #pause(ms: number): Promise<void> {
+  async #pause(ms: number): Promise<void> {
     const { signal } = this.#stopping;
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms).unref();
-      signal.addEventListener('abort', done);
-    });
+    await sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
   }
 }
 
