@@ -9,6 +9,7 @@ import { startRedis } from '../test/support/redis.js';
 import { startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { mintRefresh } from '../test/support/tokens.js';
+import { cpuUs, treeCpuUs } from './support/cpu.js';
 import { migrateDatabase } from './support/migrate.js';
 import { median, startLoadGenerator, type LoadGenerator, type LoadResult } from './support/load.js';
 
@@ -60,6 +61,10 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
     try {
       const results = { this: [] as LoadResult[], other: [] as LoadResult[] };
       const statements = { this: 0, other: 0 };
+      const cpu = {
+        this: { server: [] as number[], database: [] as number[] },
+        other: { server: [] as number[], database: [] as number[] },
+      };
       const tokens = {
         this: Array.from({ length: USERS }, (_, n) => mintRefresh({ userId: n + 1 }).token),
         other: Array.from({ length: USERS }, (_, n) => mintRefresh({ userId: n + 1 + USERS }).token),
@@ -70,7 +75,11 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
         const order = round % 2 === 0 ? (['this', 'other'] as const) : (['other', 'this'] as const);
         for (const name of order) {
           await query(cluster.url, 'SELECT pg_stat_statements_reset()');
-          results[name].push(await load.run(sides[name].url + PATH, tokens[name], BLOCK_SECONDS));
+          const before = { server: cpuUs(sides[name].pid), database: treeCpuUs(cluster.pid) };
+          const result = await load.run(sides[name].url + PATH, tokens[name], BLOCK_SECONDS);
+          results[name].push(result);
+          cpu[name].server.push((cpuUs(sides[name].pid) - before.server) / result.refreshes);
+          cpu[name].database.push((treeCpuUs(cluster.pid) - before.database) / result.refreshes);
           statements[name] += await sent();
         }
       }
@@ -87,6 +96,8 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
               'statements a refresh': (
                 statements[name] / results[name].reduce((sum, r) => sum + r.refreshes, 0)
               ).toFixed(4),
+              'server CPU µs': Math.round(median(cpu[name].server)),
+              'PostgreSQL CPU µs': Math.round(median(cpu[name].database)),
               failed: results[name].reduce((sum, r) => sum + r.failed, 0),
             },
           ]),

@@ -192,7 +192,7 @@ async function compose(
   });
   const door = new Door({
     lagMs: (nowMs) => lag.standingMs(nowMs),
-    storeIsBusy: () => store.isBusy(),
+    storeIsBusy: (nowMs) => store.isBusy(nowMs),
     inStore: () => store.inside,
     maxWaitMs: MAX_WAIT_MS,
     monotonicMs,

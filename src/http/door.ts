@@ -4,7 +4,7 @@
  */
 export interface DoorOptions {
   /** A refresh that comes now would wait too long for its statement. */
-  readonly storeIsBusy: () => boolean;
+  readonly storeIsBusy: (nowMs: number) => boolean;
   /** How long what arrives waits to be read. */
   readonly lagMs: (nowMs: number) => number;
   /** Refreshes that wait for the store, or for other instances: what waits there says nothing of this process. */
@@ -73,9 +73,10 @@ export class Door {
   admits(): boolean {
     const { storeIsBusy, maxWaitMs, monotonicMs } = this.#options;
     const nowMs = monotonicMs();
-    if (!storeIsBusy() && this.#working * this.#msPerAnswer <= maxWaitMs && !this.#isLate(nowMs)) return true;
+    const isSlow = this.#working * this.#msPerAnswer > maxWaitMs;
+    if (!isSlow && !storeIsBusy(nowMs) && !this.#isLate(nowMs)) return true;
     // Else a pace that was measured once would keep everybody out for good.
-    if (nowMs - this.#windowMs > WINDOW_MS) this.#roll();
+    if (nowMs - this.#windowMs > WINDOW_MS) this.#roll(nowMs);
     this.#refused++;
     this.#untold++;
     this.#tell ??= setTimeout(() => this.#tellOf(), TELL_AFTER_MS);
@@ -95,7 +96,8 @@ export class Door {
     this.#fewest = Math.min(this.#fewest, this.#working);
     this.#inside--;
     this.#answered++;
-    if (this.#options.monotonicMs() - this.#windowMs > WINDOW_MS) this.#roll();
+    const nowMs = this.#options.monotonicMs();
+    if (nowMs - this.#windowMs > WINDOW_MS) this.#roll(nowMs);
   }
 
   /** It came in, and was refused where it would have had to wait. */
@@ -144,11 +146,10 @@ export class Door {
     return this.#inside - this.#options.inStore();
   }
 
-  #roll(): void {
+  #roll(nowMs: number): void {
     const busy = this.#fewest >= BUSY;
     // Nothing came out, and there is much inside: the pace will be known when something does.
     if (busy && this.#answered <= 0) return;
-    const nowMs = this.#options.monotonicMs();
     this.#msPerAnswer = busy ? (nowMs - this.#windowMs) / this.#answered : 0;
     const { answered, refused } = this.#lately;
     this.#lately = {

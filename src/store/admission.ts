@@ -71,7 +71,8 @@ interface Sent {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #time = new StatementTime();
-  readonly #sent = new Set<Sent>();
+  /** The oldest first. */
+  readonly #sent: Sent[] = [];
   #out = 0;
 
   constructor(options: AdmissionOptions) {
@@ -81,13 +82,17 @@ export class Admission {
   /** Whether one more item than those that wait can be answered in its time. */
   takes(waiting: number, leftMs: number, nowMs: number): boolean {
     const { lanes, maxWaitMs } = this.#options;
+    if (waiting + this.#out < ALWAYS_LANES * lanes) return true;
     const { perItemMs } = this.#time;
     let { fixedMs } = this.#time;
     const lagMs = this.#lagMs(nowMs);
-    for (const { atMs, items } of this.#sent) {
-      // A statement that is still out takes at least as long as it has been.
-      const outMs = nowMs - atMs - perItemMs * items;
-      if (outMs > maxWaitMs) fixedMs = Math.max(fixedMs, outMs - lagMs);
+    const [oldest] = this.#sent;
+    if (oldest !== undefined && nowMs - oldest.atMs > maxWaitMs) {
+      for (const { atMs, items } of this.#sent) {
+        // A statement that is still out takes at least as long as it has been.
+        const outMs = nowMs - atMs - perItemMs * items;
+        if (outMs > maxWaitMs) fixedMs = Math.max(fixedMs, outMs - lagMs);
+      }
     }
     const maxBatch = this.#maxBatch(lagMs);
     const backlog = { waiting, out: this.#out, lanes, maxBatch, fixedMs, perItemMs };
@@ -114,16 +119,16 @@ export class Admission {
 
   /** Whether no statement is out: one must be sent then to know what it takes. */
   get idle(): boolean {
-    return this.#sent.size === 0;
+    return this.#sent.length === 0;
   }
 
   /** A statement is sent. What is returned is to be called at its end. */
   sends(items: number, nowMs: number): (succeeded: boolean, nowMs: number) => void {
     const sent = { atMs: nowMs, items };
-    this.#sent.add(sent);
+    this.#sent.push(sent);
     this.#out += items;
     return (succeeded, endedMs) => {
-      this.#sent.delete(sent);
+      this.#sent.splice(this.#sent.indexOf(sent), 1);
       this.#out -= items;
       const tookMs = endedMs - sent.atMs - this.#lagMs(endedMs);
       if (succeeded) this.#time.observe(items, Math.max(0, tookMs), endedMs);

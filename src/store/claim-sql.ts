@@ -23,8 +23,16 @@ export interface ClaimRow {
   /** Blacklisted already when the statement began. */
   readonly spent: boolean | null;
   readonly next_id: string | null;
+  /** Left out, for its row ends before the token does; see `Outlived`. */
+  readonly outlived: boolean | null;
   readonly now_us: string;
 }
+
+/**
+ * What becomes of a claim whose row ends before its token: it is left to another statement, or the row is put off in
+ * this one. `as_they_are`: the role may not put rows off.
+ */
+export type Outlived = 'left_out' | 'kept' | 'as_they_are';
 
 const INPUT = {
   known: `
@@ -54,13 +62,14 @@ function checked(schema: TokenSchema, input: string, join: string): string {
 }
 
 /** The row ids are locked in order, so that two instances' batches don't deadlock. */
-function claim(schema: TokenSchema): string {
+function claim(schema: TokenSchema, outlived: Outlived): string {
+  const leftOut = outlived === 'left_out';
   return `
   claimed AS (
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT claimed_at, id
       FROM judged
-     WHERE id IS NOT NULL AND active AND NOT revoked AND NOT ahead
+     WHERE id IS NOT NULL AND active AND NOT revoked AND NOT ahead${leftOut ? ' AND outlived IS NOT TRUE' : ''}
      ORDER BY id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id
@@ -72,8 +81,8 @@ function claim(schema: TokenSchema): string {
       JOIN judged j ON j.id = c.token_id
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
-  )${keepSql(schema, 'judged')}
-  SELECT j.n::int AS n, j.id, j.active, j.revoked, j.ahead,
+  )${outlived === 'kept' ? keepSql(schema, 'judged') : ''}
+  SELECT j.n::int AS n, j.id, j.active, j.revoked, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
          c.token_id IS NOT NULL AS won,
          CASE WHEN c.token_id IS NULL
               THEN EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = j.id)
@@ -101,10 +110,10 @@ function patient(patience: Patience, input: string): string {
 }
 
 /** Claims tokens whose row ids are known. Joins on id *and* jti: after a restore the ids are used again (rule 1). */
-export function claimKnownSql(schema: TokenSchema, patience: Patience): string {
+export function claimKnownSql(schema: TokenSchema, patience: Patience, outlived: Outlived): string {
   return `
   WITH judged AS (${checked(schema, patient(patience, INPUT.known), 'o.id = i.row_id AND o.jti = i.jti')}
-  ),${claim(schema)}`;
+  ),${claim(schema, outlived)}`;
 }
 
 /**
@@ -112,7 +121,7 @@ export function claimKnownSql(schema: TokenSchema, patience: Patience): string {
  * token without a row. A row that another session makes at this moment is neither found nor made: its id comes
  * back NULL, and the claim is repeated in a new statement.
  */
-export function claimByJtiSql(schema: TokenSchema, patience: Patience): string {
+export function claimByJtiSql(schema: TokenSchema, patience: Patience, outlived: Outlived): string {
   return `
   WITH checked AS (${checked(schema, patient(patience, INPUT.byJti), 'o.jti = i.jti')}
   ),
@@ -130,7 +139,7 @@ export function claimByJtiSql(schema: TokenSchema, patience: Patience): string {
            i.active, i.revoked, i.ahead, i.outlived, i.expires_at
       FROM checked i
       LEFT JOIN made m ON m.jti = i.jti
-  ),${claim(schema)}`;
+  ),${claim(schema, outlived)}`;
 }
 
 /**

@@ -148,7 +148,7 @@ export class GroupQueue<Item, Result> {
         inDoubt: false,
         idsTaken: 0,
       });
-      this.#schedule();
+      this.#schedule(nowMs);
     });
   }
 
@@ -164,24 +164,24 @@ export class GroupQueue<Item, Result> {
 
   /** Items that wait, for a statement or for another try. */
   get depth(): number {
-    return (
-      this.#waiting.length + this.#held.length + this.#pieces.reduce((sum, piece) => sum + piece.length, 0)
-    );
+    let depth = this.#waiting.length + this.#held.length;
+    for (const piece of this.#pieces) depth += piece.length;
+    return depth;
   }
 
   /** Requests read in one turn of the event loop are gathered before the first of them is sent. */
-  #schedule(): void {
+  #schedule(nowMs = this.#options.monotonicMs()): void {
     this.#sweep ??= setInterval(() => this.#dropExpired(), SWEEP_MS).unref();
-    const { maxBatch, lanes, monotonicMs } = this.#options;
+    const { maxBatch, lanes } = this.#options;
     if (!this.#flushScheduled) {
       this.#flushScheduled = true;
-      this.#gatherUntilMs = monotonicMs() + GATHER_MOST_MS;
+      this.#gatherUntilMs = nowMs + GATHER_MOST_MS;
       setImmediate(() => {
         this.#flushScheduled = false;
         this.#flush();
       });
     } else if (this.#busyLanes < lanes && this.#waiting.length > 0) {
-      if (this.#waiting.length >= maxBatch || monotonicMs() > this.#gatherUntilMs) this.#flush();
+      if (this.#waiting.length >= maxBatch || nowMs > this.#gatherUntilMs) this.#flush();
     }
   }
 

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { Places } from '../rotation/places.js';
 import {
   StoreUnavailableError,
@@ -11,21 +10,15 @@ import {
   type TokenToBlacklist,
 } from '../rotation/ports.js';
 import { MAX_WAIT_MS } from './admission.js';
-import { claimByJtiSql, claimKnownSql, type ClaimRow } from './claim-sql.js';
-import type { Database, Purpose, Statement } from './database.js';
-import type { ObservedDatabaseClock } from './database-clock.js';
+import { Claims } from './claims.js';
+import type { Statement } from './database.js';
 import { encodable } from './encoding.js';
 import { classify, isOfTheRow } from './errors.js';
-import {
-  GroupQueue,
-  type GroupQueueOptions,
-  type QueueRefusal,
-  type ReferenceGone,
-  type Settlement,
-} from './group-queue.js';
+import { GroupQueue, type QueueRefusal } from './group-queue.js';
+import { queryInOrder, type InOrderOptions } from './in-order.js';
 import { arrayLiteral } from './quote.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
-import { readClaim, toState, type RawClaim } from './rows.js';
+import { toState } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import {
   blacklistByJtiSql,
@@ -42,17 +35,14 @@ import {
 } from './state-sql.js';
 import { canonicalUserKey } from './user-key.js';
 
-export interface TokenStoreOptions {
-  readonly database: Database;
+export interface TokenStoreOptions extends InOrderOptions {
   readonly schema: TokenSchema;
-  readonly clock: ObservedDatabaseClock;
   /** How the site dates its rows; asked anew for each statement, for it is measured now and then. */
   readonly dates?: () => RowDates;
   /** Claim statements at the same time; a third as many connections again serve look-ups and split batches. */
   readonly lanes: number;
   /** How long an answer waits until this process reads it; 0 where it isn't given. */
   readonly lagMs?: (nowMs: number) => number;
-  readonly monotonicMs: () => number;
   readonly random: () => number;
   readonly onBatch: (size: number) => void;
   /** There is a synchronous standby: what is handed out again must be there, too. */
@@ -79,23 +69,15 @@ const REVOKE_BATCH = 1_000;
 /** Retries of a look-up or a revocation that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
 
-/** A queue that nothing came for in so long says nothing of what comes next. */
-const LATELY_MS = 1_000;
-
-/** A user's key that a foreign key didn't find: not tried again for a while, so that it fails no batch twice. */
-const GONE_USER_TTL_MS = 60_000;
-
 /** The tables of simplejwt, through any `Database`. */
 export class PgTokenStore implements TokenStore {
   readonly #options: TokenStoreOptions;
-  readonly #known: GroupQueue<Claim, RawClaim>;
-  readonly #byJti: GroupQueue<Claim, RawClaim>;
+  readonly #claims: Claims;
   readonly #states: GroupQueue<StateQuery, StateRow>;
   /** Log-outs and revocations, so many statements at a time that claims have connections left, however many ask. */
   readonly #loggingOut: Places;
   readonly #revoking: Places;
-  #inside = 0;
-  readonly #goneUsers = new LRUCache<string, true>({ max: 10_000, ttl: GONE_USER_TTL_MS });
+  #lookingUp = 0;
 
   constructor(options: TokenStoreOptions) {
     this.#options = options;
@@ -104,6 +86,7 @@ export class PgTokenStore implements TokenStore {
     this.#loggingOut = new Places(2 * lanes, monotonicMs);
     this.#revoking = new Places(lanes, monotonicMs);
     const shared = {
+      lanes,
       maxBatch: MAX_BATCH,
       maxQueued: MAX_QUEUED,
       maxWaitMs: MAX_WAIT_MS,
@@ -112,33 +95,17 @@ export class PgTokenStore implements TokenStore {
       ...(lagMs && { lagMs }),
       ...(onTurnedAway && { onRefused: onTurnedAway }),
     };
-    const claims: Omit<GroupQueueOptions<Claim, RawClaim>, 'execute'> = {
-      ...shared,
-      lanes,
-      spareLanes: lanes,
-      onBatch,
-      ...(onWaited && { onWaited }),
-      keyOf: (claim) => claim.jti,
-      whenReferenceGone: (claim, gone, alone) => this.#whenReferenceGone(claim, gone, alone),
-    };
-    const known = { usual: claimKnownSql(schema, 'usual'), brief: claimKnownSql(schema, 'brief') };
-    const byJti = { usual: claimByJtiSql(schema, 'usual'), brief: claimByJtiSql(schema, 'brief') };
-    this.#known = new GroupQueue({
-      ...claims,
-      execute: (items, patience) =>
-        this.#claimAll('claim_known', `claim_known_${patience}`, known[patience], items),
-    });
-    this.#byJti = new GroupQueue({
-      ...claims,
-      execute: (items, patience) =>
-        this.#claimAll('claim_by_jti', `claim_by_jti_${patience}`, byJti[patience], items),
+    this.#claims = new Claims({
+      ...options,
+      dates: () => this.#dates,
+      onRefused: (error) => options.onRefused?.(error),
+      groups: { ...shared, onBatch, ...(onWaited && { onWaited }) },
     });
     const state = readStateSql(schema);
     const confirmed = readStateSql(schema, true);
     const confirms = options.confirms ?? (() => false);
     this.#states = new GroupQueue({
       ...shared,
-      lanes,
       spareLanes: 1,
       onBatch: () => undefined,
       keyOf: (query) => query.jti,
@@ -160,79 +127,41 @@ export class PgTokenStore implements TokenStore {
   }
 
   takes(known: boolean, deadlineMs: number): boolean {
-    const queue = known ? this.#known : this.#byJti;
-    if (queue.takes(deadlineMs, this.#options.monotonicMs())) return true;
+    if (this.#claims.takes(known, deadlineMs)) return true;
     this.#options.onTurnedAway?.('wait');
     return false;
   }
 
-  /**
-   * Whether a refresh that comes now would be refused, whichever queue it is for: every one that was asked for something
-   * lately is too long.
-   */
-  isBusy(): boolean {
-    const nowMs = this.#options.monotonicMs();
-    let busy = false;
-    for (const queue of [this.#known, this.#byJti]) {
-      if (nowMs - queue.submittedMs > LATELY_MS) continue;
-      if (queue.takes(Infinity, nowMs)) return false;
-      busy = true;
-    }
-    return busy;
+  /** Whether a refresh that comes now would be refused. */
+  isBusy(nowMs: number): boolean {
+    return this.#claims.isBusy(nowMs);
   }
 
   /** Refreshes that wait here. */
   get inside(): number {
-    return this.#inside;
+    return this.#claims.inside + this.#lookingUp;
   }
 
-  async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
-    this.#inside++;
-    try {
-      return await this.#claim(claim, deadlineMs);
-    } finally {
-      this.#inside--;
-    }
+  claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
+    if (this.#isUnwritten(claim.jti)) return this.#claimUnwritten(claim, deadlineMs);
+    return this.#claims.claim(claim, deadlineMs);
   }
 
-  async #claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
-    if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
-    if (this.#isUnwritten(claim.jti) && (await this.#isUnspent(claim, deadlineMs)))
-      return { kind: 'revoked' };
-    let queue = claim.rowId === undefined ? this.#byJti : this.#known;
-    let repeated = false;
-    for (;;) {
-      const settled = await this.#submit(queue, claim, deadlineMs);
-      if (settled.kind === 'unavailable') return repeated ? { ...settled, sent: true } : settled;
-      repeated ||= settled.repeated;
-      const result = readClaim(settled.result, repeated);
-      if (result !== 'again') return result;
-      // The row isn't where the cache said, or was made by another session while ours looked for it.
-      queue = this.#byJti;
-      if (this.#options.monotonicMs() >= deadlineMs) return { kind: 'unavailable', sent: repeated };
-    }
-  }
-
-  /** What a trigger or a constraint refuses is rolled back: the token is unspent, and may be taken when that is mended. */
-  async #submit(
-    queue: GroupQueue<Claim, RawClaim>,
-    claim: Claim,
-    deadlineMs: number,
-  ): Promise<Settlement<RawClaim>> {
-    try {
-      return await queue.submit(claim, deadlineMs);
-    } catch (error) {
-      if (!isOfTheRow(error)) throw error;
-      this.#options.onRefused?.(error);
-      return { kind: 'unavailable', sent: false };
-    }
+  /** What is known of letters can be a second old: it may be written by now, and then its rows say the rest. */
+  async #claimUnwritten(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
+    const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = claim;
+    const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
+    const { row } = await this.readState(query, deadlineMs);
+    return row?.blacklistedAtUs === undefined ? { kind: 'revoked' } : this.#claims.claim(claim, deadlineMs);
   }
 
   async readState(query: StateQuery, deadlineMs: number): Promise<TokenState> {
     // Only a refresh asks for successors.
     const ofRefresh = query.candidates.length > 0 ? 1 : 0;
-    this.#inside += ofRefresh;
-    const settled = await this.#states.submit(query, deadlineMs).finally(() => (this.#inside -= ofRefresh));
+    this.#lookingUp += ofRefresh;
+    const settled = await this.#states
+      .submit(query, deadlineMs)
+      .finally(() => (this.#lookingUp -= ofRefresh));
     if (settled.kind === 'unavailable')
       throw new StoreUnavailableError('the token could not be looked up in time');
     const { id, outlived } = settled.result;
@@ -241,14 +170,6 @@ export class PgTokenStore implements TokenStore {
     // What is known of letters can be a second old: rows that are written by now speak for themselves.
     const unwritten = this.#isUnwritten(query.jti) && state.row?.blacklistedAtUs === undefined;
     return unwritten ? { ...state, revoked: true } : state;
-  }
-
-  async #isUnspent(
-    { jti, userKey, issuedAtSeconds, expiresAtSeconds }: Claim,
-    deadlineMs: number,
-  ): Promise<boolean> {
-    const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
-    return (await this.readState(query, deadlineMs)).row?.blacklistedAtUs === undefined;
   }
 
   #isUnwritten(jti: string): boolean {
@@ -347,28 +268,7 @@ export class PgTokenStore implements TokenStore {
     }
   }
 
-  async #claimAll(
-    how: 'claim_known' | 'claim_by_jti',
-    name: string,
-    text: string,
-    claims: readonly Claim[],
-  ): Promise<RawClaim[]> {
-    const { marginSeconds } = this.#dates;
-    const values = [
-      arrayLiteral(claims.map((c) => c.jti)),
-      arrayLiteral(claims.map((c) => c.userKey)),
-      arrayLiteral(claims.map((c) => c.issuedAtSeconds)),
-      arrayLiteral(claims.map((c) => c.claimedAtUs)),
-      arrayLiteral(claims.map((c) => c.successor.jti)),
-      arrayLiteral(claims.map((c) => c.successor.token)),
-      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds + marginSeconds)),
-      arrayLiteral(claims.map((c) => c.expiresAtSeconds + marginSeconds)),
-      arrayLiteral(claims.map((c) => (how === 'claim_known' ? c.rowId : c.token))),
-    ];
-    return this.#inOrder<ClaimRow>('claim', { name, text, values });
-  }
-
-  async #readStates(name: string, text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
+  #readStates(name: string, text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
     const numbers: number[] = [];
     const candidates: string[] = [];
     for (const [index, query] of queries.entries()) {
@@ -387,37 +287,7 @@ export class PgTokenStore implements TokenStore {
     ];
     // Only a refresh asks for successors: the rest is for verify and sliding tokens.
     const purpose = candidates.length > 0 ? 'lookup' : 'verify';
-    return this.#inOrder<StateRow>(purpose, { name, text, values });
-  }
-
-  /** Rows come back in any order; each tells its number. Every answer is also a reading of the database's clock. */
-  async #inOrder<
-    Row extends { readonly n: number; readonly now_us: string; readonly ahead?: boolean | null },
-  >(purpose: Purpose, statement: Statement): Promise<Row[]> {
-    const { database, clock, monotonicMs } = this.#options;
-    const sentAtMs = monotonicMs();
-    const rows = await database.query<Row>(purpose, statement);
-    const ordered: Row[] = [];
-    let latestUs = 0;
-    let ahead = false;
-    for (const row of rows) {
-      ordered[row.n - 1] = row;
-      latestUs = Math.max(latestUs, Number(row.now_us));
-      ahead ||= row.ahead === true;
-    }
-    // Where a claim was ahead what was thought of the clock is wrong, by less than the statement took: begin again.
-    if (latestUs > 0) clock.observe(latestUs, ahead ? monotonicMs() : sentAtMs);
-    return ordered;
-  }
-
-  #whenReferenceGone(claim: Claim, gone: ReferenceGone, alone: boolean): RawClaim | undefined {
-    // Alone, because the user's row may have another key than the one that tokens name.
-    if (gone.column === 'user_id' && (alone || claim.userKey === gone.value)) {
-      if (claim.userKey !== undefined) this.#goneUsers.set(claim.userKey, true);
-      return 'user_gone';
-    }
-    // Cleanup or Django deleted the old token's row at this moment. One that was looked up by jti is known by being alone.
-    return gone.column === 'token_id' && (alone || claim.rowId === gone.value) ? 'row_gone' : undefined;
+    return queryInOrder<StateRow>(this.#options, purpose, { name, text, values });
   }
 
   /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
