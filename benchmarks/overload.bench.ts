@@ -7,9 +7,11 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it, onTestFinished } from 'vitest';
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { startDjango } from '../test/support/django.js';
 import { query, startCluster, type Cluster } from '../test/support/postgres.js';
-import { startServer } from '../test/support/server.js';
+import { NOTICED_MS, startHaProxy } from '../test/support/haproxy.js';
+import { startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { issueTokens } from '../test/support/tokens.js';
 import { startLoadGenerator } from './support/load.js';
@@ -23,6 +25,9 @@ const LIMITS = list('OVERLOAD_LIMITS', 'database,processor,none');
 const CONNECTIONS = Number(process.env['OVERLOAD_CONNECTIONS'] ?? 4_000);
 /** More flags for `serve`: '--workers 2', '--redis-url redis://127.0.0.1:6379'. */
 const ARGS = list('OVERLOAD_ARGS', '', ' ');
+
+/** With an HAProxy in front that has so many requests at the server at a time, and keeps the others for half a second. */
+const PROXY = Number(process.env['OVERLOAD_PROXY'] ?? 0);
 
 const PATH = '/account/token/refresh/';
 const USERS = 2_000;
@@ -47,7 +52,12 @@ describe.skipIf(!canRun)('overload', () => {
     await migrateDatabase(cluster.url);
     const server = await startServer({ databaseUrl: cluster.url, args: ARGS });
     onTestFinished(() => server.stop());
-    const side = { name: limit, url: server.url + PATH, cluster, users };
+    const side = {
+      name: limit,
+      url: (PROXY > 0 ? await proxyOf(server) : server.url) + PATH,
+      cluster,
+      users,
+    };
     if (limit === 'database') await slowDown(cluster);
     if (limit === 'processor') leaveShareOfProcessor(server.pid, 0.25);
     await measure(side, CLIENTS);
@@ -82,12 +92,43 @@ async function slowDown(cluster: Cluster): Promise<void> {
   );
 }
 
+/** By a cgroup's quota, as a container has it. Where none can be had the process is stopped and let go in turn. */
 function leaveShareOfProcessor(pid: number, share: number): void {
-  const script = fileURLToPath(new URL('./support/processor-share.mjs', import.meta.url));
-  const child = spawn(process.execPath, [script, String(pid), String(share)], {
-    stdio: ['pipe', 'inherit', 'inherit'],
+  try {
+    limitByCgroup(pid, share);
+  } catch (error) {
+    console.log(`no cgroup (${String(error)}): stopping and starting the server in its place`);
+    const script = fileURLToPath(new URL('./support/processor-share.mjs', import.meta.url));
+    const child = spawn(process.execPath, [script, String(pid), String(share)], {
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
+    onTestFinished(() => void child.stdin.end());
+  }
+}
+
+function limitByCgroup(pid: number, share: number): void {
+  const directory = `/sys/fs/cgroup/cpu/overload-${pid}`;
+  mkdirSync(directory);
+  writeFileSync(`${directory}/cpu.cfs_period_us`, '20000');
+  writeFileSync(`${directory}/cpu.cfs_quota_us`, String(20_000 * share));
+  writeFileSync(`${directory}/cgroup.procs`, String(pid));
+  onTestFinished(() => {
+    // Only an empty one can be removed.
+    try {
+      writeFileSync('/sys/fs/cgroup/cpu/cgroup.procs', String(pid));
+    } catch {
+      // The server has ended already.
+    }
+    rmdirSync(directory);
   });
-  onTestFinished(() => void child.stdin.end());
+}
+
+async function proxyOf({ url, adminUrl }: TestServer): Promise<string> {
+  const server = { port: Number(new URL(url).port), adminPort: Number(new URL(adminUrl).port) };
+  const proxy = await startHaProxy([server], { queue: { maxConnections: PROXY, timeoutMs: 500 } });
+  onTestFinished(() => proxy.stop());
+  await sleep(2 * NOTICED_MS);
+  return proxy.url;
 }
 
 async function measure(side: Side, clients: readonly string[]): Promise<void> {

@@ -15,12 +15,18 @@ export interface HaProxy {
 /** What HAProxy needs to know that a server is going: a check, and a bit. */
 export const NOTICED_MS = 1_000;
 
+export interface HaProxyOptions {
+  /** Requests at each server at a time; the others wait in the proxy, for so long at most. */
+  readonly queue?: { readonly maxConnections: number; readonly timeoutMs: number };
+}
+
 /**
  * An HAProxy of the test's own before servers, which it asks for /readyz at their admin ports five times a second. It
  * repeats nothing: what a server loses, the client loses.
  */
 export async function startHaProxy(
   servers: readonly { readonly port: number; readonly adminPort: number }[],
+  { queue }: HaProxyOptions = {},
 ): Promise<HaProxy> {
   const directory = mkdtempSync(join(tmpdir(), 'carelink-haproxy-'));
   const port = await freePort();
@@ -30,7 +36,9 @@ export async function startHaProxy(
   );
   writeFileSync(
     file,
-    `defaults
+    `global
+  maxconn 9000
+defaults
   mode http
   retries 0
   timeout connect 2s
@@ -44,8 +52,8 @@ backend servers
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host 127.0.0.1
   http-check expect status 200
-  default-server inter 200ms fall 1 rise 1
-${lines.join('\n')}
+  default-server inter 200ms fall 1 rise 1${queue === undefined ? '' : ` maxconn ${queue.maxConnections}`}
+${queue === undefined ? '' : `  timeout queue ${queue.timeoutMs}ms\n`}${lines.join('\n')}
 `,
   );
   const proxy = endWithUs(
