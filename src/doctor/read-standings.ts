@@ -1,7 +1,7 @@
-import { isActive, isRevoked } from '../store/claim-sql.js';
 import type { Database } from '../store/database.js';
 import { arrayLiteral } from '../store/quote.js';
 import type { TokenSchema } from '../store/schema.js';
+import { whoColumns } from '../store/who-sql.js';
 
 export interface Standing {
   /** True where users are not checked, or the token names none. */
@@ -22,7 +22,7 @@ export function readStandings(
 ): Promise<Standing[]> {
   return database.query<Standing>('health', {
     text: `
-      SELECT ${isActive(schema, 'i')} AS active, ${isRevoked('i')} AS revoked
+      SELECT ${whoColumns(schema, 'i')}
         FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (user_key, iat, n)
        ORDER BY i.n`,
     values: [

@@ -3,6 +3,7 @@ import type { TokenToBlacklist } from '../rotation/ports.js';
 import type { CleanupSession } from '../cleanup/session.js';
 import type { TokenSchema } from '../store/schema.js';
 import type { PgTokenStore } from '../store/token-store.js';
+import { userKeyOf } from '../store/who-sql.js';
 import { RevokeError } from './errors.js';
 
 /** A token by its row, or by itself. */
@@ -12,13 +13,8 @@ export type Member =
 
 /** @throws RevokeError TOKEN_NOT_FOUND */
 export async function findMember(session: CleanupSession, schema: TokenSchema, jti: string): Promise<Member> {
-  const { users } = schema;
-  const userKey =
-    users === undefined
-      ? 'o.user_id::text'
-      : `(SELECT u.${users.keyColumn}::text FROM ${users.name} u WHERE u.${users.primaryColumn} = o.user_id)`;
   const [row] = await session.query<{ id: string; user_key: string | null }>(
-    `SELECT o.id::text, ${userKey} AS user_key FROM ${schema.outstanding} o WHERE o.jti = $1`,
+    `SELECT o.id::text, ${userKeyOf(schema, 'o')} AS user_key FROM ${schema.outstanding} o WHERE o.jti = $1`,
     [jti],
   );
   if (row === undefined) {

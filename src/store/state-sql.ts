@@ -1,7 +1,8 @@
-import { isActive, isRevoked, keepSql, userIdOf } from './claim-sql.js';
+import { keepSql } from './claim-sql.js';
 import { QUIET_SETTING } from './session-settings.js';
 import { issuedAtSql, mayLiveUntilSql } from './stored-jwt-sql.js';
 import type { TokenSchema } from './schema.js';
+import { existingUserIdOf, userIdOf, whoColumns } from './who-sql.js';
 
 export interface StateRow {
   readonly n: number;
@@ -52,8 +53,7 @@ export function readStateSql(schema: TokenSchema, confirm = false): string {
     SELECT i.n::int AS n, o.id, ${microseconds('b.blacklisted_at')} AS blacklisted_us,
            s.id AS next_id, s.jti AS next_jti, s.token AS next_token,
            ${microseconds('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
-           ${isActive(schema, 'i')} AS active,
-           ${isRevoked('i')} AS revoked,${confirm ? CONFIRMED : ''}
+           ${whoColumns(schema, 'i')},${confirm ? CONFIRMED : ''}
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
            ${microseconds('clock_timestamp()')} AS now_us
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
@@ -131,12 +131,6 @@ export function blacklistOpenSql(schema: TokenSchema): string {
 
 /** $1 jti, $2 token, $3 iat (s), $4 exp (s), $5 user key; no row: a row came to be while it ran, try again. */
 export function blacklistByJtiSql(schema: TokenSchema): string {
-  const { users } = schema;
-  // Django blacklists the token of a user that is gone as well, and leaves user_id NULL.
-  const userId =
-    users === undefined
-      ? userIdOf(schema, 'i')
-      : `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = i.user_key::${users.keyType})`;
   return `
     WITH i AS (
       SELECT $1::text AS jti, $2::text AS token, $3::bigint AS iat, $4::bigint AS exp, $5::text AS user_key
@@ -148,7 +142,7 @@ export function blacklistByJtiSql(schema: TokenSchema): string {
     ),
     made AS (
       INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
-      SELECT i.token, to_timestamp(i.iat), to_timestamp(i.exp), ${userId}, i.jti
+      SELECT i.token, to_timestamp(i.iat), to_timestamp(i.exp), ${existingUserIdOf(schema, 'i')}, i.jti
         FROM i
        WHERE NOT EXISTS (SELECT 1 FROM found)
       ON CONFLICT (jti) DO NOTHING

@@ -1,5 +1,6 @@
-import { isActive, isRevoked, keepSql, userIdOf } from './claim-sql.js';
+import { keepSql } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
+import { existingUserIdOf, inGoodStanding } from './who-sql.js';
 
 /** What became of one claim. Times are microseconds. */
 export interface WrittenRow {
@@ -29,11 +30,6 @@ export interface WrittenRow {
  * $5 successor's jti, $6 successor's token, $7 successor's exp (s), $8 token, $9 exp (s)
  */
 export function writeBehindSql(schema: TokenSchema): string {
-  const { users } = schema;
-  const userId =
-    users === undefined
-      ? userIdOf(schema, 'i')
-      : `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = i.user_key::${users.keyType})`;
   const us = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
   return `
   WITH quiet AS (
@@ -45,8 +41,8 @@ export function writeBehindSql(schema: TokenSchema): string {
            to_timestamp(0) + i.claimed_us * interval '1 microsecond' AS claimed_at,
            to_timestamp(i.exp) AS expires_at, to_timestamp(i.next_exp) AS next_expires_at,
            o.id, o.expires_at < to_timestamp(i.exp) AS outlived, s.id AS next_id, s.created_at AS next_created_at,
-           coalesce(o.user_id, ${userId}) AS user_id,
-           ${isActive(schema, 'i')} AND NOT ${isRevoked('i')} AS stands
+           coalesce(o.user_id, ${existingUserIdOf(schema, 'i')}) AS user_id,
+           ${inGoodStanding(schema, 'i')} AS stands
       FROM quiet
      CROSS JOIN LATERAL unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
                                $8::text[], $9::bigint[])
