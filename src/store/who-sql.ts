@@ -1,5 +1,5 @@
 import type { TokenSchema } from './schema.js';
-import { activeSql } from './user-table.js';
+import { activeSql, type UserSource } from './user-source.js';
 
 /**
  * Who the user of a token is, and whether that user's tokens still count. Every statement that judges tokens has these
@@ -63,6 +63,11 @@ export function existingUserIdOf(schema: TokenSchema, input: string): string {
   const { users } = schema;
   if (users === undefined) return userIdOf(schema, input);
   return `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType})`;
+}
+
+/** Whether there is a user with the key: `userKey` is SQL of text, in canonical form. */
+export function userIsThere({ name, keyColumn, keyType }: UserSource, userKey: string): string {
+  return `EXISTS (SELECT FROM ${name} u WHERE u.${keyColumn} = ${userKey}::${keyType})`;
 }
 
 /** The way back: the key that tokens name, of a row's `user_id`. */

@@ -18,8 +18,9 @@ import { Walks } from '../../src/rotation/walks.js';
 import type { Database, Purpose, Statement } from '../../src/store/database.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { NotConnectedError } from '../../src/store/errors.js';
-import { readSchema, type SchemaOptions } from '../../src/store/schema.js';
+import { readSchema } from '../../src/store/schema.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
+import type { UserOptions } from '../../src/store/user-source.js';
 import { testDatabase } from './database.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
@@ -53,7 +54,7 @@ export interface InstanceOptions extends Partial<RotationSettings> {
   readonly chainKeys?: readonly Buffer[];
   readonly userCheck?: 'auto' | 'on' | 'off';
   /** As --user-table and its like. */
-  readonly users?: Partial<SchemaOptions>;
+  readonly users?: Partial<UserOptions>;
   /** Instead of a memory of its own. */
   readonly cache?: TokenCache;
   /** Shares what it knows over this Redis, and claims in it. */
