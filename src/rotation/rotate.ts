@@ -11,6 +11,7 @@ import type { RefreshOutcome } from './outcomes.js';
 import { pair, prepare, replayedClaims, type Request } from './pairs.js';
 import type { Claim, Claimed, Hint, Learned, TokenState } from './ports.js';
 import { answerReuse, finishRevocation } from './revoke.js';
+import { refusalOf } from './standing.js';
 
 /**
  * A claim is tried again where its time was ahead of the database's clock, or where the rows changed between a
@@ -134,10 +135,8 @@ async function settle(
         };
         return { outcome, learned };
       }
-      case 'inactive':
-        return { outcome: { kind: 'inactive' }, learned: undefined };
-      case 'revoked':
-        return { outcome: { kind: 'blacklisted' }, learned: undefined };
+      case 'refused':
+        return { outcome: refusalOf(result.standing), learned: undefined };
       case 'unavailable':
         if (result.sent || inDoubt !== undefined) await rememberDoubt(context, inDoubt ?? pending.claim);
         return { outcome: UNAVAILABLE, learned: undefined };
@@ -205,13 +204,13 @@ async function judgeByRows(
     case 'reuse':
       // A token that is revoked already accuses nobody again, or an old one could log its user out over and over.
       return {
-        outcome: state.revoked
-          ? await finishRevocation(context, subject, request.deadlineMs)
-          : await answerReuse(context, subject, judgement.reuse, request.deadlineMs),
+        outcome:
+          state.standing === 'revoked'
+            ? await finishRevocation(context, subject, request.deadlineMs)
+            : await answerReuse(context, subject, judgement.reuse, request.deadlineMs),
         learned,
       };
-    case 'inactive':
-    case 'blacklisted':
+    default:
       return { outcome: judgement, learned };
   }
 }

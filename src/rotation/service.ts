@@ -4,6 +4,7 @@ import type { LogoutOutcome, SlideOutcome, TokenService, VerifyOutcome } from '.
 import type { TokenState } from './ports.js';
 import { revokeDescendants } from './revoke.js';
 import { refresh } from './rotate.js';
+import { refusalOf } from './standing.js';
 
 /** The last date that Python's datetime, and so Django, knows. */
 const END_OF_YEAR_9999_SECONDS = 253_402_300_799;
@@ -50,7 +51,7 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
   if (isRefusal(subject)) return subject;
   const state = await stateOf(context, subject);
   if (isBlacklisted(state)) return { kind: 'blacklisted' };
-  if (!state.userActive) return { kind: 'inactive' };
+  if (state.standing !== 'good') return refusalOf(state.standing);
   const refreshExp = subject.claims['refresh_exp'];
   if (refreshExp === undefined) return { kind: 'no_refresh_exp' };
   const nowSeconds = nowUs / 1_000_000;
@@ -83,5 +84,5 @@ function stateOf(context: RotationContext, subject: Subject): Promise<TokenState
 }
 
 function isBlacklisted(state: TokenState): boolean {
-  return state.row?.blacklistedAtUs !== undefined || state.revoked;
+  return state.row?.blacklistedAtUs !== undefined || state.standing === 'revoked';
 }

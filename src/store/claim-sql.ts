@@ -1,3 +1,4 @@
+import type { WhoFacts } from '../rotation/standing.js';
 import type { Patience } from './group-queue.js';
 import type { TokenSchema } from './schema.js';
 import { IN_GOOD_STANDING, userIdOf, whoColumns, whoNames } from './who-sql.js';
@@ -11,12 +12,10 @@ import { IN_GOOD_STANDING, userIdOf, whoColumns, whoNames } from './who-sql.js';
  *   $1 jti, $2 user key, $3 iat (s), $4 claimed at (us), $5 successor's jti, $6 successor's token,
  *   $7 successor's exp (s), $8 exp (s); for known rows $9 row id; for find-or-insert $9 token
  */
-export interface ClaimRow {
+export interface ClaimRow extends WhoFacts {
   readonly n: number;
   /** The old token's row; null: none was there, or (find-or-insert) it came to be while the statement ran. */
   readonly id: string | null;
-  readonly active: boolean | null;
-  readonly revoked: boolean | null;
   /** The claim's time was ahead of the database's clock. */
   readonly ahead: boolean | null;
   readonly won: boolean;

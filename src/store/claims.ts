@@ -100,7 +100,8 @@ export class Claims {
   }
 
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
-    if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
+    if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey))
+      return { kind: 'refused', standing: 'gone' };
     let queue = claim.rowId === undefined ? this.#byJti : this.#known;
     let repeated = false;
     this.#inside++;

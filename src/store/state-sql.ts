@@ -1,10 +1,11 @@
+import type { WhoFacts } from '../rotation/standing.js';
 import { keepSql } from './claim-sql.js';
 import { QUIET_SETTING } from './session-settings.js';
 import { issuedAtSql, mayLiveUntilSql } from './stored-jwt-sql.js';
 import type { TokenSchema } from './schema.js';
 import { existingUserIdOf, userIdOf, whoColumns } from './who-sql.js';
 
-export interface StateRow {
+export interface StateRow extends WhoFacts {
   readonly n: number;
   readonly id: string | null;
   readonly blacklisted_us: string | null;
@@ -13,8 +14,6 @@ export interface StateRow {
   readonly next_token: string | null;
   readonly next_created_us: string | null;
   readonly next_blacklisted: boolean | null;
-  readonly active: boolean;
-  readonly revoked: boolean;
   /** Blacklisted, by a row that says less than the token does. */
   readonly outlived: boolean;
   readonly now_us: string;

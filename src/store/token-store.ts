@@ -152,7 +152,9 @@ export class PgTokenStore implements TokenStore {
     const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = claim;
     const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
     const { row } = await this.readState(query, deadlineMs);
-    return row?.blacklistedAtUs === undefined ? { kind: 'revoked' } : this.#claims.claim(claim, deadlineMs);
+    return row?.blacklistedAtUs === undefined
+      ? { kind: 'refused', standing: 'revoked' }
+      : this.#claims.claim(claim, deadlineMs);
   }
 
   async readState(query: StateQuery, deadlineMs: number): Promise<TokenState> {
@@ -169,7 +171,7 @@ export class PgTokenStore implements TokenStore {
     const state = toState(settled.result);
     // What is known of letters can be a second old: rows that are written by now speak for themselves.
     const unwritten = this.#isUnwritten(query.jti) && state.row?.blacklistedAtUs === undefined;
-    return unwritten ? { ...state, revoked: true } : state;
+    return unwritten ? { ...state, standing: 'revoked' } : state;
   }
 
   #isUnwritten(jti: string): boolean {
