@@ -1,5 +1,6 @@
 import { accessClaims, successorClaims, type Subject } from './claims.js';
 import type { RotationContext } from './context.js';
+import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Claim, Claimed, Claims } from './ports.js';
 
@@ -42,14 +43,9 @@ export async function prepare(
   const { subject } = request;
   const claimedAtUs = made?.claimedAtUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
   const jti = made?.successorJti ?? chain.successorOf(subject.jti);
-  const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
-  const lifetimeSeconds = settings.refreshLifetimeSeconds;
-  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, lifetimeSeconds });
-  const successor = {
-    jti,
-    token: await codec.sign(claims),
-    expiresAtSeconds: issuedAtSeconds + lifetimeSeconds,
-  };
+  const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs);
+  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, expiresAtSeconds });
+  const successor = { jti, token: await codec.sign(claims), expiresAtSeconds };
   const claim = {
     jti: subject.jti,
     rowId,
@@ -72,8 +68,7 @@ export function replayedClaims(
 ): Claims {
   return successorClaims(subject.claims, context.settings.names, {
     jti: successor.jti,
-    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
-    lifetimeSeconds: context.settings.refreshLifetimeSeconds,
+    ...refreshSpan(context.settings, claimedAtUs),
   });
 }
 
@@ -87,8 +82,7 @@ export async function pair(
 ): Promise<Rotated> {
   const access = accessClaims(refreshClaims, settings.names, {
     jti: chain.accessOf(successor.jti, keyIndex),
-    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
-    lifetimeSeconds: settings.accessLifetimeSeconds,
+    ...accessSpan(settings, claimedAtUs),
   });
   return {
     kind: 'rotated',

@@ -1,3 +1,4 @@
+import { rowEndSeconds } from '../rotation/lifetimes.js';
 import { Places } from '../rotation/places.js';
 import {
   StoreUnavailableError,
@@ -184,7 +185,7 @@ export class PgTokenStore implements TokenStore {
     let user = userKey;
     const text = blacklistByJtiSql(this.#options.schema);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const until = expiresAtSeconds + this.#dates.marginSeconds;
+      const until = rowEndSeconds(expiresAtSeconds, this.#dates.marginSeconds);
       const values = [jti, token.token, issuedAtSeconds, until, user];
       try {
         const statement = { name: 'blacklist_by_jti', text, values };
@@ -250,7 +251,7 @@ export class PgTokenStore implements TokenStore {
   async #keep(id: string, expiresAtSeconds: number): Promise<void> {
     const { database, schema } = this.#options;
     if (!schema.mayKeep) return;
-    const values = [id, expiresAtSeconds + this.#dates.marginSeconds];
+    const values = [id, rowEndSeconds(expiresAtSeconds, this.#dates.marginSeconds)];
     const statement = { name: 'keep_row', text: keepRowSql(schema), values };
     await database.query('revoke', statement).catch(() => undefined);
   }
