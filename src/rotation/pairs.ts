@@ -1,25 +1,9 @@
-import { accessClaims, successorClaims, type Subject } from './claims.js';
+import { accessClaims, successorClaims } from './claims.js';
 import type { RotationContext } from './context.js';
 import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Claim, Claimed, Claims } from './ports.js';
-
-/** A refresh under way: a verified token, and how long it may take. */
-export interface Request {
-  readonly token: string;
-  readonly subject: Subject;
-  readonly arrivedAtUs: number;
-  readonly deadlineMs: number;
-  readonly trace: Trace;
-}
-
-/** What is told of a refresh when it is over. */
-interface Trace {
-  /** It met another refresh of its token in flight: here, or at another instance. */
-  met: boolean;
-  /** The state of its token had to be read from the database: no cache knew it. */
-  read: boolean;
-}
+import type { Request } from './request.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
 

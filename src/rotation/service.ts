@@ -3,8 +3,8 @@ import { before, identify, orUnavailable, type RotationContext } from './context
 import { presentableUntil, slidingState, slidSpan } from './lifetimes.js';
 import type { LogoutOutcome, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import type { TokenState } from './ports.js';
+import { refresh } from './refresh.js';
 import { revokeDescendants } from './revoke.js';
-import { refresh } from './rotate.js';
 import { refusalOf } from './standing.js';
 
 /** The four operations, bound to what they work with. */
