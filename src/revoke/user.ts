@@ -1,7 +1,7 @@
 import type { CleanupSession } from '../cleanup/session.js';
 import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
-import { blacklistUserSql, countUserSql, REVOKE_BEFORE_SQL } from '../store/state-sql.js';
+import { blacklistUserSql, countUserSql, REVOKE_BEFORE_SQL } from '../store/revocation-sql.js';
 import { userIsThere } from '../store/who-sql.js';
 import { BEGIN_COUNT } from './batch-sql.js';
 import { RevokeError } from './errors.js';
@@ -43,7 +43,7 @@ export function countOfUser(
 }
 
 /**
- * Revokes all that a user holds, tokens without a row included: as `PgTokenStore.revokeUser` does, which says why the
+ * Revokes all that a user holds, tokens without a row included: as `PgRevocations.revokeUser` does, which says why the
  * mark is set twice, but at the cleanup's pace.
  */
 export async function revokeUser(

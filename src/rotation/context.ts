@@ -4,7 +4,7 @@ import type { DoubtfulClaims } from './doubtful-claims.js';
 import type { EventSink } from './events.js';
 import type { Lifetimes } from './lifetimes.js';
 import type { Refusal } from './outcomes.js';
-import type { Codec, DatabaseClock, History, Outbox, TokenCache, TokenStore } from './ports.js';
+import type { Codec, DatabaseClock, History, Outbox, Revocations, TokenCache, TokenStore } from './ports.js';
 import { isRefusal, readSubject } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 import type { Walks } from './walks.js';
@@ -23,6 +23,7 @@ export interface RotationContext {
   readonly codec: Codec;
   readonly chain: Chain;
   readonly store: TokenStore;
+  readonly revocations: Revocations;
   readonly cache: TokenCache;
   /** Undefined where no cache is shared: nothing is claimed but in the database. */
   readonly outbox: Outbox | undefined;

@@ -118,6 +118,10 @@ export interface TokenStore {
   claim(claim: Claim, deadlineMs: number): Promise<ClaimResult>;
   /** @throws StoreUnavailableError */
   readState(query: StateQuery, deadlineMs: number): Promise<TokenState>;
+}
+
+/** Ends tokens: log-outs and revocations, and what a family is followed by. */
+export interface Revocations {
   /**
    * Finds or makes the token's row and blacklists it; false where it was blacklisted already. Of this and all that follow
    * nothing is sent after the deadline. @throws StoreUnavailableError

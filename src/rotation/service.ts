@@ -33,7 +33,7 @@ async function logout(context: RotationContext, token: string, deadlineMs: numbe
   const subject = await identify(context, token, 'refresh', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
   await context.outbox?.closeUser(subject.userKey, deadlineMs);
-  if (await context.store.blacklist({ ...subject, token }, deadlineMs)) {
+  if (await context.revocations.blacklist({ ...subject, token }, deadlineMs)) {
     context.emit({ kind: 'revocation', cause: 'logout', end: 'tip', rows: 1 });
     return { kind: 'logged_out' };
   }
