@@ -14,7 +14,7 @@ export function readClaim(raw: RawClaim, repeated: boolean): ClaimResult | 'agai
     return raw.next_id === null ? { kind: 'successor_stands' } : { kind: 'won', successorRowId: raw.next_id };
   }
   if (raw.spent === true) return { kind: 'spent', overlapped: false, repeated };
-  const standing = raw.active === false ? 'inactive' : standingOf(raw);
+  const standing = standingOf(raw);
   if (standing !== 'good') return { kind: 'refused', standing };
   if (raw.id === null) return 'again';
   if (raw.ahead === true) return { kind: 'ahead' };
