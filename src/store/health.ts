@@ -5,6 +5,7 @@ import { quoteIdentifier } from './quote.js';
 import { missingRights, type Need } from './rights.js';
 import type { TokenSchema } from './schema.js';
 import { MAY_CONFIRM_SQL } from './state-sql.js';
+import { microsecondsSql } from './time-sql.js';
 import { POSITION_SQL } from './timeline.js';
 import { columnsRead } from './user-source.js';
 
@@ -28,7 +29,7 @@ function healthSql(schema: TokenSchema, position: string): string {
       ? ''
       : `LEFT JOIN (SELECT ${columnsRead(users).map(quoteIdentifier).join(', ')} FROM ${users.name} LIMIT 0) u ON true`;
   return `
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us,
+    SELECT ${microsecondsSql('clock_timestamp()')} AS now_us,
            -- On a standby it is on whatever was set. Else somebody has set it, for the role, the database or the server.
            current_setting('transaction_read_only') = 'on' AS read_only,
            ${position} AS position,

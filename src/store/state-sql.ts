@@ -1,5 +1,6 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { TokenSchema } from './schema.js';
+import { microsecondsSql } from './time-sql.js';
 import { whoColumns } from './who-sql.js';
 
 export interface StateRow extends WhoFacts {
@@ -15,8 +16,6 @@ export interface StateRow extends WhoFacts {
   readonly outlived: boolean;
   readonly now_us: string;
 }
-
-const microseconds = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
 
 /** The smallest transaction whose commit waits for the synchronous standby, and so for all that was written before it. */
 const EMIT = `pg_logical_emit_message(true, 'carelink', '')`;
@@ -46,12 +45,12 @@ const CONFIRMED = `
  */
 export function readStateSql(schema: TokenSchema, confirm = false): string {
   return `
-    SELECT i.n::int AS n, o.id, ${microseconds('b.blacklisted_at')} AS blacklisted_us,
+    SELECT i.n::int AS n, o.id, ${microsecondsSql('b.blacklisted_at')} AS blacklisted_us,
            s.id AS next_id, s.jti AS next_jti, s.token AS next_token,
-           ${microseconds('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
+           ${microsecondsSql('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
            ${whoColumns(schema, 'i')},${confirm ? CONFIRMED : ''}
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
-           ${microseconds('clock_timestamp()')} AS now_us
+           ${microsecondsSql('clock_timestamp()')} AS now_us
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
            WITH ORDINALITY AS i (jti, user_key, iat, until, n)
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti

@@ -1,5 +1,6 @@
 import { keepSql } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
+import { microsecondsSql } from './time-sql.js';
 import { existingUserIdOf, inGoodStanding } from './who-sql.js';
 
 /** What became of one claim. Times are microseconds. */
@@ -30,7 +31,6 @@ export interface WrittenRow {
  * $5 successor's jti, $6 successor's token, $7 successor's exp (s), $8 token, $9 exp (s)
  */
 export function writeBehindSql(schema: TokenSchema): string {
-  const us = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
   return `
   WITH quiet AS (
     -- The triggers of migrate --notify needn't tell: whoever writes tells Redis, and there is nobody else to know.
@@ -97,10 +97,10 @@ export function writeBehindSql(schema: TokenSchema): string {
   )${keepSql(schema, 'judged')}
   SELECT j.n::int AS n, j.old_id AS id, coalesce(j.next_id, s.id) AS next_id,
          c.token_id IS NOT NULL AS won,
-         ${us('b.blacklisted_at')} AS spent_us,
-         ${us('j.next_created_at')} AS next_us,
+         ${microsecondsSql('b.blacklisted_at')} AS spent_us,
+         ${microsecondsSql('j.next_created_at')} AS next_us,
          j.stands,
-         ${us('clock_timestamp()')} AS now_us
+         ${microsecondsSql('clock_timestamp()')} AS now_us
     FROM judged j
     LEFT JOIN claimed c ON c.token_id = j.old_id
     LEFT JOIN successor s ON s.jti = j.next_jti
