@@ -9,14 +9,14 @@ import type { PacedOptions, Tally } from '../revoke/paced.js';
 import { countOfUser, findUser, revokeUser } from '../revoke/user.js';
 import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
 import { Walks } from '../rotation/walks.js';
-import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { PgRevocations } from '../store/revocations.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { askOf } from '../store/database.js';
 import { checkRights } from '../store/rights.js';
 import { readSchema } from '../store/schema.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
-import { PgTokenStore } from '../store/token-store.js';
+import { fittingUserKey } from '../store/user-key.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
@@ -82,15 +82,13 @@ async function revocationOf(
   const session = sharedCleanupSession(database);
   const dates = (await readRowDates(session.query, schema)) ?? ORDINARY_DATES;
   const monotonicMs = (): number => performance.now();
-  const store = new PgTokenStore({
+  const revocations = new PgRevocations({
     database,
     schema,
     dates: () => dates,
-    clock: new ObservedDatabaseClock(monotonicMs, Date.now()),
     lanes: 1,
     monotonicMs,
     random: Math.random,
-    onBatch: () => undefined,
   });
   switch (target.kind) {
     case 'issued_before': {
@@ -101,7 +99,7 @@ async function revocationOf(
       };
     }
     case 'user': {
-      const userKey = store.canonicalUserKey(target.userKey);
+      const userKey = fittingUserKey(schema, target.userKey);
       if (userKey === undefined) {
         throw new RevokeError(
           'USER_ID_UNFIT',
@@ -123,10 +121,10 @@ async function revocationOf(
       const member =
         target.kind === 'jti'
           ? await findMember(session, schema, target.jti)
-          : await readMember(settings, signingKey, target.token, (key) => store.canonicalUserKey(key));
+          : await readMember(settings, signingKey, target.token, (key) => fittingUserKey(schema, key));
       const context = {
         chain: chainOf(keys, signingKey),
-        store,
+        revocations,
         emit: () => undefined,
         walks: new Walks({ requestTimeoutMs: 0, monotonicMs }),
       };
@@ -162,7 +160,7 @@ async function readMember(
   settings: RevokeSettings,
   signingKey: string,
   token: string,
-  canonicalUserKey: (key: string) => string | undefined,
+  fitting: (key: string) => string | undefined,
 ): Promise<Member> {
   const { keys, tokens } = settings;
   if (keys === undefined) throw new Error('settings without keys');
@@ -176,7 +174,7 @@ async function readMember(
         'Is the key the one that the servers use (CARELINK_SIGNING_KEY, --verifying-key-file, --algorithm)?',
     );
   }
-  const userKey = subject.userKey === undefined ? undefined : canonicalUserKey(subject.userKey);
+  const userKey = subject.userKey === undefined ? undefined : fitting(subject.userKey);
   return { kind: 'token', ...subject, userKey, token };
 }
 

@@ -47,10 +47,11 @@ export async function judgeSamples(
   return judged.map(({ sample }, at) => {
     const standing = standings.value[at];
     if (sample.fate !== 'accepted' || standing === undefined) return sample;
-    const fate = !standing.active ? 'inactive' : standing.revoked ? 'revoked' : 'accepted';
-    return { ...sample, fate };
+    return { ...sample, fate: FATES[standing] };
   });
 }
+
+const FATES = { good: 'accepted', gone: 'inactive', inactive: 'inactive', revoked: 'revoked' } as const;
 
 async function rulesOf({ keys, tokens, signingKey, schema, nowUs }: SampleSettings): Promise<SampleRules> {
   const { audience, issuer, leewaySeconds, names } = tokens;

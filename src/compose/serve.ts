@@ -41,6 +41,7 @@ import { MAX_WAIT_MS } from '../store/admission.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkRights } from '../store/rights.js';
 import { readSchema } from '../store/schema.js';
+import { PgRevocations } from '../store/revocations.js';
 import { PgTokenStore } from '../store/token-store.js';
 
 export interface Serving {
@@ -171,18 +172,29 @@ async function compose(
   const admission = admissionMetrics(metrics.registry);
   const lag = new LagProbe(monotonicMs);
   releases.add(() => lag.close());
+  const onRefused = refusalNews(log, monotonicMs);
+  const lanes = Math.min(LANES, storage.poolSize);
+  const revocations = new PgRevocations({
+    database: written,
+    schema,
+    dates,
+    lanes,
+    monotonicMs,
+    random: Math.random,
+    onRefused,
+  });
   const store: PgTokenStore = new PgTokenStore({
     database: written,
     schema,
     dates,
     clock,
-    lanes: Math.min(LANES, storage.poolSize),
+    lanes,
     lagMs: (nowMs) => lag.standingMs(nowMs),
     monotonicMs,
     random: Math.random,
     onBatch: (size) => metrics.onBatch(size),
     confirms: () => health.confirms,
-    onRefused: refusalNews(log, monotonicMs),
+    onRefused,
     unwritten: unwritten.letters,
     onWaited: (ms) => admission.onWaited(ms / 1000),
     onTurnedAway(why) {
@@ -240,6 +252,7 @@ async function compose(
     codec,
     chain: openChain(settings, signingKey, log),
     store,
+    revocations,
     cache,
     outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),

@@ -4,6 +4,7 @@ import type { TokenCodec } from '../jwt/codec.js';
 import { createCodec } from '../jwt/create-codec.js';
 import type { Log } from '../observe/log.js';
 import { createChain, type Chain } from '../rotation/chain.js';
+import { accessSpan, refreshSpan } from '../rotation/lifetimes.js';
 import type { DatabaseClock } from '../rotation/ports.js';
 
 /** The codec of the configured keys; weak ones are told of. */
@@ -55,12 +56,15 @@ export async function mintToken(
   userId: string,
   lifetimeSeconds?: number,
 ): Promise<string> {
-  const { names, accessLifetimeSeconds, refreshLifetimeSeconds } = settings.tokens;
-  const iat = Math.floor(clock.nowUs() / 1_000_000);
+  const { names } = settings.tokens;
+  const { issuedAtSeconds, expiresAtSeconds } = (type === 'access' ? accessSpan : refreshSpan)(
+    settings.tokens,
+    clock.nowUs(),
+  );
   return codec.sign({
     [names.tokenType]: type,
-    exp: iat + (lifetimeSeconds ?? (type === 'access' ? accessLifetimeSeconds : refreshLifetimeSeconds)),
-    iat,
+    exp: lifetimeSeconds === undefined ? expiresAtSeconds : issuedAtSeconds + lifetimeSeconds,
+    iat: issuedAtSeconds,
     [names.jti]: crypto.randomUUID().replaceAll('-', ''),
     [names.userId]: userId,
   });

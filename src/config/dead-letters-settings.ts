@@ -2,20 +2,17 @@ import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { toggle } from './option.js';
 import { resolve, type Flags } from './resolve.js';
-import { SERVE_OPTIONS } from './serve-options.js';
 import type { DeadLettersSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import type { Source } from './source.js';
+import { USER_OPTIONS, userSettings } from './user-options.js';
 
 /** All that `dead-letters` takes. */
 export const DEAD_LETTERS_OPTIONS = {
   all: toggle({ help: 'all letters, in place of their ids' }),
   yes: toggle({ help: 'with drop: do it; without this only what it means is shown' }),
-  'user-check': SERVE_OPTIONS['user-check'],
-  'user-table': SERVE_OPTIONS['user-table'],
-  'user-id-column': SERVE_OPTIONS['user-id-column'],
-  'user-active-column': SERVE_OPTIONS['user-active-column'],
+  ...USER_OPTIONS,
   ...SHARED_OPTIONS,
 };
 
@@ -52,11 +49,6 @@ export function deadLettersSettings(
     action,
     ids: ids.length > 0 ? ids : undefined,
     yes: values.yes,
-    users: {
-      userCheck: values['user-check'],
-      userTable: values['user-table'],
-      userIdColumn: values['user-id-column'],
-      userActiveColumn: values['user-active-column'],
-    },
+    users: userSettings(values),
   });
 }

@@ -2,7 +2,7 @@ import { durationMs } from './kinds.js';
 import { optional, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { objectName } from './sql-kinds.js';
-import { USER_TABLE_OPTIONS } from './user-table-options.js';
+import { USER_TABLE_OPTIONS } from './user-options.js';
 
 /** All that `migrate` takes. */
 export const MIGRATE_OPTIONS = {

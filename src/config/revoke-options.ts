@@ -3,6 +3,7 @@ import { path, text, type ValueKind } from './kinds.js';
 import { optional, toggle } from './option.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
+import { USER_OPTIONS } from './user-options.js';
 
 const ISO = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/;
 
@@ -38,10 +39,7 @@ export const REVOKE_OPTIONS = {
   'user-id-claim': SERVE_OPTIONS['user-id-claim'],
   'jti-claim': SERVE_OPTIONS['jti-claim'],
   'token-type-claim': SERVE_OPTIONS['token-type-claim'],
-  'user-check': SERVE_OPTIONS['user-check'],
-  'user-table': SERVE_OPTIONS['user-table'],
-  'user-id-column': SERVE_OPTIONS['user-id-column'],
-  'user-active-column': SERVE_OPTIONS['user-active-column'],
+  ...USER_OPTIONS,
   ...SHARED_OPTIONS,
   'signing-key': SERVE_OPTIONS['signing-key'],
   'chain-key': SERVE_OPTIONS['chain-key'],

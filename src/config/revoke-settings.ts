@@ -7,6 +7,7 @@ import { REVOKE_OPTIONS } from './revoke-options.js';
 import type { RevokeSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
+import { userSettings } from './user-options.js';
 
 const TARGETS = ['user', 'jti', 'family', 'issued-before'] as const;
 
@@ -43,12 +44,7 @@ export function revokeSettings(flags: Flags, source: Source): RevokeSettings {
         tokenType: values['token-type-claim'],
       },
     },
-    users: {
-      userCheck: values['user-check'],
-      userTable: values['user-table'],
-      userIdColumn: values['user-id-column'],
-      userActiveColumn: values['user-active-column'],
-    },
+    users: userSettings(values),
   });
 }
 

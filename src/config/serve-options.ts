@@ -4,7 +4,7 @@ import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
-import { USER_TABLE_OPTIONS } from './user-table-options.js';
+import { USER_OPTIONS } from './user-options.js';
 import { ALGORITHMS } from './vocabulary.js';
 
 /** Ten years: beyond it, a typing error. */
@@ -82,11 +82,7 @@ export const SERVE_OPTIONS = {
     default: 'reject',
     help: 'what follows when a spent token comes back after that',
   }),
-  'user-check': valued(oneOf(['auto', 'on', 'off']), {
-    default: 'auto',
-    help: 'refuse tokens of inactive and deleted users; auto: on, but for the embedded database, which has no users',
-  }),
-  ...USER_TABLE_OPTIONS,
+  ...USER_OPTIONS,
   'simplejwt-compat': valued(oneOf(['5.2', '5.5']), {
     default: '5.5',
     help: 'the version whose texts of errors are answered',

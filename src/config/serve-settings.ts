@@ -9,6 +9,7 @@ import { SERVE_OPTIONS } from './serve-options.js';
 import type { ServeSettings, TokenSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
+import { userSettings } from './user-options.js';
 
 /** @throws {ConfigError} with everything that is wrong */
 export function serveSettings(flags: Flags, source: Source): ServeSettings {
@@ -44,12 +45,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       reuseGraceMs: values['reuse-grace'],
       onReuse: values['on-reuse'],
     },
-    users: {
-      userCheck: values['user-check'],
-      userTable: values['user-table'],
-      userIdColumn: values['user-id-column'],
-      userActiveColumn: values['user-active-column'],
-    },
+    users: userSettings(values),
     shutdownTimeoutMs: values['shutdown-timeout'],
     drainDelayMs: values['drain-delay'],
     databaseWaitMs: values['database-wait'],

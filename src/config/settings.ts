@@ -120,13 +120,16 @@ export interface RotationChoices {
   readonly onReuse: 'reject' | 'revoke-family' | 'revoke-user';
 }
 
-export interface UserSettings {
-  readonly userCheck: 'auto' | 'on' | 'off';
+export interface UserNameSettings {
   /** Undefined: the table that user_id refers to. */
   readonly userTable: string | undefined;
   /** Undefined: the column that user_id refers to; of another table its primary key, else `id`. */
   readonly userIdColumn: string | undefined;
   readonly userActiveColumn: string;
+}
+
+export interface UserSettings extends UserNameSettings {
+  readonly userCheck: 'auto' | 'on' | 'off';
 }
 
 export interface MigrateSettings extends SharedSettings {
@@ -140,7 +143,7 @@ export interface MigrateSettings extends SharedSettings {
   readonly buildCovered: boolean;
   /** Install the triggers that tell of what Django does by itself. */
   readonly notify: boolean;
-  readonly users: Omit<UserSettings, 'userCheck'>;
+  readonly users: UserNameSettings;
   /** The Django schema that ours belongs to, where that can't be told. */
   readonly home: string | undefined;
   /** Whom `grants` are for. */

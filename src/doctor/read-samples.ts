@@ -1,4 +1,5 @@
 import type { Database } from '../store/database.js';
+import { microsecondsSql } from '../store/time-sql.js';
 
 /** Names of simplejwt's tables as SQL wants them. `blacklisted` undefined: it may not be read, or isn't there. */
 export interface SampledTables {
@@ -72,7 +73,7 @@ export function readSampleRows(
            SELECT id, token, created_at, expires_at FROM ${outstanding}
             WHERE id <= places.at ORDER BY id DESC LIMIT places.rows) o
       )
-      SELECT s.id::text AS id, s.token, (extract(epoch FROM s.created_at) * 1000000)::bigint AS created_us,
+      SELECT s.id::text AS id, s.token, ${microsecondsSql('s.created_at')} AS created_us,
              s.expires_at <= clock_timestamp() AS expired, ${spent} AS spent,
              EXISTS (SELECT FROM times t WHERE t.blacklisted_at = s.created_at) AS ours
         FROM sampled s

@@ -1,13 +1,8 @@
-import { isActive, isRevoked } from '../store/claim-sql.js';
+import { standingOf, type Standing, type WhoFacts } from '../rotation/standing.js';
 import type { Database } from '../store/database.js';
 import { arrayLiteral } from '../store/quote.js';
 import type { TokenSchema } from '../store/schema.js';
-
-export interface Standing {
-  /** True where users are not checked, or the token names none. */
-  readonly active: boolean;
-  readonly revoked: boolean;
-}
+import { whoColumns } from '../store/who-sql.js';
 
 /**
  * What a refresh would find of these tokens' users, in one statement.
@@ -15,14 +10,14 @@ export interface Standing {
  * @param tokens their user key, in canonical form, and iat
  * @throws what the database fails with
  */
-export function readStandings(
+export async function readStandings(
   database: Database,
   schema: TokenSchema,
   tokens: readonly { readonly userKey: string | undefined; readonly issuedAtSeconds: number | undefined }[],
 ): Promise<Standing[]> {
-  return database.query<Standing>('health', {
+  const rows = await database.query<WhoFacts>('health', {
     text: `
-      SELECT ${isActive(schema, 'i')} AS active, ${isRevoked('i')} AS revoked
+      SELECT ${whoColumns(schema, 'i')}
         FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (user_key, iat, n)
        ORDER BY i.n`,
     values: [
@@ -30,4 +25,5 @@ export function readStandings(
       arrayLiteral(tokens.map(({ issuedAtSeconds }) => issuedAtSeconds)),
     ],
   });
+  return rows.map(standingOf);
 }

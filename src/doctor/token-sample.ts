@@ -1,7 +1,7 @@
 import type { TokenCodec } from '../jwt/codec.js';
 import { isRefusal, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
 import { encodable } from '../store/encoding.js';
-import { canonicalUserKey, type UserKeyType } from '../store/user-key.js';
+import { fittingUserKey, type UserKeyType } from '../store/user-key.js';
 import type { SampleRow } from './read-samples.js';
 
 /** What a refresh, or a slide, would say of a token before it asks whether it was spent. */
@@ -142,9 +142,7 @@ async function fateOf(
   if (!encodable(rules.encoding, subject.jti)) return end('bad_id');
   if (sliding && claims['refresh_exp'] === undefined) return end('no_refresh_exp');
   if (subject.userKey === undefined) return end('accepted');
-  const userKey = encodable(rules.encoding, subject.userKey)
-    ? canonicalUserKey(rules.userKeyType, subject.userKey)
-    : undefined;
+  const userKey = fittingUserKey(rules, subject.userKey);
   return userKey === undefined ? end('user_unfit') : end('accepted', userKey);
 }
 

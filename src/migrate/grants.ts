@@ -3,7 +3,7 @@ import { quoteIdentifier } from '../store/quote.js';
 import { grantStatement, missingRights, rightsNeeded, type Need, type Right } from '../store/rights.js';
 import { readSchemaBy, type TokenSchema } from '../store/schema.js';
 import { askSession, type Session } from './session.js';
-import type { UserTableNames } from './triggers.js';
+import type { UserNames } from '../store/user-source.js';
 
 /** Commands that a role may be given the rights for. `bench` talks HTTP; `migrate` is the owner's. */
 export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'doctor'] as const;
@@ -37,7 +37,7 @@ export async function readGrants(
   session: Session,
   options: {
     readonly role: string | undefined;
-    readonly users: UserTableNames;
+    readonly users: UserNames;
     readonly commands: readonly GrantedCommand[];
   },
 ): Promise<Grants> {
@@ -78,7 +78,7 @@ export async function readGrants(
 /** Without a user table all the rest is needed as well: who turned the check off needs no right on one. */
 async function readSubject(
   session: Session,
-  users: UserTableNames,
+  users: UserNames,
 ): Promise<{ schema: TokenSchema; usersUnread: string | undefined }> {
   const ask = askSession(session);
   try {

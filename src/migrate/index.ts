@@ -14,7 +14,7 @@ import { judgeServer, type ServerFacts } from './preflight.js';
 import type { RunContext, Timing } from './run-context.js';
 import { openSession, type Session } from './session.js';
 import { readServer } from './surroundings.js';
-import type { UserTableNames } from './triggers.js';
+import type { UserNames } from '../store/user-source.js';
 import { up } from './up.js';
 
 export { MigrateError } from './errors.js';
@@ -62,7 +62,7 @@ export interface ApplyOptions extends ChangeOptions {
   /** Install the triggers that tell every instance what Django does by itself. */
   readonly notify?: boolean;
   /** Where they don't find the user table by themselves. */
-  readonly users?: UserTableNames;
+  readonly users?: UserNames;
   /** The Django schema that ours belongs to, where several have the tables and it can't be told. */
   readonly home?: string;
 }
@@ -75,7 +75,7 @@ export interface RemoveOptions extends ChangeOptions {
 /** A stall of live traffic that nobody notices; the pauses between two tries are ten times that and more. */
 const DEFAULT_LOCK_TIMEOUT_MS = 100;
 
-const DJANGO_USERS: UserTableNames = {
+const DJANGO_USERS: UserNames = {
   userTable: undefined,
   userIdColumn: undefined,
   userActiveColumn: 'is_active',
@@ -169,7 +169,7 @@ export async function readNeededGrants(
   connection: Connection,
   options: {
     readonly role?: string;
-    readonly users?: UserTableNames;
+    readonly users?: UserNames;
     /** Only for these; all where none is named. */
     readonly commands?: readonly GrantedCommand[];
   } = {},

@@ -1,10 +1,10 @@
-import type { UserTable } from '../store/user-table.js';
+import type { UserSource } from '../store/user-source.js';
 
 /**
  * What replaces the function of the migration `notify_changes` where a number says who is active: that one compares
  * booleans, and would tell of every change of a user that anything may have changed.
  */
-export function numberTriggerSql({ keyColumn, activeColumn }: UserTable): string {
+export function numberTriggerSql({ keyColumn, activeColumn }: UserSource): string {
   return `
     CREATE OR REPLACE FUNCTION carelink.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
     DECLARE

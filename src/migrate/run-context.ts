@@ -1,6 +1,6 @@
 import type { MigrateEvent } from './events.js';
 import type { Session } from './session.js';
-import type { UserTableNames } from './triggers.js';
+import type { UserNames } from '../store/user-source.js';
 
 export interface Timing {
   monotonicMs(): number;
@@ -24,5 +24,5 @@ export interface RunContext {
   readonly maxWaitMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   /** For the triggers. */
-  readonly userTable: UserTableNames;
+  readonly userTable: UserNames;
 }

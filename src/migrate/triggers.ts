@@ -1,7 +1,7 @@
 import type { Ask } from '../store/database.js';
 import { SchemaError } from '../store/errors.js';
 import { readTokenTablePlaces, type Relation } from '../store/token-tables.js';
-import { readUserTable, type UserOptions, type UserTable } from '../store/user-table.js';
+import { findUsers, type UserNames, type UserSource } from '../store/user-source.js';
 import { MigrateError } from './errors.js';
 import type { Finding } from './preflight.js';
 import { askSession, type Session } from './session.js';
@@ -13,9 +13,6 @@ export interface TriggerFacts {
   readonly place: string;
   readonly enabled: boolean;
 }
-
-/** Which table holds the users, where the triggers can't find it by themselves; as `serve` is told it. */
-export type UserTableNames = Omit<UserOptions, 'userCheck'>;
 
 export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
   return session.query<TriggerFacts & object>(
@@ -41,10 +38,10 @@ const NO_COLUMN = '-';
 export async function installTriggers(
   session: Session,
   sql: string,
-  names: UserTableNames,
+  names: UserNames,
   warn: (finding: Finding) => void,
 ): Promise<string> {
-  const users = await findUsers(askSession(session), names, warn);
+  const users = await usersToTellOf(askSession(session), names, warn);
   const told = users?.kind === 'table' ? users : undefined;
   const set = (name: string, value: string): Promise<unknown> =>
     session.query('SELECT set_config($1, $2, true)', [name, value]);
@@ -56,11 +53,11 @@ export async function installTriggers(
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
 }
 
-async function findUsers(
+async function usersToTellOf(
   ask: Ask,
-  names: UserTableNames,
+  names: UserNames,
   warn: (finding: Finding) => void,
-): Promise<UserTable | undefined> {
+): Promise<UserSource | undefined> {
   const { found } = await readTokenTablePlaces(ask);
   if (found?.outstanding === undefined) return undefined;
   const untold = (why: string): void =>
@@ -80,11 +77,11 @@ async function findUsers(
 async function readUsers(
   ask: Ask,
   outstanding: Relation,
-  names: UserTableNames,
+  names: UserNames,
   untold: (why: string) => void,
-): Promise<UserTable | undefined> {
+): Promise<UserSource | undefined> {
   try {
-    return await readUserTable(ask, outstanding, { ...names, userCheck: 'auto' });
+    return await findUsers(ask, outstanding, names);
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
     if (names.userTable !== undefined) throw new MigrateError('UNSAFE', error.message, { cause: error });

@@ -1,7 +1,8 @@
 import { beginBatch } from '../cleanup/batch-sql.js';
-import { EVERYBODY, keepSql } from '../store/claim-sql.js';
+import { keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
 import { issuedAtSql, mayLiveUntilSql } from '../store/stored-jwt-sql.js';
+import { EVERYBODY } from '../store/who-sql.js';
 
 /**
  * Begins a batch as the cleanup does, but `synchronous_commit` stays on: a revocation that a crash takes back lets

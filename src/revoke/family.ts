@@ -2,7 +2,8 @@ import { countDescendants, revokeDescendants, type RevokeContext } from '../rota
 import type { TokenToBlacklist } from '../rotation/ports.js';
 import type { CleanupSession } from '../cleanup/session.js';
 import type { TokenSchema } from '../store/schema.js';
-import type { PgTokenStore } from '../store/token-store.js';
+import type { PgRevocations } from '../store/revocations.js';
+import { userKeyOf } from '../store/who-sql.js';
 import { RevokeError } from './errors.js';
 
 /** A token by its row, or by itself. */
@@ -12,13 +13,8 @@ export type Member =
 
 /** @throws RevokeError TOKEN_NOT_FOUND */
 export async function findMember(session: CleanupSession, schema: TokenSchema, jti: string): Promise<Member> {
-  const { users } = schema;
-  const userKey =
-    users === undefined
-      ? 'o.user_id::text'
-      : `(SELECT u.${users.keyColumn}::text FROM ${users.name} u WHERE u.${users.primaryColumn} = o.user_id)`;
   const [row] = await session.query<{ id: string; user_key: string | null }>(
-    `SELECT o.id::text, ${userKey} AS user_key FROM ${schema.outstanding} o WHERE o.jti = $1`,
+    `SELECT o.id::text, ${userKeyOf(schema, 'o')} AS user_key FROM ${schema.outstanding} o WHERE o.jti = $1`,
     [jti],
   );
   if (row === undefined) {
@@ -33,23 +29,25 @@ export async function findMember(session: CleanupSession, schema: TokenSchema, j
 
 /** Live tokens: this one, and what came of it. Changes nothing. */
 export async function countFamily(context: RevokeContext, member: Member): Promise<number> {
-  const [found] = await context.store.find([member.jti], Infinity);
+  const [found] = await context.revocations.find([member.jti], Infinity);
   const self = found?.blacklisted === true ? 0 : 1;
   return self + (await countDescendants(context, member.jti));
 }
 
-/** The store of a command, which also ends what nobody has presented. */
+/** What a command ends tokens with: also those that nobody has presented. */
 export interface FamilyContext extends RevokeContext {
-  readonly store: RevokeContext['store'] & Pick<PgTokenStore, 'blacklistUnseen'>;
+  readonly revocations: RevokeContext['revocations'] & Pick<PgRevocations, 'blacklistUnseen'>;
 }
 
 /** Revokes a token, and what came of it to the tip of its family (rule 8). Returns how many rows it blacklisted. */
 export async function revokeFamily(context: FamilyContext, member: Member): Promise<number> {
-  const { store } = context;
+  const { revocations } = context;
   // Of an expired token that was rotated and cleaned up no row tells that it was; its family may live on.
-  const gone = member.kind === 'token' && (await store.find([member.jti], Infinity)).length === 0;
+  const gone = member.kind === 'token' && (await revocations.find([member.jti], Infinity)).length === 0;
   const first =
-    member.kind === 'row' ? await store.blacklistUnseen(member.id) : await store.blacklist(member, Infinity);
+    member.kind === 'row'
+      ? await revocations.blacklistUnseen(member.id)
+      : await revocations.blacklist(member, Infinity);
   // Unspent until now, and never to be claimed any more: nothing follows it.
   if (first && !gone) return 1;
   return (first ? 1 : 0) + (await revokeDescendants(context, member, 'operator', Infinity));

@@ -1,7 +1,8 @@
 import type { CleanupSession } from '../cleanup/session.js';
 import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
-import { blacklistUserSql, countUserSql, REVOKE_BEFORE_SQL } from '../store/state-sql.js';
+import { blacklistUserSql, countUserSql, REVOKE_BEFORE_SQL } from '../store/revocation-sql.js';
+import { userIsThere } from '../store/who-sql.js';
 import { BEGIN_COUNT } from './batch-sql.js';
 import { RevokeError } from './errors.js';
 import { paced, type PacedOptions, type Tally } from './paced.js';
@@ -17,15 +18,12 @@ export async function findUser(
   userKey: string,
 ): Promise<boolean> {
   if (users === undefined) return false;
-  const { name, keyColumn, keyType } = users;
-  const [row] = await session.query<{ found: boolean }>(
-    `SELECT EXISTS (SELECT FROM ${name} u WHERE u.${keyColumn} = $1::text::${keyType}) AS found`,
-    [userKey],
-  );
+  const text = `SELECT ${userIsThere(users, '$1::text')} AS found`;
+  const [row] = await session.query<{ found: boolean }>(text, [userKey]);
   if (row?.found === true) return true;
   throw new RevokeError(
     'USER_NOT_FOUND',
-    `No user has the ${keyColumn.replaceAll('"', '')} ${userKey} in ${name}. Nothing was revoked. --user takes the id that tokens name ` +
+    `No user has the ${users.columns.key} ${userKey} in ${users.name}. Nothing was revoked. --user takes the id that tokens name ` +
       '(USER_ID_CLAIM), not a username. Tokens of a user who was deleted are refused while users are checked; to revoke ' +
       'them all the same, add --user-check off.',
   );
@@ -45,7 +43,7 @@ export function countOfUser(
 }
 
 /**
- * Revokes all that a user holds, tokens without a row included: as `PgTokenStore.revokeUser` does, which says why the
+ * Revokes all that a user holds, tokens without a row included: as `PgRevocations.revokeUser` does, which says why the
  * mark is set twice, but at the cleanup's pace.
  */
 export async function revokeUser(

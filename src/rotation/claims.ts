@@ -53,15 +53,21 @@ export function isRefusal(read: Subject | Refusal): read is Refusal {
   return 'kind' in read;
 }
 
+/** A token's own time: its iat and exp (`lifetimes.ts`). */
+export interface Span {
+  readonly issuedAtSeconds: number;
+  readonly expiresAtSeconds: number;
+}
+
 /** The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat. */
 export function successorClaims(
   claims: Claims,
   names: ClaimNames,
-  next: { readonly jti: string; readonly issuedAtSeconds: number; readonly lifetimeSeconds: number },
+  next: Span & { readonly jti: string },
 ): Claims {
   return {
     ...claims,
-    exp: next.issuedAtSeconds + next.lifetimeSeconds,
+    exp: next.expiresAtSeconds,
     iat: next.issuedAtSeconds,
     [names.jti]: next.jti,
   };
@@ -71,11 +77,11 @@ export function successorClaims(
 export function accessClaims(
   refreshClaims: Claims,
   names: ClaimNames,
-  access: { readonly jti: string; readonly issuedAtSeconds: number; readonly lifetimeSeconds: number },
+  access: Span & { readonly jti: string },
 ): Claims {
   const own: Record<string, unknown> = {
     [names.tokenType]: 'access',
-    exp: access.issuedAtSeconds + access.lifetimeSeconds,
+    exp: access.expiresAtSeconds,
     iat: access.issuedAtSeconds,
     [names.jti]: access.jti,
   };

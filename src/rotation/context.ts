@@ -2,21 +2,18 @@ import type { Chain } from './chain.js';
 import type { ClaimNames, Subject } from './claims.js';
 import type { DoubtfulClaims } from './doubtful-claims.js';
 import type { EventSink } from './events.js';
+import type { Lifetimes } from './lifetimes.js';
 import type { Refusal } from './outcomes.js';
-import type { Codec, DatabaseClock, History, Outbox, TokenCache, TokenStore } from './ports.js';
+import type { Codec, DatabaseClock, History, Outbox, Revocations, TokenCache, TokenStore } from './ports.js';
 import { isRefusal, readSubject } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 import type { Walks } from './walks.js';
 
-export interface RotationSettings {
+export interface RotationSettings extends Lifetimes {
   readonly names: ClaimNames;
-  readonly accessLifetimeSeconds: number;
-  readonly refreshLifetimeSeconds: number;
-  readonly slidingLifetimeSeconds: number;
   /** 0: a repeat of a rotated token is refused. */
   readonly graceUs: number;
   readonly onReuse: 'reject' | 'revoke-family' | 'revoke-user';
-  readonly leewaySeconds: number;
   readonly requestTimeoutMs: number;
 }
 
@@ -26,6 +23,7 @@ export interface RotationContext {
   readonly codec: Codec;
   readonly chain: Chain;
   readonly store: TokenStore;
+  readonly revocations: Revocations;
   readonly cache: TokenCache;
   /** Undefined where no cache is shared: nothing is claimed but in the database. */
   readonly outbox: Outbox | undefined;

@@ -36,12 +36,12 @@ export interface Gap {
  * @throws GivenUp, StoreUnavailableError
  */
 export async function acrossGap(
-  { chain, store }: Pick<RotationContext, 'chain' | 'store'>,
+  { chain, revocations }: Pick<RotationContext, 'chain' | 'revocations'>,
   time: WalkTime,
   { userKey, from, room, begin }: Gap,
 ): Promise<{ kind: 'found'; jtis: string[] } | { kind: 'closed_elsewhere' | 'broken' }> {
   if (userKey === undefined) return { kind: 'closed_elsewhere' };
-  const tokens = await time.ask((deadlineMs) => store.liveTokensOf(userKey, MAX_LIVE + 1, deadlineMs));
+  const tokens = await time.ask((deadlineMs) => revocations.liveTokensOf(userKey, MAX_LIVE + 1, deadlineMs));
   if (tokens.length === 0) return { kind: 'closed_elsewhere' };
   if (tokens.length > MAX_LIVE) return { kind: 'broken' };
   await begin();

@@ -1,13 +1,13 @@
 import type { ReuseKind } from './events.js';
 import type { TokenState } from './ports.js';
+import { refusalOf, type UserRefusal } from './standing.js';
 
 /** What a token that is not simply unspent turns out to be, once its rows were read. */
 export type Judgement =
   /** No blacklist row: it can be claimed. */
   | { readonly kind: 'unspent' }
-  | { readonly kind: 'inactive' }
-  /** Logged out, revoked, rotated by Django, or a repeat that is too late to answer and too soon to accuse. */
-  | { readonly kind: 'blacklisted' }
+  /** `blacklisted`: logged out, revoked, rotated by Django, or a repeat that is too late to answer and too soon to accuse. */
+  | UserRefusal
   /** The pair of the rotation that spent it is to be handed out (again). */
   | { readonly kind: 'replay'; readonly claimedAtUs: number; readonly successor: Successor }
   | { readonly kind: 'in_progress' }
@@ -47,8 +47,7 @@ export function judge(state: TokenState, presented: Presentation): Judgement {
   const ours = presented.ownClaimAtUs === spentAtUs;
   const inGrace = presented.graceUs > 0 && ageUs <= presented.graceUs;
   if ((ours || inGrace) && !successor.blacklisted) {
-    if (state.revoked) return { kind: 'blacklisted' };
-    if (!state.userActive) return { kind: 'inactive' };
+    if (state.standing !== 'good') return refusalOf(state.standing);
     return { kind: 'replay', claimedAtUs: spentAtUs, successor };
   }
   const overlapped = presented.overlapped || spentAtUs >= presented.arrivedAtUs;

@@ -1,24 +1,9 @@
-import { accessClaims, successorClaims, type Subject } from './claims.js';
+import { accessClaims, successorClaims } from './claims.js';
 import type { RotationContext } from './context.js';
+import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Claim, Claimed, Claims } from './ports.js';
-
-/** A refresh under way: a verified token, and how long it may take. */
-export interface Request {
-  readonly token: string;
-  readonly subject: Subject;
-  readonly arrivedAtUs: number;
-  readonly deadlineMs: number;
-  readonly trace: Trace;
-}
-
-/** What is told of a refresh when it is over. */
-interface Trace {
-  /** It met another refresh of its token in flight: here, or at another instance. */
-  met: boolean;
-  /** The state of its token had to be read from the database: no cache knew it. */
-  read: boolean;
-}
+import type { Request } from './request.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
 
@@ -42,14 +27,9 @@ export async function prepare(
   const { subject } = request;
   const claimedAtUs = made?.claimedAtUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
   const jti = made?.successorJti ?? chain.successorOf(subject.jti);
-  const issuedAtSeconds = Math.floor(claimedAtUs / 1_000_000);
-  const lifetimeSeconds = settings.refreshLifetimeSeconds;
-  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, lifetimeSeconds });
-  const successor = {
-    jti,
-    token: await codec.sign(claims),
-    expiresAtSeconds: issuedAtSeconds + lifetimeSeconds,
-  };
+  const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs);
+  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, expiresAtSeconds });
+  const successor = { jti, token: await codec.sign(claims), expiresAtSeconds };
   const claim = {
     jti: subject.jti,
     rowId,
@@ -72,8 +52,7 @@ export function replayedClaims(
 ): Claims {
   return successorClaims(subject.claims, context.settings.names, {
     jti: successor.jti,
-    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
-    lifetimeSeconds: context.settings.refreshLifetimeSeconds,
+    ...refreshSpan(context.settings, claimedAtUs),
   });
 }
 
@@ -87,8 +66,7 @@ export async function pair(
 ): Promise<Rotated> {
   const access = accessClaims(refreshClaims, settings.names, {
     jti: chain.accessOf(successor.jti, keyIndex),
-    issuedAtSeconds: Math.floor(claimedAtUs / 1_000_000),
-    lifetimeSeconds: settings.accessLifetimeSeconds,
+    ...accessSpan(settings, claimedAtUs),
   });
   return {
     kind: 'rotated',

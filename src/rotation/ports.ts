@@ -1,3 +1,5 @@
+import type { BadStanding, Standing } from './standing.js';
+
 /** What the rotation room needs from outside, as small interfaces; store, cache and jwt implement them. */
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -50,9 +52,8 @@ export type ClaimResult =
    * was sent before, and the answer to that got lost: so it may be ours that was first.
    */
   | { readonly kind: 'spent'; readonly overlapped: boolean; readonly repeated: boolean }
-  | { readonly kind: 'inactive' }
-  /** The user's tokens of this age are revoked. */
-  | { readonly kind: 'revoked' }
+  /** Its user may not have it refreshed. Nothing was written. */
+  | { readonly kind: 'refused'; readonly standing: BadStanding }
   /** The claim's time was ahead of the database's clock; nothing was written. */
   | { readonly kind: 'ahead' }
   /** `sent` false: nothing was written. True: the answer never came, and nobody knows. */
@@ -70,8 +71,8 @@ export interface TokenState {
         readonly blacklisted: boolean;
       }
     | undefined;
-  readonly userActive: boolean;
-  readonly revoked: boolean;
+  /** Of the token's user. */
+  readonly standing: Standing;
   /** The database's clock when the rows were read. */
   readonly readAtUs: number;
 }
@@ -117,6 +118,10 @@ export interface TokenStore {
   claim(claim: Claim, deadlineMs: number): Promise<ClaimResult>;
   /** @throws StoreUnavailableError */
   readState(query: StateQuery, deadlineMs: number): Promise<TokenState>;
+}
+
+/** Ends tokens: log-outs and revocations, and what a family is followed by. */
+export interface Revocations {
   /**
    * Finds or makes the token's row and blacklists it; false where it was blacklisted already. Of this and all that follow
    * nothing is sent after the deadline. @throws StoreUnavailableError

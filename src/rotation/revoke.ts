@@ -13,7 +13,7 @@ const MAX_WINDOWS = 16;
 type RevocationCause = 'logout' | 'reuse' | 'operator';
 
 /** What following a family takes: an operator's command has no more. */
-export interface RevokeContext extends Pick<RotationContext, 'chain' | 'store' | 'emit' | 'walks'> {
+export interface RevokeContext extends Pick<RotationContext, 'chain' | 'revocations' | 'emit' | 'walks'> {
   readonly settings?: Pick<RotationContext['settings'], 'refreshLifetimeSeconds'>;
 }
 
@@ -64,7 +64,7 @@ export async function finishRevocation(
 ): Promise<Refusal> {
   return refusedOnce(context, deadlineMs, async () => {
     if (userKey !== undefined && context.settings.onReuse === 'revoke-user') {
-      await context.store.finishRevocation(userKey, deadlineMs);
+      await context.revocations.finishRevocation(userKey, deadlineMs);
     }
   });
 }
@@ -96,13 +96,13 @@ export function revokeDescendants(
   cause: RevocationCause,
   deadlineMs: number,
 ): Promise<number> {
-  const { chain, store, walks, emit, settings } = context;
+  const { chain, revocations, walks, emit, settings } = context;
   return walks.share(subject, deadlineMs, async (leave) => {
     const { end, rows, remember } = await walkFamily(
       {
         ...leave,
         chain,
-        store,
+        revocations,
         trails: walks.trails,
         successorLifeSeconds: settings?.refreshLifetimeSeconds ?? Infinity,
         monotonicMs: walks.monotonicMs,
@@ -126,14 +126,14 @@ export function revokeDescendants(
  * @throws StoreUnavailableError
  */
 export async function countDescendants(
-  { chain, store }: Pick<RevokeContext, 'chain' | 'store'>,
+  { chain, revocations }: Pick<RevokeContext, 'chain' | 'revocations'>,
   jti: string,
 ): Promise<number> {
   let live = 0;
   let at = jti;
   for (let window = 0; window < MAX_WINDOWS; window++) {
     const lines = chain.descendantsOf(at, WINDOW);
-    const rows = await store.find(lines.flat(), Infinity);
+    const rows = await revocations.find(lines.flat(), Infinity);
     const { line } = longestLine(lines, new Map(rows.map((token) => [token.jti, token])));
     live += line.filter((token) => !token.blacklisted).length;
     const last = line.at(-1);
@@ -144,13 +144,14 @@ export async function countDescendants(
 }
 
 async function revokeUserOf(
-  context: Pick<RevokeContext, 'store' | 'emit'>,
+  context: Pick<RevokeContext, 'revocations' | 'emit'>,
   { userKey }: TokenKey,
   cause: RevocationCause,
   rowsBefore: number,
   deadlineMs: number,
 ): Promise<number> {
-  const rows = rowsBefore + (userKey === undefined ? 0 : await context.store.revokeUser(userKey, deadlineMs));
+  const rows =
+    rowsBefore + (userKey === undefined ? 0 : await context.revocations.revokeUser(userKey, deadlineMs));
   context.emit({ kind: 'revocation', cause, end: 'escalated', rows });
   return rows;
 }

@@ -1,16 +1,11 @@
-import { isRefusal, type Subject } from './claims.js';
-import {
-  identify,
-  orUnavailable,
-  RETRY_AFTER_SECONDS,
-  UNAVAILABLE,
-  type RotationContext,
-} from './context.js';
-import { judge } from './judge.js';
+import { IN_PROGRESS, judgeByRows, type Settled } from './by-rows.js';
+import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
+import { rememberDoubt, settleDoubt } from './in-doubt.js';
 import type { RefreshOutcome } from './outcomes.js';
-import { pair, prepare, replayedClaims, type Request } from './pairs.js';
-import type { Claim, Claimed, Hint, Learned, TokenState } from './ports.js';
-import { answerReuse, finishRevocation } from './revoke.js';
+import { pair, prepare } from './pairs.js';
+import type { Claim, Claimed, Hint, Learned } from './ports.js';
+import type { Request } from './request.js';
+import { refusalOf } from './standing.js';
 
 /**
  * A claim is tried again where its time was ahead of the database's clock, or where the rows changed between a
@@ -18,29 +13,14 @@ import { answerReuse, finishRevocation } from './revoke.js';
  */
 const MAX_ATTEMPTS = 3;
 
+/** A new pair is made under the newest chain key; a replay under the one that made its successor. */
+const NEWEST_KEY = 0;
+
 /** Its successor was handed out and may be in use: refused, and nobody is accused. */
 const LOST: Settled = { outcome: { kind: 'blacklisted' }, learned: undefined };
 
-const IN_PROGRESS: RefreshOutcome = { kind: 'in_progress', retryAfterSeconds: RETRY_AFTER_SECONDS };
-
-/** One refresh: verify, take the lock, claim, hand out the pair. Expected outcomes are values. */
-export async function refresh(context: RotationContext, token: string): Promise<RefreshOutcome> {
-  const arrivedAtUs = context.clock.nowUs();
-  const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  const subject = await identify(context, token, 'refresh', arrivedAtUs);
-  if (isRefusal(subject)) return subject;
-  const request: Request = { token, subject, arrivedAtUs, deadlineMs, trace: { met: false, read: false } };
-  let outcome: RefreshOutcome | undefined;
-  try {
-    outcome = await refreshVerified(context, request);
-    return outcome;
-  } finally {
-    const { met, read } = request.trace;
-    context.emit({ kind: 'refresh', jti: subject.jti, outcome: outcome?.kind ?? 'broken', met, read });
-  }
-}
-
-async function refreshVerified(context: RotationContext, request: Request): Promise<RefreshOutcome> {
+/** Takes the lock, claims the token, and hands out the pair of its claim: a new one, or the one it had. */
+export async function rotate(context: RotationContext, request: Request): Promise<RefreshOutcome> {
   const { subject, trace } = request;
   const { cache } = context;
   const offered = cache.takesClaims ? await prepare(context, request, undefined) : undefined;
@@ -75,14 +55,6 @@ async function refreshVerified(context: RotationContext, request: Request): Prom
   } finally {
     await cache.finish(subject, learned);
   }
-}
-
-/** A new pair is made under the newest chain key; a replay under the one that made its successor. */
-const NEWEST_KEY = 0;
-
-interface Settled {
-  readonly outcome: RefreshOutcome;
-  readonly learned: Learned | undefined;
 }
 
 /**
@@ -134,10 +106,8 @@ async function settle(
         };
         return { outcome, learned };
       }
-      case 'inactive':
-        return { outcome: { kind: 'inactive' }, learned: undefined };
-      case 'revoked':
-        return { outcome: { kind: 'blacklisted' }, learned: undefined };
+      case 'refused':
+        return { outcome: refusalOf(result.standing), learned: undefined };
       case 'unavailable':
         if (result.sent || inDoubt !== undefined) await rememberDoubt(context, inDoubt ?? pending.claim);
         return { outcome: UNAVAILABLE, learned: undefined };
@@ -168,54 +138,6 @@ async function settle(
   return { outcome: UNAVAILABLE, learned: undefined };
 }
 
-/** The token isn't ours to claim, or not simply: its rows say what it is. */
-async function judgeByRows(
-  context: RotationContext,
-  request: Request,
-  attempt: { readonly overlapped: boolean; readonly ownClaimAtUs: number | undefined },
-): Promise<Settled | 'unspent'> {
-  const { subject } = request;
-  // Asked before the rows are read: what is no longer there is in them by then.
-  const moved = await successorIsClaimed(context, subject);
-  const read = await readState(context, request);
-  const state =
-    moved && read.successor ? { ...read, successor: { ...read.successor, blacklisted: true } } : read;
-  const spentAtUs = state.row?.blacklistedAtUs;
-  const judgement = judge(state, {
-    arrivedAtUs: request.arrivedAtUs,
-    ownClaimAtUs: context.doubtful.isOurs(subject.jti, spentAtUs) ? spentAtUs : attempt.ownClaimAtUs,
-    overlapped: attempt.overlapped,
-    graceUs: context.settings.graceUs,
-    claimWaitUs: context.settings.requestTimeoutMs * 1000,
-  });
-  const learned: Learned = { spent: subject.jti, successor: undefined };
-  switch (judgement.kind) {
-    case 'unspent':
-      return 'unspent';
-    case 'replay': {
-      const claims = replayedClaims(context, request, judgement.successor, judgement.claimedAtUs);
-      settleDoubt(context, subject.jti);
-      const keyIndex = context.chain.candidatesAfter(subject.jti).indexOf(judgement.successor.jti);
-      const outcome = await pair(context, claims, judgement.successor, judgement.claimedAtUs, keyIndex);
-      return { outcome: { ...outcome, replayed: true }, learned };
-    }
-    case 'in_progress':
-      request.trace.met = true;
-      return { outcome: IN_PROGRESS, learned };
-    case 'reuse':
-      // A token that is revoked already accuses nobody again, or an old one could log its user out over and over.
-      return {
-        outcome: state.revoked
-          ? await finishRevocation(context, subject, request.deadlineMs)
-          : await answerReuse(context, subject, judgement.reuse, request.deadlineMs),
-        learned,
-      };
-    case 'inactive':
-    case 'blacklisted':
-      return { outcome: judgement, learned };
-  }
-}
-
 /** A duplicate that waited for the one in flight: it gets what the rows give it, and never claims by itself. */
 async function followInFlight(context: RotationContext, request: Request): Promise<RefreshOutcome> {
   const claimed = await context.cache.claimed(request.subject);
@@ -223,17 +145,6 @@ async function followInFlight(context: RotationContext, request: Request): Promi
   if (refused !== undefined) return refused;
   const judged = await judgeByRows(context, request, { overlapped: true, ownClaimAtUs: undefined });
   return judged === 'unspent' ? IN_PROGRESS : judged.outcome;
-}
-
-/** What followed the token was used, and perhaps no row tells it yet: it is handed out no more (rule 6). */
-async function successorIsClaimed(
-  { cache, chain }: RotationContext,
-  { jti, userKey }: Subject,
-): Promise<boolean> {
-  for (const next of chain.candidatesAfter(jti)) {
-    if ((await cache.claimed({ jti: next, userKey })) !== undefined) return true;
-  }
-  return false;
 }
 
 /**
@@ -253,22 +164,4 @@ async function writeDown(
   const ageUs = request.arrivedAtUs - claimed.claimedAtUs;
   if (graceUs === 0) return ageUs <= 0 ? IN_PROGRESS : { kind: 'blacklisted' };
   return ageUs <= graceUs ? UNAVAILABLE : { kind: 'blacklisted' };
-}
-
-function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {
-  trace.read = true;
-  const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = subject;
-  const candidates = context.chain.candidatesAfter(jti);
-  return context.store.readState({ jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds }, deadlineMs);
-}
-
-/** Before it is answered, so that whoever is asked next knows. */
-async function rememberDoubt(context: RotationContext, claim: Claim): Promise<void> {
-  context.doubtful.remember(claim.jti, claim.claimedAtUs);
-  await context.cache.noteDoubt(claim, claim.claimedAtUs);
-  context.emit({ kind: 'claim_in_doubt', resolved: false });
-}
-
-function settleDoubt(context: RotationContext, jti: string): void {
-  if (context.doubtful.settle(jti)) context.emit({ kind: 'claim_in_doubt', resolved: true });
 }

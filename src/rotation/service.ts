@@ -1,12 +1,11 @@
-import { isRefusal, seconds, type Subject } from './claims.js';
+import { isRefusal, type Subject } from './claims.js';
 import { before, identify, orUnavailable, type RotationContext } from './context.js';
+import { presentableUntil, slidingState, slidSpan } from './lifetimes.js';
 import type { LogoutOutcome, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import type { TokenState } from './ports.js';
+import { refresh } from './refresh.js';
 import { revokeDescendants } from './revoke.js';
-import { refresh } from './rotate.js';
-
-/** The last date that Python's datetime, and so Django, knows. */
-const END_OF_YEAR_9999_SECONDS = 253_402_300_799;
+import { refusalOf } from './standing.js';
 
 /** The four operations, bound to what they work with. */
 export function createTokenService(context: RotationContext): TokenService {
@@ -34,7 +33,7 @@ async function logout(context: RotationContext, token: string, deadlineMs: numbe
   const subject = await identify(context, token, 'refresh', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
   await context.outbox?.closeUser(subject.userKey, deadlineMs);
-  if (await context.store.blacklist({ ...subject, token }, deadlineMs)) {
+  if (await context.revocations.blacklist({ ...subject, token }, deadlineMs)) {
     context.emit({ kind: 'revocation', cause: 'logout', end: 'tip', rows: 1 });
     return { kind: 'logged_out' };
   }
@@ -50,38 +49,30 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
   if (isRefusal(subject)) return subject;
   const state = await stateOf(context, subject);
   if (isBlacklisted(state)) return { kind: 'blacklisted' };
-  if (!state.userActive) return { kind: 'inactive' };
-  const refreshExp = subject.claims['refresh_exp'];
-  if (refreshExp === undefined) return { kind: 'no_refresh_exp' };
-  const nowSeconds = nowUs / 1_000_000;
-  // To Python true is 1, and so long past.
-  const refreshUntil = seconds(typeof refreshExp === 'boolean' ? Number(refreshExp) : refreshExp);
-  if (refreshUntil === undefined || Math.abs(refreshUntil) > END_OF_YEAR_9999_SECONDS) {
-    return { kind: 'invalid', reason: 'invalid' };
+  if (state.standing !== 'good') return refusalOf(state.standing);
+  switch (slidingState(subject, context.settings, nowUs)) {
+    case 'missing':
+      return { kind: 'no_refresh_exp' };
+    case 'unreadable':
+      return { kind: 'invalid', reason: 'invalid' };
+    case 'over':
+      return { kind: 'refresh_expired' };
+    case 'open':
+      break;
   }
-  if (refreshUntil <= nowSeconds - context.settings.leewaySeconds) return { kind: 'refresh_expired' };
-  const issuedAtSeconds = Math.floor(nowSeconds);
-  const claims = {
-    ...subject.claims,
-    exp: issuedAtSeconds + context.settings.slidingLifetimeSeconds,
-    iat: issuedAtSeconds,
-  };
+  const { issuedAtSeconds, expiresAtSeconds } = slidSpan(context.settings, nowUs);
+  const claims = { ...subject.claims, exp: expiresAtSeconds, iat: issuedAtSeconds };
   return { kind: 'slid', token: await context.codec.sign(claims) };
 }
 
 function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
   const { jti, userKey, issuedAtSeconds } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  // A sliding token goes on for longer than its exp. A date beyond all dates ends nothing.
-  const slidesUntil = seconds(subject.claims['refresh_exp']) ?? 0;
-  const expiresAtSeconds = Math.max(
-    subject.expiresAtSeconds,
-    slidesUntil > END_OF_YEAR_9999_SECONDS ? 0 : slidesUntil,
-  );
+  const expiresAtSeconds = presentableUntil(subject);
   const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
   return context.store.readState(query, deadlineMs);
 }
 
 function isBlacklisted(state: TokenState): boolean {
-  return state.row?.blacklistedAtUs !== undefined || state.revoked;
+  return state.row?.blacklistedAtUs !== undefined || state.standing === 'revoked';
 }

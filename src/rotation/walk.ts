@@ -49,7 +49,7 @@ export interface WalkEnd {
 }
 
 /** What a walk works with. */
-export interface WalkContext extends Pick<RotationContext, 'chain' | 'store'> {
+export interface WalkContext extends Pick<RotationContext, 'chain' | 'revocations'> {
   readonly trails: Trails;
   /**
    * How long a successor lives that is made now. Where a token was spent so long ago, its successor's row may have been
@@ -116,7 +116,7 @@ class Walk {
   }
 
   async #findEnd(): Promise<WalkEnd['end']> {
-    const { chain, store } = this.#context;
+    const { chain, revocations } = this.#context;
     while (this.#looks < MAX_LOOKS && this.#generations < MAX_GENERATIONS) {
       const window = this.#jumped ? SHORT_WINDOW : WINDOW;
       const { self, line, keyIndex } = await this.#lookAhead(window);
@@ -129,7 +129,7 @@ class Walk {
       const last = standing.at(-1);
       const open = standing.filter((token) => !token.blacklisted).map((token) => token.id);
       if (open.length > 0) {
-        const won = await this.#time.ask((deadlineMs) => store.blacklistRows(open, deadlineMs));
+        const won = await this.#time.ask((deadlineMs) => revocations.blacklistRows(open, deadlineMs));
         this.#rows += won.size;
         if (last !== undefined && won.has(last.id)) {
           this.#at = last.jti;
@@ -162,9 +162,11 @@ class Walk {
   async #lookAhead(
     window: number,
   ): Promise<{ self: FoundToken | undefined; line: FoundToken[]; keyIndex: number }> {
-    const { chain, store } = this.#context;
+    const { chain, revocations } = this.#context;
     const lines = chain.descendantsOf(this.#at, window);
-    const rows = await this.#time.ask((deadlineMs) => store.find([this.#at, ...lines.flat()], deadlineMs));
+    const rows = await this.#time.ask((deadlineMs) =>
+      revocations.find([this.#at, ...lines.flat()], deadlineMs),
+    );
     this.#looks++;
     const found = new Map(rows.map((token) => [token.jti, token]));
     return { self: found.get(this.#at), ...longestLine(lines, found) };
@@ -172,7 +174,7 @@ class Walk {
 
   /** Goes on to the furthest of every so many that stands, or to where an earlier walk ended. */
   async #leap(keyIndex: number): Promise<void> {
-    const { chain, store } = this.#context;
+    const { chain, revocations } = this.#context;
     await this.#begin();
     for (let length = FIRST_LEAP; ; length = Math.min(4 * length, LONGEST_LEAP)) {
       const room = MAX_GENERATIONS - this.#generations;
@@ -186,7 +188,7 @@ class Walk {
       }
       const samples = way.filter((_, index) => index % STRIDE === STRIDE - 1);
       const found = new Set(
-        (await this.#time.ask((deadlineMs) => store.find(samples, deadlineMs))).map(({ jti }) => jti),
+        (await this.#time.ask((deadlineMs) => revocations.find(samples, deadlineMs))).map(({ jti }) => jti),
       );
       const furthest = way.findLastIndex((jti) => found.has(jti));
       if (furthest < 0) return;
@@ -221,7 +223,7 @@ class Walk {
       const beganMs = monotonicMs();
       try {
         this.#rows += await this.#time.ask((deadlineMs) =>
-          this.#context.store.blacklistOpen(some, deadlineMs),
+          this.#context.revocations.blacklistOpen(some, deadlineMs),
         );
       } catch (error) {
         const closed = this.#passed.slice(0, start);

@@ -1,4 +1,4 @@
-import { EVERYBODY } from './claim-sql.js';
+import { EVERYBODY } from './who-sql.js';
 import type { Change } from '../rotation/change-feed.js';
 
 /** Where the triggers of `migrate --notify` tell of changes. */

@@ -1,6 +1,7 @@
+import type { WhoFacts } from '../rotation/standing.js';
 import type { Patience } from './group-queue.js';
 import type { TokenSchema } from './schema.js';
-import { activeSql } from './user-table.js';
+import { IN_GOOD_STANDING, userIdOf, whoColumns, whoNames } from './who-sql.js';
 
 /**
  * The claim: many refreshes in one statement. It spends the old tokens, records their successors, and tells who
@@ -11,12 +12,10 @@ import { activeSql } from './user-table.js';
  *   $1 jti, $2 user key, $3 iat (s), $4 claimed at (us), $5 successor's jti, $6 successor's token,
  *   $7 successor's exp (s), $8 exp (s); for known rows $9 row id; for find-or-insert $9 token
  */
-export interface ClaimRow {
+export interface ClaimRow extends WhoFacts {
   readonly n: number;
   /** The old token's row; null: none was there, or (find-or-insert) it came to be while the statement ran. */
   readonly id: string | null;
-  readonly active: boolean | null;
-  readonly revoked: boolean | null;
   /** The claim's time was ahead of the database's clock. */
   readonly ahead: boolean | null;
   readonly won: boolean;
@@ -53,8 +52,7 @@ const INPUT = {
 function checked(schema: TokenSchema, input: string, join: string): string {
   return `
     SELECT i.*, o.id, coalesce(o.user_id, ${userIdOf(schema, 'i')}) AS user_id,
-           ${isActive(schema, 'i')} AS active,
-           ${isRevoked('i')} AS revoked,
+           ${whoColumns(schema, 'i')},
            i.claimed_at > clock_timestamp() AS ahead,
            o.expires_at < i.expires_at AS outlived
       FROM (${input}) i
@@ -69,7 +67,7 @@ function claim(schema: TokenSchema, outlived: Outlived): string {
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT claimed_at, id
       FROM judged
-     WHERE id IS NOT NULL AND active AND NOT revoked AND NOT ahead${leftOut ? ' AND outlived IS NOT TRUE' : ''}
+     WHERE id IS NOT NULL AND ${IN_GOOD_STANDING} AND NOT ahead${leftOut ? ' AND outlived IS NOT TRUE' : ''}
      ORDER BY id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id
@@ -82,7 +80,7 @@ function claim(schema: TokenSchema, outlived: Outlived): string {
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
   )${outlived === 'kept' ? keepSql(schema, 'judged') : ''}
-  SELECT j.n::int AS n, j.id, j.active, j.revoked, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
+  SELECT j.n::int AS n, j.id, ${whoNames('j')}, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
          c.token_id IS NOT NULL AS won,
          CASE WHEN c.token_id IS NULL
               THEN EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = j.id)
@@ -129,14 +127,14 @@ export function claimByJtiSql(schema: TokenSchema, patience: Patience, outlived:
     INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
     SELECT token, to_timestamp(iat), expires_at, user_id, jti
       FROM checked
-     WHERE id IS NULL AND active AND NOT revoked
+     WHERE id IS NULL AND ${IN_GOOD_STANDING}
      ORDER BY jti
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
   ),
   judged AS (
     SELECT i.n, coalesce(i.id, m.id) AS id, i.claimed_at, i.next_jti, i.next_token, i.next_expires_at, i.user_id,
-           i.active, i.revoked, i.ahead, i.outlived, i.expires_at
+           ${whoNames('i')}, i.ahead, i.outlived, i.expires_at
       FROM checked i
       LEFT JOIN made m ON m.jti = i.jti
   ),${claim(schema, outlived)}`;
@@ -158,35 +156,4 @@ export function keepSql(schema: TokenSchema, met: string): string {
       FROM (SELECT m.id, m.expires_at FROM ${met} m WHERE m.outlived ORDER BY m.id) k
      WHERE o.id = k.id AND o.expires_at < k.expires_at
   )`;
-}
-
-/** True for a token that names no user: simplejwt checks none then. */
-export function isActive(schema: TokenSchema, input: string): string {
-  const { users } = schema;
-  if (users === undefined) return 'true';
-  return `(${input}.user_key IS NULL OR EXISTS (
-             SELECT 1 FROM ${users.name} u
-              WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType} AND ${activeSql(users, 'u')}))`;
-}
-
-/**
- * The key under which `carelink.revoked_before` holds what goes for everybody. No token has it for its user: an empty
- * user id names none (`claims.ts`).
- */
-export const EVERYBODY = '';
-
-/** A token without iat is as old as can be. What goes for everybody is read once a statement, not once a row. */
-export function isRevoked(input: string): string {
-  const issued = `to_timestamp(coalesce(${input}.iat, 0))`;
-  return `(EXISTS (SELECT 1 FROM carelink.revoked_before r
-                    WHERE r.user_key = ${input}.user_key AND ${issued} < r.at)
-            OR coalesce(${issued} < (SELECT e.at FROM carelink.revoked_before e WHERE e.user_key = '${EVERYBODY}'), false))`;
-}
-
-/** What `user_id` must hold for a token's user: the key itself, or the key of the row that it names. */
-export function userIdOf(schema: TokenSchema, input: string): string {
-  const { users, userIdType } = schema;
-  if (users === undefined || users.keyColumn === users.primaryColumn)
-    return `${input}.user_key::${userIdType}`;
-  return `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType})`;
 }

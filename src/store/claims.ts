@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Claim, ClaimResult } from '../rotation/ports.js';
 import { claimByJtiSql, claimKnownSql, type ClaimRow, type Outlived } from './claim-sql.js';
+import { claimValues, rowEnds } from './claim-values.js';
 import { isOfTheRow } from './errors.js';
 import {
   GroupQueue,
@@ -100,7 +101,8 @@ export class Claims {
   }
 
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
-    if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey)) return { kind: 'inactive' };
+    if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey))
+      return { kind: 'refused', standing: 'gone' };
     let queue = claim.rowId === undefined ? this.#byJti : this.#known;
     let repeated = false;
     this.#inside++;
@@ -133,14 +135,8 @@ export class Claims {
   #claimAll(name: string, text: string, claims: readonly Claim[], last: Last): Promise<ClaimRow[]> {
     const { marginSeconds } = this.#options.dates();
     const values = [
-      arrayLiteral(claims.map((c) => c.jti)),
-      arrayLiteral(claims.map((c) => c.userKey)),
-      arrayLiteral(claims.map((c) => c.issuedAtSeconds)),
-      arrayLiteral(claims.map((c) => c.claimedAtUs)),
-      arrayLiteral(claims.map((c) => c.successor.jti)),
-      arrayLiteral(claims.map((c) => c.successor.token)),
-      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds + marginSeconds)),
-      arrayLiteral(claims.map((c) => c.expiresAtSeconds + marginSeconds)),
+      ...claimValues(claims, marginSeconds),
+      rowEnds(claims, marginSeconds),
       arrayLiteral(claims.map(last)),
     ];
     return queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });

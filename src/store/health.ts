@@ -1,10 +1,13 @@
 import { askOf, type Database } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
 import { classify, isRowSecurity, lacks, NotConnectedError, troubleOf, type Trouble } from './errors.js';
+import { quoteIdentifier } from './quote.js';
 import { missingRights, type Need } from './rights.js';
 import type { TokenSchema } from './schema.js';
 import { MAY_CONFIRM_SQL } from './state-sql.js';
+import { microsecondsSql } from './time-sql.js';
 import { POSITION_SQL } from './timeline.js';
+import { columnsRead } from './user-source.js';
 
 /** What /readyz says of the database. */
 export type Health =
@@ -24,9 +27,9 @@ function healthSql(schema: TokenSchema, position: string): string {
   const checked =
     users === undefined
       ? ''
-      : `LEFT JOIN (SELECT ${users.keyColumn}, ${users.activeColumn} FROM ${users.name} LIMIT 0) u ON true`;
+      : `LEFT JOIN (SELECT ${columnsRead(users).map(quoteIdentifier).join(', ')} FROM ${users.name} LIMIT 0) u ON true`;
   return `
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us,
+    SELECT ${microsecondsSql('clock_timestamp()')} AS now_us,
            -- On a standby it is on whatever was set. Else somebody has set it, for the role, the database or the server.
            current_setting('transaction_read_only') = 'on' AS read_only,
            ${position} AS position,

@@ -2,6 +2,7 @@ import type { Ask } from './database.js';
 import { SchemaError } from './errors.js';
 import { quoteIdentifier } from './quote.js';
 import type { TokenSchema } from './schema.js';
+import { columnsRead } from './user-source.js';
 
 /**
  * What is done with a database. `serve_async`: claims of Redis are written behind; in sync mode its UPDATE puts off the
@@ -77,7 +78,7 @@ function wantedOf({ relations, users }: Pick<TokenSchema, 'relations' | 'users'>
       : [
           {
             ...whole(users.relation, { serve: READ, revoke: READ, doctor: READ }),
-            columns: [...new Set(Object.values(users.columns))],
+            columns: columnsRead(users),
           },
         ]),
     ...Object.entries(OF_OURS).map(([name, privileges]) => whole({ schema: 'carelink', name }, privileges)),

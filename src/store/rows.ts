@@ -1,4 +1,5 @@
 import type { ClaimResult, TokenState } from '../rotation/ports.js';
+import { standingOf } from '../rotation/standing.js';
 import type { ClaimRow } from './claim-sql.js';
 import type { StateRow } from './state-sql.js';
 
@@ -7,14 +8,14 @@ export type RawClaim = ClaimRow | 'user_gone' | 'row_gone';
 
 /** `again`: the row isn't where the cache said, or was made by another session meanwhile. */
 export function readClaim(raw: RawClaim, repeated: boolean): ClaimResult | 'again' {
-  if (raw === 'user_gone') return { kind: 'inactive' };
+  if (raw === 'user_gone') return { kind: 'refused', standing: 'gone' };
   if (raw === 'row_gone') return 'again';
   if (raw.won) {
     return raw.next_id === null ? { kind: 'successor_stands' } : { kind: 'won', successorRowId: raw.next_id };
   }
   if (raw.spent === true) return { kind: 'spent', overlapped: false, repeated };
-  if (raw.active === false) return { kind: 'inactive' };
-  if (raw.revoked === true) return { kind: 'revoked' };
+  const standing = standingOf(raw);
+  if (standing !== 'good') return { kind: 'refused', standing };
   if (raw.id === null) return 'again';
   if (raw.ahead === true) return { kind: 'ahead' };
   // Nobody's row stood when the statement began, and ours wasn't the first: another committed meanwhile.
@@ -34,8 +35,7 @@ export function toState(row: StateRow): TokenState {
             createdAtUs: toUs(row.next_created_us),
             blacklisted: row.next_blacklisted === true,
           },
-    userActive: row.active,
-    revoked: row.revoked,
+    standing: standingOf(row),
     readAtUs: Number(row.now_us),
   };
 }

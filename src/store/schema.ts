@@ -1,8 +1,8 @@
 import { askOf, type Ask, type Database } from './database.js';
 import { SchemaError } from './errors.js';
 import { readTokenTablePlaces, tokenTablesOf, type Relation } from './token-tables.js';
-import { readUserTable, type UserOptions, type UserTable } from './user-table.js';
 import { userKeyTypeOf, type UserKeyType } from './user-key.js';
+import { usersToCheck, type UserOptions, type UserSource } from './user-source.js';
 
 /** What the catalog says of the tables: nothing of it is assumed (simplejwt.md). */
 export interface TokenSchema {
@@ -13,7 +13,7 @@ export interface TokenSchema {
   /** The type of `user_id` in the outstanding table. */
   readonly userIdType: string;
   /** Undefined where users are not checked. */
-  readonly users: UserTable | undefined;
+  readonly users: UserSource | undefined;
   /** The form in which a token's user id is compared and stored. */
   readonly userKeyType: UserKeyType;
   /** The role may put a row's `expires_at` off: without that a token that outlives its row comes back once it is cleaned up. */
@@ -22,14 +22,6 @@ export interface TokenSchema {
   readonly encoding: string;
   /** It isn't written down which Django schema ours belongs to: the migration `home` is pending. */
   readonly homeUnwritten: boolean;
-}
-
-export interface SchemaOptions extends UserOptions {
-  /**
-   * With `auto`, go on where activity can't be read, and check nobody: the embedded database has no users of anybody's,
-   * and a revocation asks whose a token is, not whether he is active.
-   */
-  readonly mayLackUsers?: boolean;
 }
 
 /** What a claim reads and writes of each table. */
@@ -43,7 +35,7 @@ const COLUMNS = {
  *
  * @throws SchemaError where the tables, our schema or what says who is active are missing, or belong to another Django
  */
-export function readSchema(database: Database, options: SchemaOptions): Promise<TokenSchema> {
+export function readSchema(database: Database, options: UserOptions): Promise<TokenSchema> {
   return readSchemaBy(askOf(database), options);
 }
 
@@ -52,7 +44,7 @@ export function readSchema(database: Database, options: SchemaOptions): Promise<
  *
  * @throws like readSchema
  */
-export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<TokenSchema> {
+export async function readSchemaBy(ask: Ask, options: UserOptions): Promise<TokenSchema> {
   const places = await readTokenTablePlaces(ask);
   const { outstanding, blacklisted, homeUnwritten } = tokenTablesOf(places);
   const userIdType = await checkColumns(ask, outstanding, COLUMNS.outstanding);
@@ -63,7 +55,7 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
       'The schema carelink is not there yet. Run `carelink-tokens migrate` on this database first.',
     );
   }
-  const users = await readUsers(ask, outstanding, options);
+  const users = await usersToCheck(ask, outstanding, options);
   const [settings] = await ask<{ encoding: string; may_keep: boolean }>(
     `SELECT current_setting('server_encoding') AS encoding,
             (SELECT has_column_privilege(c.oid, 'expires_at', 'UPDATE')
@@ -82,23 +74,6 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
     encoding: settings?.encoding ?? 'UTF8',
     homeUnwritten,
   };
-}
-
-async function readUsers(
-  ask: Ask,
-  outstanding: Relation,
-  options: SchemaOptions,
-): Promise<UserTable | undefined> {
-  if (options.userCheck === 'off') return undefined;
-  try {
-    return await readUserTable(ask, outstanding, options);
-  } catch (error) {
-    const unread = error instanceof SchemaError && error.code === 'USER_TABLE_MISSING';
-    const guessed =
-      options.userCheck === 'auto' && options.userTable === undefined && options.userIdColumn === undefined;
-    if (options.mayLackUsers === true && guessed && unread) return undefined;
-    throw error;
-  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { microsecondsSql } from './time-sql.js';
 
 /** One of the server's sessions, told apart from a later one that has its process id. */
 export interface Backend {
@@ -96,7 +97,7 @@ const STILL_THERE = `
   SELECT a.pid
     FROM unnest($1::int[], $2::bigint[]) AS given_up (pid, began_us)
     JOIN pg_stat_activity a
-      ON a.pid = given_up.pid AND (extract(epoch FROM a.backend_start) * 1000000)::bigint = given_up.began_us`;
+      ON a.pid = given_up.pid AND ${microsecondsSql('a.backend_start')} = given_up.began_us`;
 
 /**
  * Who serves a new connection. Undefined where that isn't known: there is a pooler between, or the role may not look.
@@ -109,7 +110,7 @@ export async function servedBy(
 ): Promise<{ readonly pooled: boolean; readonly backend: Backend | undefined }> {
   const { rows } = await client
     .query<{ pid: number; began_us: string | null }>(
-      `SELECT pg_backend_pid() AS pid, (SELECT (extract(epoch FROM backend_start) * 1000000)::bigint
+      `SELECT pg_backend_pid() AS pid, (SELECT ${microsecondsSql('backend_start')}
                                           FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS began_us`,
     )
     .catch(() =>

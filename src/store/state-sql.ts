@@ -1,9 +1,9 @@
-import { isActive, isRevoked, keepSql, userIdOf } from './claim-sql.js';
-import { QUIET_SETTING } from './session-settings.js';
-import { issuedAtSql, mayLiveUntilSql } from './stored-jwt-sql.js';
+import type { WhoFacts } from '../rotation/standing.js';
 import type { TokenSchema } from './schema.js';
+import { microsecondsSql } from './time-sql.js';
+import { whoColumns } from './who-sql.js';
 
-export interface StateRow {
+export interface StateRow extends WhoFacts {
   readonly n: number;
   readonly id: string | null;
   readonly blacklisted_us: string | null;
@@ -12,14 +12,10 @@ export interface StateRow {
   readonly next_token: string | null;
   readonly next_created_us: string | null;
   readonly next_blacklisted: boolean | null;
-  readonly active: boolean;
-  readonly revoked: boolean;
   /** Blacklisted, by a row that says less than the token does. */
   readonly outlived: boolean;
   readonly now_us: string;
 }
-
-const microseconds = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
 
 /** The smallest transaction whose commit waits for the synchronous standby, and so for all that was written before it. */
 const EMIT = `pg_logical_emit_message(true, 'carelink', '')`;
@@ -49,13 +45,12 @@ const CONFIRMED = `
  */
 export function readStateSql(schema: TokenSchema, confirm = false): string {
   return `
-    SELECT i.n::int AS n, o.id, ${microseconds('b.blacklisted_at')} AS blacklisted_us,
+    SELECT i.n::int AS n, o.id, ${microsecondsSql('b.blacklisted_at')} AS blacklisted_us,
            s.id AS next_id, s.jti AS next_jti, s.token AS next_token,
-           ${microseconds('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
-           ${isActive(schema, 'i')} AS active,
-           ${isRevoked('i')} AS revoked,${confirm ? CONFIRMED : ''}
+           ${microsecondsSql('s.created_at')} AS next_created_us, s.blacklisted AS next_blacklisted,
+           ${whoColumns(schema, 'i')},${confirm ? CONFIRMED : ''}
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
-           ${microseconds('clock_timestamp()')} AS now_us
+           ${microsecondsSql('clock_timestamp()')} AS now_us
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
            WITH ORDINALITY AS i (jti, user_key, iat, until, n)
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
@@ -75,164 +70,4 @@ export function keepRowSql(schema: TokenSchema): string {
   return `
     UPDATE ${schema.outstanding} o SET expires_at = to_timestamp($2::bigint)
      WHERE o.id = $1::bigint AND o.expires_at < to_timestamp($2::bigint)`;
-}
-
-/** $1 jtis. One blacklist row after the other, whatever the planner thinks of so many: it would hash all of them. */
-export function findSql(schema: TokenSchema): string {
-  return `
-    SELECT o.jti, o.id, b.at IS NOT NULL AS blacklisted,
-           extract(epoch FROM clock_timestamp() - b.at)::float8 AS "closedForSeconds",
-           extract(epoch FROM o.expires_at - o.created_at)::float8 AS "lifeSeconds",
-           o.expires_at <= clock_timestamp() AS expired
-      FROM ${schema.outstanding} o
-      LEFT JOIN LATERAL (
-        SELECT b.blacklisted_at AS at FROM ${schema.blacklisted} b WHERE b.token_id = o.id OFFSET 0
-      ) b ON true
-     WHERE o.jti = ANY ($1::text[])`;
-}
-
-/**
- * Beside a log-out or a revocation: let the triggers of `migrate --notify` tell other instances of it. All else that a
- * server writes are rotations, of which nobody may need to be told: its connections may be set to quiet.
- */
-const LOUD = `(SELECT set_config('${QUIET_SETTING}', 'off', true) AS quiet OFFSET 0) AS loud`;
-
-/** $1 row ids; returns those that were not blacklisted before. */
-export function blacklistRowsSql(schema: TokenSchema): string {
-  return `
-    INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-    SELECT clock_timestamp(), o.id
-      FROM ${schema.outstanding} o, ${LOUD}
-     WHERE o.id = ANY ($1::bigint[]) AND loud.quiet = 'off'
-     ORDER BY o.id
-    ON CONFLICT (token_id) DO NOTHING
-    RETURNING token_id`;
-}
-
-/** $1 jtis; the rows that it was first to blacklist. */
-export function blacklistOpenSql(schema: TokenSchema): string {
-  return `
-    WITH open AS (
-      SELECT o.id
-        FROM ${schema.outstanding} o
-        LEFT JOIN LATERAL (
-          SELECT b.token_id FROM ${schema.blacklisted} b WHERE b.token_id = o.id OFFSET 0
-        ) b ON true
-       WHERE o.jti = ANY ($1::text[]) AND b.token_id IS NULL
-    )
-    INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-    SELECT clock_timestamp(), open.id
-      FROM open, ${LOUD}
-     WHERE loud.quiet = 'off'
-     ORDER BY open.id
-    ON CONFLICT (token_id) DO NOTHING
-    RETURNING token_id`;
-}
-
-/** $1 jti, $2 token, $3 iat (s), $4 exp (s), $5 user key; no row: a row came to be while it ran, try again. */
-export function blacklistByJtiSql(schema: TokenSchema): string {
-  const { users } = schema;
-  // Django blacklists the token of a user that is gone as well, and leaves user_id NULL.
-  const userId =
-    users === undefined
-      ? userIdOf(schema, 'i')
-      : `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = i.user_key::${users.keyType})`;
-  return `
-    WITH i AS (
-      SELECT $1::text AS jti, $2::text AS token, $3::bigint AS iat, $4::bigint AS exp, $5::text AS user_key
-    ),
-    found AS (
-      SELECT o.id, to_timestamp(i.exp) AS expires_at, o.expires_at < to_timestamp(i.exp) AS outlived
-        FROM ${schema.outstanding} o
-        JOIN i ON o.jti = i.jti
-    ),
-    made AS (
-      INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
-      SELECT i.token, to_timestamp(i.iat), to_timestamp(i.exp), ${userId}, i.jti
-        FROM i
-       WHERE NOT EXISTS (SELECT 1 FROM found)
-      ON CONFLICT (jti) DO NOTHING
-      RETURNING id
-    ),
-    target AS (SELECT id FROM found UNION ALL SELECT id FROM made)${keepSql(schema, 'found')},
-    blacklisted AS (
-      INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-      SELECT clock_timestamp(), id FROM target, ${LOUD} WHERE loud.quiet = 'off'
-      ON CONFLICT (token_id) DO NOTHING
-      RETURNING token_id
-    )
-    SELECT t.id, EXISTS (SELECT 1 FROM blacklisted) AS won FROM target t`;
-}
-
-/** $1 user key. Its end is put at the database's clock, never back. */
-export const REVOKE_BEFORE_SQL = `
-  INSERT INTO carelink.revoked_before AS r (user_key, at)
-  VALUES ($1, clock_timestamp())
-  ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)`;
-
-/**
- * A token that nobody has presented to us: it may live as long as its row and its JWT say, and $2 seconds longer. $1 row ids;
- * returns those that were not blacklisted before.
- */
-export function blacklistUnseenSql(schema: TokenSchema): string {
-  return `
-    WITH met AS (
-      SELECT o.id, ${mayLiveUntilSql('o', EXTRA)} AS expires_at FROM ${schema.outstanding} o WHERE o.id = ANY ($1::bigint[])
-    ),
-    unseen AS (
-      SELECT m.*, o.expires_at < m.expires_at AS outlived FROM met m JOIN ${schema.outstanding} o ON o.id = m.id
-    ),
-    won AS (
-      INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-      SELECT clock_timestamp(), id FROM unseen, ${LOUD} WHERE loud.quiet = 'off' ORDER BY id
-      ON CONFLICT (token_id) DO NOTHING
-      RETURNING token_id
-    )${keepSql(schema, 'unseen')}
-    SELECT token_id FROM won`;
-}
-
-const EXTRA = `$2::bigint * interval '1 second'`;
-
-/** The rows of a user ($1) whose tokens may be alive, $2 seconds after their rows say so; `more` is a clause of a WHERE. */
-function liveOfUser(schema: TokenSchema, columns: string, more: string): string {
-  return `
-      SELECT ${columns}
-        FROM (SELECT $1::text AS user_key) i
-        JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
-        CROSS JOIN LATERAL (SELECT ${mayLiveUntilSql('o', EXTRA)} AS until OFFSET 0) l
-       WHERE NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
-         AND l.until > now() ${more}`;
-}
-
-/**
- * $1 user key, $2 how much longer than their rows say tokens may live (s), $3 rows at most; how many live rows were
- * seen, and how many of them this statement blacklisted.
- */
-export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'): string {
-  // As with a token without iat, a row without a time is as old as can be.
-  const revoked = `AND (o.created_at IS NULL OR EXISTS (
-           SELECT 1 FROM carelink.revoked_before r WHERE r.user_key = i.user_key AND ${issuedAtSql('o')} < r.at))`;
-  const columns = 'o.id, l.until AS expires_at, o.expires_at < l.until AS outlived';
-  return `
-    WITH live AS (${liveOfUser(schema, columns, which === 'all' ? '' : revoked)}
-       ORDER BY o.id
-       LIMIT $3
-    ),
-    won AS (
-      INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-      SELECT clock_timestamp(), id FROM live, ${LOUD} WHERE loud.quiet = 'off'
-      ON CONFLICT (token_id) DO NOTHING
-      RETURNING token_id
-    )${keepSql(schema, 'live')}
-    SELECT (SELECT count(*) FROM live)::int AS live, (SELECT count(*) FROM won)::int AS won`;
-}
-
-/** $1 user key, $2 as above, $3 rows at most */
-export function liveTokensSql(schema: TokenSchema): string {
-  return `${liveOfUser(schema, 'o.jti', '')} LIMIT $3`;
-}
-
-/** $1 user key, $2 as above: how many live rows `blacklistUserSql` would find. */
-export function countUserSql(schema: TokenSchema): string {
-  return `SELECT count(*)::int AS live FROM (${liveOfUser(schema, 'o.id', '')}) AS found`;
 }

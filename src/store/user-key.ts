@@ -1,3 +1,5 @@
+import { encodable } from './encoding.js';
+
 /** How a token's user id must look to fit the column it is compared with. */
 export type UserKeyType = 'smallint' | 'integer' | 'bigint' | 'numeric' | 'uuid' | 'text';
 
@@ -36,4 +38,12 @@ export function canonicalUserKey(type: UserKeyType, key: string): string | undef
       return BigInt.asIntN(BITS[type], number) === number ? number.toString() : undefined;
     }
   }
+}
+
+/** The same, and undefined as well where the database's encoding can't hold it. */
+export function fittingUserKey(
+  { encoding, userKeyType }: { readonly encoding: string; readonly userKeyType: UserKeyType },
+  key: string,
+): string | undefined {
+  return encodable(encoding, key) ? canonicalUserKey(userKeyType, key) : undefined;
 }

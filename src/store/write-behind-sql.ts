@@ -1,5 +1,7 @@
-import { isActive, isRevoked, keepSql, userIdOf } from './claim-sql.js';
+import { keepSql } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
+import { microsecondsSql } from './time-sql.js';
+import { existingUserIdOf, inGoodStanding } from './who-sql.js';
 
 /** What became of one claim. Times are microseconds. */
 export interface WrittenRow {
@@ -29,12 +31,6 @@ export interface WrittenRow {
  * $5 successor's jti, $6 successor's token, $7 successor's exp (s), $8 token, $9 exp (s)
  */
 export function writeBehindSql(schema: TokenSchema): string {
-  const { users } = schema;
-  const userId =
-    users === undefined
-      ? userIdOf(schema, 'i')
-      : `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = i.user_key::${users.keyType})`;
-  const us = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
   return `
   WITH quiet AS (
     -- The triggers of migrate --notify needn't tell: whoever writes tells Redis, and there is nobody else to know.
@@ -45,8 +41,8 @@ export function writeBehindSql(schema: TokenSchema): string {
            to_timestamp(0) + i.claimed_us * interval '1 microsecond' AS claimed_at,
            to_timestamp(i.exp) AS expires_at, to_timestamp(i.next_exp) AS next_expires_at,
            o.id, o.expires_at < to_timestamp(i.exp) AS outlived, s.id AS next_id, s.created_at AS next_created_at,
-           coalesce(o.user_id, ${userId}) AS user_id,
-           ${isActive(schema, 'i')} AND NOT ${isRevoked('i')} AS stands
+           coalesce(o.user_id, ${existingUserIdOf(schema, 'i')}) AS user_id,
+           ${inGoodStanding(schema, 'i')} AS stands
       FROM quiet
      CROSS JOIN LATERAL unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
                                $8::text[], $9::bigint[])
@@ -101,10 +97,10 @@ export function writeBehindSql(schema: TokenSchema): string {
   )${keepSql(schema, 'judged')}
   SELECT j.n::int AS n, j.old_id AS id, coalesce(j.next_id, s.id) AS next_id,
          c.token_id IS NOT NULL AS won,
-         ${us('b.blacklisted_at')} AS spent_us,
-         ${us('j.next_created_at')} AS next_us,
+         ${microsecondsSql('b.blacklisted_at')} AS spent_us,
+         ${microsecondsSql('j.next_created_at')} AS next_us,
          j.stands,
-         ${us('clock_timestamp()')} AS now_us
+         ${microsecondsSql('clock_timestamp()')} AS now_us
     FROM judged j
     LEFT JOIN claimed c ON c.token_id = j.old_id
     LEFT JOIN successor s ON s.jti = j.next_jti

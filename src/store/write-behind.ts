@@ -1,4 +1,5 @@
 import { StoreUnavailableError, type Claim, type Written } from '../rotation/ports.js';
+import { claimValues, rowEnds } from './claim-values.js';
 import type { Database } from './database.js';
 import { isOfTheRow, sqlStateOf } from './errors.js';
 import { GroupQueue } from './group-queue.js';
@@ -90,15 +91,9 @@ export class PgWriteBehind {
   async #writeAll(text: string, claims: readonly Claim[]): Promise<WrittenRow[]> {
     const { marginSeconds } = this.#options.dates?.() ?? ORDINARY_DATES;
     const values = [
-      arrayLiteral(claims.map((c) => c.jti)),
-      arrayLiteral(claims.map((c) => c.userKey)),
-      arrayLiteral(claims.map((c) => c.issuedAtSeconds)),
-      arrayLiteral(claims.map((c) => c.claimedAtUs)),
-      arrayLiteral(claims.map((c) => c.successor.jti)),
-      arrayLiteral(claims.map((c) => c.successor.token)),
-      arrayLiteral(claims.map((c) => c.successor.expiresAtSeconds + marginSeconds)),
+      ...claimValues(claims, marginSeconds),
       arrayLiteral(claims.map((c) => c.token)),
-      arrayLiteral(claims.map((c) => c.expiresAtSeconds + marginSeconds)),
+      rowEnds(claims, marginSeconds),
     ];
     const statement = { name: 'write_behind', text, values };
     const rows = await this.#options.database.query<WrittenRow>('write_behind', statement);

@@ -281,6 +281,25 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
       expect(await rows(old.jti)).toMatchObject([{ blacklisted_us: null }]);
     });
 
+    it('and whose tokens are revoked as well is told of that first, by a claim as by all else', async () => {
+      const { service } = await start();
+      const old = await login();
+      const sliding = mintRefresh({
+        userId: old.userId,
+        tokenType: 'sliding',
+        claims: { refresh_exp: old.expSeconds },
+      });
+      await query(
+        `WITH gone AS (UPDATE auth_user SET is_active = false WHERE id = $1::int)
+         INSERT INTO carelink.revoked_before (user_key, at) SELECT $1::int::text, clock_timestamp() + interval '1 s'`,
+        [old.userId],
+      );
+      expect(await service.refresh(old.token)).toEqual({ kind: 'blacklisted' });
+      expect(await service.slide(sliding.token)).toEqual({ kind: 'blacklisted' });
+      expect(await service.verify(old.token)).toEqual({ kind: 'blacklisted' });
+      expect(await rows(old.jti)).toMatchObject([{ blacklisted_us: null }]);
+    });
+
     it('whose id does not fit the column is refused before anything is sent', async () => {
       const { service, statements } = await start();
       for (const userId of ['x', '99999999999999999999', '1; DROP TABLE auth_user']) {

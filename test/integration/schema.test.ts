@@ -3,7 +3,8 @@ import { NotConnectedError } from '../../src/store/errors.js';
 import type { PgDatabase } from '../../src/store/pool.js';
 import { askOf } from '../../src/store/database.js';
 import { checkRights } from '../../src/store/rights.js';
-import { readSchema, type SchemaOptions } from '../../src/store/schema.js';
+import { readSchema } from '../../src/store/schema.js';
+import type { UserOptions } from '../../src/store/user-source.js';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { testDatabase } from '../support/database.js';
 import { createSimplejwtTables, freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
@@ -11,7 +12,7 @@ import { services } from '../support/services.js';
 
 const open = (connection: string) => testDatabase(connection, { size: 2 });
 
-const OPTIONS: SchemaOptions = {
+const OPTIONS: UserOptions = {
   userCheck: 'auto',
   userTable: undefined,
   userIdColumn: undefined,

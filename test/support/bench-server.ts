@@ -15,6 +15,7 @@ import { countBlacklisted } from '../../src/store/audit.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import type { PgDatabase } from '../../src/store/pool.js';
 import { readSchema } from '../../src/store/schema.js';
+import { PgRevocations } from '../../src/store/revocations.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
 import { testDatabase } from './database.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
@@ -53,6 +54,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
   const store = new PgTokenStore({
     database, schema, clock, lanes: 2, monotonicMs, random: Math.random, onBatch: (size) => metrics.onBatch(size),
   }); // prettier-ignore
+  const revocations = new PgRevocations({ database, schema, lanes: 2, monotonicMs, random: Math.random });
   const log = createLog({ level: 'error', destination: process.stderr });
   const { codec } = await createCodec({
     algorithm: 'HS256', signingKey: TEST_SIGNING_KEY, verifyingKeys: [], audience: [], issuer: undefined, leewaySeconds: 0,
@@ -71,6 +73,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     codec,
     chain: createChain([Buffer.alloc(32, 1)]),
     store: faulty(store, database, faults),
+    revocations,
     outbox: undefined,
     cache: new MemoryCache({ maxActive: faults.includes('forgetful') ? 1 : 10_000, maxSpent: 10_000 }),
     doubtful: new DoubtfulClaims(1_000),

@@ -18,8 +18,10 @@ import { Walks } from '../../src/rotation/walks.js';
 import type { Database, Purpose, Statement } from '../../src/store/database.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { NotConnectedError } from '../../src/store/errors.js';
-import { readSchema, type SchemaOptions } from '../../src/store/schema.js';
+import { readSchema } from '../../src/store/schema.js';
+import { PgRevocations } from '../../src/store/revocations.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
+import type { UserOptions } from '../../src/store/user-source.js';
 import { testDatabase } from './database.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
@@ -53,7 +55,7 @@ export interface InstanceOptions extends Partial<RotationSettings> {
   readonly chainKeys?: readonly Buffer[];
   readonly userCheck?: 'auto' | 'on' | 'off';
   /** As --user-table and its like. */
-  readonly users?: Partial<SchemaOptions>;
+  readonly users?: Partial<UserOptions>;
   /** Instead of a memory of its own. */
   readonly cache?: TokenCache;
   /** Shares what it knows over this Redis, and claims in it. */
@@ -117,6 +119,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     onBatch: (size) => batches.push(size),
     unwritten: unwritten.letters,
   });
+  const revocations = new PgRevocations({ database, schema, lanes: 2, monotonicMs, random: Math.random });
   const { codec } = await createCodec({
     algorithm: 'HS256',
     signingKey: TEST_SIGNING_KEY,
@@ -175,6 +178,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     codec,
     chain: createChain(chainKeys),
     store,
+    revocations,
     cache: sharing?.cache ?? cache ?? new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
     outbox: sharing?.outbox,
     doubtful: new DoubtfulClaims(1_000),

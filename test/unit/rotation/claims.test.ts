@@ -74,14 +74,14 @@ describe('the claims that follow', () => {
   )!;
 
   it('of the refresh token keep everything, in order and to the letter, but jti, exp and iat', () => {
-    const next = successorClaims(claims, NAMES, { jti: 'new', issuedAtSeconds: 100, lifetimeSeconds: 10 });
+    const next = successorClaims(claims, NAMES, { jti: 'new', issuedAtSeconds: 100, expiresAtSeconds: 110 });
     expect(stringifyClaims(next)).toBe(
       '{"token_type":"refresh","exp":110,"iat":100,"jti":"new","user_id":9223372036854775807,"constructor":"c","price":1.0,"__proto__":{"x":1}}',
     );
   });
 
   it("of the access token are its own four first, then the project's", () => {
-    const access = accessClaims(claims, NAMES, { jti: 'acc', issuedAtSeconds: 100, lifetimeSeconds: 5 });
+    const access = accessClaims(claims, NAMES, { jti: 'acc', issuedAtSeconds: 100, expiresAtSeconds: 105 });
     expect(stringifyClaims(access)).toBe(
       '{"token_type":"access","exp":105,"iat":100,"jti":"acc","user_id":9223372036854775807,"constructor":"c","price":1.0}',
     );
@@ -92,7 +92,7 @@ describe('the claims that follow', () => {
     const access = accessClaims({ tid: 'old', jti: 'third party', exp: 1 }, names, {
       jti: 'acc',
       issuedAtSeconds: 100,
-      lifetimeSeconds: 5,
+      expiresAtSeconds: 105,
     });
     expect(access).toEqual({ token_type: 'access', exp: 105, iat: 100, tid: 'acc' });
   });

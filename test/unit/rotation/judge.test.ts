@@ -17,8 +17,7 @@ const state = (
     createdAtUs: over.createdAtUs ?? CLAIMED_AT,
     blacklisted: over.used ?? false,
   },
-  userActive: true,
-  revoked: false,
+  standing: 'good',
   readAtUs: CLAIMED_AT + (over.ageUs ?? SECOND),
   ...over,
 });
@@ -68,8 +67,9 @@ describe('a marked rotation', () => {
 
   it('is not replayed to a deactivated or revoked user', () => {
     const graceUs = 10 * SECOND;
-    expect(judge(state({ userActive: false }), presented({ graceUs })).kind).toBe('inactive');
-    expect(judge(state({ revoked: true }), presented({ graceUs })).kind).toBe('blacklisted');
+    expect(judge(state({ standing: 'inactive' }), presented({ graceUs })).kind).toBe('inactive');
+    expect(judge(state({ standing: 'gone' }), presented({ graceUs })).kind).toBe('inactive');
+    expect(judge(state({ standing: 'revoked' }), presented({ graceUs })).kind).toBe('blacklisted');
   });
 
   it('without a grace: one that overlapped the winner is told so, a later one is refused', () => {

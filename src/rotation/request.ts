@@ -1,0 +1,18 @@
+import type { Subject } from './claims.js';
+
+/** A refresh under way: a verified token, and how long it may take. */
+export interface Request {
+  readonly token: string;
+  readonly subject: Subject;
+  readonly arrivedAtUs: number;
+  readonly deadlineMs: number;
+  readonly trace: Trace;
+}
+
+/** What is told of a refresh when it is over. */
+interface Trace {
+  /** It met another refresh of its token in flight: here, or at another instance. */
+  met: boolean;
+  /** The state of its token had to be read from the database: no cache knew it. */
+  read: boolean;
+}

@@ -1,0 +1,29 @@
+import type { Refusal } from './outcomes.js';
+
+/**
+ * Whether the user of a token may have it refreshed, beside what the token's own rows say. `gone`: there is no such user;
+ * `inactive`: there is one who may not, or none (a statement needn't tell them apart); `revoked`: tokens of this age are.
+ */
+export type Standing = 'good' | BadStanding;
+
+export type BadStanding = 'revoked' | 'gone' | 'inactive';
+
+/** What a statement tells of a token's user (store/who-sql.ts). Null: it had no reason to look. */
+export interface WhoFacts {
+  readonly active: boolean | null;
+  readonly revoked: boolean | null;
+}
+
+/** In Django's order (rule 28): what is revoked is as good as blacklisted, and that is asked before the user is. */
+export function standingOf({ active, revoked }: WhoFacts): Standing {
+  if (revoked === true) return 'revoked';
+  if (active === false) return 'inactive';
+  return 'good';
+}
+
+/** What the client is told. Django says the same of users that are gone and that are inactive. */
+export function refusalOf(standing: BadStanding): UserRefusal {
+  return standing === 'revoked' ? { kind: 'blacklisted' } : { kind: 'inactive' };
+}
+
+export type UserRefusal = Extract<Refusal, { readonly kind: 'blacklisted' | 'inactive' }>;

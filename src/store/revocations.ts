@@ -1,0 +1,175 @@
+import { rowEndSeconds } from '../rotation/lifetimes.js';
+import { Places } from '../rotation/places.js';
+import {
+  StoreUnavailableError,
+  type FoundToken,
+  type Revocations,
+  type TokenToBlacklist,
+} from '../rotation/ports.js';
+import type { Database, Statement } from './database.js';
+import { classify, isOfTheRow } from './errors.js';
+import { arrayLiteral } from './quote.js';
+import {
+  blacklistByJtiSql,
+  blacklistOpenSql,
+  blacklistRowsSql,
+  blacklistUnseenSql,
+  blacklistUserSql,
+  findSql,
+  liveTokensSql,
+  REVOKE_BEFORE_SQL,
+} from './revocation-sql.js';
+import { ORDINARY_DATES, type RowDates } from './row-dates.js';
+import type { TokenSchema } from './schema.js';
+
+export interface RevocationOptions {
+  readonly database: Database;
+  readonly schema: TokenSchema;
+  /** How the site dates its rows; asked anew for each statement, for it is measured now and then. */
+  readonly dates?: () => RowDates;
+  /** Statements at the same time; twice as many of log-outs. */
+  readonly lanes: number;
+  readonly monotonicMs: () => number;
+  readonly random: () => number;
+  /** The database refuses to write a row: a trigger, a constraint, a sequence behind its table. */
+  readonly onRefused?: (error: unknown) => void;
+}
+
+/** Rows a statement of revoke-user; more would hold their locks longer than a refresh may wait. */
+const REVOKE_BATCH = 1_000;
+
+/** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
+const MAX_TRIES = 5;
+
+/** Log-outs and revocations over the tables of simplejwt: one statement at a time each, so that none shares one with claims. */
+export class PgRevocations implements Revocations {
+  readonly #options: RevocationOptions;
+  /** Log-outs and revocations, so many statements at a time that claims have connections left, however many ask. */
+  readonly #loggingOut: Places;
+  readonly #revoking: Places;
+
+  constructor(options: RevocationOptions) {
+    this.#options = options;
+    const { lanes, monotonicMs } = options;
+    // Each log-out is a commit, and at the end of a shift there are many: with half as many places 300 a second, not 600.
+    this.#loggingOut = new Places(2 * lanes, monotonicMs);
+    this.#revoking = new Places(lanes, monotonicMs);
+  }
+
+  async blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
+    const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = token;
+    let user = userKey;
+    const text = blacklistByJtiSql(this.#options.schema);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const until = rowEndSeconds(expiresAtSeconds, this.#dates.marginSeconds);
+      const values = [jti, token.token, issuedAtSeconds, until, user];
+      try {
+        const statement = { name: 'blacklist_by_jti', text, values };
+        const [row] = await this.#revoke<{ won: boolean }>(statement, deadlineMs, this.#loggingOut);
+        if (row !== undefined) return row.won;
+      } catch (error) {
+        if (user === undefined || !isUserGone(error)) throw error;
+        // Whoever is gone can be logged out: the row is made without a user, as Django makes it.
+        user = undefined;
+      }
+    }
+    throw new StoreUnavailableError('the token could not be blacklisted');
+  }
+
+  find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
+    const text = findSql(this.#options.schema);
+    return this.#revoke({ name: 'find', text, values: [arrayLiteral(jtis)] }, deadlineMs);
+  }
+
+  async blacklistRows(ids: readonly string[], deadlineMs: number): Promise<Set<string>> {
+    const text = blacklistRowsSql(this.#options.schema);
+    const statement = { name: 'blacklist_rows', text, values: [arrayLiteral(ids)] };
+    const rows = await this.#revoke<{ token_id: string }>(statement, deadlineMs);
+    return new Set(rows.map((row) => row.token_id));
+  }
+
+  /** As blacklistRows; of a token that nobody has presented, which may outlive what its row says. */
+  async blacklistUnseen(id: string): Promise<boolean> {
+    const text = blacklistUnseenSql(this.#options.schema);
+    const values = [arrayLiteral([id]), this.#dates.extraSeconds];
+    return (await this.#revoke({ name: 'blacklist_unseen', text, values }, Infinity)).length > 0;
+  }
+
+  async blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number> {
+    const text = blacklistOpenSql(this.#options.schema);
+    const statement = { name: 'blacklist_open', text, values: [arrayLiteral(jtis)] };
+    return (await this.#revoke(statement, deadlineMs)).length;
+  }
+
+  async liveTokensOf(userKey: string, limit: number, deadlineMs: number): Promise<string[]> {
+    const text = liveTokensSql(this.#options.schema);
+    const statement = { name: 'live_tokens', text, values: [userKey, this.#dates.extraSeconds, limit] };
+    return (await this.#revoke<{ jti: string }>(statement, deadlineMs)).map(({ jti }) => jti);
+  }
+
+  /**
+   * The mark is set twice. From the first on no new claim of an old token succeeds; claims that were under way
+   * then and didn't see it are over when the rows are through, and what they made is older than the second.
+   */
+  async revokeUser(userKey: string, deadlineMs: number): Promise<number> {
+    const mark = { name: 'revoke_before', text: REVOKE_BEFORE_SQL, values: [userKey] };
+    await this.#revoke(mark, deadlineMs);
+    const rows = await this.#blacklistUser(userKey, 'all', Infinity);
+    await this.#revoke(mark, Infinity);
+    return rows;
+  }
+
+  finishRevocation(userKey: string, deadlineMs: number): Promise<number> {
+    return this.#blacklistUser(userKey, 'revoked', deadlineMs);
+  }
+
+  get #dates(): RowDates {
+    return this.#options.dates?.() ?? ORDINARY_DATES;
+  }
+
+  async #blacklistUser(userKey: string, which: 'all' | 'revoked', beginMs: number): Promise<number> {
+    const text = blacklistUserSql(this.#options.schema, which);
+    const values = [userKey, this.#dates.extraSeconds, REVOKE_BATCH];
+    const statement = { name: `blacklist_user_${which}`, text, values };
+    for (let rows = 0, deadlineMs = beginMs; ; deadlineMs = Infinity) {
+      const [counts] = await this.#revoke<{ live: number; won: number }>(statement, deadlineMs);
+      rows += counts?.won ?? 0;
+      if ((counts?.live ?? 0) === 0) return rows;
+    }
+  }
+
+  /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
+  async #revoke<Row>(statement: Statement, deadlineMs: number, places = this.#revoking): Promise<Row[]> {
+    for (let tries = 1; ; tries++) {
+      const leave = await places.take(deadlineMs);
+      try {
+        if (this.#options.monotonicMs() >= deadlineMs) throw new StoreUnavailableError('the deadline passed');
+        return await this.#options.database.query<Row>('revoke', statement);
+      } catch (error) {
+        if (error instanceof StoreUnavailableError) throw error;
+        const failure = classify(error);
+        if (failure.kind === 'reference_gone') throw error;
+        if (failure.kind === 'unfit') {
+          throw new StoreUnavailableError('the database lacks what is needed', { cause: error });
+        }
+        if (failure.kind === 'refused' && !isOfTheRow(error)) throw error;
+        if (failure.kind === 'refused' || tries === MAX_TRIES) {
+          if (failure.kind === 'refused' || failure.kind === 'id_taken') this.#options.onRefused?.(error);
+          throw new StoreUnavailableError('the database could not do it', { cause: error });
+        }
+      } finally {
+        leave();
+      }
+      await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
+    }
+  }
+}
+
+function isUserGone(error: unknown): boolean {
+  const failure = classify(error);
+  return failure.kind === 'reference_gone' && failure.column === 'user_id';
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
