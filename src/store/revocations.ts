@@ -1,4 +1,3 @@
-import { rowEndSeconds } from '../rotation/lifetimes.js';
 import { Places } from '../rotation/places.js';
 import {
   StoreUnavailableError,
@@ -8,9 +7,9 @@ import {
 } from '../rotation/ports.js';
 import type { Database, Statement } from './database.js';
 import { classify, isOfTheRow } from './errors.js';
+import { FEW_TOKENS, LogOuts } from './log-outs.js';
 import { arrayLiteral } from './quote.js';
 import {
-  blacklistByJtiSql,
   blacklistOpenSql,
   blacklistRowsSql,
   blacklistUnseenSql,
@@ -27,7 +26,7 @@ export interface RevocationOptions {
   readonly schema: TokenSchema;
   /** How the site dates its rows; asked anew for each statement, for it is measured now and then. */
   readonly dates?: () => RowDates;
-  /** Statements at the same time; twice as many of log-outs. */
+  /** Statements at the same time, of log-outs and of all else each. */
   readonly lanes: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
@@ -41,42 +40,30 @@ const REVOKE_BATCH = 1_000;
 /** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
 
-/** Log-outs and revocations over the tables of simplejwt: one statement at a time each, so that none shares one with claims. */
+/** Log-outs and revocations over the tables of simplejwt, so that none shares a statement with claims. */
 export class PgRevocations implements Revocations {
   readonly #options: RevocationOptions;
-  /** Log-outs and revocations, so many statements at a time that claims have connections left, however many ask. */
-  readonly #loggingOut: Places;
+  readonly #logOuts: LogOuts;
+  /** So many statements at a time that claims have connections left, however many ask. */
   readonly #revoking: Places;
 
   constructor(options: RevocationOptions) {
     this.#options = options;
     const { lanes, monotonicMs } = options;
-    // Each log-out is a commit, and at the end of a shift there are many: with half as many places 300 a second, not 600.
-    this.#loggingOut = new Places(2 * lanes, monotonicMs);
+    this.#logOuts = new LogOuts({
+      ...options,
+      dates: () => this.#dates,
+      onRefused: (error) => options.onRefused?.(error),
+    });
     this.#revoking = new Places(lanes, monotonicMs);
   }
 
-  async blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
-    const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = token;
-    let user = userKey;
-    const text = blacklistByJtiSql(this.#options.schema);
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const until = rowEndSeconds(expiresAtSeconds, this.#dates.marginSeconds);
-      const values = [jti, token.token, issuedAtSeconds, until, user];
-      try {
-        const statement = { name: 'blacklist_by_jti', text, values };
-        const [row] = await this.#revoke<{ won: boolean }>(statement, deadlineMs, this.#loggingOut);
-        if (row !== undefined) return row.won;
-      } catch (error) {
-        if (user === undefined || !isUserGone(error)) throw error;
-        // Whoever is gone can be logged out: the row is made without a user, as Django makes it.
-        user = undefined;
-      }
-    }
-    throw new StoreUnavailableError('the token could not be blacklisted');
+  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
+    return this.#logOuts.blacklist(token, deadlineMs);
   }
 
   find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
+    if (jtis.length <= FEW_TOKENS) return this.#logOuts.find(jtis, deadlineMs);
     const text = findSql(this.#options.schema);
     return this.#revoke({ name: 'find', text, values: [arrayLiteral(jtis)] }, deadlineMs);
   }
@@ -139,9 +126,9 @@ export class PgRevocations implements Revocations {
   }
 
   /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
-  async #revoke<Row>(statement: Statement, deadlineMs: number, places = this.#revoking): Promise<Row[]> {
+  async #revoke<Row>(statement: Statement, deadlineMs: number): Promise<Row[]> {
     for (let tries = 1; ; tries++) {
-      const leave = await places.take(deadlineMs);
+      const leave = await this.#revoking.take(deadlineMs);
       try {
         if (this.#options.monotonicMs() >= deadlineMs) throw new StoreUnavailableError('the deadline passed');
         return await this.#options.database.query<Row>('revoke', statement);
@@ -163,11 +150,6 @@ export class PgRevocations implements Revocations {
       await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
     }
   }
-}
-
-function isUserGone(error: unknown): boolean {
-  const failure = classify(error);
-  return failure.kind === 'reference_gone' && failure.column === 'user_id';
 }
 
 function pause(ms: number): Promise<void> {
