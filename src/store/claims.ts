@@ -3,18 +3,14 @@ import type { Claim, ClaimResult } from '../rotation/ports.js';
 import { claimByJtiSql, claimKnownSql, type ClaimRow, type Outlived } from './claim-sql.js';
 import { claimValues, rowEnds } from './claim-values.js';
 import { isOfTheRow } from './errors.js';
-import {
-  GroupQueue,
-  type GroupQueueOptions,
-  type Patience,
-  type ReferenceGone,
-  type Settlement,
-} from './group-queue.js';
+import type { Settlement } from './group-entry.js';
+import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
 import { queryInOrder, type InOrderOptions } from './in-order.js';
 import { arrayLiteral } from './quote.js';
 import type { RowDates } from './row-dates.js';
 import { readClaim, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
+import type { Patience } from './spare-lanes.js';
 
 export interface ClaimsOptions extends InOrderOptions {
   readonly schema: TokenSchema;
