@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { RedisKeys } from '../cache/partition.js';
 import { probeRedis, RedisRefusedError } from '../cache/redis-probe.js';
+import { ownedBy } from '../cache/redis-set-up.js';
 import { CommandError } from '../config/errors.js';
 import type { DoctorSettings } from '../config/settings.js';
 import {
@@ -193,11 +194,12 @@ async function readSchemaOf(
 async function readRedis({ redis }: DoctorSettings): Promise<Evidence['redis']> {
   if (redis === undefined) return undefined;
   try {
-    return { kind: 'reached', ...(await probeRedis(redis, new RedisKeys(redis.prefix))) };
+    const keys = new RedisKeys(redis.prefix);
+    const facts = await probeRedis(redis, keys);
+    return { kind: 'reached', ...facts, ownedBy: (id) => ownedBy(facts.owner ?? '', id, keys).message };
   } catch (error) {
     if (error instanceof RedisRefusedError) return { kind: 'refused', message: error.message };
-    const { error_code, error_name } = describeError(error);
-    return { kind: 'unreachable', code: error_code ?? error_name };
+    return { kind: 'unreachable', code: describeError(error).error_code, tls: redis.tls };
   }
 }
 

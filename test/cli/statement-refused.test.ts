@@ -36,13 +36,13 @@ describe.skipIf(services().postgres === undefined)('a command whose statement Po
     );
   });
 
-  it.each(['list', 'retry'])('names the grants that a role lacks, at dead-letters %s', async (action) => {
-    const role = `stranger_${process.pid}_${action}`;
+  it('names the grants that a role lacks', async () => {
+    const role = `stranger_${process.pid}_letters`;
     await query(database.url, `CREATE ROLE ${role} LOGIN`);
     try {
       const url = new URL(database.url);
       url.username = role;
-      const [code, said] = told(await run(['dead-letters', action, '--database-url', url.href]));
+      const [code, said] = told(await run(['dead-letters', '--database-url', url.href]));
       expect(code).toBe(4);
       expect(said).toMatch(/^error: GRANTS_MISSING: /);
       expect(said).toContain(`migrate grants --role ${role}`);
