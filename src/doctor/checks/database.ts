@@ -58,8 +58,8 @@ export const DATABASE_CHECKS: readonly Check[] = [
       case 'grants missing':
         return [
           fault(
-            `The role ${facts.role} may not read the user table${schema.userTable === undefined ? '' : ` ${schema.userTable}`}, or not write carelink.revoked_before.`,
-            `As the owner: GRANT SELECT on the user table, SELECT, INSERT, UPDATE on all tables in schema carelink, to ${facts.role}.`,
+            `The role ${facts.role} lacks a right on the user table${schema.userTable === undefined ? '' : ` ${schema.userTable}`} or on a table in the schema carelink.`,
+            `As their owner, run what \`carelink-tokens migrate grants --role ${facts.role}\` prints.`,
           ),
         ];
       default:
