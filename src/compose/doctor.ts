@@ -162,7 +162,9 @@ function unreachable(error: unknown, { database }: DoctorSettings): DatabaseEvid
     told instanceof CommandError
       ? told.message
       : `The database answers, and can't be worked with (${code ?? error_name}).`;
-  return { kind: 'unreachable', message, code };
+  // TLS has codes by the dozen, and some of its refusals none.
+  const ofTls = told instanceof CommandError && told.code === 'DATABASE_TLS_FAILED';
+  return { kind: 'unreachable', message, code: ofTls ? told.code : code };
 }
 
 async function readSchemaOf(

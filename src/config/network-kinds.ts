@@ -31,12 +31,15 @@ const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify
 
 const ESCAPES = 'write / as %2F, @ as %40, : as %3A, ? as %3F and # as %23';
 
+/** A / ? or # before an @, or two of these. */
+const UNESCAPED = /:\/\/[^@]*[/?#@][^@]*@/;
+
 const POSTGRES = /^postgres(?:ql)?:\/\//i;
 
 /** What is wrong with a URL that can't be read, or would be read as another one than was meant. Quotes nothing of it. */
 function misread(text: string): string | undefined {
   const special = `its password or user name has a special character: ${ESCAPES}`;
-  if (!URL.canParse(text)) return text.includes('@') ? special : undefined;
+  if (!URL.canParse(text)) return UNESCAPED.test(text) ? special : undefined;
   const { pathname, searchParams } = new URL(text);
   // The rest of a password with a slash in it becomes host and database. No database has such a name by chance.
   if (/[@/]/.test(pathname.slice(1))) return special;

@@ -31,7 +31,7 @@ export interface Options {
 }
 
 export type DatabaseEvidence =
-  /** `code`: SQLSTATE where the server refused, else the system's. */
+  /** `code`: SQLSTATE where the server refused, DATABASE_TLS_FAILED, else the system's. */
   | { readonly kind: 'unreachable'; readonly message: string; readonly code: string | undefined }
   | {
       readonly kind: 'reached';

@@ -169,6 +169,13 @@ describe('a slip of the finger', () => {
     expect(stderr).not.toMatch(/hun|ter2/);
   });
 
+  it('or a habit: an sslmode that means more here than in libpq is told as what it means', async () => {
+    const url = 'postgres://127.0.0.1:1/app?sslmode=require';
+    const { stderr } = await run(['cleanup', '--database-url', url]);
+    expect(stderr).toMatch(/^warning: sslmode=prefer, require and verify-ca check .* as verify-full does\./m);
+    expect(stderr).not.toContain('pg-connection-string');
+  });
+
   it('that names no database is told as one thing', async () => {
     const nowhere = mkdtempSync(join(tmpdir(), 'carelink-nowhere-'));
     try {

@@ -11,7 +11,7 @@ export const DATABASE_CHECKS: readonly Check[] = [
     judge: ({ database }) =>
       database.kind === 'reached' ? [] : [fault(database.message, unreachableMend(database.code))],
   },
-  ofDatabase('primary', 'the database takes writes', ({ facts }) => {
+  ofDatabase('primary', 'the server is a primary, and not read-only', ({ facts }) => {
     if (facts.standby) {
       return [fault('This server is a standby, and takes no writes.', 'Give --database-url of the primary.')];
     }
@@ -103,6 +103,8 @@ function unreachableMend(code: string | undefined): string {
       return 'As the owner: GRANT CONNECT ON DATABASE ... TO the role.';
     case '53300':
       return 'All connections are taken: raise max_connections, lower --pool-size, or put PgBouncer between.';
+    case 'DATABASE_TLS_FAILED':
+      return 'Correct sslmode or sslrootcert in --database-url (DATABASE_URL), or the certificate of the server.';
     default:
       return 'Start it, or correct --database-url (DATABASE_URL).';
   }
