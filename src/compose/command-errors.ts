@@ -6,7 +6,8 @@ import { MigrateError, type MigrateErrorCode } from '../migrate/errors.js';
 import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from '../store/embedded-errors.js';
 import { RevokeError } from '../revoke/errors.js';
 import { SchemaError } from '../store/errors.js';
-import { connectError } from './connect-errors.js';
+import { connectError, roleOf } from './connect-errors.js';
+import { statementError } from './statement-errors.js';
 
 /** What each refusal of a room ends a command with (contract: exit codes). */
 export const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = {
@@ -66,5 +67,6 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
     const told = connectError(error, database.url);
     if (told !== undefined) return ended(4, told);
   }
-  return error;
+  const refused = statementError(error, database.kind === 'url' ? roleOf(database.url) : undefined);
+  return refused === undefined ? error : ended(refused.exitCode, refused);
 }

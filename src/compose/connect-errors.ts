@@ -1,3 +1,5 @@
+import { processSource } from '../config/source.js';
+import { isTooSlow } from '../store/errors.js';
 import { diagnoseConnect, type ConnectDiagnosis, type ConnectFailure } from '../store/connect-failure.js';
 
 /** Names all of a URL but the password. */
@@ -10,6 +12,7 @@ interface Place {
 }
 
 type Code =
+  | 'POOLER'
   | 'DATABASE_UNREACHABLE'
   | 'DATABASE_MISSING'
   | 'DATABASE_LOGIN_REFUSED'
@@ -21,20 +24,20 @@ type Code =
 export function connectError(error: unknown, url: string): { code: Code; message: string } | undefined {
   const diagnosis = diagnoseConnect(error);
   if (diagnosis === undefined) return undefined;
-  const [code, sentence] = TOLD[diagnosis.failure](placeOf(url), diagnosis);
+  const [code, sentence] = TOLD[diagnosis.failure](placeOf(url), diagnosis, isTooSlow(error));
   const why = diagnosis.code ?? (diagnosis.failure === 'away' ? 'no answer' : undefined);
   return { code, message: why === undefined ? sentence : `${sentence} (${why})` };
 }
 
-type Teller = (place: Place, diagnosis: ConnectDiagnosis) => readonly [Code, string];
+type Teller = (place: Place, diagnosis: ConnectDiagnosis, silent: boolean) => readonly [Code, string];
 
 const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
-  away: ({ server, host, database, user }, { code }) => [
+  away: ({ server, host, database, user }, { code }, silent) => [
     'DATABASE_UNREACHABLE',
     `PostgreSQL at ${server}, database ${database}, as ${user}, could not be reached. ` +
       (code === 'ENOTFOUND' || code === 'EAI_AGAIN'
         ? `This machine doesn't know the host name ${host}: check it in --database-url, and the DNS.`
-        : code === 'ETIMEDOUT'
+        : code === 'ETIMEDOUT' || silent
           ? 'Nothing answers there: is it running, does a firewall let this machine through, and is --database-url right?'
           : code === '57P03'
             ? 'It is starting up, recovering or shutting down: try again in a moment.'
@@ -55,7 +58,9 @@ const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
     `PostgreSQL at ${server} does not accept this password of ${user}, or has no such role. ` +
       (hasPassword
         ? 'Check user and password in --database-url; in a URL, write special characters of a password as %XX.'
-        : 'There is no password in --database-url: add it (postgres://user:password@host/database), or set PGPASSWORD.'),
+        : environmentHasPassword()
+          ? 'The password is that of PGPASSWORD, for --database-url has none: correct it, or unset it and put the right one into the URL.'
+          : 'There is no password in --database-url: add it (postgres://user:password@host/database), or set PGPASSWORD.'),
   ],
   password_missing: ({ server, user }) => [
     'DATABASE_PASSWORD_MISSING',
@@ -94,12 +99,35 @@ const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
     'DATABASE_TLS_FAILED',
     `The file ${path}, which --database-url names, can't be read. Check the path and who may read it.`,
   ],
+  statement_pooling: ({ server }) => [
+    'POOLER',
+    `PgBouncer at ${server} pools by statement, and this needs transactions. Set pool_mode = transaction for this ` +
+      'database in its configuration, or give --database-url of PostgreSQL itself.',
+  ],
   refused: ({ server, database, user }) => [
     'DATABASE_UNREACHABLE',
     `PostgreSQL at ${server}, database ${database}, refused the connection of ${user}. ` +
       'Its own log says why; check the parameters of --database-url.',
   ],
 };
+
+/** `pg` takes it where the URL has none. */
+function environmentHasPassword(): boolean {
+  return (processSource().env['PGPASSWORD'] ?? '') !== '';
+}
+
+/** The role that a URL names. */
+export function roleOf(url: string): string {
+  return placeOf(url).user;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 function placeOf(url: string): Place {
   const { hostname, port, pathname, username, password } = URL.canParse(url)
@@ -109,7 +137,7 @@ function placeOf(url: string): Place {
     host: hostname,
     server: `${hostname}:${port === '' ? '5432' : port}`,
     database: pathname.slice(1),
-    user: username === '' ? 'the default user' : username,
+    user: username === '' ? 'the default user' : decoded(username),
     hasPassword: password !== '',
   };
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { RedisKeys } from '../cache/partition.js';
 import { probeRedis, RedisRefusedError } from '../cache/redis-probe.js';
+import { ownedBy } from '../cache/redis-set-up.js';
 import { CommandError } from '../config/errors.js';
 import type { DoctorSettings } from '../config/settings.js';
 import {
@@ -161,7 +162,9 @@ function unreachable(error: unknown, { database }: DoctorSettings): DatabaseEvid
     told instanceof CommandError
       ? told.message
       : `The database answers, and can't be worked with (${code ?? error_name}).`;
-  return { kind: 'unreachable', message, code };
+  // TLS has codes by the dozen, and some of its refusals none.
+  const ofTls = told instanceof CommandError && told.code === 'DATABASE_TLS_FAILED';
+  return { kind: 'unreachable', message, code: ofTls ? told.code : code };
 }
 
 async function readSchemaOf(
@@ -193,11 +196,12 @@ async function readSchemaOf(
 async function readRedis({ redis }: DoctorSettings): Promise<Evidence['redis']> {
   if (redis === undefined) return undefined;
   try {
-    return { kind: 'reached', ...(await probeRedis(redis, new RedisKeys(redis.prefix))) };
+    const keys = new RedisKeys(redis.prefix);
+    const facts = await probeRedis(redis, keys);
+    return { kind: 'reached', ...facts, ownedBy: (id) => ownedBy(facts.owner ?? '', id, keys).message };
   } catch (error) {
     if (error instanceof RedisRefusedError) return { kind: 'refused', message: error.message };
-    const { error_code, error_name } = describeError(error);
-    return { kind: 'unreachable', code: error_code ?? error_name };
+    return { kind: 'unreachable', code: describeError(error).error_code, tls: redis.tls };
   }
 }
 

@@ -19,6 +19,8 @@ export type ConnectFailure =
   | 'tls_failed'
   /** A file that the URL names: of a certificate, or a key. */
   | 'file_unreadable'
+  /** A pooler that gives each statement another session, and allows no transaction. */
+  | 'statement_pooling'
   | 'refused';
 
 export interface ConnectDiagnosis {
@@ -89,6 +91,7 @@ export function diagnoseConnect(error: unknown): ConnectDiagnosis | undefined {
 function ofPooler(cause: unknown): ConnectFailure | undefined {
   const message = cause instanceof Error ? cause.message : '';
   if (/^no such database/.test(message)) return 'database_missing';
+  if (/statement pooling mode/.test(message)) return 'statement_pooling';
   if (/^(?:no such user|.*(?:password|SASL|auth\w*) (?:authentication )?failed)/.test(message))
     return 'password_refused';
   return undefined;

@@ -76,6 +76,29 @@ describe.skipIf(services().postgres === undefined)('a signing key that is not th
     }
   });
 
+  it('of several workers, or a wrong --user-id-claim or path, is told once', async () => {
+    const args = ['--workers', '2'];
+    const [another, unnamed] = await Promise.all([
+      startServer({ databaseUrl: database.url, args, env: { CARELINK_SIGNING_KEY: OTHER_KEY } }),
+      startServer({ databaseUrl: database.url, args: ['--user-id-claim', 'uid'] }),
+    ]);
+    try {
+      for (const event of ['samples_refused', 'user_check_on', 'chain_key_follows_signing_key'])
+        expect([event, another.output().split(`"event":"${event}"`).length - 1]).toEqual([event, 1]);
+      expect(unnamed.output()).toMatch(
+        /no claim uid, so no user is looked at.*"event":"samples_name_nobody"/,
+      );
+
+      const misrouted = () => fetch(`${unnamed.url}/api/token/refresh/`, { method: 'POST', body: '{}' });
+      expect([(await misrouted()).status, (await misrouted()).status]).toEqual([404, 404]);
+      expect(unnamed.output()).toMatch(
+        /come in at another path than \/account\/token\/.*"event":"path_not_served"/,
+      );
+    } finally {
+      await Promise.all([another.stop(), unnamed.stop()]);
+    }
+  });
+
   it('is not told where some of the tokens are of this key, though another application made the newest', async () => {
     await add(Array.from({ length: 150 }, () => mintRefresh({ userId: 1, key: OTHER_KEY })));
     const server = await startServer({ databaseUrl: database.url });

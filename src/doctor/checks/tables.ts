@@ -129,7 +129,8 @@ function nowhere(missing: readonly string[], facts: DatabaseFacts): Finding {
   if ('why' in facts.django_migrations) {
     return fault(
       `${what} Whether Django has migrated token_blacklist can't be told: ${facts.django_migrations.why}.`,
-      `Let ${facts.role} read django_migrations, and run this again.`,
+      "If INSTALLED_APPS lacks 'rest_framework_simplejwt.token_blacklist', add it; then run `manage.py migrate token_blacklist`. " +
+        `To be told which it is, let ${facts.role} read django_migrations, and run this again.`,
     );
   }
   return facts.django_migrations.value.length > 0
