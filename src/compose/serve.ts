@@ -186,6 +186,7 @@ async function compose(
     lanes,
     monotonicMs,
     random: Math.random,
+    unwritten: unwritten.letters,
     onRefused,
   });
   const store: PgTokenStore = new PgTokenStore({
@@ -202,9 +203,9 @@ async function compose(
     onRefused,
     unwritten: unwritten.letters,
     onWaited: (ms) => admission.onWaited(ms / 1000),
-    onTurnedAway(why) {
+    onTurnedAway(why, ofRefresh) {
       admission.onRefused(why);
-      door.refusedInside();
+      if (ofRefresh) door.refusedInside();
     },
   });
   const door = new Door({

@@ -11,6 +11,7 @@ import type { RowDates } from './row-dates.js';
 import { readClaim, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import type { Patience } from './spare-lanes.js';
+import { isUserGone } from './user-gone.js';
 
 export interface ClaimsOptions extends InOrderOptions {
   readonly schema: TokenSchema;
@@ -139,8 +140,7 @@ export class Claims {
   }
 
   #whenReferenceGone(claim: Claim, gone: ReferenceGone, alone: boolean): RawClaim | undefined {
-    // Alone, because the user's row may have another key than the one that tokens name.
-    if (gone.column === 'user_id' && (alone || claim.userKey === gone.value)) {
+    if (isUserGone(this.#options.schema, gone, claim.userKey, alone)) {
       if (claim.userKey !== undefined) this.#goneUsers.set(claim.userKey, true);
       return 'user_gone';
     }

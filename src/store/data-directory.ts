@@ -101,7 +101,13 @@ async function makePrivate(path: string, warnings: string[]): Promise<void> {
 }
 
 /** Names by which a data directory is known. */
-const OURS: ReadonlySet<string> = new Set(['pgdata', 'pgdata.complete', 'pgdata.making', 'signing-key']);
+const OURS: ReadonlySet<string> = new Set([
+  'pgdata',
+  'pgdata.complete',
+  'pgdata.making',
+  'signing-key',
+  'signing-key.used',
+]);
 
 /**
  * What may be there before anything of ours is: a fresh volume has the first, the others are of a process that is

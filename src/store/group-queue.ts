@@ -56,7 +56,7 @@ export interface GroupQueueOptions<Item, Result> {
   /** How long the item that had waited longest for a statement did so. */
   readonly onWaited?: (ms: number) => void;
   /** An item wasn't let in, or wasn't sent because its time was nearly up. */
-  readonly onRefused?: (why: QueueRefusal) => void;
+  readonly onRefused?: (why: QueueRefusal, item: Item) => void;
 }
 
 /** `wait`: it would have waited too long. `late`: it had too little time left. */
@@ -110,7 +110,7 @@ export class GroupQueue<Item, Result> {
     this.#submittedMs = nowMs;
     const takes = this.takes(deadlineMs, nowMs);
     if (!takes || this.depth >= this.#options.maxQueued) {
-      if (!takes) this.#options.onRefused?.('wait');
+      if (!takes) this.#options.onRefused?.('wait', item);
       return Promise.resolve({ kind: 'unavailable', sent: false });
     }
     return new Promise((resolve, reject) => {
@@ -212,7 +212,7 @@ export class GroupQueue<Item, Result> {
     const kept = new Set(inTime);
     for (const entry of entries) {
       if (kept.has(entry)) continue;
-      onRefused?.('late');
+      onRefused?.('late', entry.item);
       entry.resolve({ kind: 'unavailable', sent: false });
     }
     return inTime;

@@ -1,18 +1,25 @@
 import { rowEndSeconds } from '../rotation/lifetimes.js';
-import { StoreUnavailableError, type FoundToken, type TokenToBlacklist } from '../rotation/ports.js';
+import {
+  StoreUnavailableError,
+  type Ended,
+  type FoundToken,
+  type TokenToBlacklist,
+} from '../rotation/ports.js';
 import type { Database } from './database.js';
 import { isOfTheRow } from './errors.js';
+import type { Settlement } from './group-entry.js';
 import { GroupQueue, type GroupQueueOptions } from './group-queue.js';
 import { arrayLiteral } from './quote.js';
 import { blacklistByJtiSql, findSql, type LoggedOutRow } from './revocation-sql.js';
 import type { RowDates } from './row-dates.js';
 import type { TokenSchema } from './schema.js';
+import { isUserGone } from './user-gone.js';
 
 export interface LogOutsOptions {
   readonly database: Database;
   readonly schema: TokenSchema;
   readonly dates: () => RowDates;
-  /** Statements at the same time; as many again for pieces of failed ones. */
+  /** Statements at the same time, of log-outs; one more for pieces of failed ones, and one for look-ups. */
   readonly lanes: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
@@ -25,6 +32,9 @@ interface LogOut extends TokenToBlacklist {
 }
 
 type LoggedOut = LoggedOutRow | 'user_gone';
+type Done<Result> = Extract<Settlement<Result>, { kind: 'done' }>;
+
+const ROW_GONE: LoggedOutRow = { n: 1, id: null, won: false };
 
 /** Of a walk that goes on where another one ended. A window of 64 generations is a statement of its own. */
 export const FEW_TOKENS = 8;
@@ -47,14 +57,14 @@ export class LogOuts {
   readonly #options: LogOutsOptions;
   readonly #queue: GroupQueue<LogOut, LoggedOut>;
   /** By token id: who asks for the same at the same time is told the same. */
-  readonly #asked = new Map<string, Promise<boolean>>();
+  readonly #asked = new Map<string, Promise<Ended>>();
   readonly #finds: GroupQueue<readonly string[], FoundToken[]>;
 
   constructor(options: LogOutsOptions) {
     const { database, schema, dates, lanes, monotonicMs, random } = options;
     const shared: Omit<GroupQueueOptions<unknown, unknown>, 'execute' | 'keyOf' | 'whenReferenceGone'> = {
       lanes,
-      spareLanes: lanes,
+      spareLanes: 1,
       maxBatch: MAX_BATCH,
       maxQueued: MAX_QUEUED,
       // None is turned away for the others: whoever closes a page doesn't come again.
@@ -69,8 +79,11 @@ export class LogOuts {
     this.#queue = new GroupQueue<LogOut, LoggedOut>({
       ...shared,
       keyOf: ({ jti }) => jti,
-      whenReferenceGone: ({ ofNobody, userKey }, { column, value }, alone) =>
-        column === 'user_id' && !ofNobody && (alone || userKey === value) ? 'user_gone' : undefined,
+      whenReferenceGone: ({ ofNobody, userKey }, gone, alone) => {
+        if (!ofNobody && isUserGone(schema, gone, userKey, alone)) return 'user_gone';
+        // Its row was deleted at this moment, as one that has expired: it is made again.
+        return gone.column === 'token_id' && alone ? ROW_GONE : undefined;
+      },
       async execute(items) {
         const { marginSeconds } = dates();
         const values = [
@@ -88,6 +101,7 @@ export class LogOuts {
     });
     this.#finds = new GroupQueue<readonly string[], FoundToken[]>({
       ...shared,
+      lanes: 1,
       keyOf: ([first = '']) => first,
       whenReferenceGone: () => undefined,
       async execute(items) {
@@ -100,11 +114,11 @@ export class LogOuts {
   }
 
   /**
-   * Finds or makes the token's row and blacklists it; false where it was blacklisted already.
+   * Finds or makes the token's row and blacklists it.
    *
    * @throws StoreUnavailableError
    */
-  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
+  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended> {
     const asked = this.#asked.get(token.jti);
     if (asked !== undefined) return asked;
     const result = this.#blacklist(token, deadlineMs).finally(() => this.#asked.delete(token.jti));
@@ -112,31 +126,34 @@ export class LogOuts {
     return result;
   }
 
-  async #blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
+  async #blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended> {
+    let repeated = false;
     let ofNobody = token.userKey === undefined;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const result = await this.#submit(this.#queue, { ...token, ofNobody }, deadlineMs);
+      const settled = await this.#submit(this.#queue, { ...token, ofNobody }, deadlineMs);
+      const { result } = settled;
+      repeated ||= settled.repeated;
       if (result === 'user_gone') ofNobody = true;
-      else if (result.id !== null) return result.won;
+      else if (result.id !== null) return result.won ? 'now' : repeated ? 'perhaps' : 'before';
       // Its row came to be while the statement ran: the next one sees it.
     }
     throw new StoreUnavailableError('the token could not be blacklisted');
   }
 
   /** @throws StoreUnavailableError */
-  find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
-    return this.#submit(this.#finds, jtis, deadlineMs);
+  async find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
+    return (await this.#submit(this.#finds, jtis, deadlineMs)).result;
   }
 
   async #submit<Item, Result>(
     queue: GroupQueue<Item, Result>,
     item: Item,
     deadlineMs: number,
-  ): Promise<Result> {
+  ): Promise<Done<Result>> {
     const latestMs = this.#options.monotonicMs() + LONGEST_MS;
     try {
       const settled = await queue.submit(item, Math.min(deadlineMs, latestMs));
-      if (settled.kind === 'done') return settled.result;
+      if (settled.kind === 'done') return settled;
       throw new StoreUnavailableError('the database did not do it in time', { cause: settled.cause });
     } catch (error) {
       if (!isOfTheRow(error)) throw error;

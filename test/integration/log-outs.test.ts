@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { encodeClaim } from '../../src/cache/claim-entry.js';
 import { createUsers, openClient } from '../support/postgres.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
@@ -65,6 +66,40 @@ describe.skipIf(services().postgres === undefined)('log-outs that come together'
     await other.query('COMMIT');
     await other.end();
     expect((await held).kind).toBe('blacklisted');
+  });
+
+  it('of which the answer was lost, are told that they are: it stands, and is sent again', async () => {
+    const { service, faults } = await world.start();
+    const [one] = await logIn(1);
+    faults.push({ purpose: 'revoke', what: 'answer_lost' });
+    expect(await service.logout(one!.token)).toEqual({ kind: 'logged_out' });
+    expect(await service.logout(one!.token)).toEqual({ kind: 'blacklisted' });
+  });
+
+  it('of a token whose rotation is not written yet are not done: what came of it lives', async () => {
+    const [one] = await logIn(1);
+    const { jti, token, userId, iatSeconds, expSeconds } = one!;
+    const successor = mintRefresh({ userId });
+    // As another instance keeps it that could not write the successor's row.
+    const entry = encodeClaim({
+      jti,
+      token,
+      userKey: String(userId),
+      issuedAtSeconds: iatSeconds,
+      expiresAtSeconds: expSeconds,
+      rowId: undefined,
+      claimedAtUs: Date.now() * 1000,
+      successor: { jti: successor.jti, token: successor.token, expiresAtSeconds: successor.expSeconds },
+    });
+    await world.sql(
+      `ALTER TABLE token_blacklist_outstandingtoken ADD CONSTRAINT refused CHECK (jti <> '${successor.jti}') NOT VALID`,
+    );
+    await world.sql(`INSERT INTO carelink.dead_letters (code, entry) VALUES ('23514', $1)`, [entry]);
+    const { service } = await world.start();
+    expect((await service.logout(token)).kind).toBe('unavailable');
+    expect((await service.refresh(token)).kind).toBe('blacklisted');
+    await world.sql(`ALTER TABLE token_blacklist_outstandingtoken DROP CONSTRAINT refused`);
+    await world.sql('DELETE FROM carelink.dead_letters');
   });
 
   it('are told apart where one of them is refused by a trigger', async () => {

@@ -119,7 +119,14 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     onBatch: (size) => batches.push(size),
     unwritten: unwritten.letters,
   });
-  const revocations = new PgRevocations({ database, schema, lanes: 2, monotonicMs, random: Math.random });
+  const revocations = new PgRevocations({
+    database,
+    schema,
+    lanes: 2,
+    monotonicMs,
+    random: Math.random,
+    unwritten: unwritten.letters,
+  });
   const { codec } = await createCodec({
     algorithm: 'HS256',
     signingKey: TEST_SIGNING_KEY,
