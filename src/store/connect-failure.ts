@@ -96,3 +96,12 @@ function ofPooler(cause: unknown): ConnectFailure | undefined {
     return 'password_refused';
   return undefined;
 }
+
+/** Whether the connection broke: what `pg` says in words, and Node in codes. */
+export function isConnectionError(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    (/connection (terminated|ended)|connection error|not queryable|query read timeout/i.test(error.message) ||
+      ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)))
+  );
+}

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import { connectClient, type Connection } from './connect.js';
+import type pg from 'pg';
+import { connectClient, openPool, type Connection } from './connector.js';
 import type { Database, Purpose, Statement } from './database.js';
 import { EnclosedQuery } from './enclosed-query.js';
 import {
@@ -92,19 +92,17 @@ export class PgDatabase implements Database {
       connect: () => connectClient(connection, applicationName, statementTimeoutMs, connectTimeoutMs),
       onChange: () => this.#resize(),
     });
-    this.#pool = new pg.Pool({
-      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
-      max: options.size,
-      application_name: applicationName,
-      connectionTimeoutMillis: connectTimeoutMs,
-      query_timeout: statementTimeoutMs,
-      // Idle connections stay: a burst at shift change must not begin with eight connects.
-      idleTimeoutMillis: 0,
-      keepAlive: true,
-      // A connection is kept for as long as its statement may run: one that leads nowhere any more must not be.
-      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      onConnect,
-    });
+    this.#pool = openPool(
+      connection,
+      { applicationName, connectTimeoutMs, queryTimeoutMs: statementTimeoutMs },
+      {
+        max: options.size,
+        // Idle connections stay: a burst at shift change must not begin with eight connects.
+        idleTimeoutMillis: 0,
+        onConnect,
+      },
+      KEEP_ALIVE_MS,
+    );
     this.#pool.on('error', options.onIdleError);
   }
 
