@@ -9,6 +9,7 @@ import { startEmbedded } from '../store/embedded.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { ReleaseStack } from './release.js';
 
@@ -145,7 +146,7 @@ async function connect(
   { database }: DeadLettersSettings,
   releases: ReleaseStack,
 ): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
-  if (database.kind === 'url') return { connection: database.url, size: 3 };
+  if (database.kind === 'url') return { connection: databaseTarget(database.url), size: 3 };
   const directory = await openDataDirectory(database.dataDir, 'dead-letters');
   releases.add(() => directory.release());
   const embedded = await startEmbedded({ dataDir: directory.path });

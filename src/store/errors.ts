@@ -2,6 +2,23 @@
 export class NotConnectedError extends Error {
   override readonly name = 'NotConnectedError';
   readonly code = 'NOT_CONNECTED';
+  /** The one of several that it is about. */
+  readonly host: { readonly host: string; readonly port: number } | undefined;
+
+  constructor(message: string, options: ErrorOptions = {}, host?: NotConnectedError['host']) {
+    super(message, options);
+    this.host = host;
+  }
+}
+
+/** The server takes no writes, and target_session_attrs wants one that does. */
+export class NotWritableError extends Error {
+  override readonly name = 'NotWritableError';
+}
+
+/** sslmode=verify-ca, and no root certificate to verify with. */
+export class MissingRootError extends Error {
+  override readonly name = 'MissingRootError';
 }
 
 /** As many statements as there may be connections were given up, and their backends still run: no more are opened. */
