@@ -1,4 +1,14 @@
-import { MissingRootError, NotConnectedError, NotWritableError, sqlStateOf } from './errors.js';
+import { NotConnectedError, sqlStateOf } from './errors.js';
+
+/** The server takes no writes, and target_session_attrs wants one that does. */
+export class NotWritableError extends Error {
+  override readonly name = 'NotWritableError';
+}
+
+/** sslmode=verify-ca, and no root certificate to verify with. */
+export class MissingRootError extends Error {
+  override readonly name = 'MissingRootError';
+}
 
 /** Why there is no connection to PostgreSQL. */
 export type ConnectFailure =

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { diagnoseConnect } from './connect-failure.js';
+import { diagnoseConnect, NotWritableError } from './connect-failure.js';
 import { isLoopback, isSocket, type DatabaseHost, type DatabaseTarget } from './database-url.js';
-import { NotConnectedError, NotWritableError } from './errors.js';
+import { NotConnectedError } from './errors.js';
 
 /** One way to the database. */
 export interface Attempt {
@@ -110,7 +110,10 @@ function leadsTo(failure: NotConnectedError): 'other way' | 'other host' | 'end'
 function telling(failures: readonly NotConnectedError[]): NotConnectedError {
   const rank = (error: NotConnectedError): number => {
     const found = diagnoseConnect(error)?.failure;
-    return found === 'tls_unsupported' ? 2 : found === 'away' ? 1 : 0;
+    if (found === 'tls_unsupported') return 3;
+    if (found === 'away') return 2;
+    // Without TLS a server may only say that it has no line for that.
+    return found === 'host_refused' ? 1 : 0;
   };
   return [...failures].sort((a, b) => rank(a) - rank(b))[0] as NotConnectedError;
 }

@@ -11,16 +11,6 @@ export class NotConnectedError extends Error {
   }
 }
 
-/** The server takes no writes, and target_session_attrs wants one that does. */
-export class NotWritableError extends Error {
-  override readonly name = 'NotWritableError';
-}
-
-/** sslmode=verify-ca, and no root certificate to verify with. */
-export class MissingRootError extends Error {
-  override readonly name = 'MissingRootError';
-}
-
 /** As many statements as there may be connections were given up, and their backends still run: no more are opened. */
 export class BackendsInDoubtError extends Error {
   override readonly name = 'BackendsInDoubtError';

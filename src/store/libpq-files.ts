@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates, type ConnectionOptions } from 'node:tls';
-import { MissingRootError } from './errors.js';
+import { MissingRootError } from './connect-failure.js';
 import type { DatabaseHost, DatabaseTarget } from './database-url.js';
 
 export type TlsOptions = ConnectionOptions;
