@@ -26,20 +26,11 @@ export function tellOfProcess(tell: (notice: Notice) => void, earlyWarnings: rea
   process.removeAllListeners('warning');
   const tellWarning = (warning: NodeWarning): void => {
     const kind = warning.code ?? warning.name;
-    const cause = ALIASED_SSL_MODES.test(warning.message)
-      ? SSL_MODE
-      : `Node warns (${kind}): ${withoutUrls(warning.message)}`;
-    tell({ event: 'node_warning', kind, cause });
+    tell({ event: 'node_warning', kind, cause: `Node warns (${kind}): ${withoutUrls(warning.message)}` });
   };
   process.on('warning', tellWarning);
   earlyWarnings.forEach(tellWarning);
 }
-
-/** The driver's warning is about its own next release; this is what it means for whoever wrote the URL. */
-const ALIASED_SSL_MODES = /SSL modes .* are treated as aliases for 'verify-full'/;
-const SSL_MODE =
-  "sslmode=prefer, require and verify-ca check the server's certificate and its host name here, as verify-full does. Say " +
-  "sslmode=verify-full to mean that; uselibpqcompat=true beside it gives them libpq's weaker meaning.";
 
 type NodeWarning = Error & { readonly code?: string };
 

@@ -11,6 +11,7 @@ import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
 import { notHome, otherHome, readTokenTablePlaces } from '../store/token-tables.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
@@ -153,7 +154,7 @@ async function connect(
   { database }: DeadLettersSettings,
   releases: ReleaseStack,
 ): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
-  if (database.kind === 'url') return { connection: database.url, size: 3 };
+  if (database.kind === 'url') return { connection: databaseTarget(database.url), size: 3 };
   const { connection } = await openEmbedded(database.dataDir, 'dead-letters', releases);
   return { connection, size: 1 };
 }

@@ -25,6 +25,7 @@ import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema, type TokenSchema } from '../store/schema.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { exampleSecrets } from './example-secrets.js';
@@ -71,7 +72,7 @@ async function openPlace(
   { database }: DoctorSettings,
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; ownKey: string | undefined }> {
-  if (database.kind === 'url') return { connection: database.url, ownKey: undefined };
+  if (database.kind === 'url') return { connection: databaseTarget(database.url), ownKey: undefined };
   const embedded = await openEmbedded(database.dataDir, 'doctor', releases);
   return { connection: embedded.connection, ownKey: embedded.signingKey };
 }

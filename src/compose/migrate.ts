@@ -13,6 +13,7 @@ import {
   type Report,
 } from '../migrate/index.js';
 import type { PoolOptions } from '../store/pool.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
@@ -121,7 +122,7 @@ async function onMigratedDatabase<T>(
 ): Promise<T> {
   const releases = new ReleaseStack();
   try {
-    if (settings.database.kind === 'url') return await work(settings.database.url);
+    if (settings.database.kind === 'url') return await work(databaseTarget(settings.database.url));
     const embedded = await openEmbedded(settings.database.dataDir, 'migrate', releases);
     onEmbedded();
     return await work(embedded.connection);

@@ -1,4 +1,6 @@
 import { isIP } from 'node:net';
+import { readDatabaseUrl } from '../store/database-url.js';
+import { UrlError } from '../store/database-url-text.js';
 import type { ValueKind } from './kinds.js';
 
 const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$/i;
@@ -27,36 +29,24 @@ export const urlPath: ValueKind<string> = {
   },
 };
 
-const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
-
-const ESCAPES = 'write / as %2F, @ as %40, : as %3A, ? as %3F and # as %23';
-
-/** A / ? or # before an @, or two of these. */
-const UNESCAPED = /:\/\/[^@]*[/?#@][^@]*@/;
-
-const POSTGRES = /^postgres(?:ql)?:\/\//i;
-
-/** What is wrong with a URL that can't be read, or would be read as another one than was meant. Quotes nothing of it. */
-function misread(text: string): string | undefined {
-  const special = `its password or user name has a special character: ${ESCAPES}`;
-  if (!URL.canParse(text)) return UNESCAPED.test(text) ? special : undefined;
-  const { pathname, searchParams } = new URL(text);
-  // The rest of a password with a slash in it becomes host and database. No database has such a name by chance.
-  if (/[@/]/.test(pathname.slice(1))) return special;
-  const mode = searchParams.get('sslmode');
-  if (mode === null || SSL_MODES.includes(mode)) return undefined;
-  return `its sslmode is none that there is: give one of ${SSL_MODES.join(', ')}`;
-}
-
-/** A PostgreSQL URL, unchanged. Its text is never told back: it holds a password. */
+/** A PostgreSQL URL or DSN, unchanged. Its text is never told back: it holds a password. */
 export const postgresUrl: ValueKind<string> = {
   placeholder: 'url',
   allowed: 'a URL such as postgres://user:password@host:5432/database',
-  parse(text) {
-    return POSTGRES.test(text) && URL.canParse(text) && misread(text) === undefined ? text : undefined;
-  },
-  explain: (text) => (POSTGRES.test(text) ? misread(text) : undefined),
+  parse: (text) => (misread(text) === undefined ? text : undefined),
+  explain: (text) => (misread(text)?.notPostgres === true ? undefined : misread(text)?.message),
 };
+
+/** What is wrong with it by itself. What the environment adds is looked at with the settings. */
+function misread(text: string): UrlError | undefined {
+  try {
+    readDatabaseUrl(text, { env: {}, osUser: 'anybody' });
+    return undefined;
+  } catch (error) {
+    if (error instanceof UrlError) return error;
+    throw error;
+  }
+}
 
 /** A URL to send requests to, unchanged. One with a password in it would end in reports. */
 export const httpUrl: ValueKind<string> = {

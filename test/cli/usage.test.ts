@@ -169,11 +169,23 @@ describe('a slip of the finger', () => {
     expect(stderr).not.toMatch(/hun|ter2/);
   });
 
-  it('or a habit: an sslmode that means more here than in libpq is told as what it means', async () => {
-    const url = 'postgres://127.0.0.1:1/app?sslmode=require';
-    const { stderr } = await run(['cleanup', '--database-url', url]);
-    expect(stderr).toMatch(/^warning: sslmode=prefer, require and verify-ca check .* as verify-full does\./m);
-    expect(stderr).not.toContain('pg-connection-string');
+  it.each([
+    ['sslmode=require', 'its sslmode=require encrypts and verifies no certificate, as in libpq'],
+    ['keepalives_count=3', 'its parameter keepalives_count has no effect here'],
+    ['pgbouncer=true', 'its parameter pgbouncer is not known here'],
+  ])('or a habit: %s is told as what it means, with --json in JSON alone', async (parameter, says) => {
+    const url = `postgres://me:hunter2@127.0.0.1:1/app?${parameter}`;
+    const [{ stderr }, json] = await Promise.all([
+      run(['cleanup', '--database-url', url]),
+      run(['cleanup', '--json', '--database-url', url]),
+    ]);
+    expect(stderr).toMatch(new RegExp(`^warning: --database-url: ${says}`, 'm'));
+    expect(stderr).not.toMatch(/pg-connection-string|hunter2/);
+    const told = json.stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { message?: string });
+    expect(told.some(({ message }) => message?.includes(says))).toBe(true);
   });
 
   it('that names no database is told as one thing', async () => {
