@@ -70,6 +70,8 @@ export function describeRefusals(
           await query(theatre.databaseUrl, begin);
           if (await keptLetters(theatre, 20)) {
             kept++;
+            // What the alert DEAD_LETTERS goes by. Each server looks once a second.
+            await waitFor(theatre.fleet, () => lettersTold(theatre));
             await meddle?.(theatre, n);
           }
           await query(theatre.databaseUrl, mend);
@@ -103,6 +105,11 @@ async function keptLetters({ databaseUrl, fleet }: Theatre, wanted: number): Pro
     return count >= wanted || (Date.now() > enoughMs && (count > 0 || timesLost(fleet) > lostBefore));
   });
   return count > 0;
+}
+
+async function lettersTold({ fleet }: Theatre): Promise<boolean> {
+  const metrics = await fetch(`${fleet.servers[0]!.adminUrl}/metrics`);
+  return /^carelink_dead_letters [1-9]/m.test(await metrics.text());
 }
 
 async function noLetters({ databaseUrl, fleet }: Theatre): Promise<void> {

@@ -30,6 +30,18 @@ describe('migrate', () => {
   });
 });
 
+describe('cleanup, revoke, dead-letters and doctor', () => {
+  it('work on the embedded database that is there', async () => {
+    const on = (...command: string[]) => run([...command, '--data-dir', dataDir]);
+    const commands = [['cleanup'], ['dead-letters', 'list'], ['dead-letters', 'retry', '--all']];
+    for (const command of commands) expect([command, (await on(...command)).code]).toEqual([command, 0]);
+    // Nobody has logged in.
+    expect(await on('revoke', '--user', '4711', '--yes')).toMatchObject({ code: 0 });
+    const { stdout } = await on('doctor', '--json');
+    expect((JSON.parse(stdout) as { checks: { status: string }[] }).checks.length).toBeGreaterThan(10);
+  });
+});
+
 describe('serve', () => {
   it('prints one JSON line with --json, and its log on stderr never has the sample token', async () => {
     const server = await startServer({ dataDir, env: { CARELINK_SIGNING_KEY: '' } });
