@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { ConnectRoute, type Attempt } from './connect-route.js';
-import { readDatabaseUrl, type DatabaseTarget } from './database-url.js';
+import { readDatabaseUrl, type DatabaseHost, type DatabaseTarget } from './database-url.js';
 import {
   defaultSocketDirectory,
   osUser,
@@ -54,11 +54,9 @@ export function openPool(
 ): RoutedPool {
   const target = targetOf(connection);
   const route = new ConnectRoute(target);
-  let tls = noTls;
-  // Files are read before the pool opens a connection, which it does in places where nobody could catch an error.
   const Client = class extends RoutedClient {
     constructor() {
-      super(target, route.current, tls, options);
+      super(target, route.current, options);
     }
   };
   // The pool waits for the promise, but @types/pg says void.
@@ -74,11 +72,7 @@ export function openPool(
   });
   return {
     pool,
-    connect: () =>
-      route.through((attempt) => {
-        if (pool.idleCount === 0) tls = tlsFor(target, attempt);
-        return pool.connect();
-      }),
+    connect: () => route.through(() => pool.connect()),
   };
 }
 
@@ -102,7 +96,7 @@ export function connectClient(
   };
   const route = new ConnectRoute(target);
   return route.through(async (attempt) => {
-    const client = new RoutedClient(target, attempt, tlsFor(target, attempt), options);
+    const client = new RoutedClient(target, attempt, options);
     // A lost connection also fails the statement that is running, or the next one: there it is handled.
     client.on('error', () => undefined);
     try {
@@ -116,9 +110,15 @@ export function connectClient(
   });
 }
 
+/** In the words of @types/pg. */
+type Connected = ((error: Error) => void) | ((error: null, client: pg.Client) => void);
+
 /** A client of `pg` that is told everything: what it isn't told it takes from the environment, and reads in its own way. */
 class RoutedClient extends pg.Client {
-  constructor(target: DatabaseTarget, { host, tls }: Attempt, files: TlsOptions, options: ClientOptions) {
+  readonly #unreadable: Error | undefined;
+
+  constructor(target: DatabaseTarget, { host, tls }: Attempt, options: ClientOptions) {
+    const { files, unreadable } = filesOf(target, host, tls);
     const bound = { offered: false };
     const place = host.address ?? (host.host === '' ? defaultSocketDirectory(host.port) : host.host);
     super({
@@ -133,7 +133,7 @@ class RoutedClient extends pg.Client {
         if (password === undefined) throw new Error(NO_PASSWORD);
         return password;
       },
-      ssl: tls ? { ...files } : false,
+      ssl: files ?? false,
       sslnegotiation: target.sslDirect ? 'direct' : 'postgres',
       enableChannelBinding: target.channelBinding,
       application_name: target.applicationName ?? options.applicationName,
@@ -143,6 +143,7 @@ class RoutedClient extends pg.Client {
       keepAlive: target.keepAlive,
       keepAliveInitialDelayMillis: target.keepAliveIdleMs ?? KEEP_ALIVE_MS,
     });
+    this.#unreadable = unreadable;
     if (!target.channelBinding) return;
     const { connection } = this as unknown as { connection: NodeJS.EventEmitter };
     connection.prependListener('authenticationSASL', ({ mechanisms }: { mechanisms: readonly string[] }) => {
@@ -153,17 +154,36 @@ class RoutedClient extends pg.Client {
       if (!bound.offered) connection.emit('error', new Error(NO_CHANNEL_BINDING));
     });
   }
+
+  override connect(): Promise<pg.Client>;
+  override connect(callback: Connected): void;
+  override connect(callback?: Connected): Promise<pg.Client> | undefined {
+    const unreadable = this.#unreadable;
+    if (callback === undefined)
+      return unreadable === undefined ? super.connect() : Promise.reject(unreadable);
+    if (unreadable === undefined) super.connect(callback);
+    else process.nextTick(callback, unreadable);
+    return undefined;
+  }
+}
+
+/** A pool makes clients in places where nobody could catch an error: that a file can't be read is told by `connect`. */
+function filesOf(
+  target: DatabaseTarget,
+  host: DatabaseHost,
+  tls: boolean,
+): { readonly files?: TlsOptions; readonly unreadable?: Error } {
+  if (!tls) return {};
+  try {
+    return { files: tlsOptions(target, host) };
+  } catch (error) {
+    return { unreadable: error as Error };
+  }
 }
 
 /** In pg's words: it says the same of an empty one. */
 const NO_PASSWORD = 'client password must be given';
 const NO_CHANNEL_BINDING = 'channel_binding=require, and the server offers none';
-
-const noTls: TlsOptions = {};
-
-function tlsFor(target: DatabaseTarget, { host, tls }: Attempt): TlsOptions {
-  return tls ? tlsOptions(target, host) : noTls;
-}
 
 function timeoutOf({ connectTimeoutMs = Infinity }: DatabaseTarget, ownMs: number): number {
   const ms = Math.min(connectTimeoutMs, ownMs);

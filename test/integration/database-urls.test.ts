@@ -2,12 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { connectError } from '../../src/compose/connect-errors.js';
 import { connectClient } from '../../src/store/connector.js';
 import { UrlError } from '../../src/store/database-url-text.js';
 import { readDatabaseUrl } from '../../src/store/database-url.js';
 import { diagnoseConnect } from '../../src/store/connect-failure.js';
+import { PgDatabase } from '../../src/store/pool.js';
 import { cleanEnvironment } from '../support/server.js';
 import { startBouncer, type Bouncer } from '../support/pgbouncer.js';
 import { openClient, startCluster, type Cluster } from '../support/postgres.js';
@@ -160,6 +161,60 @@ describe.skipIf(missing)('a PostgreSQL URL', () => {
     if (one.differs === undefined) expect(other.error).toEqual(expect.any(String));
     else expect(other.facts).toEqual(expect.anything());
   });
+
+  it.each([
+    [
+      'standby first, then the primary',
+      'localhost:{plain},localhost:{tls}/postgres?sslmode=prefer',
+      undefined,
+    ],
+    [
+      'a host that is away, and TLS where plain is refused',
+      '127.0.0.1:1,localhost:{tls}/postgres?sslmode=allow',
+      'tls_only',
+    ],
+    ['TLS where it is offered, and plain', 'localhost:{tls}/postgres?sslmode=prefer', 'plain_only'],
+  ])(
+    'leads a pool of four to where it leads one connection, all at once: %s',
+    async (_, place, user = 'postgres') => {
+      const pool = await openedPool(`postgres://${user}@${place}`);
+      const asked = Array.from({ length: 12 }, () =>
+        pool.query<{ standby: boolean }>('health', { text: 'SELECT pg_is_in_recovery() AS standby' }),
+      );
+      expect((await Promise.all(asked)).flat()).toEqual(Array(12).fill({ standby: false }));
+      expect(pool.usage.open).toBeLessThanOrEqual(4);
+    },
+  );
+
+  it('with a file that is missing fails a pool by name, each time, and is fine once the file is there', async () => {
+    const late = join(directory, 'late.crt');
+    const pool = await openedPool(
+      `postgres://postgres@localhost:{tls}/postgres?sslmode=verify-full&sslrootcert=${late}`,
+    );
+    const ask = () => pool.query('health', { text: 'SELECT 1' });
+    for (const failed of await Promise.allSettled(Array.from({ length: 6 }, ask))) {
+      expect(diagnoseConnect((failed as PromiseRejectedResult).reason)).toMatchObject({
+        failure: 'file_unreadable',
+        path: late,
+      });
+    }
+    copyFileSync(join(directory, 'ca.crt'), late);
+    expect(await ask()).toHaveLength(1);
+  });
+
+  async function openedPool(url: string): Promise<PgDatabase> {
+    const pool = new PgDatabase({
+      connection: readDatabaseUrl(filled(url), { env: {}, osUser: 'root' }),
+      size: 4,
+      statementTimeoutMs: 5_000,
+      connectTimeoutMs: 5_000,
+      applicationName: 'ours',
+      onStatement: () => undefined,
+      onIdleError: () => undefined,
+    });
+    onTestFinished(() => pool.end());
+    return pool;
+  }
 
   it('is one of at least 60 that are tried', () => expect(DATABASE_URLS.length).toBeGreaterThanOrEqual(60));
 });
