@@ -55,10 +55,10 @@ export async function judgeSamples(
 const FATES = { good: 'accepted', gone: 'inactive', inactive: 'inactive', revoked: 'revoked' } as const;
 
 async function rulesOf({ keys, tokens, signingKey, schema, nowUs }: SampleSettings): Promise<SampleRules> {
-  const { audience, issuer, leewaySeconds, names } = tokens;
+  const { audience, issuer, leewaySeconds, maxTokenBytes, names } = tokens;
   const codecOf = async (claims: Pick<TokenSettings, 'audience' | 'issuer'>) => {
     const made = await attempt(() =>
-      createCodec({ ...keys, ...claims, leewaySeconds, signingKey: signingKey ?? '' }),
+      createCodec({ ...keys, ...claims, leewaySeconds, maxTokenBytes, signingKey: signingKey ?? '' }),
     );
     return 'value' in made ? made.value.codec : undefined;
   };

@@ -130,6 +130,7 @@ async function compose(
   pool.watch(storage.poolSize, () => database.usage);
   const schema = await readSchema(database, {
     ...settings.users,
+    slidingEnd: settings.tokens.names.slidingEnd,
     mayLackUsers: settings.database.kind === 'embedded',
   });
   const needs = needsOf(settings);
@@ -246,6 +247,7 @@ async function compose(
   const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
+      subAsText: settings.tokens.subAsText,
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
       refreshLifetimeSeconds: settings.tokens.refreshLifetimeSeconds,
       slidingLifetimeSeconds: settings.tokens.slidingLifetimeSeconds,

@@ -17,6 +17,7 @@ export async function openCodec(settings: ServeSettings, signingKey: string, log
     audience: tokens.audience,
     issuer: tokens.issuer,
     leewaySeconds: tokens.leewaySeconds,
+    maxTokenBytes: tokens.maxTokenBytes,
   });
   for (const warning of warnings) log.warn('weak_key', { cause: warning });
   return codec;

@@ -8,6 +8,8 @@ import type { SampleRow } from './read-samples.js';
 export type Fate =
   | 'accepted'
   | 'unreadable'
+  /** NaN or Infinity in a claim, as Python writes them. */
+  | 'nan'
   | 'algorithm'
   | 'signature'
   | 'issuer'
@@ -32,6 +34,8 @@ export interface TokenSample {
   readonly algorithm: string;
   readonly type: 'refresh' | 'sliding' | 'other';
   readonly userId: 'number' | 'text' | 'absent';
+  /** `sub` is a number, which PyJWT refuses from 2.10 on. */
+  readonly numericSub: boolean;
   /** Their names. */
   readonly claims: readonly string[];
   readonly audience: string | undefined;
@@ -79,7 +83,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
   const [header, claims] = [jsonPart(parts[0]), jsonPart(parts[1])];
   const { fate, userKey } =
     header === undefined || claims === undefined
-      ? { fate: 'unreadable' as const, userKey: undefined }
+      ? { fate: isNotANumber(parts[1]) ? ('nan' as const) : ('unreadable' as const), userKey: undefined }
       : await fateOf(row, header, claims, rules);
   const told = claims ?? {};
   const [issuedAt, expiresAt] = [seconds(told['iat']), seconds(told['exp'])];
@@ -90,6 +94,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     algorithm: typeof header?.['alg'] === 'string' ? header['alg'].slice(0, 10) : 'nothing',
     type: type === 'refresh' || type === 'sliding' ? type : 'other',
     userId: typeof user === 'number' ? 'number' : typeof user === 'string' && user !== '' ? 'text' : 'absent',
+    numericSub: typeof told['sub'] === 'number',
     claims: Object.keys(told).slice(0, 20).map(short),
     audience: textOf(told['aud']),
     issuer: textOf(told['iss']),
@@ -130,29 +135,39 @@ async function fateOf(
     if (young?.ok === true)
       return end(issued !== undefined && issued * 1_000_000 > nowUs ? 'not_yet' : 'claims');
     // Signed, and without an iat that could be asked about: then expired is all that is known of it.
-    return end(verdict.reason === 'expired' ? 'claims' : 'signature');
+    return end(verdict.reason === 'invalid' ? 'signature' : 'claims');
   }
   const sliding = claims[names.tokenType] === 'sliding';
   const subject = readSubject(verdict.claims, names, sliding ? 'sliding' : 'refresh');
   if (isRefusal(subject)) {
-    if (subject.kind === 'malformed') return end(subject.reason);
+    if (subject.kind === 'malformed') return end(subject.reason === 'no_exp' ? 'claims' : subject.reason);
     const id = claims[names.jti];
     return end(typeof id === 'string' && id !== '' && id.length <= 255 ? 'bad_user' : 'bad_id');
   }
   if (!encodable(rules.encoding, subject.jti)) return end('bad_id');
-  if (sliding && claims['refresh_exp'] === undefined) return end('no_refresh_exp');
+  if (sliding && claims[names.slidingEnd] === undefined) return end('no_refresh_exp');
   if (subject.userKey === undefined) return end('accepted');
   const userKey = fittingUserKey(rules, subject.userKey);
   return userKey === undefined ? end('user_unfit') : end('accepted', userKey);
 }
 
 function jsonPart(part: string | undefined): Json | undefined {
+  return jsonText(Buffer.from(part ?? '', 'base64url').toString());
+}
+
+function jsonText(text: string): Json | undefined {
   try {
-    const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString());
+    const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Python's json writes these three words where a number is none, and reads them; JSON has none of them. */
+function isNotANumber(part: string | undefined): boolean {
+  const text = Buffer.from(part ?? '', 'base64url').toString();
+  return jsonText(text.replace(/([:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,}\]])/g, '$10')) !== undefined;
 }
 
 function textOf(value: unknown): string | undefined {

@@ -1,11 +1,13 @@
 import type { Refusal } from './outcomes.js';
 import type { Claims } from './ports.js';
 
-/** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`). */
+/** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`, `SLIDING_TOKEN_REFRESH_EXP_CLAIM`). */
 export interface ClaimNames {
   readonly jti: string;
   readonly tokenType: string;
   readonly userId: string;
+  /** Says until when a sliding token can be extended. */
+  readonly slidingEnd: string;
 }
 
 /** What the rotation needs to know of a verified token. */
@@ -114,6 +116,16 @@ function exactNumberText(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   if (Object.getPrototypeOf(value) === Object.prototype || !('value' in value)) return undefined;
   return typeof value.value === 'string' ? value.value : undefined;
+}
+
+/**
+ * The claims with an integer `sub` as text, in its place. RFC 7519 (4.1.2) wants text there, and PyJWT from 2.10 on refuses
+ * a number: what is signed from these claims is accepted where the token that was presented no longer is.
+ */
+export function withSubAsText(claims: Claims): Claims {
+  const { sub } = claims;
+  const digits = typeof sub === 'number' ? String(sub) : exactNumberText(sub);
+  return digits !== undefined && /^-?\d+$/.test(digits) ? { ...claims, sub: digits } : claims;
 }
 
 /** A time claim in whole seconds, undefined where it is none. */

@@ -11,7 +11,7 @@ export interface Codec {
 
 export type CodecVerdict =
   | { readonly ok: true; readonly claims: Claims }
-  | { readonly ok: false; readonly reason: 'invalid' | 'expired' };
+  | { readonly ok: false; readonly reason: 'invalid' | 'expired' | 'no_exp' };
 
 /** The database's clock as far as this process knows it; never ahead of it (rule 5). */
 export interface DatabaseClock {

@@ -68,7 +68,7 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
 function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
   const { jti, userKey, issuedAtSeconds } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  const expiresAtSeconds = presentableUntil(subject);
+  const expiresAtSeconds = presentableUntil(subject, context.settings.names);
   const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
   return context.store.readState(query, deadlineMs);
 }

@@ -51,7 +51,7 @@ const NEWEST = 8;
 
 /** What is wrong with what a token says of itself. Keys, users and clocks have checks of their own. */
 const OF_CLAIMS: ReadonlySet<Fate> = new Set([
-  'claims', 'no_id', 'bad_id', 'no_type', 'wrong_type', 'no_refresh_exp', 'bad_user',
+  'claims', 'no_id', 'bad_id', 'no_type', 'wrong_type', 'no_refresh_exp', 'bad_user', 'nan',
 ]); // prettier-ignore
 
 /** Refused by a check above or below that says so as a fault. */
@@ -106,6 +106,16 @@ export const TOKEN_CHECKS: readonly Check[] = [
       const { what, mend } = told(fate, of, options);
       return fault(`Of ${unspent.length} tokens none would be refreshed; ${of.length} ${what}.`, mend);
     });
+  }),
+  ofOurSamples('numeric_sub', 'no token has a number for its subject', (samples, _, { options }) => {
+    const numeric = samples.filter(({ numericSub }) => numericSub).length;
+    if (numeric === 0 || options.subAsText) return [];
+    return [
+      warning(
+        `${numeric} of ${samples.length} sampled tokens have an integer sub: PyJWT refuses it from 2.10 on, so Django's API answers 401 to what a refresh gives.`,
+        'Set --sub-as-text once all instances run this release: then what is signed has it as text.',
+      ),
+    ];
   }),
   lifetimeCheck('lifetime', 'refresh', 'REFRESH_TOKEN_LIFETIME', (options) => options.refreshLifetimeSeconds),
   lifetimeCheck(
