@@ -26,7 +26,7 @@ import { needsOf } from './needs.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { tellRefusedSamples } from './samples.js';
-import { openChain, openCodec, mintToken } from './tokens.js';
+import { markReader, openChain, openCodec, mintToken } from './tokens.js';
 import { watchRowDates } from './row-dates.js';
 import { watchSurroundings } from './surroundings.js';
 import { watch } from './watch.js';
@@ -231,6 +231,7 @@ async function compose(
       schema,
       dates,
       clock,
+      markOf: markReader(settings),
       unwritten,
       monotonicMs,
       metrics,

@@ -15,7 +15,7 @@ import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { slidingClaim } from './sliding-claim.js';
-import { USER_OPTIONS } from './user-options.js';
+import { PASSWORD_OPTIONS, USER_OPTIONS } from './user-options.js';
 import { ALGORITHMS } from './vocabulary.js';
 
 /** Ten years: beyond it, a typing error. */
@@ -113,6 +113,7 @@ export const SERVE_OPTIONS = {
     help: 'what follows when a spent token comes back after that',
   }),
   ...USER_OPTIONS,
+  ...PASSWORD_OPTIONS,
   'simplejwt-compat': valued(oneOf(['5.2', '5.5']), {
     default: '5.5',
     help: 'the version whose texts of errors are answered',

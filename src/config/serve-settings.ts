@@ -9,7 +9,7 @@ import { SERVE_OPTIONS } from './serve-options.js';
 import type { EndpointPaths, ServeSettings, TokenSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
-import { userSettings } from './user-options.js';
+import { passwordSettings, userSettings } from './user-options.js';
 
 /** @throws {ConfigError} with everything that is wrong */
 export function serveSettings(flags: Flags, source: Source): ServeSettings {
@@ -46,7 +46,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       reuseGraceMs: values['reuse-grace'],
       onReuse: values['on-reuse'],
     },
-    users: userSettings(values),
+    users: { ...userSettings(values), ...passwordSettings(values) },
     shutdownTimeoutMs: values['shutdown-timeout'],
     drainDelayMs: values['drain-delay'],
     databaseWaitMs: values['database-wait'],
@@ -63,6 +63,9 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       '--blacklist async needs a Redis that claims are kept in until they are written: give --redis-url.',
     );
   }
+  if (values['revoke-claim'] !== undefined && values['user-check'] === 'off') {
+    problems.push('--revoke-claim is compared with the password of a user: it excludes --user-check off.');
+  }
   checkDemo(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(settings);
@@ -74,9 +77,16 @@ const RESERVED_CLAIMS = new Set(['exp', 'iat', 'nbf', 'aud', 'iss']);
 const DEMO_ACCESS_SECONDS = 60;
 
 function tokenSettings({ values, given }: Resolved<typeof SERVE_OPTIONS>, problems: string[]): TokenSettings {
-  const claims = ['user-id-claim', 'jti-claim', 'token-type-claim', 'sliding-refresh-exp-claim'] as const;
+  const claims = [
+    'user-id-claim',
+    'jti-claim',
+    'token-type-claim',
+    'sliding-refresh-exp-claim',
+    'revoke-claim',
+  ] as const;
   for (const [at, flag] of claims.entries()) {
     const claim = values[flag];
+    if (claim === undefined) continue;
     if (RESERVED_CLAIMS.has(claim))
       problems.push(`--${flag} can't be ${claim}, which has a meaning of its own.`);
     const twin = claims.slice(0, at).find((other) => values[other] === claim);
@@ -96,6 +106,7 @@ function tokenSettings({ values, given }: Resolved<typeof SERVE_OPTIONS>, proble
       jti: values['jti-claim'],
       tokenType: values['token-type-claim'],
       slidingEnd: values['sliding-refresh-exp-claim'],
+      revoke: values['revoke-claim'],
     },
     subAsText: values['sub-as-text'],
     maxTokenBytes: values['max-token-bytes'],

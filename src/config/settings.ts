@@ -2,7 +2,7 @@
  * What a command is to do: read once from options and environment, checked, and frozen. The parts are grouped by
  * who takes them, so that compose hands each one on whole.
  */
-import type { Algorithm, LogLevel, MigrateAction } from './vocabulary.js';
+import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
 export interface CommonSettings {
@@ -132,6 +132,8 @@ export interface ClaimNameSettings {
   readonly tokenType: string;
   /** Until when a sliding token can be extended. */
   readonly slidingEnd: string;
+  /** Holds the hash of the user's password; undefined: it is not compared. */
+  readonly revoke?: string | undefined;
 }
 
 export interface RotationChoices {
@@ -148,6 +150,9 @@ export interface UserNameSettings {
   /** Undefined: the column that user_id refers to; of another table its primary key, else `id`. */
   readonly userIdColumn: string | undefined;
   readonly userActiveColumn: string;
+  readonly passwordColumn?: string;
+  /** Undefined: passwords are not compared. */
+  readonly passwordHash?: PasswordHash;
 }
 
 export interface UserSettings extends UserNameSettings {

@@ -108,6 +108,11 @@ export function told(
         what: 'are of users who are not there or not active',
         mend: 'Check --user-table, --user-id-column and --user-active-column; it is right where these users were deactivated.',
       };
+    case 'password_changed':
+      return {
+        what: `have in the claim ${names.revoke ?? ''} no hash of their user's password, or that of another one`,
+        mend: 'Check --revoke-claim, --revoke-claim-hash and --user-password-column; it is right where these passwords were changed.',
+      };
     case 'revoked':
       return {
         what: 'were revoked by `carelink-tokens revoke`',

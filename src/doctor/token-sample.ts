@@ -1,5 +1,6 @@
 import type { TokenCodec } from '../jwt/codec.js';
-import { isRefusal, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
+import { isRefusal, passwordMark, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
+import type { PasswordHash } from '../store/password-hash.js';
 import { encodable } from '../store/encoding.js';
 import { fittingUserKey, type UserKeyType } from '../store/user-key.js';
 import type { SampleRow } from './read-samples.js';
@@ -26,6 +27,7 @@ export type Fate =
   | 'bad_user'
   | 'user_unfit'
   | 'inactive'
+  | 'password_changed'
   | 'revoked';
 
 /** A token of the table as checks judge it: nothing of it but its form. */
@@ -41,7 +43,7 @@ export interface TokenSample {
   readonly audience: string | undefined;
   readonly issuer: string | undefined;
   /** A claim that looks like simplejwt's hash of the user's password. */
-  readonly passwordClaim: string | undefined;
+  readonly passwordClaim: { readonly name: string; readonly hash: PasswordHash } | undefined;
   readonly lifetimeSeconds: number | undefined;
   readonly issuedAtSeconds: number | undefined;
   readonly createdUs: number | undefined;
@@ -54,6 +56,8 @@ export interface TokenSample {
 export interface JudgedToken {
   readonly sample: TokenSample;
   readonly userKey: string | undefined;
+  /** The hash of the user's password that it holds, where that is compared. */
+  readonly mark: string | undefined;
 }
 
 export interface SampleRules {
@@ -72,8 +76,8 @@ export interface SampleRules {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** simplejwt writes an MD5 in upper-case hex; a jti is in lower case. */
-const PASSWORD_HASH = /^[0-9A-F]{32}$/;
+/** simplejwt writes an MD5 in upper-case hex, and a subclass may write SHA-256 or SHA-512; a jti is in lower case. */
+const PASSWORD_HASH = /^(?:[0-9A-F]{32}|[0-9A-F]{64}|[0-9A-F]{128})$/;
 
 const short = (text: string): string => text.slice(0, 60);
 
@@ -98,7 +102,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     claims: Object.keys(told).slice(0, 20).map(short),
     audience: textOf(told['aud']),
     issuer: textOf(told['iss']),
-    passwordClaim: Object.keys(told).find((name) => PASSWORD_HASH.test(String(told[name]))),
+    passwordClaim: passwordClaimOf(told),
     lifetimeSeconds: issuedAt === undefined || expiresAt === undefined ? undefined : expiresAt - issuedAt,
     issuedAtSeconds: issuedAt,
     createdUs: row.created_us === null ? undefined : Number(row.created_us),
@@ -106,7 +110,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     spent: row.spent ?? undefined,
     ours: row.ours,
   };
-  return { sample, userKey };
+  return { sample, userKey, mark: passwordMark(told, rules.names) };
 }
 
 async function fateOf(
@@ -149,6 +153,18 @@ async function fateOf(
   if (subject.userKey === undefined) return end('accepted');
   const userKey = fittingUserKey(rules, subject.userKey);
   return userKey === undefined ? end('user_unfit') : end('accepted', userKey);
+}
+
+const HASH_OF: ReadonlyMap<number, PasswordHash> = new Map([
+  [32, 'md5'],
+  [64, 'sha256'],
+  [128, 'sha512'],
+]);
+
+function passwordClaimOf(claims: Json): TokenSample['passwordClaim'] {
+  const name = Object.keys(claims).find((one) => PASSWORD_HASH.test(String(claims[one])));
+  if (name === undefined) return undefined;
+  return { name: short(name), hash: HASH_OF.get(String(claims[name]).length) ?? 'md5' };
 }
 
 function jsonPart(part: string | undefined): Json | undefined {

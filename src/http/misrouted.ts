@@ -30,7 +30,7 @@ export class Misrouted {
     this.#log.warn('path_not_served', {
       count: this.#count,
       cause:
-        `POSTs to .../refresh/, .../verify/ or .../blacklist/ come in at other paths than ${this.#paths.refresh}/ and its like, and get 404: ` +
+        `POSTs to .../refresh/, .../verify/ or .../blacklist/ come in at another path than ${this.#paths.refresh}/ and its like, and get 404: ` +
         'let the reverse proxy pass the path on unchanged, or set --base-path (or --refresh-path and its like) to what it sends',
     });
     this.#count = 0;

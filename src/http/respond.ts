@@ -173,6 +173,12 @@ export function refusals(
   const blacklisted = unauthorized(texts.blacklisted, 'blacklisted', BLACKLISTED);
   // Raised as DRF's own AuthenticationFailed there, which has no `code` in its body.
   const inactive = json(401, { detail: texts.inactive, error: REFUSED }, 'inactive', ...CHALLENGE);
+  const passwordChanged = json(
+    401,
+    { detail: texts.passwordChanged, error: REFUSED },
+    'password_changed',
+    ...CHALLENGE,
+  );
   return {
     of(refusal) {
       switch (refusal.kind) {
@@ -182,6 +188,8 @@ export function refusals(
           return malformed[refusal.reason];
         case 'inactive':
           return inactive;
+        case 'password_changed':
+          return passwordChanged;
         case 'blacklisted':
           return blacklisted;
         case 'unavailable':

@@ -18,6 +18,8 @@ export interface SimplejwtTexts {
   readonly refreshExpired: (claim: string) => string;
   /** Checked and answered from 5.4 on. 5.2 lets such users refresh; where we don't, it is told the same way. */
   readonly inactive: string;
+  /** Checked and answered after 5.5.1, where CHECK_REVOKE_TOKEN is on. */
+  readonly passwordChanged: string;
 }
 
 const COMMON = {
@@ -29,6 +31,7 @@ const COMMON = {
   noRefreshExp: (claim: string) => `Token has no '${claim}' claim`,
   refreshExpired: (claim: string) => `Token '${claim}' claim has expired`,
   inactive: 'No active account found for the given token.',
+  passwordChanged: "The user's password has been changed.",
 } as const;
 
 export const SIMPLEJWT_TEXTS: Readonly<Record<SimplejwtCompat, SimplejwtTexts>> = {

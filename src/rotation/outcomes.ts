@@ -8,6 +8,8 @@ export type Refusal =
   | { readonly kind: 'invalid'; readonly reason: 'invalid' | 'expired' }
   | { readonly kind: 'malformed'; readonly reason: 'wrong_type' | 'no_type' | 'no_id' | 'no_exp' }
   | { readonly kind: 'inactive' }
+  /** Nothing is written: the token is unspent, and good again where the setting was wrong (rule 29). */
+  | { readonly kind: 'password_changed' }
   | { readonly kind: 'blacklisted' }
   | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number };
 

@@ -11,6 +11,7 @@ import type { RowDates } from './row-dates.js';
 import { readClaim, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import type { Patience } from './spare-lanes.js';
+import { markValues } from './who-sql.js';
 
 export interface ClaimsOptions extends InOrderOptions {
   readonly schema: TokenSchema;
@@ -129,11 +130,13 @@ export class Claims {
   }
 
   #claimAll(name: string, text: string, claims: readonly Claim[], last: Last): Promise<ClaimRow[]> {
-    const { marginSeconds } = this.#options.dates();
+    const { schema, dates } = this.#options;
+    const { marginSeconds } = dates();
     const values = [
       ...claimValues(claims, marginSeconds),
       rowEnds(claims, marginSeconds),
       arrayLiteral(claims.map(last)),
+      ...markValues(schema, () => claims.map(({ mark }) => mark)),
     ];
     return queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });
   }

@@ -1,4 +1,5 @@
-import { quoteIdentifier } from './quote.js';
+import { passwordHashSql } from './password-hash.js';
+import { arrayLiteral, quoteIdentifier } from './quote.js';
 import type { TokenSchema } from './schema.js';
 import { activeSql, type UserSource } from './user-source.js';
 
@@ -84,9 +85,11 @@ interface Fact {
 function extraFacts({ users }: TokenSchema): readonly Fact[] {
   if (users === undefined || !isJoined(users)) return [];
   const found: Fact = { name: 'found', sql: (input) => `(${input}.user_key IS NULL OR w.found)` };
-  if (users.columns.claims === undefined) return [found];
+  const facts =
+    users.passwordHash === undefined ? [found] : [found, { name: 'changed', sql: isChanged(users) }];
+  if (users.columns.claims === undefined) return facts;
   return [
-    found,
+    ...facts,
     { name: 'claims', sql: () => 'w.claims' },
     { name: 'claims_fit', sql: (input) => `(${input}.user_key IS NULL OR w.fit)` },
   ];
@@ -94,12 +97,47 @@ function extraFacts({ users }: TokenSchema): readonly Fact[] {
 
 /** Whether the columns of `whoColumns` let a token be refreshed. */
 export function isInGoodStanding({ users }: TokenSchema): string {
-  return `active AND NOT revoked${users?.columns.claims === undefined ? '' : ' AND claims_fit'}`;
+  return `active AND NOT revoked${users?.passwordHash === undefined ? '' : ' AND NOT changed'}${users?.columns.claims === undefined ? '' : ' AND claims_fit'}`;
 }
 
 /** The same, where nothing is told of the reason. */
 export function inGoodStanding(schema: TokenSchema, input: string): string {
-  return `${isActive(schema, input)} AND NOT ${isRevoked(input)}`;
+  const { users } = schema;
+  const unchanged = users?.passwordHash === undefined ? '' : ` AND NOT ${isChanged(users)(input)}`;
+  return `${isActive(schema, input)} AND NOT ${isRevoked(input)}${unchanged}`;
+}
+
+/**
+ * Whether a token was made for another password than its user has (rule 29). One that holds no hash was, to Django; a
+ * token that names no user has none that could have changed.
+ */
+function isChanged({ passwordHash }: UserSource): (input: string) => string {
+  if (passwordHash === undefined) return () => 'false';
+  const hash = passwordHashSql('w.password', passwordHash);
+  return (input) =>
+    `(coalesce(w.found, false) AND (${input}.mark IS NULL OR ${hash} IS DISTINCT FROM ${input}.mark))`;
+}
+
+/**
+ * The input's column `mark`, last of all, where passwords are compared: the parameter that holds it, and its name.
+ *
+ * @param parameter such as `$10`
+ */
+export function markInput(
+  { users }: TokenSchema,
+  parameter: string,
+): { readonly array: string; readonly column: string } {
+  return users?.passwordHash === undefined
+    ? { array: '', column: '' }
+    : { array: `, ${parameter}::text[]`, column: ', mark' };
+}
+
+/** The values of that parameter: none where there is none. */
+export function markValues(
+  { users }: TokenSchema,
+  marks: () => readonly (string | undefined)[],
+): readonly string[] {
+  return users?.passwordHash === undefined ? [] : [arrayLiteral(marks())];
 }
 
 /** True for a token that names no user: simplejwt checks none then. */

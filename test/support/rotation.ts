@@ -133,6 +133,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     shared &&
     (await openSharedCache(
       {
+        markOf: undefined,
         redis: {
           kind: 'single',
           nodes: [{ host: '127.0.0.1', port: shared.port }],

@@ -57,6 +57,7 @@ const OF_CLAIMS: ReadonlySet<Fate> = new Set([
 /** Refused by a check above or below that says so as a fault. */
 const TOLD_ELSEWHERE: ReadonlySet<Fate> = new Set([
   ...OF_CLAIMS, 'unreadable', 'algorithm', 'signature', 'issuer', 'audience', 'user_unfit', 'inactive',
+  'password_changed',
 ]); // prettier-ignore
 
 /** With fewer it may be chance that none was refreshed. */
@@ -143,17 +144,40 @@ export const TOKEN_CHECKS: readonly Check[] = [
       ),
     ];
   }),
-  ofOurSamples('password_claim', 'tokens carry no hash of the password', (samples) => {
-    const claim = samples.find(({ passwordClaim }) => passwordClaim !== undefined)?.passwordClaim;
-    if (claim === undefined) return [];
-    return [
-      warning(
-        `Tokens carry the claim ${claim}: Django's CHECK_REVOKE_TOKEN is on. This server does not compare it: after a change of the password refreshes go on, and Django's API answers 401 to what they give.`,
-        'Where a password is changed, run `carelink-tokens revoke --user ID` as well, or leave refresh/ with Django.',
-      ),
-    ];
-  }),
+  ofOurSamples(
+    'password_claim',
+    'a changed password ends sessions, as at Django',
+    (samples, _, { options }) => {
+      const { revoke } = options.names;
+      const found = samples.find(({ passwordClaim }) => passwordClaim !== undefined)?.passwordClaim;
+      if (revoke !== undefined) return judgePasswords(samples, revoke, found, options);
+      if (found === undefined) return [];
+      const flags = `--revoke-claim ${found.name}${found.hash === 'md5' ? '' : ` --revoke-claim-hash ${found.hash}`}`;
+      return [
+        warning(
+          `Tokens carry the claim ${found.name}: Django's CHECK_REVOKE_TOKEN is on. This server does not compare it: after a change of the password refreshes go on, and Django's API answers 401 to what they give.`,
+          `Set ${flags}, and run \`carelink-tokens migrate --notify\` again where the triggers are installed.`,
+        ),
+      ];
+    },
+  ),
 ];
+
+/** Of tokens whose password is compared: whether the setting fits what they hold. */
+function judgePasswords(
+  samples: readonly TokenSample[],
+  revoke: string,
+  found: TokenSample['passwordClaim'],
+  options: Evidence['options'],
+): Judged {
+  const changed = samples.filter(({ fate }) => fate === 'password_changed');
+  const judged = samples.filter(({ fate }) => fate === 'password_changed' || fate === 'accepted');
+  if (judged.length === 0) return cannotTell('no token of the sample gets as far as its user');
+  if (changed.length < judged.length) return [];
+  const { what, mend } = told('password_changed', changed, options);
+  const hint = found === undefined || found.name === revoke ? '' : ` They have a hash in ${found.name}.`;
+  return [fault(`All of ${judged.length} sampled tokens ${what}: they are all refused.${hint}`, mend)];
+}
 
 /** A rotation here must not shorten, or lengthen, what a log-in gave. */
 function lifetimeCheck(

@@ -58,6 +58,7 @@ describe("serve's settings", () => {
         userTable: undefined,
         userIdColumn: undefined,
         userActiveColumn: 'is_active',
+        passwordColumn: 'password',
       },
       shutdownTimeoutMs: 10_000,
       drainDelayMs: 0,
@@ -164,6 +165,16 @@ describe("serve's settings", () => {
       'The sliding and the verify endpoint would both be at /api/verify/: give --sliding-path another.',
     ]);
     expect(problems({ demo: true, 'refresh-path': '/x' }).join()).toContain('leave --refresh-path out');
+  });
+
+  it('a password is compared where a claim is named for it, and only with users to compare it with', () => {
+    const { users, tokens } = serveSettings({ 'revoke-claim': 'hash_password' }, source());
+    expect([users.passwordHash, tokens.names.revoke]).toEqual(['md5', 'hash_password']);
+    expect(problems({ 'revoke-claim': 'x', 'user-check': 'off' }).join()).toContain(
+      'excludes --user-check off',
+    );
+    expect(problems({ 'revoke-claim': 'jti' }).join()).toContain('must differ');
+    expect(problems({ 'revoke-claim-hash': 'sha1' }).join()).toContain('md5, sha256, sha512');
   });
 
   it('a leeway may have a fraction, and the cleanup beside it rounds up', () => {
