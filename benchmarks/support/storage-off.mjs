@@ -28,7 +28,7 @@ const { codec } = await createCodec({
 });
 const service = createTokenService({
   settings: {
-    names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id' },
+    names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
     accessLifetimeSeconds: 900,
     refreshLifetimeSeconds: 43_200,
     slidingLifetimeSeconds: 900,
@@ -48,7 +48,13 @@ const service = createTokenService({
 });
 const server = createPublicServer({
   service,
-  basePath: '/account/token',
+  paths: {
+    refresh: '/account/token/refresh',
+    verify: '/account/token/verify',
+    blacklist: '/account/token/blacklist',
+    sliding: '/account/token/sliding/refresh',
+  },
+  slidingEnd: 'refresh_exp',
   compat: '5.5',
   limits: DEFAULT_LIMITS,
   observe: metrics,

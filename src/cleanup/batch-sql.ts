@@ -4,6 +4,8 @@ import { mayGoSql } from './expiry-sql.js';
 export interface Tables {
   readonly outstanding: string;
   readonly blacklisted: string;
+  /** What the site calls the end of a sliding token's refreshing; undefined: `refresh_exp`. */
+  readonly slidingEnd?: string | undefined;
 }
 
 /** Where a scan stands: the last row that was looked at. Times are PostgreSQL's own text, to the microsecond. */
@@ -75,7 +77,7 @@ export interface BatchRow {
  * @param skipHeld leave rows that somebody has locked. A lock of our own for each row first costs half as much again:
  *   for the batch after one that met a lock.
  */
-export function batchSql({ outstanding, blacklisted }: Tables, skipHeld = false): string {
+export function batchSql({ outstanding, blacklisted, slidingEnd }: Tables, skipHeld = false): string {
   const free = skipHeld
     ? `
      SELECT o.ctid AS place, o.id FROM ONLY ${outstanding} AS o
@@ -92,7 +94,7 @@ export function batchSql({ outstanding, blacklisted }: Tables, skipHeld = false)
   ), gone AS (
     DELETE FROM ONLY ${outstanding} AS o
      WHERE o.ctid = ANY (ARRAY(SELECT place FROM free))
-       AND ${mayGoSql('o', '$3::timestamptz', '$4::bigint')}
+       AND ${mayGoSql('o', '$3::timestamptz', '$4::bigint', slidingEnd)}
     RETURNING o.id, o.expires_at
   ), freed AS (
     DELETE FROM ONLY ${blacklisted} AS b

@@ -42,7 +42,7 @@ export async function dryRun(
   const cutoff = await readCutoff(session.query, options.ageMs);
   const rows = await session.transaction(SURVEY_TIMEOUT, async (query) => ({
     end: 'commit',
-    value: await query<{ bucket: number | null; goes: boolean; rows: number }>(surveySql(facts.outstanding), [
+    value: await query<{ bucket: number | null; goes: boolean; rows: number }>(surveySql(facts), [
       cutoff.at,
       cutoff.seconds,
       AGES.slice(0, -1).map(([, days]) => days),
@@ -63,13 +63,13 @@ export async function dryRun(
   };
 }
 
-function surveySql(outstanding: string): string {
+function surveySql({ outstanding, slidingEnd }: Facts): string {
   return `
   SELECT bucket, goes, count(*)::int AS rows
     FROM (SELECT CASE WHEN o.expires_at <= $1::timestamptz THEN
                    (SELECT count(*) FROM unnest($3::int[]) AS days
                      WHERE o.expires_at <= $1::timestamptz - days * interval '1 day')::int END AS bucket,
-                 ${mayGoSql('o', '$1::timestamptz', '$2::bigint')} AS goes
+                 ${mayGoSql('o', '$1::timestamptz', '$2::bigint', slidingEnd)} AS goes
             FROM ONLY ${outstanding} AS o) AS judged
    GROUP BY bucket, goes`;
 }

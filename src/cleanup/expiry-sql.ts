@@ -1,7 +1,7 @@
-import { isDecodableSql, isUsualSql, payloadJsonSql } from '../store/stored-jwt-sql.js';
+import { endClaims, isDecodableSql, isUsualSql, payloadJsonSql } from '../store/stored-jwt-sql.js';
 
 /**
- * Whether a row may go, in SQL: its own expires_at, and every `exp` and `refresh_exp` in the JWT that it stores, are
+ * Whether a row may go, in SQL: its own expires_at, and every `exp` and `refresh_exp` (or what the site calls it) in the JWT that it stores, are
  * not after the cutoff. Read in the database, because a million tokens would be 250 MB to fetch.
  *
  * It errs on one side only. What can't be read for certain stays: a payload that is no clean base64url, an `exp`
@@ -10,9 +10,9 @@ import { isDecodableSql, isUsualSql, payloadJsonSql } from '../store/stored-jwt-
  */
 
 /** The name of a claim that ends a token's life, and a value that is a whole number and nothing more. */
-const WHOLE = String.raw`"(refresh_)?exp"\s*:\s*([0-9]{1,15})(?=[\s,}])`;
+const whole = (names: string): string => String.raw`"${names}"\s*:\s*([0-9]{1,15})(?=[\s,}])`;
 /** The same name with any value. */
-const ANY = String.raw`"(refresh_)?exp"\s*:`;
+const any = (names: string): string => String.raw`"${names}"\s*:`;
 /** A JSON escape for a character of ASCII, which no encoder writes; encode(…, 'escape') has doubled its backslash. */
 const ODD_ESCAPE = String.raw`\\\\u00[2-7]`;
 
@@ -20,8 +20,10 @@ const ODD_ESCAPE = String.raw`\\\\u00[2-7]`;
  * @param row name of the outstanding table in the statement
  * @param cutoff SQL of a timestamptz
  * @param cutoffSeconds SQL of its whole seconds since 1970, rounded down
+ * @param slidingEnd what the site calls the end of a sliding token's refreshing; undefined: `refresh_exp`
  */
-export function mayGoSql(row: string, cutoff: string, cutoffSeconds: string): string {
+export function mayGoSql(row: string, cutoff: string, cutoffSeconds: string, slidingEnd?: string): string {
+  const names = endClaims(slidingEnd);
   return `(${row}.expires_at <= ${cutoff} AND CASE
       WHEN ${isUsualSql(row)} THEN true
       -- No JWT.
@@ -30,9 +32,9 @@ export function mayGoSql(row: string, cutoff: string, cutoffSeconds: string): st
       WHEN NOT ${isDecodableSql(row)} THEN false
       ELSE (
         SELECT json !~ '${ODD_ESCAPE}'
-           AND regexp_replace(json, '${WHOLE}', '', 'g') !~ '${ANY}'
-           AND NOT EXISTS (SELECT FROM regexp_matches(json, '${WHOLE}', 'g') AS claim(part)
-                            WHERE part[2]::bigint > ${cutoffSeconds})
+           AND regexp_replace(json, '${whole(names)}', '', 'g') !~ '${any(names)}'
+           AND NOT EXISTS (SELECT FROM regexp_matches(json, '${whole(names)}', 'g') AS claim(part)
+                            WHERE part[1]::bigint > ${cutoffSeconds})
           FROM (SELECT ${payloadJsonSql(row)} AS json OFFSET 0) AS decoded)
     END)`;
 }

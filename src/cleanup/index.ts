@@ -22,6 +22,8 @@ export interface CleanupOptions {
   readonly retentionMs: number;
   /** By how much clocks may differ when a token expires: that of the servers. */
   readonly leewayMs: number;
+  /** The claim that says until when a sliding token can be extended; undefined: `refresh_exp`. */
+  readonly slidingEnd?: string | undefined;
   /** How much longer than their rows say tokens may live; undefined: as long as rows show. */
   readonly extraLifetimeMs?: number | undefined;
   /** Undefined: steered by the target. */
@@ -45,7 +47,7 @@ const TIMING: LeaseTiming = {
   sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
 };
 
-type AgeOptions = Pick<CleanupOptions, 'retentionMs' | 'leewayMs' | 'extraLifetimeMs'>;
+type AgeOptions = Pick<CleanupOptions, 'retentionMs' | 'leewayMs' | 'extraLifetimeMs' | 'slidingEnd'>;
 
 /**
  * How long ago a row must say that its token has expired for it to go. Django blacklists by the row alone: where tokens of
@@ -72,7 +74,7 @@ interface Age {
 export async function cleanUp(session: CleanupSession, options: CleanupOptions): Promise<Summary> {
   const emit = options.onEvent ?? (() => undefined);
   return told(async () => {
-    const facts = await readFacts(session.query);
+    const facts = { ...(await readFacts(session.query)), slidingEnd: options.slidingEnd };
     if (facts.homeUnwritten) emit({ event: 'home_unwritten' });
     const lease = await takeLease(session, TIMING, options.signal);
     let summary: Summary | undefined;
@@ -121,7 +123,7 @@ export async function surveyCleanup(
   options: AgeOptions & Pick<CleanupOptions, 'nice'>,
 ): Promise<DryRun> {
   return told(async () => {
-    const facts = await readFacts(session.query, false);
+    const facts = { ...(await readFacts(session.query, false)), slidingEnd: options.slidingEnd };
     const age = await readAge(session.query, facts, options);
     const { nice } = options;
     return dryRun(session, facts, { ...age, nice, monotonicMs: TIMING.monotonicMs });
@@ -135,7 +137,7 @@ export async function surveyCleanup(
  */
 export async function countBacklog(session: CleanupSession, options: AgeOptions): Promise<number> {
   return told(async () => {
-    const facts = await readFacts(session.query, false);
+    const facts = { ...(await readFacts(session.query, false)), slidingEnd: options.slidingEnd };
     const cutoff = await readCutoff(session.query, (await readAge(session.query, facts, options)).ageMs);
     return glanceAtBacklog(session.query, facts, cutoff);
   });

@@ -69,6 +69,8 @@ export function openChangeFeed(
 const WHAT_TO_DO: Readonly<Record<Exclude<Deafness, 'stopped' | 'not_installed'>, string>> = {
   triggers_missing:
     'triggers of migrate --notify are missing or switched off: run carelink-tokens migrate --notify',
+  triggers_old:
+    'the trigger on users is of an earlier release, or compares another column, and does not tell of passwords: run carelink-tokens migrate --notify again, with --user-password-column as here (where that option was changed, migrate down notify_passwords first)',
   user_view:
     'the user table is a view, and no trigger tells of what it reads: blacklisting stays synchronous',
   pooler:

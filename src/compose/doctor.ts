@@ -177,6 +177,7 @@ async function readSchemaOf(
       try {
         const read = await readSchema(database, {
           ...settings.users,
+          slidingEnd: settings.tokens.names.slidingEnd,
           mayLackUsers: settings.database.kind === 'embedded',
         });
         const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());

@@ -6,7 +6,7 @@ import { clientAssets } from '../http/assets.js';
 import { demoRoutes, type Demo } from '../http/demo.js';
 import type { EventStreams } from '../http/events.js';
 import type { Door } from '../http/door.js';
-import { DEFAULT_LIMITS } from '../http/limits.js';
+import { limitsFor } from '../http/limits.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
 import type { Log } from '../observe/log.js';
@@ -53,13 +53,17 @@ export async function listen(
     });
   const publicServer = createPublicServer({
     service,
-    basePath: http.basePath,
+    paths: http.paths,
+    slidingEnd: settings.tokens.names.slidingEnd,
     compat: http.compat,
     tls: http.tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
     assets: clientAssets(http.basePath, readClientFiles()),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
-    limits: { ...DEFAULT_LIMITS, maxConnections: http.maxConnections },
+    limits: {
+      ...limitsFor(settings.tokens.maxTokenBytes, http.refreshCookie),
+      maxConnections: http.maxConnections,
+    },
     door,
     observe: metrics,
     log,

@@ -77,7 +77,11 @@ async function revocationOf(
     onIdleError: () => undefined,
   });
   releases.add(() => database.end());
-  const schema = await readSchema(database, { ...users, mayLackUsers: true });
+  const schema = await readSchema(database, {
+    ...users,
+    slidingEnd: settings.tokens.names.slidingEnd,
+    mayLackUsers: true,
+  });
   await checkRights(askOf(database), schema, ['revoke']);
   if (schema.homeUnwritten) options.onWarning(HOME_UNWRITTEN);
   const session = sharedCleanupSession(database);

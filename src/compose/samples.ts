@@ -42,7 +42,11 @@ export async function judgeSamples(
   const rules = await rulesOf(settings);
   const judged = await Promise.all(rows.map((row) => judgeToken(row, rules)));
   if (schema === undefined || judged.length === 0) return judged.map(({ sample }) => sample);
-  const asked = judged.map(({ sample: { issuedAtSeconds }, userKey }) => ({ userKey, issuedAtSeconds }));
+  const asked = judged.map(({ sample: { issuedAtSeconds }, userKey, mark }) => ({
+    userKey,
+    issuedAtSeconds,
+    mark,
+  }));
   const standings = await attempt(() => readStandings(database, schema, asked));
   if ('why' in standings) return judged.map(({ sample }) => sample);
   return judged.map(({ sample }, at) => {
@@ -52,13 +56,19 @@ export async function judgeSamples(
   });
 }
 
-const FATES = { good: 'accepted', gone: 'inactive', inactive: 'inactive', revoked: 'revoked' } as const;
+const FATES = {
+  good: 'accepted',
+  gone: 'inactive',
+  inactive: 'inactive',
+  password_changed: 'password_changed',
+  revoked: 'revoked',
+} as const;
 
 async function rulesOf({ keys, tokens, signingKey, schema, nowUs }: SampleSettings): Promise<SampleRules> {
-  const { audience, issuer, leewaySeconds, names } = tokens;
+  const { audience, issuer, leewaySeconds, maxTokenBytes, names } = tokens;
   const codecOf = async (claims: Pick<TokenSettings, 'audience' | 'issuer'>) => {
     const made = await attempt(() =>
-      createCodec({ ...keys, ...claims, leewaySeconds, signingKey: signingKey ?? '' }),
+      createCodec({ ...keys, ...claims, leewaySeconds, maxTokenBytes, signingKey: signingKey ?? '' }),
     );
     return 'value' in made ? made.value.codec : undefined;
   };

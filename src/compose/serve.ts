@@ -26,7 +26,7 @@ import { needsOf } from './needs.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { tellRefusedSamples } from './samples.js';
-import { openChain, openCodec, mintToken } from './tokens.js';
+import { markReader, openChain, openCodec, mintToken } from './tokens.js';
 import { watchRowDates } from './row-dates.js';
 import { watchSurroundings } from './surroundings.js';
 import { watch } from './watch.js';
@@ -130,6 +130,7 @@ async function compose(
   pool.watch(storage.poolSize, () => database.usage);
   const schema = await readSchema(database, {
     ...settings.users,
+    slidingEnd: settings.tokens.names.slidingEnd,
     mayLackUsers: settings.database.kind === 'embedded',
   });
   const needs = needsOf(settings);
@@ -231,6 +232,7 @@ async function compose(
       schema,
       dates,
       clock,
+      markOf: markReader(settings),
       unwritten,
       monotonicMs,
       metrics,
@@ -247,6 +249,7 @@ async function compose(
   const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
+      subAsText: settings.tokens.subAsText,
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
       refreshLifetimeSeconds: settings.tokens.refreshLifetimeSeconds,
       slidingLifetimeSeconds: settings.tokens.slidingLifetimeSeconds,

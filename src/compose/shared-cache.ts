@@ -36,6 +36,8 @@ export interface SharedCacheOptions extends RedisWatchOptions {
   readonly maxOwed?: number;
   readonly database: Database;
   readonly schema: TokenSchema;
+  /** The hash of the password that a token holds; undefined: none is compared. */
+  readonly markOf: ((token: string) => string | undefined) | undefined;
   readonly dates?: () => RowDates;
   readonly clock: DatabaseClock;
   /** What the database refused to write. */
@@ -75,6 +77,7 @@ export async function openSharedCache(
     database: options.database,
     schema: options.schema,
     ...(options.dates === undefined ? {} : { dates: options.dates }),
+    markOf: options.markOf,
     maxQueued: 2 * MAX_OWED,
     monotonicMs,
     random: Math.random,

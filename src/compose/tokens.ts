@@ -1,9 +1,12 @@
 import type { KeySettings, ServeSettings } from '../config/settings.js';
 import { chainKeyFrom } from '../jwt/chain-key.js';
+import { parseClaims } from '../jwt/claims-json.js';
+import { decodeText } from '../jwt/compact.js';
 import type { TokenCodec } from '../jwt/codec.js';
 import { createCodec } from '../jwt/create-codec.js';
 import type { Log } from '../observe/log.js';
 import { createChain, type Chain } from '../rotation/chain.js';
+import { passwordMark } from '../rotation/claims.js';
 import { accessSpan, refreshSpan } from '../rotation/lifetimes.js';
 import type { DatabaseClock } from '../rotation/ports.js';
 
@@ -17,6 +20,7 @@ export async function openCodec(settings: ServeSettings, signingKey: string, log
     audience: tokens.audience,
     issuer: tokens.issuer,
     leewaySeconds: tokens.leewaySeconds,
+    maxTokenBytes: tokens.maxTokenBytes,
   });
   for (const warning of warnings) log.warn('weak_key', { cause: warning });
   return codec;
@@ -41,6 +45,18 @@ export function chainOf({ algorithm, chainKeys, verifyingKeys }: KeySettings, si
   if (chainKeys.length > 0) return createChain(chainKeys);
   const secrets = algorithm.startsWith('HS') ? [signingKey, ...verifyingKeys] : [signingKey];
   return createChain(secrets.map((secret) => chainKeyFrom(secret, algorithm)));
+}
+
+/** Reads the hash of the password that a verified token holds; undefined where none is compared. */
+export function markReader({
+  tokens: { names },
+}: Pick<ServeSettings, 'tokens'>): ((token: string) => string | undefined) | undefined {
+  if (names.revoke === undefined) return undefined;
+  return (token) => {
+    const text = decodeText(token.split('.')[1] ?? '');
+    const claims = text === undefined ? undefined : parseClaims(text);
+    return claims && passwordMark(claims, names);
+  };
 }
 
 /**

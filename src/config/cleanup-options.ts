@@ -1,5 +1,6 @@
-import { durationMs, durationSeconds, integer, oneOf, type ValueKind } from './kinds.js';
+import { durationFraction, durationMs, integer, oneOf, type ValueKind } from './kinds.js';
 import { optional, toggle, valued } from './option.js';
+import { slidingClaim } from './sliding-claim.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 
 const rows = integer({ min: 1, max: 20_000 });
@@ -26,7 +27,7 @@ export const CLEANUP_OPTIONS = {
     default: '7d',
     help: 'a row goes once its token has been expired this long',
   }),
-  leeway: valued(durationSeconds({ min: '0s', max: '1h' }), {
+  leeway: valued(durationFraction({ min: '0s', max: '1h' }), {
     default: '0s',
     help: "the servers' leeway: nothing goes sooner than it and 5 min after a token expired",
   }),
@@ -34,6 +35,7 @@ export const CLEANUP_OPTIONS = {
     default: 'auto',
     help: 'how much longer than their rows say tokens may live; auto: as rows show, 90d at most',
   }),
+  'sliding-refresh-exp-claim': slidingClaim,
   'dry-run': toggle({ help: 'tell what would go, by age, and how long it would take' }),
   every: optional(durationMs({ min: '1m', max: '30d' }), {
     help: 'stay, and do it again so long after each beginning',

@@ -21,7 +21,8 @@ export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
     ...shared,
     cleanup: {
       retentionMs: values.retention,
-      leewayMs: values.leeway * 1000,
+      leewayMs: Math.ceil(values.leeway * 1000),
+      slidingEnd: values['sliding-refresh-exp-claim'],
       extraLifetimeMs: values['extra-lifetime'] === 'auto' ? undefined : values['extra-lifetime'],
       batchSize: values['batch-size'] === 'auto' ? undefined : values['batch-size'],
       targetBatchMs: values['target-batch-time'],
@@ -35,12 +36,13 @@ export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
   });
 }
 
-/** What `serve` does by itself: the defaults of the command, with the leeway of the server. */
-export function cleanupChoicesOfServer(leewaySeconds: number): CleanupChoices {
+/** What `serve` does by itself: the defaults of the command, with the leeway and the claims of the server. */
+export function cleanupChoicesOfServer(leewaySeconds: number, slidingEnd: string): CleanupChoices {
   const absent = <T>({ absent: value }: { readonly absent: T }): T => value;
   return {
     retentionMs: absent(CLEANUP_OPTIONS.retention),
-    leewayMs: leewaySeconds * 1000,
+    leewayMs: Math.ceil(leewaySeconds * 1000),
+    slidingEnd,
     extraLifetimeMs: undefined,
     batchSize: undefined,
     targetBatchMs: absent(CLEANUP_OPTIONS['target-batch-time']),

@@ -6,6 +6,13 @@ const MS_OF: ReadonlyMap<string, number> = new Map([
   ['d', 86_400_000],
 ]);
 
+/** The same with a fraction, as simplejwt's LEEWAY may have one, in seconds: `1.5s` is 1.5. */
+export function parseFraction(text: string): number | undefined {
+  const [, digits, unit] = /^(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)$/.exec(text) ?? [];
+  if (digits === undefined || unit === undefined) return undefined;
+  return (Number(digits) * (MS_OF.get(unit) ?? Number.NaN)) / 1_000;
+}
+
 /**
  * Reads `250ms`, `30s`, `15m`, `12h`, `7d` as milliseconds. The unit is always written: a bare number would be
  * seconds to one reader and milliseconds to the next. Undefined where the text is nothing of the kind.

@@ -1,4 +1,4 @@
-import { parseDuration } from './durations.js';
+import { parseDuration, parseFraction } from './durations.js';
 
 /** What a value may be: how its text is read, and how that is told to a person. */
 export interface ValueKind<T> {
@@ -49,6 +49,26 @@ export function durationSeconds(range: { min: string; max: string }): ValueKind<
     },
   };
 }
+
+/** Seconds, with a fraction where there is one: what clocks may differ by. */
+export function durationFraction(range: { min: string; max: string }): ValueKind<number> {
+  const [min, max] = [boundOf(range.min) / 1_000, boundOf(range.max) / 1_000];
+  return {
+    placeholder: 'duration',
+    allowed: `a duration from ${range.min} to ${range.max} (such as 0s, 250ms, 1.5s or 2m)`,
+    parse(text) {
+      const seconds = parseFraction(text);
+      return seconds !== undefined && seconds >= min && seconds <= max ? seconds : undefined;
+    },
+  };
+}
+
+/** The name of a claim that SQL looks for in stored tokens: characters that JSON and a pattern leave alone. */
+export const plainClaim: ValueKind<string> = {
+  placeholder: 'claim',
+  allowed: 'the name of a claim (letters, digits and _ - . : /)',
+  parse: (text) => (/^[\w.:/-]{1,64}$/.test(text) ? text : undefined),
+};
 
 function boundOf(text: string): number {
   const ms = parseDuration(text);

@@ -39,6 +39,7 @@ export const REVOKE_OPTIONS = {
   'user-id-claim': SERVE_OPTIONS['user-id-claim'],
   'jti-claim': SERVE_OPTIONS['jti-claim'],
   'token-type-claim': SERVE_OPTIONS['token-type-claim'],
+  'sliding-refresh-exp-claim': SERVE_OPTIONS['sliding-refresh-exp-claim'],
   ...USER_OPTIONS,
   ...SHARED_OPTIONS,
   'signing-key': SERVE_OPTIONS['signing-key'],

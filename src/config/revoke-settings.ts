@@ -42,6 +42,7 @@ export function revokeSettings(flags: Flags, source: Source): RevokeSettings {
         userId: values['user-id-claim'],
         jti: values['jti-claim'],
         tokenType: values['token-type-claim'],
+        slidingEnd: values['sliding-refresh-exp-claim'],
       },
     },
     users: userSettings(values),

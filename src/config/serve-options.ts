@@ -1,20 +1,42 @@
 import { chainKey, secretText } from './key-kinds.js';
-import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port, text } from './kinds.js';
+import {
+  durationFraction,
+  durationMs,
+  durationOrOff,
+  durationSeconds,
+  integer,
+  oneOf,
+  path,
+  port,
+  text,
+} from './kinds.js';
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
-import { USER_OPTIONS } from './user-options.js';
+import { slidingClaim } from './sliding-claim.js';
+import { PASSWORD_OPTIONS, USER_OPTIONS } from './user-options.js';
 import { ALGORITHMS } from './vocabulary.js';
 
 /** Ten years: beyond it, a typing error. */
 const lifetime = durationSeconds({ min: '1s', max: '3650d' });
+
+/** A path of its own for an endpoint. */
+const ownPath = (setting: string) =>
+  optional(urlPath, {
+    help: `the path of ${setting}, where --base-path does not give it`,
+    absentText: `--base-path and ${setting}`,
+  });
 
 /** All that `serve` takes, in the order in which the help shows it. */
 export const SERVE_OPTIONS = {
   host: valued(host, { default: '127.0.0.1', help: 'where the token endpoints listen' }),
   port: valued(port, { default: '8000', help: 'their port; 0 takes a free one', customary: ['PORT'] }),
   'base-path': valued(urlPath, { default: '/account/token', help: 'what their paths begin with' }),
+  'refresh-path': ownPath('refresh/'),
+  'verify-path': ownPath('verify/'),
+  'blacklist-path': ownPath('blacklist/'),
+  'sliding-path': ownPath('sliding/refresh/'),
   'admin-host': valued(host, { default: '127.0.0.1', help: 'where health and metrics listen' }),
   'admin-port': valued(port, { default: '9464', help: 'their port; 0 takes a free one' }),
   'alert-webhook': optional(httpUrl, {
@@ -43,7 +65,7 @@ export const SERVE_OPTIONS = {
   'verifying-key-file': list(path('file'), {
     help: 'file with another key that is accepted: an earlier secret, a PEM public key, a JWK or JWKS',
   }),
-  leeway: valued(durationSeconds({ min: '0s', max: '1h' }), {
+  leeway: valued(durationFraction({ min: '0s', max: '1h' }), {
     default: '0s',
     help: 'how far clocks may differ when a token expires',
   }),
@@ -54,6 +76,14 @@ export const SERVE_OPTIONS = {
   'token-type-claim': valued(text('claim'), {
     default: 'token_type',
     help: "simplejwt's TOKEN_TYPE_CLAIM",
+  }),
+  'sliding-refresh-exp-claim': slidingClaim,
+  'sub-as-text': toggle({
+    help: 'write an integer `sub` as text in what is signed: PyJWT from 2.10 on refuses a number. Once all instances run this release',
+  }),
+  'max-token-bytes': valued(integer({ min: 1_024, max: 65_536 }), {
+    default: '8192',
+    help: 'a longer token is refused unread',
   }),
 
   blacklist: valued(oneOf(['auto', 'sync', 'async']), {
@@ -74,7 +104,7 @@ export const SERVE_OPTIONS = {
     default: '5s',
     help: 'how long a refresh may wait for the database',
   }),
-  'reuse-grace': valued(durationMs({ min: '0s', max: '60s' }), {
+  'reuse-grace': valued(durationMs({ min: '0s', max: '30m' }), {
     default: '0s',
     help: 'how long a repeat of a rotated token gets the same pair again',
   }),
@@ -83,6 +113,7 @@ export const SERVE_OPTIONS = {
     help: 'what follows when a spent token comes back after that',
   }),
   ...USER_OPTIONS,
+  ...PASSWORD_OPTIONS,
   'simplejwt-compat': valued(oneOf(['5.2', '5.5']), {
     default: '5.5',
     help: 'the version whose texts of errors are answered',

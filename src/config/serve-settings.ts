@@ -6,10 +6,10 @@ import { keySettings, tlsSettings } from './key-settings.js';
 import { isLoopback } from './loopback.js';
 import { resolve, type Flags, type Resolved } from './resolve.js';
 import { SERVE_OPTIONS } from './serve-options.js';
-import type { ServeSettings, TokenSettings } from './settings.js';
+import type { EndpointPaths, ServeSettings, TokenSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
-import { userSettings } from './user-options.js';
+import { passwordSettings, userSettings } from './user-options.js';
 
 /** @throws {ConfigError} with everything that is wrong */
 export function serveSettings(flags: Flags, source: Source): ServeSettings {
@@ -29,6 +29,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       host: values.host,
       port: values.port,
       basePath: values['base-path'],
+      paths: pathsOf(resolved, problems),
       maxConnections: values['max-connections'],
       tls: tlsSettings(resolved, files, problems),
       compat: values['simplejwt-compat'],
@@ -45,7 +46,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       reuseGraceMs: values['reuse-grace'],
       onReuse: values['on-reuse'],
     },
-    users: userSettings(values),
+    users: { ...userSettings(values), ...passwordSettings(values) },
     shutdownTimeoutMs: values['shutdown-timeout'],
     drainDelayMs: values['drain-delay'],
     databaseWaitMs: values['database-wait'],
@@ -62,20 +63,30 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       '--blacklist async needs a Redis that claims are kept in until they are written: give --redis-url.',
     );
   }
+  if (values['revoke-claim'] !== undefined && values['user-check'] === 'off') {
+    problems.push('--revoke-claim is compared with the password of a user: it excludes --user-check off.');
+  }
   checkDemo(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(settings);
 }
 
 /** Claims whose meaning is fixed: a token's id in `exp` would never verify. */
-const RESERVED_CLAIMS = new Set(['exp', 'iat', 'nbf', 'aud', 'iss', 'refresh_exp']);
+const RESERVED_CLAIMS = new Set(['exp', 'iat', 'nbf', 'aud', 'iss']);
 
 const DEMO_ACCESS_SECONDS = 60;
 
 function tokenSettings({ values, given }: Resolved<typeof SERVE_OPTIONS>, problems: string[]): TokenSettings {
-  const claims = ['user-id-claim', 'jti-claim', 'token-type-claim'] as const;
+  const claims = [
+    'user-id-claim',
+    'jti-claim',
+    'token-type-claim',
+    'sliding-refresh-exp-claim',
+    'revoke-claim',
+  ] as const;
   for (const [at, flag] of claims.entries()) {
     const claim = values[flag];
+    if (claim === undefined) continue;
     if (RESERVED_CLAIMS.has(claim))
       problems.push(`--${flag} can't be ${claim}, which has a meaning of its own.`);
     const twin = claims.slice(0, at).find((other) => values[other] === claim);
@@ -94,8 +105,32 @@ function tokenSettings({ values, given }: Resolved<typeof SERVE_OPTIONS>, proble
       userId: values['user-id-claim'],
       jti: values['jti-claim'],
       tokenType: values['token-type-claim'],
+      slidingEnd: values['sliding-refresh-exp-claim'],
+      revoke: values['revoke-claim'],
     },
+    subAsText: values['sub-as-text'],
+    maxTokenBytes: values['max-token-bytes'],
   };
+}
+
+/** Of each endpoint: its own, or what --base-path gives. Two with one path could not be told apart. */
+function pathsOf({ values }: Resolved<typeof SERVE_OPTIONS>, problems: string[]): EndpointPaths {
+  const base = values['base-path'];
+  const paths = {
+    refresh: values['refresh-path'] ?? `${base}/refresh`,
+    verify: values['verify-path'] ?? `${base}/verify`,
+    blacklist: values['blacklist-path'] ?? `${base}/blacklist`,
+    sliding: values['sliding-path'] ?? `${base}/sliding/refresh`,
+  };
+  const entries = Object.entries(paths);
+  for (const [at, [name, path]] of entries.entries()) {
+    const twin = entries.slice(0, at).find(([, other]) => other === path)?.[0];
+    if (twin !== undefined)
+      problems.push(
+        `The ${name} and the ${twin} endpoint would both be at ${path}/: give --${name}-path another.`,
+      );
+  }
+  return paths;
 }
 
 /** Nobody else tidies the embedded database; beside a Django it is for its operator to say. */
@@ -104,7 +139,9 @@ const EMBEDDED_CLEANUP_MS = 60 * 60_000;
 function cleanupOf({ values }: Resolved<typeof SERVE_OPTIONS>): ServeSettings['cleanup'] {
   const embedded = values['database-url'] === undefined;
   const every = values['cleanup-every'] ?? (embedded ? EMBEDDED_CLEANUP_MS : 'off');
-  return every === 'off' ? undefined : { everyMs: every, ...cleanupChoicesOfServer(values.leeway) };
+  return every === 'off'
+    ? undefined
+    : { everyMs: every, ...cleanupChoicesOfServer(values.leeway, values['sliding-refresh-exp-claim']) };
 }
 
 function checkPorts({ http, admin }: ServeSettings, problems: string[]): void {
@@ -119,6 +156,9 @@ function checkDemo({ http, database, keys }: ServeSettings, problems: string[]):
   if (database.kind === 'url') problems.push('--demo works with the embedded PostgreSQL only.');
   if (keys.signingKey !== undefined || keys.verifyingKeys.length > 0) {
     problems.push('--demo makes a signing key of its own: leave the keys out.');
+  }
+  if (http.paths.refresh !== `${http.basePath}/refresh`) {
+    problems.push('The page of --demo refreshes under --base-path: leave --refresh-path out.');
   }
   if (!isLoopback(http.host)) {
     problems.push(`--demo listens on loopback only, not on ${http.host}.`);

@@ -2,7 +2,7 @@
  * What a command is to do: read once from options and environment, checked, and frozen. The parts are grouped by
  * who takes them, so that compose hands each one on whole.
  */
-import type { Algorithm, LogLevel, MigrateAction } from './vocabulary.js';
+import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
 export interface CommonSettings {
@@ -82,6 +82,8 @@ export interface HttpSettings {
   readonly port: number;
   /** `/account/token`; '' for the root. No slash at its end. */
   readonly basePath: string;
+  /** Of each endpoint, without a slash at its end. */
+  readonly paths: EndpointPaths;
   readonly maxConnections: number;
   /** PEM texts. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
@@ -90,6 +92,13 @@ export interface HttpSettings {
   readonly refreshCookie: boolean;
   /** The page for trying it. */
   readonly demo: boolean;
+}
+
+export interface EndpointPaths {
+  readonly refresh: string;
+  readonly verify: string;
+  readonly blacklist: string;
+  readonly sliding: string;
 }
 
 export interface KeySettings {
@@ -109,7 +118,22 @@ export interface TokenSettings {
   readonly leewaySeconds: number;
   readonly audience: readonly string[];
   readonly issuer: string | undefined;
-  readonly names: { readonly userId: string; readonly jti: string; readonly tokenType: string };
+  readonly names: ClaimNameSettings;
+  /** An integer `sub` is written as text. */
+  readonly subAsText: boolean;
+  /** A longer one is refused unread. */
+  readonly maxTokenBytes: number;
+}
+
+/** What simplejwt calls its claims. */
+export interface ClaimNameSettings {
+  readonly userId: string;
+  readonly jti: string;
+  readonly tokenType: string;
+  /** Until when a sliding token can be extended. */
+  readonly slidingEnd: string;
+  /** Holds the hash of the user's password; undefined: it is not compared. */
+  readonly revoke?: string | undefined;
 }
 
 export interface RotationChoices {
@@ -126,6 +150,9 @@ export interface UserNameSettings {
   /** Undefined: the column that user_id refers to; of another table its primary key, else `id`. */
   readonly userIdColumn: string | undefined;
   readonly userActiveColumn: string;
+  readonly passwordColumn?: string;
+  /** Undefined: passwords are not compared. */
+  readonly passwordHash?: PasswordHash;
 }
 
 export interface UserSettings extends UserNameSettings {
@@ -235,6 +262,8 @@ export interface CleanupChoices {
   /** How long a token must have been expired. */
   readonly retentionMs: number;
   readonly leewayMs: number;
+  /** The claim that says until when a sliding token can be extended. */
+  readonly slidingEnd: string;
   /** How much longer than their rows say tokens may live; undefined: as long as rows show. */
   readonly extraLifetimeMs: number | undefined;
   /** Undefined: steered by the target. */

@@ -1,7 +1,8 @@
-import { oneOf } from './kinds.js';
+import { oneOf, text } from './kinds.js';
 import { optional, valued, type ValuesOf } from './option.js';
 import type { UserNameSettings, UserSettings } from './settings.js';
 import { columnName, tableName } from './sql-kinds.js';
+import { PASSWORD_HASHES } from './vocabulary.js';
 
 /** Where the users are: `serve` looks at them, and the triggers of `migrate --notify` are on their table. */
 export const USER_TABLE_OPTIONS = {
@@ -19,6 +20,22 @@ export const USER_TABLE_OPTIONS = {
   }),
 };
 
+/** A changed password: `serve` compares it, and the triggers of `migrate --notify` tell of it. */
+export const PASSWORD_OPTIONS = {
+  'revoke-claim': optional(text('claim'), {
+    help: "simplejwt's REVOKE_TOKEN_CLAIM, where CHECK_REVOKE_TOKEN is on: refuse tokens from before the password was changed",
+    absentText: 'passwords are not compared',
+  }),
+  'revoke-claim-hash': valued(oneOf(PASSWORD_HASHES), {
+    default: 'md5',
+    help: 'the hash of the password that this claim holds, in upper-case hex',
+  }),
+  'user-password-column': valued(columnName, {
+    default: 'password',
+    help: 'the column of the user table that holds the password',
+  }),
+};
+
 /** The same, for whoever checks users. */
 export const USER_OPTIONS = {
   'user-check': valued(oneOf(['auto', 'on', 'off']), {
@@ -33,6 +50,17 @@ export function userNameSettings(values: ValuesOf<typeof USER_TABLE_OPTIONS>): U
     userTable: values['user-table'],
     userIdColumn: values['user-id-column'],
     userActiveColumn: values['user-active-column'],
+  };
+}
+
+/** The hash is there where passwords are compared. */
+export function passwordSettings(
+  values: ValuesOf<typeof PASSWORD_OPTIONS>,
+): Pick<UserNameSettings, 'passwordColumn' | 'passwordHash'> {
+  const compared = values['revoke-claim'] !== undefined;
+  return {
+    passwordColumn: values['user-password-column'],
+    ...(compared ? { passwordHash: values['revoke-claim-hash'] } : {}),
   };
 }
 

@@ -9,6 +9,10 @@ export const ALGORITHMS = [
 
 export type Algorithm = (typeof ALGORITHMS)[number];
 
+export const PASSWORD_HASHES = ['md5', 'sha256', 'sha512'] as const;
+
+export type PasswordHash = (typeof PASSWORD_HASHES)[number];
+
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -1,3 +1,4 @@
+import type { ClaimNames } from '../rotation/claims.js';
 import type { ServerOverview } from './overview.js';
 import type { Reading } from './reading.js';
 import type { TokenSample } from './token-sample.js';
@@ -20,7 +21,8 @@ export interface Options {
   readonly algorithm: string;
   readonly audience: readonly string[];
   readonly issuer: string | undefined;
-  readonly names: { readonly userId: string; readonly jti: string; readonly tokenType: string };
+  readonly names: ClaimNames;
+  readonly subAsText: boolean;
   readonly userCheck: 'auto' | 'on' | 'off';
   readonly compat: '5.2' | '5.5';
   readonly poolSize: number;

@@ -60,6 +60,11 @@ export function told(
         what: "were made after the database's now: Django's clock is ahead",
         mend: 'Run NTP on the hosts of Django and of the database.',
       };
+    case 'nan':
+      return {
+        what: 'have NaN or Infinity in a claim, which is no JSON: this server refuses them',
+        mend: "It can't be kept: let the claim that Django writes hold a number, or text.",
+      };
     case 'claims':
       return {
         what: 'have an exp, iat or nbf that no refresh accepts',
@@ -72,7 +77,7 @@ export function told(
           fate === 'no_id'
             ? `have no claim ${names.jti}; they have ${claims}`
             : `have no usable id in the claim ${names.jti}`,
-        mend: "Give --jti-claim what Django's SIMPLE_JWT['JTI_CLAIM'] says.",
+        mend: "Give --jti-claim what Django's SIMPLE_JWT['JTI_CLAIM'] says. None there can't be kept: leave the tokens with Django.",
       };
     case 'no_type':
     case 'wrong_type':
@@ -81,12 +86,12 @@ export function told(
           fate === 'no_type'
             ? `have no claim ${names.tokenType}; they have ${claims}`
             : `are neither refresh nor sliding tokens by their claim ${names.tokenType}`,
-        mend: "Give --token-type-claim what Django's SIMPLE_JWT['TOKEN_TYPE_CLAIM'] says.",
+        mend: "Give --token-type-claim what Django's SIMPLE_JWT['TOKEN_TYPE_CLAIM'] says. None there can't be kept: leave the tokens with Django.",
       };
     case 'no_refresh_exp':
       return {
-        what: `are sliding tokens without a claim refresh_exp; they have ${claims}`,
-        mend: "A renamed SLIDING_TOKEN_REFRESH_EXP_CLAIM can't be kept: leave sliding/refresh/ with Django.",
+        what: `are sliding tokens without a claim ${names.slidingEnd}; they have ${claims}`,
+        mend: "Give --sliding-refresh-exp-claim what Django's SIMPLE_JWT['SLIDING_TOKEN_REFRESH_EXP_CLAIM'] says, to `cleanup` and `revoke` as well.",
       };
     case 'bad_user':
       return {
@@ -102,6 +107,11 @@ export function told(
       return {
         what: 'are of users who are not there or not active',
         mend: 'Check --user-table, --user-id-column and --user-active-column; it is right where these users were deactivated.',
+      };
+    case 'password_changed':
+      return {
+        what: `have in the claim ${names.revoke ?? ''} no hash of their user's password, or that of another one`,
+        mend: 'Check --revoke-claim, --revoke-claim-hash and --user-password-column; it is right where these passwords were changed.',
       };
     case 'revoked':
       return {

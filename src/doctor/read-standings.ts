@@ -2,27 +2,33 @@ import { standingOf, type Standing, type WhoFacts } from '../rotation/standing.j
 import type { Database } from '../store/database.js';
 import { arrayLiteral } from '../store/quote.js';
 import type { TokenSchema } from '../store/schema.js';
-import { whoColumns } from '../store/who-sql.js';
+import { markInput, markValues, whoColumns, whoJoin } from '../store/who-sql.js';
 
 /**
  * What a refresh would find of these tokens' users, in one statement.
  *
- * @param tokens their user key, in canonical form, and iat
+ * @param tokens their user key, in canonical form, iat, and the hash of the password that they hold
  * @throws what the database fails with
  */
 export async function readStandings(
   database: Database,
   schema: TokenSchema,
-  tokens: readonly { readonly userKey: string | undefined; readonly issuedAtSeconds: number | undefined }[],
+  tokens: readonly {
+    readonly userKey: string | undefined;
+    readonly issuedAtSeconds: number | undefined;
+    readonly mark: string | undefined;
+  }[],
 ): Promise<Standing[]> {
+  const mark = markInput(schema, '$3');
   const rows = await database.query<WhoFacts>('health', {
     text: `
       SELECT ${whoColumns(schema, 'i')}
-        FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (user_key, iat, n)
+        FROM unnest($1::text[], $2::bigint[]${mark.array}) WITH ORDINALITY AS i (user_key, iat${mark.column}, n)${whoJoin(schema, 'i')}
        ORDER BY i.n`,
     values: [
       arrayLiteral(tokens.map(({ userKey }) => userKey)),
       arrayLiteral(tokens.map(({ issuedAtSeconds }) => issuedAtSeconds)),
+      ...markValues(schema, () => tokens.map(({ mark }) => mark)),
     ],
   });
   return rows.map(standingOf);

@@ -1,5 +1,6 @@
 import type { TokenCodec } from '../jwt/codec.js';
-import { isRefusal, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
+import { isRefusal, passwordMark, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
+import type { PasswordHash } from '../store/password-hash.js';
 import { encodable } from '../store/encoding.js';
 import { fittingUserKey, type UserKeyType } from '../store/user-key.js';
 import type { SampleRow } from './read-samples.js';
@@ -8,6 +9,8 @@ import type { SampleRow } from './read-samples.js';
 export type Fate =
   | 'accepted'
   | 'unreadable'
+  /** NaN or Infinity in a claim, as Python writes them. */
+  | 'nan'
   | 'algorithm'
   | 'signature'
   | 'issuer'
@@ -24,6 +27,7 @@ export type Fate =
   | 'bad_user'
   | 'user_unfit'
   | 'inactive'
+  | 'password_changed'
   | 'revoked';
 
 /** A token of the table as checks judge it: nothing of it but its form. */
@@ -32,12 +36,14 @@ export interface TokenSample {
   readonly algorithm: string;
   readonly type: 'refresh' | 'sliding' | 'other';
   readonly userId: 'number' | 'text' | 'absent';
+  /** `sub` is a number, which PyJWT refuses from 2.10 on. */
+  readonly numericSub: boolean;
   /** Their names. */
   readonly claims: readonly string[];
   readonly audience: string | undefined;
   readonly issuer: string | undefined;
   /** A claim that looks like simplejwt's hash of the user's password. */
-  readonly passwordClaim: string | undefined;
+  readonly passwordClaim: { readonly name: string; readonly hash: PasswordHash } | undefined;
   readonly lifetimeSeconds: number | undefined;
   readonly issuedAtSeconds: number | undefined;
   readonly createdUs: number | undefined;
@@ -50,6 +56,8 @@ export interface TokenSample {
 export interface JudgedToken {
   readonly sample: TokenSample;
   readonly userKey: string | undefined;
+  /** The hash of the user's password that it holds, where that is compared. */
+  readonly mark: string | undefined;
 }
 
 export interface SampleRules {
@@ -68,8 +76,8 @@ export interface SampleRules {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** simplejwt writes an MD5 in upper-case hex; a jti is in lower case. */
-const PASSWORD_HASH = /^[0-9A-F]{32}$/;
+/** simplejwt writes an MD5 in upper-case hex, and a subclass may write SHA-256 or SHA-512; a jti is in lower case. */
+const PASSWORD_HASH = /^(?:[0-9A-F]{32}|[0-9A-F]{64}|[0-9A-F]{128})$/;
 
 const short = (text: string): string => text.slice(0, 60);
 
@@ -79,7 +87,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
   const [header, claims] = [jsonPart(parts[0]), jsonPart(parts[1])];
   const { fate, userKey } =
     header === undefined || claims === undefined
-      ? { fate: 'unreadable' as const, userKey: undefined }
+      ? { fate: isNotANumber(parts[1]) ? ('nan' as const) : ('unreadable' as const), userKey: undefined }
       : await fateOf(row, header, claims, rules);
   const told = claims ?? {};
   const [issuedAt, expiresAt] = [seconds(told['iat']), seconds(told['exp'])];
@@ -90,10 +98,11 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     algorithm: typeof header?.['alg'] === 'string' ? header['alg'].slice(0, 10) : 'nothing',
     type: type === 'refresh' || type === 'sliding' ? type : 'other',
     userId: typeof user === 'number' ? 'number' : typeof user === 'string' && user !== '' ? 'text' : 'absent',
+    numericSub: typeof told['sub'] === 'number',
     claims: Object.keys(told).slice(0, 20).map(short),
     audience: textOf(told['aud']),
     issuer: textOf(told['iss']),
-    passwordClaim: Object.keys(told).find((name) => PASSWORD_HASH.test(String(told[name]))),
+    passwordClaim: passwordClaimOf(told),
     lifetimeSeconds: issuedAt === undefined || expiresAt === undefined ? undefined : expiresAt - issuedAt,
     issuedAtSeconds: issuedAt,
     createdUs: row.created_us === null ? undefined : Number(row.created_us),
@@ -101,7 +110,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     spent: row.spent ?? undefined,
     ours: row.ours,
   };
-  return { sample, userKey };
+  return { sample, userKey, mark: passwordMark(told, rules.names) };
 }
 
 async function fateOf(
@@ -130,29 +139,51 @@ async function fateOf(
     if (young?.ok === true)
       return end(issued !== undefined && issued * 1_000_000 > nowUs ? 'not_yet' : 'claims');
     // Signed, and without an iat that could be asked about: then expired is all that is known of it.
-    return end(verdict.reason === 'expired' ? 'claims' : 'signature');
+    return end(verdict.reason === 'invalid' ? 'signature' : 'claims');
   }
   const sliding = claims[names.tokenType] === 'sliding';
   const subject = readSubject(verdict.claims, names, sliding ? 'sliding' : 'refresh');
   if (isRefusal(subject)) {
-    if (subject.kind === 'malformed') return end(subject.reason);
+    if (subject.kind === 'malformed') return end(subject.reason === 'no_exp' ? 'claims' : subject.reason);
     const id = claims[names.jti];
     return end(typeof id === 'string' && id !== '' && id.length <= 255 ? 'bad_user' : 'bad_id');
   }
   if (!encodable(rules.encoding, subject.jti)) return end('bad_id');
-  if (sliding && claims['refresh_exp'] === undefined) return end('no_refresh_exp');
+  if (sliding && claims[names.slidingEnd] === undefined) return end('no_refresh_exp');
   if (subject.userKey === undefined) return end('accepted');
   const userKey = fittingUserKey(rules, subject.userKey);
   return userKey === undefined ? end('user_unfit') : end('accepted', userKey);
 }
 
+const HASH_OF: ReadonlyMap<number, PasswordHash> = new Map([
+  [32, 'md5'],
+  [64, 'sha256'],
+  [128, 'sha512'],
+]);
+
+function passwordClaimOf(claims: Json): TokenSample['passwordClaim'] {
+  const name = Object.keys(claims).find((one) => PASSWORD_HASH.test(String(claims[one])));
+  if (name === undefined) return undefined;
+  return { name: short(name), hash: HASH_OF.get(String(claims[name]).length) ?? 'md5' };
+}
+
 function jsonPart(part: string | undefined): Json | undefined {
+  return jsonText(Buffer.from(part ?? '', 'base64url').toString());
+}
+
+function jsonText(text: string): Json | undefined {
   try {
-    const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString());
+    const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Python's json writes these three words where a number is none, and reads them; JSON has none of them. */
+function isNotANumber(part: string | undefined): boolean {
+  const text = Buffer.from(part ?? '', 'base64url').toString();
+  return jsonText(text.replace(/([:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,}\]])/g, '$10')) !== undefined;
 }
 
 function textOf(value: unknown): string | undefined {

@@ -13,6 +13,28 @@ export interface Limits {
   readonly maxConnections: number;
 }
 
+/**
+ * Sessions of one browser that are kept (refresh-cookie.ts). People close tabs without logging out, and the headers of a
+ * day of that would be too large for any server.
+ */
+export const MAX_COOKIES = 8;
+
+/** What a browser takes of a cookie, name and attributes included (RFC 6265, 6.1). */
+const MAX_COOKIE_BYTES = 4_096;
+
+/** The limits of a server whose tokens have at most so many bytes. */
+export function limitsFor(maxTokenBytes: number, inCookies: boolean): Limits {
+  const { headerBytes, bodyBytes } = DEFAULT_LIMITS;
+  return {
+    ...DEFAULT_LIMITS,
+    // A form may write each byte as three.
+    bodyBytes: Math.max(bodyBytes, 4 * maxTokenBytes),
+    headerBytes: inCookies
+      ? headerBytes + MAX_COOKIES * Math.min(maxTokenBytes, MAX_COOKIE_BYTES)
+      : headerBytes,
+  };
+}
+
 export const DEFAULT_LIMITS: Limits = {
   headerBytes: 16 * 1024,
   // A refresh token is about 300 bytes; with many claims a few KiB.

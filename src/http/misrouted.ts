@@ -1,4 +1,5 @@
 import type { Log } from '../observe/log.js';
+import type { EndpointPaths } from './routes.js';
 
 /** What a token endpoint's path ends with, whatever it begins with. */
 const ENDPOINT = /\/(?:refresh|verify|blacklist)\/?$/;
@@ -6,17 +7,17 @@ const ENDPOINT = /\/(?:refresh|verify|blacklist)\/?$/;
 const TELL_EVERY_MS = 10 * 60_000;
 
 /**
- * POSTs to an endpoint's name at another path than --base-path has: a proxy that rewrites, or was set to another path.
+ * POSTs to an endpoint's name at another path than ours: a proxy that rewrites, or was set to another path.
  * Else every client gets a plain 404, and the log says nothing. Paths are a client's text, and are not logged.
  */
 export class Misrouted {
   readonly #log: Log;
-  readonly #basePath: string;
+  readonly #paths: EndpointPaths;
   #count = 0;
   #toldAtMs = -Infinity;
 
-  constructor(basePath: string, log: Log) {
-    this.#basePath = basePath;
+  constructor(paths: EndpointPaths, log: Log) {
+    this.#paths = paths;
     this.#log = log;
   }
 
@@ -29,8 +30,8 @@ export class Misrouted {
     this.#log.warn('path_not_served', {
       count: this.#count,
       cause:
-        `POSTs to .../refresh/, .../verify/ or .../blacklist/ come in at another path than ${this.#basePath}/, and get 404: ` +
-        'let the reverse proxy pass the path on unchanged, or set --base-path to what it sends',
+        `POSTs to .../refresh/, .../verify/ or .../blacklist/ come in at another path than ${this.#paths.refresh}/ and its like, and get 404: ` +
+        'let the reverse proxy pass the path on unchanged, or set --base-path (or --refresh-path and its like) to what it sends',
     });
     this.#count = 0;
   }

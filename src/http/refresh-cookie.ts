@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { MAX_COOKIES } from './limits.js';
 import { forbidden, type Reply } from './respond.js';
 
 /**
@@ -13,12 +14,6 @@ const SESSION_HEADER = 'x-carelink-session';
 /** The prefix has browsers refuse it without Secure, with a Domain or another Path: no neighbour can plant one. */
 const NAME = '__Host-carelink-refresh-';
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Strict';
-
-/**
- * Sessions of one browser that are kept. People close tabs without logging out, and the headers of a day of that
- * would be too large for any server.
- */
-const MAX_COOKIES = 8;
 
 export class RefreshCookie {
   readonly #maxAge: string;

@@ -153,7 +153,10 @@ const REFUSED = 'Invalid or expired refresh token.';
 const BLACKLISTED = 'Token is blacklisted.';
 
 /** @param retryAfterSeconds what is asked of clients at least while there is too much to do */
-export function refusals(compat: SimplejwtCompat, retryAfterSeconds: () => number = () => 0): Refusals {
+export function refusals(
+  { compat, slidingEnd }: { readonly compat: SimplejwtCompat; readonly slidingEnd: string },
+  retryAfterSeconds: () => number = () => 0,
+): Refusals {
   const texts = SIMPLEJWT_TEXTS[compat];
   const unauthorized = (detail: string, outcome: RequestOutcome, error = REFUSED): Reply =>
     json(401, { detail, code: 'token_not_valid', error }, outcome, ...CHALLENGE);
@@ -165,10 +168,17 @@ export function refusals(compat: SimplejwtCompat, retryAfterSeconds: () => numbe
     wrong_type: unauthorized(texts.wrongType, 'malformed'),
     no_type: unauthorized(texts.noType, 'malformed'),
     no_id: unauthorized(texts.noId, 'malformed'),
+    no_exp: unauthorized(texts.noExp, 'malformed'),
   };
   const blacklisted = unauthorized(texts.blacklisted, 'blacklisted', BLACKLISTED);
   // Raised as DRF's own AuthenticationFailed there, which has no `code` in its body.
   const inactive = json(401, { detail: texts.inactive, error: REFUSED }, 'inactive', ...CHALLENGE);
+  const passwordChanged = json(
+    401,
+    { detail: texts.passwordChanged, error: REFUSED },
+    'password_changed',
+    ...CHALLENGE,
+  );
   return {
     of(refusal) {
       switch (refusal.kind) {
@@ -178,6 +188,8 @@ export function refusals(compat: SimplejwtCompat, retryAfterSeconds: () => numbe
           return malformed[refusal.reason];
         case 'inactive':
           return inactive;
+        case 'password_changed':
+          return passwordChanged;
         case 'blacklisted':
           return blacklisted;
         case 'unavailable':
@@ -189,7 +201,7 @@ export function refusals(compat: SimplejwtCompat, retryAfterSeconds: () => numbe
       { non_field_errors: [texts.blacklisted], error: BLACKLISTED },
       'blacklisted',
     ),
-    refreshExpired: unauthorized(texts.refreshExpired, 'expired'),
-    noRefreshExp: unauthorized(texts.noRefreshExp, 'malformed'),
+    refreshExpired: unauthorized(texts.refreshExpired(slidingEnd), 'expired'),
+    noRefreshExp: unauthorized(texts.noRefreshExp(slidingEnd), 'malformed'),
   };
 }

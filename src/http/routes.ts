@@ -9,25 +9,32 @@ import { json, refusals, type Reply } from './respond.js';
 import type { TokenRoute } from './route.js';
 import type { SimplejwtCompat } from './simplejwt-texts.js';
 
+/** Where each of the four is, without a slash at its end: `/account/token/refresh`. */
+export interface EndpointPaths {
+  readonly refresh: string;
+  readonly verify: string;
+  readonly blacklist: string;
+  readonly sliding: string;
+}
+
 /** Every path that is answered, with and without its last slash. One look-up finds a request's route. */
 export function tokenRoutes(
   service: TokenService,
-  basePath: string,
-  compat: SimplejwtCompat,
+  paths: EndpointPaths,
+  options: { readonly compat: SimplejwtCompat; readonly slidingEnd: string },
   cookie?: RefreshCookie,
   door?: Door,
 ): ReadonlyMap<string, TokenRoute> {
-  const base = `/${basePath}/`.replace(/\/{2,}/g, '/');
-  const refused = refusals(compat, door && (() => door.retryAfterSeconds()));
+  const refused = refusals(options, door && (() => door.retryAfterSeconds()));
   const routes = new Map<string, TokenRoute>();
   const add = (path: string, route: TokenRoute): void => {
-    routes.set(`${base}${path}`, route);
-    routes.set(`${base}${path}/`, route);
+    routes.set(path, route);
+    routes.set(`${path}/`, route);
   };
-  add('refresh', refreshRoute(service, refused, cookie));
-  add('verify', verifyRoute(service, refused));
-  add('blacklist', blacklistRoute(service, refused, cookie));
-  add('sliding/refresh', slidingRefreshRoute(service, refused));
+  add(paths.refresh, refreshRoute(service, refused, cookie));
+  add(paths.verify, verifyRoute(service, refused));
+  add(paths.blacklist, blacklistRoute(service, refused, cookie));
+  add(paths.sliding, slidingRefreshRoute(service, refused));
   return routes;
 }
 

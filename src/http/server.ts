@@ -21,14 +21,15 @@ import {
   send,
   type Reply,
 } from './respond.js';
-import { optionsOf, pathOf, tokenRoutes } from './routes.js';
+import { optionsOf, pathOf, tokenRoutes, type EndpointPaths } from './routes.js';
 import type { SimplejwtCompat } from './simplejwt-texts.js';
 
 export interface PublicServerOptions {
   readonly service: TokenService;
-  /** Where the four paths are mounted: `/account/token`. */
-  readonly basePath: string;
+  readonly paths: EndpointPaths;
   readonly compat: SimplejwtCompat;
+  /** The claim that ends a sliding token: it is named in answers. */
+  readonly slidingEnd: string;
   /** Undefined: refresh tokens travel in bodies. */
   readonly refreshCookie?: RefreshCookie | undefined;
   /** Files by their path. */
@@ -45,10 +46,10 @@ export interface PublicServerOptions {
 /** The port that takes over Django's token endpoint. */
 export function createPublicServer(options: PublicServerOptions): HttpServer {
   const { demo, door } = options;
-  const routes = tokenRoutes(options.service, options.basePath, options.compat, options.refreshCookie, door);
+  const routes = tokenRoutes(options.service, options.paths, options, options.refreshCookie, door);
   const assets = new Map([...(options.assets ?? []), ...(demo?.assets ?? [])]);
-  const atRoot = nothingHere(`${options.basePath}/refresh/`);
-  const misrouted = new Misrouted(options.basePath, options.log);
+  const atRoot = nothingHere(`${options.paths.refresh}/`);
+  const misrouted = new Misrouted(options.paths, options.log);
   const { bodyBytes } = options.limits;
   const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, door, draining: false };
 

@@ -12,10 +12,14 @@ export interface SimplejwtTexts {
   readonly wrongType: string;
   readonly noType: string;
   readonly noId: string;
-  readonly noRefreshExp: string;
-  readonly refreshExpired: string;
+  readonly noExp: string;
+  /** @param claim what the site calls it: SLIDING_TOKEN_REFRESH_EXP_CLAIM */
+  readonly noRefreshExp: (claim: string) => string;
+  readonly refreshExpired: (claim: string) => string;
   /** Checked and answered from 5.4 on. 5.2 lets such users refresh; where we don't, it is told the same way. */
   readonly inactive: string;
+  /** Checked and answered after 5.5.1, where CHECK_REVOKE_TOKEN is on. */
+  readonly passwordChanged: string;
 }
 
 const COMMON = {
@@ -23,9 +27,11 @@ const COMMON = {
   wrongType: 'Token has wrong type',
   noType: 'Token has no type',
   noId: 'Token has no id',
-  noRefreshExp: "Token has no 'refresh_exp' claim",
-  refreshExpired: "Token 'refresh_exp' claim has expired",
+  noExp: "Token has no 'exp' claim",
+  noRefreshExp: (claim: string) => `Token has no '${claim}' claim`,
+  refreshExpired: (claim: string) => `Token '${claim}' claim has expired`,
   inactive: 'No active account found for the given token.',
+  passwordChanged: "The user's password has been changed.",
 } as const;
 
 export const SIMPLEJWT_TEXTS: Readonly<Record<SimplejwtCompat, SimplejwtTexts>> = {

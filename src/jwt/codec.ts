@@ -25,7 +25,7 @@ export type Claims = Readonly<Record<string, unknown>>;
 
 export type Verdict =
   | { readonly ok: true; readonly claims: Claims }
-  | { readonly ok: false; readonly reason: 'invalid' | 'expired' };
+  | { readonly ok: false; readonly reason: 'invalid' | 'expired' | 'no_exp' };
 
 export const ALGORITHMS = [
   'HS256', 'HS384', 'HS512',
@@ -46,4 +46,6 @@ export interface CodecOptions {
   readonly audience: readonly string[];
   readonly issuer: string | undefined;
   readonly leewaySeconds: number;
+  /** A longer token is refused unread; undefined: 8192. */
+  readonly maxTokenBytes?: number | undefined;
 }

@@ -1,7 +1,7 @@
 import type { Algorithm } from './codec.js';
 
 /**
- * Longest token anybody looks at. simplejwt's are about 250 characters, and servers in front refuse headers
+ * Longest token anybody looks at, where nothing else is said. simplejwt's are about 250 characters, and servers in front refuse headers
  * past 8 KiB; the bound keeps a body full of junk from being hashed and parsed.
  */
 export const MAX_TOKEN_LENGTH = 8192;
@@ -31,8 +31,8 @@ const THREE_SEGMENTS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
  * jose (through `atob`) and PyJWT forgive some of that, so one signature could be written in several ways. No
  * signer writes anything but the strict form, and refusing the rest leaves one text for one token.
  */
-export function splitCompact(token: string): CompactJws | undefined {
-  if (token.length > MAX_TOKEN_LENGTH || !THREE_SEGMENTS.test(token)) return undefined;
+export function splitCompact(token: string, maxLength = MAX_TOKEN_LENGTH): CompactJws | undefined {
+  if (token.length > maxLength || !THREE_SEGMENTS.test(token)) return undefined;
   const first = token.indexOf('.');
   const last = token.lastIndexOf('.');
   const header = token.slice(0, first);

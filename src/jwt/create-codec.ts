@@ -33,10 +33,10 @@ async function importKeys(options: CodecOptions): Promise<{ jws: Jws; warnings: 
   const { algorithm, signingKey, verifyingKeys } = options;
   if (isHmac(algorithm)) {
     const { secrets, warnings } = importSecrets(algorithm, signingKey, verifyingKeys);
-    return { jws: hmacJws(algorithm, secrets), warnings };
+    return { jws: hmacJws(algorithm, secrets, options.maxTokenBytes), warnings };
   }
   const keyring = await importKeyring(algorithm, signingKey, verifyingKeys);
-  const jws = joseJws(algorithm, keyring);
+  const jws = joseJws(algorithm, keyring, options.maxTokenBytes);
   // Of an RSA key whose halves don't belong together nobody complains, until nothing verifies.
   if ((await jws.open(await jws.seal('{}'))) === undefined) throw damagedKey('signing key');
   return { jws, warnings: keyring.warnings };

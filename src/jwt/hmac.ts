@@ -32,7 +32,11 @@ export interface HmacJws extends Jws {
 /**
  * @param secrets the signing secret first, then those that only verify: while keys rotate, both are valid
  */
-export function hmacJws(algorithm: HmacAlgorithm, secrets: readonly [KeyObject, ...KeyObject[]]): HmacJws {
+export function hmacJws(
+  algorithm: HmacAlgorithm,
+  secrets: readonly [KeyObject, ...KeyObject[]],
+  maxLength?: number,
+): HmacJws {
   const hash = ({ HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' } as const)[algorithm];
   const [signingSecret, ...others] = secrets;
   const sign = keyedHash(hash, signingSecret);
@@ -42,7 +46,7 @@ export function hmacJws(algorithm: HmacAlgorithm, secrets: readonly [KeyObject, 
 
   return {
     open(token) {
-      const jws = splitCompact(token);
+      const jws = splitCompact(token, maxLength);
       if (jws === undefined) return undefined;
       if (!knownHeaders.has(jws.header) && readHeader(jws.header, algorithm) === undefined) return undefined;
 

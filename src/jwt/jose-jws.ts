@@ -4,13 +4,13 @@ import { decodeText, headerFor, readHeader, splitCompact, type Jws } from './com
 import type { Keyring } from './keyring.js';
 
 /** RS*, PS*, ES* and EdDSA, by jose. The form of a token is held to the same rules as for HS*. */
-export function joseJws(algorithm: AsymmetricAlgorithm, keyring: Keyring): Jws {
+export function joseJws(algorithm: AsymmetricAlgorithm, keyring: Keyring, maxLength?: number): Jws {
   const signingHeader = headerFor(algorithm, keyring.signingKid);
   const encoder = new TextEncoder();
 
   return {
     async open(token) {
-      const jws = splitCompact(token);
+      const jws = splitCompact(token, maxLength);
       const header = jws && readHeader(jws.header, algorithm);
       if (jws === undefined || header === undefined) return undefined;
       for (const { key, kid } of keyring.verifying) {

@@ -25,10 +25,12 @@ const MAX_DATE_SECONDS = 253_402_300_799;
 
 const INVALID = { ok: false, reason: 'invalid' } as const;
 const EXPIRED = { ok: false, reason: 'expired' } as const;
+const NO_EXP = { ok: false, reason: 'no_exp' } as const;
 
 /**
  * Checks what PyJWT and simplejwt's backend check of claims whose signature is right, in PyJWT's order: `iat`,
- * `nbf`, `exp`, `iss`, `aud`. So `expired` means that all before it was right. Never throws.
+ * `nbf`, `exp`, `iss`, `aud`. So `expired` means that all before it was right. That `exp` is there at all is asked last, by
+ * simplejwt itself: `no_exp` means that all else was right. Never throws.
  *
  * Stricter than Python in one thing: a date is a number. Strings and booleans that `int()` takes are refused.
  *
@@ -45,13 +47,16 @@ export function checkRegisteredClaims(claims: Claims, rules: ClaimRules, nowUs: 
     if (seconds === undefined || !(seconds <= latestStart)) return INVALID;
   }
 
-  const exp = numericDate(claims['exp']);
-  if (exp === undefined) return INVALID;
-  if (!(exp > nowSeconds - rules.leewaySeconds)) return EXPIRED;
+  const hasExp = Object.hasOwn(claims, 'exp');
+  if (hasExp) {
+    const exp = numericDate(claims['exp']);
+    if (exp === undefined) return INVALID;
+    if (!(exp > nowSeconds - rules.leewaySeconds)) return EXPIRED;
+  }
 
   if (rules.issuer !== undefined && claims['iss'] !== rules.issuer) return INVALID;
   if (rules.audience.length > 0 && !meantForUs(claims['aud'], rules.audience)) return INVALID;
-  return { ok: true, claims };
+  return hasExp ? { ok: true, claims } : NO_EXP;
 }
 
 /**

@@ -79,7 +79,7 @@ async function runInTransaction(
     run.session.transaction(async () => {
       const triggers =
         migration.kind === 'triggers'
-          ? await installTriggers(run.session, sql, run.userTable, (finding) =>
+          ? await installTriggers(run.session, { name, sql }, run.userTable, (finding) =>
               run.emit({ event: 'finding', finding }),
             )
           : (await run.session.query(sql), undefined);

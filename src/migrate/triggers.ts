@@ -3,6 +3,7 @@ import { SchemaError } from '../store/errors.js';
 import { readTokenTablePlaces, type Relation } from '../store/token-tables.js';
 import { findUsers, type UserNames, type UserSource } from '../store/user-source.js';
 import { MigrateError } from './errors.js';
+import type { Migration } from './files.js';
 import type { Finding } from './preflight.js';
 import { askSession, type Session } from './session.js';
 import { numberTriggerSql } from './number-trigger.js';
@@ -16,7 +17,11 @@ export interface TriggerFacts {
 
 export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
   return session.query<TriggerFacts & object>(
-    `SELECT format('%s on %I.%I', t.tgname, n.nspname, c.relname) AS place, t.tgenabled IN ('O', 'A') AS enabled
+    // Arguments are a version, and what it compares: another version is another trigger.
+    `SELECT format('%s on %I.%I', t.tgname, n.nspname, c.relname)
+              || CASE WHEN t.tgnargs > 0
+                      THEN ' v' || translate(encode(t.tgargs, 'escape'), '\\,', '/;') ELSE '' END AS place,
+            t.tgenabled IN ('O', 'A') AS enabled
        FROM pg_trigger t
        JOIN pg_class c ON c.oid = t.tgrelid
        JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -37,19 +42,23 @@ const NO_COLUMN = '-';
  */
 export async function installTriggers(
   session: Session,
-  sql: string,
+  { name, sql }: Pick<Migration, 'name' | 'sql'>,
   names: UserNames,
   warn: (finding: Finding) => void,
 ): Promise<string> {
-  const users = await usersToTellOf(askSession(session), names, warn);
+  const first = name === 'notify_changes';
+  // Whether a password can be compared is for the server to say: here it is told of where there is one.
+  const bare = { ...names, passwordHash: undefined };
+  const users = await usersToTellOf(askSession(session), bare, first ? warn : () => undefined);
   const told = users?.kind === 'table' ? users : undefined;
   const set = (name: string, value: string): Promise<unknown> =>
     session.query('SELECT set_config($1, $2, true)', [name, value]);
   await set('carelink.user_table', told?.name ?? '');
   await set('carelink.user_id_column', told?.columns.key ?? NO_COLUMN);
   await set('carelink.user_active_column', told?.columns.active ?? NO_COLUMN);
+  await set('carelink.user_password_column', names.passwordColumn ?? 'password');
   await session.query(sql);
-  if (told?.activeType === 'number') await session.query(numberTriggerSql(told));
+  if (first && told?.activeType === 'number') await session.query(numberTriggerSql(told));
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
 }
 

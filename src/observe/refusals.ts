@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 
 /** Outcomes by which a whole site is refused where the server's settings are not Django's. */
-export const REFUSALS = ['invalid', 'malformed', 'inactive'] as const;
+export const REFUSALS = ['invalid', 'malformed', 'inactive', 'password_changed'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 const WINDOW_MS = 5 * 60_000;

@@ -16,6 +16,7 @@ export const REQUEST_OUTCOMES = [
   'malformed',
   'blacklisted',
   'inactive',
+  'password_changed',
   'bad_request',
   'unavailable',
   'error',

@@ -35,7 +35,8 @@ const older = (moment: string, zoned: boolean): string =>
   `(o.created_at IS NULL OR ${zoned ? issuedAtSql('o') : 'o.created_at'} < ${moment}::timestamptz)`;
 
 /** Until when a token may live, of those that live $n seconds longer than their rows say. */
-const until = (extra: string): string => mayLiveUntilSql('o', `${extra}::bigint * interval '1 second'`);
+const until = (schema: TokenSchema, extra: string): string =>
+  mayLiveUntilSql('o', `${extra}::bigint * interval '1 second'`, schema.slidingEnd);
 
 /** A clause of a WHERE, and nowhere else: there it is an anti-join, elsewhere a plan that hashes the whole blacklist. */
 const open = (schema: TokenSchema, row: string): string =>
@@ -62,7 +63,7 @@ const LIVE = 'b.id, b.until AS expires_at, b.expires_at < b.until AS outlived';
 export function issuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
   return `
   WITH batch AS MATERIALIZED (
-    SELECT o.expires_at, o.id, ${older('$4', zoned)} AS older, ${until('$5')} AS until
+    SELECT o.expires_at, o.id, ${older('$4', zoned)} AS older, ${until(schema, '$5')} AS until
       FROM ${schema.outstanding} o
      WHERE (o.expires_at, o.id) > ($1::timestamptz, $2::bigint)
      ORDER BY o.expires_at, o.id
@@ -76,7 +77,7 @@ export function issuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
 export function lateSql(schema: TokenSchema, zoned: boolean): string {
   return `
   WITH batch AS MATERIALIZED (
-    SELECT o.expires_at, o.id, ${until('$3')} AS until
+    SELECT o.expires_at, o.id, ${until(schema, '$3')} AS until
       FROM ${schema.outstanding} o
      WHERE o.id > $1::bigint AND ${older('$2', zoned)}
        AND ${open(schema, 'o')}
@@ -89,7 +90,7 @@ export function lateSql(schema: TokenSchema, zoned: boolean): string {
 export function countIssuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
   return `
   SELECT count(*)::int AS live FROM ${schema.outstanding} o
-   WHERE o.expires_at > $2::timestamptz AND ${until('$3')} > now() AND ${older('$1', zoned)} AND ${open(schema, 'o')}`;
+   WHERE o.expires_at > $2::timestamptz AND ${until(schema, '$3')} > now() AND ${older('$1', zoned)} AND ${open(schema, 'o')}`;
 }
 
 /** The date of the first row whose token may be alive: rows say that it has been expired for $1 seconds. */

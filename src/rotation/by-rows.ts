@@ -81,7 +81,8 @@ async function successorIsClaimed(
 
 function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {
   trace.read = true;
-  const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = subject;
+  const { jti, userKey, issuedAtSeconds, expiresAtSeconds, mark } = subject;
   const candidates = context.chain.candidatesAfter(jti);
-  return context.store.readState({ jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds }, deadlineMs);
+  const query = { jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds, mark };
+  return context.store.readState(query, deadlineMs);
 }

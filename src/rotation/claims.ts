@@ -1,11 +1,16 @@
 import type { Refusal } from './outcomes.js';
 import type { Claims } from './ports.js';
 
-/** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`). */
+/** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`, `SLIDING_TOKEN_REFRESH_EXP_CLAIM`,
+ * `REVOKE_TOKEN_CLAIM`). */
 export interface ClaimNames {
   readonly jti: string;
   readonly tokenType: string;
   readonly userId: string;
+  /** Says until when a sliding token can be extended. */
+  readonly slidingEnd: string;
+  /** Holds the hash of the user's password (`REVOKE_TOKEN_CLAIM`); undefined: it is not compared. */
+  readonly revoke?: string | undefined;
 }
 
 /** What the rotation needs to know of a verified token. */
@@ -15,6 +20,8 @@ export interface Subject {
   readonly userKey: string | undefined;
   readonly issuedAtSeconds: number | undefined;
   readonly expiresAtSeconds: number;
+  /** The hash of the user's password at the log-in; undefined: there is none, or it isn't compared. */
+  readonly mark?: string | undefined;
   readonly claims: Claims;
 }
 
@@ -45,8 +52,18 @@ export function readSubject(
     issuedAtSeconds: seconds(claims['iat']),
     // The codec has refused a token whose exp is no sensible number.
     expiresAtSeconds: seconds(claims['exp']) ?? 0,
+    mark: passwordMark(claims, names),
     claims,
   };
+}
+
+/** What a hash of simplejwt's looks like. Anything else can't be one, and needn't be sent to the database. */
+const HASH = /^[0-9A-F]{32,128}$/;
+
+/** The hash of the password that a token was made for; undefined where it has none: to Django it has changed then. */
+export function passwordMark(claims: Claims, { revoke }: Pick<ClaimNames, 'revoke'>): string | undefined {
+  const mark = revoke === undefined ? undefined : claims[revoke];
+  return typeof mark === 'string' && HASH.test(mark) ? mark : undefined;
 }
 
 export function isRefusal(read: Subject | Refusal): read is Refusal {
@@ -114,6 +131,16 @@ function exactNumberText(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   if (Object.getPrototypeOf(value) === Object.prototype || !('value' in value)) return undefined;
   return typeof value.value === 'string' ? value.value : undefined;
+}
+
+/**
+ * The claims with an integer `sub` as text, in its place. RFC 7519 (4.1.2) wants text there, and PyJWT from 2.10 on refuses
+ * a number: what is signed from these claims is accepted where the token that was presented no longer is.
+ */
+export function withSubAsText(claims: Claims): Claims {
+  const { sub } = claims;
+  const digits = typeof sub === 'number' ? String(sub) : exactNumberText(sub);
+  return digits !== undefined && /^-?\d+$/.test(digits) ? { ...claims, sub: digits } : claims;
 }
 
 /** A time claim in whole seconds, undefined where it is none. */

@@ -5,12 +5,14 @@ import type { EventSink } from './events.js';
 import type { Lifetimes } from './lifetimes.js';
 import type { Refusal } from './outcomes.js';
 import type { Codec, DatabaseClock, History, Outbox, Revocations, TokenCache, TokenStore } from './ports.js';
-import { isRefusal, readSubject } from './claims.js';
+import { isRefusal, readSubject, withSubAsText } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 import type { Walks } from './walks.js';
 
 export interface RotationSettings extends Lifetimes {
   readonly names: ClaimNames;
+  /** An integer `sub` is written as text. */
+  readonly subAsText?: boolean;
   /** 0: a repeat of a rotated token is refused. */
   readonly graceUs: number;
   readonly onReuse: 'reject' | 'revoke-family' | 'revoke-user';
@@ -85,8 +87,12 @@ export async function identify(
   nowUs: number,
 ): Promise<Subject | Refusal> {
   const verdict = await context.codec.verify(token, nowUs);
-  if (!verdict.ok) return { kind: 'invalid', reason: verdict.reason };
-  const subject = readSubject(verdict.claims, context.settings.names, type);
+  if (!verdict.ok) {
+    const { reason } = verdict;
+    return reason === 'no_exp' ? { kind: 'malformed', reason } : { kind: 'invalid', reason };
+  }
+  const claims = context.settings.subAsText === true ? withSubAsText(verdict.claims) : verdict.claims;
+  const subject = readSubject(claims, context.settings.names, type);
   if (isRefusal(subject)) return subject;
   // No row can have an id that the database can't write: it would fail the whole batch that looks for it.
   if (!context.store.canHold(subject.jti)) return { kind: 'invalid', reason: 'invalid' };

@@ -1,4 +1,4 @@
-import { seconds, type Span, type Subject } from './claims.js';
+import { seconds, type ClaimNames, type Span, type Subject } from './claims.js';
 
 /**
  * When tokens end. Everything that is written or answered about the end of a token is computed here, so that a claim, its
@@ -35,16 +35,13 @@ function span(fromUs: number, lifetimeSeconds: number): Span {
 /** The last date that Python's datetime, and so Django, knows. */
 const END_OF_YEAR_9999_SECONDS = 253_402_300_799;
 
-/** The claim of a sliding token that says until when it can be extended. */
-const SLIDING_END = 'refresh_exp';
-
 /** Whether a sliding token can still be extended; `unreadable`: its end is no date. */
 export function slidingState(
   { claims }: Subject,
-  { leewaySeconds }: Lifetimes,
+  { leewaySeconds, names }: Pick<Lifetimes, 'leewaySeconds'> & { readonly names: ClaimNames },
   nowUs: number,
 ): 'open' | 'over' | 'missing' | 'unreadable' {
-  const end = claims[SLIDING_END];
+  const end = claims[names.slidingEnd];
   if (end === undefined) return 'missing';
   // To Python true is 1, and so long past.
   const endSeconds = seconds(typeof end === 'boolean' ? Number(end) : end);
@@ -53,8 +50,8 @@ export function slidingState(
 }
 
 /** Until when a token can be presented: a sliding one for longer than its exp. A date beyond all dates ends nothing. */
-export function presentableUntil({ claims, expiresAtSeconds }: Subject): number {
-  const end = seconds(claims[SLIDING_END]) ?? 0;
+export function presentableUntil({ claims, expiresAtSeconds }: Subject, names: ClaimNames): number {
+  const end = seconds(claims[names.slidingEnd]) ?? 0;
   return Math.max(expiresAtSeconds, end > END_OF_YEAR_9999_SECONDS ? 0 : end);
 }
 

@@ -6,8 +6,10 @@
 /** Why a token is refused before anybody asks whether it was spent. simplejwt's wording is http's business. */
 export type Refusal =
   | { readonly kind: 'invalid'; readonly reason: 'invalid' | 'expired' }
-  | { readonly kind: 'malformed'; readonly reason: 'wrong_type' | 'no_type' | 'no_id' }
+  | { readonly kind: 'malformed'; readonly reason: 'wrong_type' | 'no_type' | 'no_id' | 'no_exp' }
   | { readonly kind: 'inactive' }
+  /** Nothing is written: the token is unspent, and good again where the setting was wrong (rule 29). */
+  | { readonly kind: 'password_changed' }
   | { readonly kind: 'blacklisted' }
   | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number };
 

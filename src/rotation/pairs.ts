@@ -38,6 +38,7 @@ export async function prepare(
     issuedAtSeconds: subject.issuedAtSeconds,
     expiresAtSeconds: subject.expiresAtSeconds,
     claimedAtUs,
+    mark: subject.mark,
     successor,
   };
   return { claim, claims };

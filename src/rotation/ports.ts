@@ -11,7 +11,7 @@ export interface Codec {
 
 export type CodecVerdict =
   | { readonly ok: true; readonly claims: Claims }
-  | { readonly ok: false; readonly reason: 'invalid' | 'expired' };
+  | { readonly ok: false; readonly reason: 'invalid' | 'expired' | 'no_exp' };
 
 /** The database's clock as far as this process knows it; never ahead of it (rule 5). */
 export interface DatabaseClock {
@@ -40,6 +40,8 @@ export interface Claim {
   readonly expiresAtSeconds: number;
   /** Becomes `blacklisted_at` of the old row and `created_at` of the successor: the marker of a rotation. */
   readonly claimedAtUs: number;
+  /** The hash of the user's password that the token holds. */
+  readonly mark?: string | undefined;
   readonly successor: { readonly jti: string; readonly token: string; readonly expiresAtSeconds: number };
 }
 
@@ -84,6 +86,8 @@ export interface StateQuery {
   readonly issuedAtSeconds: number | undefined;
   /** The end of its life: until then it must be known that it was blacklisted. */
   readonly expiresAtSeconds: number;
+  /** The hash of the user's password that the token holds. */
+  readonly mark?: string | undefined;
 }
 
 export interface FoundToken {

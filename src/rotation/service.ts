@@ -67,10 +67,10 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
 }
 
 function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
-  const { jti, userKey, issuedAtSeconds } = subject;
+  const { jti, userKey, issuedAtSeconds, mark } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  const expiresAtSeconds = presentableUntil(subject);
-  const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds };
+  const expiresAtSeconds = presentableUntil(subject, context.settings.names);
+  const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, mark };
   return context.store.readState(query, deadlineMs);
 }
 

@@ -7,11 +7,11 @@ import type { TokenSchema } from './schema.js';
 import { servedBy } from './stalled.js';
 
 /**
- * Why nothing is heard. `not_installed`: there are no triggers, which is a choice and no fault. `user_view`: users are
+ * Why nothing is heard. `triggers_old`: they are of an earlier release, or compare another column. `not_installed`: there are no triggers, which is a choice and no fault. `user_view`: users are
  * in a view, and no trigger tells of what that reads.
  */
 export type Deafness =
-  'not_installed' | 'triggers_missing' | 'user_view' | 'pooler' | 'unreachable' | 'stopped';
+  'not_installed' | 'triggers_missing' | 'triggers_old' | 'user_view' | 'pooler' | 'unreachable' | 'stopped';
 
 export interface ChangeFeedOptions {
   /** A direct one: what is told to a session is lost behind a pooler. */
@@ -120,6 +120,7 @@ export class PgChangeFeed implements ChangeFeed {
         const sentAtMs = this.#options.monotonicMs();
         const { rows } = await client.query<Installed>({ text: look.text, values: [...look.values] });
         if (rows[0]?.complete !== true) return 'triggers_missing';
+        if (rows[0].current === false) return 'triggers_old';
         this.#beatAtMs = sentAtMs;
         // What happened before this connection listened, nobody has heard.
         if (first) this.#become('alive');
@@ -180,6 +181,8 @@ interface Installed {
   /** Of the triggers that this server needs, how many are there and switched on. */
   readonly count: number;
   readonly complete: boolean;
+  /** They tell of passwords, in the column that is compared; absent where none is. */
+  readonly current?: boolean;
 }
 
 /** Which triggers there must be: the users' only where users are checked. */
@@ -194,13 +197,27 @@ function triggersSql(schema: TokenSchema): { readonly text: string; readonly val
           [schema.users.name, 'carelink_tell_users_deleted'],
         ]),
   ];
+  const password = schema.users?.passwordHash === undefined ? undefined : schema.users.columns.password;
   const rows = needed.map((_, n) => `($${2 * n + 1}, $${2 * n + 2})`).join(', ');
   return {
     text: `
-      SELECT count(t.oid)::int AS count, count(t.oid) = count(*) AS complete
+      SELECT count(t.oid)::int AS count, count(t.oid) = count(*) AS complete${password === undefined ? '' : currentSql(`$${2 * needed.length + 1}`)}
         FROM (VALUES ${rows}) AS needed (on_table, name)
         LEFT JOIN pg_trigger t
           ON t.tgrelid = to_regclass(needed.on_table) AND t.tgname = needed.name AND t.tgenabled IN ('O', 'A')`,
-    values: needed.flat(),
+    values: [...needed.flat(), ...(password === undefined ? [] : [password])],
   };
+}
+
+/** From which version on the trigger on users tells of their passwords (migrations/0017_notify_passwords.sql). */
+const TELLS_PASSWORDS = 2;
+
+/** Its arguments are its version and the column. Of a trigger without any, the first version, NULL: that is `false`. */
+function currentSql(column: string): string {
+  const argument = (n: number): string => `split_part(encode(t.tgargs, 'escape'), '\\000', ${n})`;
+  return `,
+             coalesce(bool_or(t.tgnargs = 2 AND ${argument(1)} ~ '^[0-9]+$'
+                      AND CASE WHEN ${argument(1)} ~ '^[0-9]{1,9}$' THEN ${argument(1)}::int >= ${TELLS_PASSWORDS} END
+                      AND ${argument(2)} = encode(convert_to(${column}, 'UTF8'), 'escape'))
+                      FILTER (WHERE needed.name = 'carelink_tell_users_changed'), false) AS current`;
 }

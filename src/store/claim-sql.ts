@@ -1,7 +1,7 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { Patience } from './spare-lanes.js';
 import type { TokenSchema } from './schema.js';
-import { IN_GOOD_STANDING, userIdOf, whoColumns, whoNames } from './who-sql.js';
+import { isInGoodStanding, markInput, userIdOf, whoColumns, whoJoin, whoNames } from './who-sql.js';
 
 /**
  * The claim: many refreshes in one statement. It spends the old tokens, records their successors, and tells who
@@ -10,7 +10,8 @@ import { IN_GOOD_STANDING, userIdOf, whoColumns, whoNames } from './who-sql.js';
  *
  * Parameters, each an array with one element a refresh:
  *   $1 jti, $2 user key, $3 iat (s), $4 claimed at (us), $5 successor's jti, $6 successor's token,
- *   $7 successor's exp (s), $8 exp (s); for known rows $9 row id; for find-or-insert $9 token
+ *   $7 successor's exp (s), $8 exp (s); for known rows $9 row id; for find-or-insert $9 token;
+ *   where passwords are compared $10 the hash that the token holds
  */
 export interface ClaimRow extends WhoFacts {
   readonly n: number;
@@ -33,19 +34,21 @@ export interface ClaimRow extends WhoFacts {
  */
 export type Outlived = 'left_out' | 'kept' | 'as_they_are';
 
+type Mark = ReturnType<typeof markInput>;
+
 const INPUT = {
-  known: `
+  known: ({ array, column }: Mark) => `
     SELECT n, row_id, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
-           next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, to_timestamp(exp) AS expires_at
+           next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, to_timestamp(exp) AS expires_at${column}
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                  $8::bigint[], $9::bigint[])
-           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, exp, row_id, n)`,
-  byJti: `
+                  $8::bigint[], $9::bigint[]${array})
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, exp, row_id${column}, n)`,
+  byJti: ({ array, column }: Mark) => `
     SELECT n, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
-           next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, token, to_timestamp(exp) AS expires_at
+           next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, token, to_timestamp(exp) AS expires_at${column}
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                  $8::bigint[], $9::text[])
-           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, exp, token, n)`,
+                  $8::bigint[], $9::text[]${array})
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, exp, token${column}, n)`,
 };
 
 /** Each refresh with its row and its user. `join`: how the row is found. */
@@ -55,7 +58,7 @@ function checked(schema: TokenSchema, input: string, join: string): string {
            ${whoColumns(schema, 'i')},
            i.claimed_at > clock_timestamp() AS ahead,
            o.expires_at < i.expires_at AS outlived
-      FROM (${input}) i
+      FROM (${input}) i${whoJoin(schema, 'i')}
       LEFT JOIN ${schema.outstanding} o ON ${join}`;
 }
 
@@ -67,7 +70,7 @@ function claim(schema: TokenSchema, outlived: Outlived): string {
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT claimed_at, id
       FROM judged
-     WHERE id IS NOT NULL AND ${IN_GOOD_STANDING} AND NOT ahead${leftOut ? ' AND outlived IS NOT TRUE' : ''}
+     WHERE id IS NOT NULL AND ${isInGoodStanding(schema)} AND NOT ahead${leftOut ? ' AND outlived IS NOT TRUE' : ''}
      ORDER BY id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id
@@ -80,7 +83,7 @@ function claim(schema: TokenSchema, outlived: Outlived): string {
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
   )${outlived === 'kept' ? keepSql(schema, 'judged') : ''}
-  SELECT j.n::int AS n, j.id, ${whoNames('j')}, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
+  SELECT j.n::int AS n, j.id, ${whoNames(schema, 'j')}, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
          c.token_id IS NOT NULL AS won,
          CASE WHEN c.token_id IS NULL
               THEN EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = j.id)
@@ -110,7 +113,7 @@ function patient(patience: Patience, input: string): string {
 /** Claims tokens whose row ids are known. Joins on id *and* jti: after a restore the ids are used again (rule 1). */
 export function claimKnownSql(schema: TokenSchema, patience: Patience, outlived: Outlived): string {
   return `
-  WITH judged AS (${checked(schema, patient(patience, INPUT.known), 'o.id = i.row_id AND o.jti = i.jti')}
+  WITH judged AS (${checked(schema, patient(patience, INPUT.known(markInput(schema, '$10'))), 'o.id = i.row_id AND o.jti = i.jti')}
   ),${claim(schema, outlived)}`;
 }
 
@@ -121,20 +124,20 @@ export function claimKnownSql(schema: TokenSchema, patience: Patience, outlived:
  */
 export function claimByJtiSql(schema: TokenSchema, patience: Patience, outlived: Outlived): string {
   return `
-  WITH checked AS (${checked(schema, patient(patience, INPUT.byJti), 'o.jti = i.jti')}
+  WITH checked AS (${checked(schema, patient(patience, INPUT.byJti(markInput(schema, '$10'))), 'o.jti = i.jti')}
   ),
   made AS (
     INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
     SELECT token, to_timestamp(iat), expires_at, user_id, jti
       FROM checked
-     WHERE id IS NULL AND ${IN_GOOD_STANDING}
+     WHERE id IS NULL AND ${isInGoodStanding(schema)}
      ORDER BY jti
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
   ),
   judged AS (
     SELECT i.n, coalesce(i.id, m.id) AS id, i.claimed_at, i.next_jti, i.next_token, i.next_expires_at, i.user_id,
-           ${whoNames('i')}, i.ahead, i.outlived, i.expires_at
+           ${whoNames(schema, 'i')}, i.ahead, i.outlived, i.expires_at
       FROM checked i
       LEFT JOIN made m ON m.jti = i.jti
   ),${claim(schema, outlived)}`;

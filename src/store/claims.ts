@@ -12,6 +12,7 @@ import { readClaim, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import type { Patience } from './spare-lanes.js';
 import { isUserGone } from './user-gone.js';
+import { markValues } from './who-sql.js';
 
 export interface ClaimsOptions extends InOrderOptions {
   readonly schema: TokenSchema;
@@ -130,11 +131,13 @@ export class Claims {
   }
 
   #claimAll(name: string, text: string, claims: readonly Claim[], last: Last): Promise<ClaimRow[]> {
-    const { marginSeconds } = this.#options.dates();
+    const { schema, dates } = this.#options;
+    const { marginSeconds } = dates();
     const values = [
       ...claimValues(claims, marginSeconds),
       rowEnds(claims, marginSeconds),
       arrayLiteral(claims.map(last)),
+      ...markValues(schema, () => claims.map(({ mark }) => mark)),
     ];
     return queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });
   }

@@ -35,6 +35,8 @@ export class SchemaError extends Error {
     | 'COLUMNS_MISSING'
     /** Who is active can't be read: no user table, no column, or not one of a kind that says so. */
     | 'USER_TABLE_MISSING'
+    /** The database can't compute the hash that passwords are compared by. */
+    | 'HASH_UNAVAILABLE'
     | 'GRANTS_MISSING'
     /** The connection leads to another Django schema than the one that carelink belongs to. */
     | 'OTHER_SCHEMA'

@@ -115,7 +115,7 @@ export const REVOKE_BEFORE_SQL = `
 export function blacklistUnseenSql(schema: TokenSchema): string {
   return `
     WITH met AS (
-      SELECT o.id, ${mayLiveUntilSql('o', EXTRA)} AS expires_at FROM ${schema.outstanding} o WHERE o.id = ANY ($1::bigint[])
+      SELECT o.id, ${mayLiveUntilSql('o', EXTRA, schema.slidingEnd)} AS expires_at FROM ${schema.outstanding} o WHERE o.id = ANY ($1::bigint[])
     ),
     unseen AS (
       SELECT m.*, o.expires_at < m.expires_at AS outlived FROM met m JOIN ${schema.outstanding} o ON o.id = m.id
@@ -137,7 +137,7 @@ function liveOfUser(schema: TokenSchema, columns: string, more: string): string 
       SELECT ${columns}
         FROM (SELECT $1::text AS user_key) i
         JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
-        CROSS JOIN LATERAL (SELECT ${mayLiveUntilSql('o', EXTRA)} AS until OFFSET 0) l
+        CROSS JOIN LATERAL (SELECT ${mayLiveUntilSql('o', EXTRA, schema.slidingEnd)} AS until OFFSET 0) l
        WHERE NOT EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = o.id)
          AND l.until > now() ${more}`;
 }

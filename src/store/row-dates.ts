@@ -47,7 +47,15 @@ type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
  */
 export async function readRowDates(
   query: Query,
-  { outstanding, blacklisted }: { readonly outstanding: string; readonly blacklisted: string },
+  {
+    outstanding,
+    blacklisted,
+    slidingEnd,
+  }: {
+    readonly outstanding: string;
+    readonly blacklisted: string;
+    readonly slidingEnd?: string | undefined;
+  },
 ): Promise<RowDates | undefined> {
   const [index] = await query<{ found: boolean }>(EXPIRY_INDEX_SQL, [outstanding]);
   // Without the index the farthest would be found by reading the whole table.
@@ -64,7 +72,7 @@ export async function readRowDates(
        UNION ALL
        (SELECT id, token, created_at, expires_at, false FROM ${outstanding} ${farthest} LIMIT ${SAMPLE})
      ), stored AS (
-       SELECT p.*, to_timestamp(${storedExpSql('p')}) AS exp, to_timestamp(${storedIatSql('p')}) AS iat,
+       SELECT p.*, to_timestamp(${storedExpSql('p', slidingEnd)}) AS exp, to_timestamp(${storedIatSql('p')}) AS iat,
               EXISTS (SELECT FROM ${blacklisted} b WHERE b.token_id = p.id) AS ended
          FROM picked p
      ), judged AS (

@@ -18,10 +18,17 @@ export interface TokenSchema {
   readonly userKeyType: UserKeyType;
   /** The role may put a row's `expires_at` off: without that a token that outlives its row comes back once it is cleaned up. */
   readonly mayKeep: boolean;
+  /** The claim of stored tokens that says until when a sliding one can be extended; undefined: `refresh_exp`. */
+  readonly slidingEnd?: string | undefined;
   /** The database's own encoding, as `server_encoding` names it. */
   readonly encoding: string;
   /** It isn't written down which Django schema ours belongs to: the migration `home` is pending. */
   readonly homeUnwritten: boolean;
+}
+
+/** What an operator says of the tables. */
+export interface SchemaOptions extends UserOptions {
+  readonly slidingEnd?: string | undefined;
 }
 
 /** What a claim reads and writes of each table. */
@@ -35,7 +42,7 @@ const COLUMNS = {
  *
  * @throws SchemaError where the tables, our schema or what says who is active are missing, or belong to another Django
  */
-export function readSchema(database: Database, options: UserOptions): Promise<TokenSchema> {
+export function readSchema(database: Database, options: SchemaOptions): Promise<TokenSchema> {
   return readSchemaBy(askOf(database), options);
 }
 
@@ -44,7 +51,7 @@ export function readSchema(database: Database, options: UserOptions): Promise<To
  *
  * @throws like readSchema
  */
-export async function readSchemaBy(ask: Ask, options: UserOptions): Promise<TokenSchema> {
+export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<TokenSchema> {
   const places = await readTokenTablePlaces(ask);
   const { outstanding, blacklisted, homeUnwritten } = tokenTablesOf(places);
   const userIdType = await checkColumns(ask, outstanding, COLUMNS.outstanding);
@@ -71,6 +78,7 @@ export async function readSchemaBy(ask: Ask, options: UserOptions): Promise<Toke
     users,
     userKeyType: userKeyTypeOf(users?.keyType ?? userIdType),
     mayKeep: settings?.may_keep ?? false,
+    slidingEnd: options.slidingEnd,
     encoding: settings?.encoding ?? 'UTF8',
     homeUnwritten,
   };

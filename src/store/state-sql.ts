@@ -1,7 +1,7 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { TokenSchema } from './schema.js';
 import { microsecondsSql } from './time-sql.js';
-import { whoColumns } from './who-sql.js';
+import { markInput, whoColumns, whoJoin } from './who-sql.js';
 
 export interface StateRow extends WhoFacts {
   readonly n: number;
@@ -39,11 +39,12 @@ const CONFIRMED = `
 /**
  * The rows of tokens, of their successors and of their users, at one moment (rule 6).
  * $1 jti, $2 user key, $3 iat (s), $4 end of its life (s), one element a token; $5, $6: number of the token and possible
- * successor's jti.
+ * successor's jti; where passwords are compared $7: the hash that the token holds.
  *
  * @param confirm rotations that are to be replayed are on the synchronous standby when it returns
  */
 export function readStateSql(schema: TokenSchema, confirm = false): string {
+  const mark = markInput(schema, '$7');
   return `
     SELECT i.n::int AS n, o.id, ${microsecondsSql('b.blacklisted_at')} AS blacklisted_us,
            s.id AS next_id, s.jti AS next_jti, s.token AS next_token,
@@ -51,8 +52,8 @@ export function readStateSql(schema: TokenSchema, confirm = false): string {
            ${whoColumns(schema, 'i')},${confirm ? CONFIRMED : ''}
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
            ${microsecondsSql('clock_timestamp()')} AS now_us
-      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
-           WITH ORDINALITY AS i (jti, user_key, iat, until, n)
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]${mark.array})
+           WITH ORDINALITY AS i (jti, user_key, iat, until${mark.column}, n)${whoJoin(schema, 'i')}
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
       LEFT JOIN ${schema.blacklisted} b ON b.token_id = o.id
       LEFT JOIN LATERAL (

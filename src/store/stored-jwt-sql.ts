@@ -44,11 +44,26 @@ export function payloadJsonSql(row: string): string {
   return `encode(decode(rpad(translate(${payload}, '-_', '+/'), (length(${payload}) + 3) / 4 * 4, '='), 'base64'), 'escape')`;
 }
 
-/** The end of the token's life as it was stored, in seconds: the greatest `exp` or `refresh_exp`. Null: it can't be read. */
-export function storedExpSql(row: string): string {
+/** What simplejwt calls the end of a sliding token's refreshing, where a site doesn't call it otherwise. */
+const USUAL_SLIDING_END = 'refresh_exp';
+
+/**
+ * A pattern of the names of claims that end a token's life. A site may have renamed the sliding one; tokens from before may
+ * still be about.
+ *
+ * @param slidingEnd letters, digits and _ - . : / only
+ */
+export function endClaims(slidingEnd: string = USUAL_SLIDING_END): string {
+  return slidingEnd === USUAL_SLIDING_END
+    ? '(?:refresh_)?exp'
+    : `(?:exp|refresh_exp|${slidingEnd.replaceAll('.', '[.]')})`;
+}
+
+/** The end of the token's life as it was stored, in seconds: the greatest of those claims. Null: it can't be read. */
+export function storedExpSql(row: string, slidingEnd?: string): string {
   return `CASE WHEN ${isDecodableSql(row)} THEN (
       SELECT max(least(part[1]::bigint, ${LAST_DATE_SECONDS}))
-        FROM regexp_matches(${payloadJsonSql(row)}, '"(?:refresh_)?exp"\\s*:\\s*([0-9]{1,15})(?=[\\s,}.])', 'g') AS claim(part)) END`;
+        FROM regexp_matches(${payloadJsonSql(row)}, '"${endClaims(slidingEnd)}"\\s*:\\s*([0-9]{1,15})(?=[\\s,}.])', 'g') AS claim(part)) END`;
 }
 
 /** `iat` as it was stored, in seconds. Null: it can't be read. */
@@ -62,9 +77,9 @@ export function storedIatSql(row: string): string {
  *
  * @param extra SQL of an interval: how much longer than their rows say tokens of this site may live
  */
-export function mayLiveUntilSql(row: string, extra: string): string {
+export function mayLiveUntilSql(row: string, extra: string, slidingEnd?: string): string {
   return `CASE WHEN ${isUsualSql(row)} THEN ${row}.expires_at + ${extra}
-               ELSE greatest(${row}.expires_at, to_timestamp(${storedExpSql(row)}) + ${extra}) END`;
+               ELSE greatest(${row}.expires_at, to_timestamp(${storedExpSql(row, slidingEnd)}) + ${extra}) END`;
 }
 
 /** When a token was issued: the row's `created_at`, unless that is another zone's. Null: nobody knows. */

@@ -2,6 +2,7 @@ import type { Ask } from './database.js';
 import { SchemaError } from './errors.js';
 import { quoteIdentifier } from './quote.js';
 import type { Relation } from './token-tables.js';
+import { checkPasswordHash, type PasswordHash } from './password-hash.js';
 import { oidOf, parentWith, readRelation, userReference, type UserRelation } from './user-catalog.js';
 
 /** Where the users are, and by which columns they are judged: found by the foreign key, or as the operator says. */
@@ -16,10 +17,20 @@ export interface UserSource {
   /** The column that `user_id` refers to, quoted; mostly the same. */
   readonly primaryColumn: string;
   readonly activeColumn: string;
+  /** How the password's hash was made that tokens hold; undefined: no password is compared. */
+  readonly passwordHash?: PasswordHash | undefined;
   /** Boolean, or a number that is true where it isn't 0. */
   readonly activeType: 'boolean' | 'number';
   /** All columns that are read, as the catalog has them. */
-  readonly columns: { readonly key: string; readonly primary: string; readonly active: string };
+  readonly columns: {
+    readonly key: string;
+    readonly primary: string;
+    readonly active: string;
+    /** Absent: it is not compared. */
+    readonly password?: string | undefined;
+    /** What is put into access tokens; absent: nothing is. */
+    readonly claims?: string | undefined;
+  };
 }
 
 /** What an operator says of the users. */
@@ -29,6 +40,10 @@ export interface UserNames {
   /** Undefined: the column that `user_id` refers to; of another table its primary key, else `id`. */
   readonly userIdColumn: string | undefined;
   readonly userActiveColumn: string;
+  /** The column of the password. */
+  readonly passwordColumn?: string | undefined;
+  /** How the hash was made that tokens hold of it; undefined: it isn't looked at. */
+  readonly passwordHash?: PasswordHash | undefined;
 }
 
 export interface UserOptions extends UserNames {
@@ -55,13 +70,17 @@ export async function usersToCheck(
   outstanding: Relation,
   options: UserOptions,
 ): Promise<UserSource | undefined> {
-  const { userCheck, userTable, userIdColumn, mayLackUsers = false } = options;
+  const { userCheck, userTable, userIdColumn, passwordHash, mayLackUsers = false } = options;
   if (userCheck === 'off') return undefined;
   try {
     return await findUsers(ask, outstanding, options);
   } catch (error) {
     const unread = error instanceof SchemaError && error.code === 'USER_TABLE_MISSING';
-    const guessed = userCheck === 'auto' && userTable === undefined && userIdColumn === undefined;
+    const guessed =
+      userCheck === 'auto' &&
+      userTable === undefined &&
+      userIdColumn === undefined &&
+      passwordHash === undefined;
     if (mayLackUsers && guessed && unread) return undefined;
     throw error;
   }
@@ -99,7 +118,13 @@ export async function findUsers(ask: Ask, outstanding: Relation, names: UserName
     primaryColumn: quoteIdentifier(key.primary),
     activeColumn: quoteIdentifier(names.userActiveColumn),
     activeType: await activeTypeOf(ask, users, key.name, names.userActiveColumn),
-    columns: { key: key.name, primary: key.primary, active: names.userActiveColumn },
+    columns: {
+      key: key.name,
+      primary: key.primary,
+      active: names.userActiveColumn,
+      ...(await passwordOf(ask, users, names)),
+    },
+    passwordHash: names.passwordHash,
   };
 }
 
@@ -118,6 +143,23 @@ function keyOf(
     );
   }
   return { name, type, primary: primary ?? name };
+}
+
+/** @throws SchemaError USER_TABLE_MISSING where there is no such column, HASH_UNAVAILABLE */
+async function passwordOf(
+  ask: Ask,
+  { relation, types }: UserRelation,
+  { passwordColumn: column = 'password', passwordHash: hash }: UserNames,
+): Promise<{ readonly password?: string }> {
+  if (hash === undefined) return {};
+  if (types[column] === undefined) {
+    throw refused(
+      `The user table ${relation.qualified} has no column ${column}, so --revoke-claim has nothing to be compared with. ` +
+        'Name the one that holds the password with --user-password-column.',
+    );
+  }
+  await checkPasswordHash(ask, hash);
+  return { password: column };
 }
 
 const NUMBERS = new Set(['smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision']);
@@ -152,7 +194,7 @@ export function activeSql({ activeColumn, activeType }: UserSource, row: string)
 
 /** The names of all columns that are read, each once: what a role needs to see, and a health check to name. */
 export function columnsRead({ columns }: UserSource): string[] {
-  return [...new Set(Object.values(columns))];
+  return [...new Set(Object.values(columns).filter((column) => column !== undefined))];
 }
 
 function refused(message: string): SchemaError {

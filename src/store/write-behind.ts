@@ -7,12 +7,15 @@ import { arrayLiteral } from './quote.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import type { TokenSchema } from './schema.js';
 import { isUserGone } from './user-gone.js';
+import { markValues } from './who-sql.js';
 import { writeBehindSql, type WrittenRow } from './write-behind-sql.js';
 
 export interface WriteBehindOptions {
   readonly database: Database;
   readonly schema: TokenSchema;
   readonly dates?: () => RowDates;
+  /** The hash of the password that a token holds; asked only where passwords are compared. */
+  readonly markOf?: ((token: string) => string | undefined) | undefined;
   readonly maxQueued: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
@@ -90,11 +93,14 @@ export class PgWriteBehind {
   }
 
   async #writeAll(text: string, claims: readonly Claim[]): Promise<WrittenRow[]> {
-    const { marginSeconds } = this.#options.dates?.() ?? ORDINARY_DATES;
+    const { schema, dates, markOf } = this.#options;
+    const { marginSeconds } = dates?.() ?? ORDINARY_DATES;
     const values = [
       ...claimValues(claims, marginSeconds),
       arrayLiteral(claims.map((c) => c.token)),
       rowEnds(claims, marginSeconds),
+      // An entry of another instance says nothing of it, and its token does.
+      ...markValues(schema, () => claims.map(({ token }) => markOf?.(token))),
     ];
     const statement = { name: 'write_behind', text, values };
     const rows = await this.#options.database.query<WrittenRow>('write_behind', statement);

@@ -163,6 +163,41 @@ describe.skipIf(!ready)('doctor', () => {
     ]);
   });
 
+  test('a password that is compared: tokens with its hash are accepted, and without it none is', async () => {
+    const url = await tokensOnly();
+    const flags = { 'database-url': url, 'revoke-claim': 'hash_password' };
+    const changed = [
+      { check: 'refreshable', status: 'unknown' },
+      { check: 'password_claim', status: 'fault' },
+    ];
+    expect(wrong(await look(flags))).toEqual(changed);
+    const [row] = await query<{ hash: string }>(
+      url,
+      'SELECT upper(md5(password)) AS hash FROM auth_user WHERE id = 1',
+    );
+    await addTokens(url, 30, { userId: 1, claims: { hash_password: row!.hash } });
+    expect(wrong(await look(flags))).toEqual([]);
+    const other = await look({ ...flags, 'revoke-claim': 'mark' });
+    expect(other.find(({ check }) => check === 'password_claim')).toMatchObject({
+      status: 'fault',
+      findings: [{ what: expect.stringContaining('They have a hash in hash_password') }],
+    });
+    await query(url, `UPDATE auth_user SET password = 'another' WHERE id = 1`);
+    expect(wrong(await look(flags))).toEqual(changed);
+    await query(url, `ALTER TABLE auth_user RENAME COLUMN password TO secret`);
+    expect(wrong(await look(flags)).map(({ check }) => check)).toContain('user_table');
+    await query(url, `ALTER TABLE auth_user RENAME COLUMN secret TO password`);
+  });
+
+  test('what cannot be kept is told: an integer sub that PyJWT refuses, and NaN in a claim', async () => {
+    const url = await tokensOnly();
+    await addTokens(url, 30, { userId: 1, claims: { sub: 1 } });
+    const numeric = (diagnoses: readonly Diagnosis[]) =>
+      diagnoses.find(({ check }) => check === 'numeric_sub')!.status;
+    expect(numeric(await look({ 'database-url': url }))).toBe('warning');
+    expect(numeric(await look({ 'database-url': url, 'sub-as-text': 'true' }))).toBe('ok');
+  });
+
   test('user ids as numbers are no sign of 5.2: 5.5.0 writes them, too', async () => {
     const mends = async (compat: string) =>
       (await look({ 'simplejwt-compat': compat })).find(({ check }) => check === 'user_ids')!.findings[0]

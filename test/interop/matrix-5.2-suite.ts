@@ -24,7 +24,7 @@ export function matrixSuite(modes: readonly Mode[]): void {
     afterAll(() => pair.close());
 
     compareCases({
-      compat: '5.2',
+      asked: '5.2',
       given: () => given,
       theirs: async (one) => normal(await send(pair.django.url, await one.message(given))),
       url: () => pair.url,

@@ -18,6 +18,7 @@ import { readSchema } from '../../src/store/schema.js';
 import { PgRevocations } from '../../src/store/revocations.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
 import { testDatabase } from './database.js';
+import { pathsUnder } from './endpoint-paths.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 /** What is wrong with a server, on purpose: one KPI each. */
@@ -61,7 +62,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
   }); // prettier-ignore
   const service = createTokenService({
     settings: {
-      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id' },
+      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
       accessLifetimeSeconds: 900,
       refreshLifetimeSeconds: 43_200,
       slidingLifetimeSeconds: 900,
@@ -83,7 +84,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     monotonicMs,
   });
   const server = createPublicServer({
-    service, basePath: '/account/token', compat: '5.5', limits: DEFAULT_LIMITS, observe: metrics, log,
+    service, paths: pathsUnder('/account/token'), slidingEnd: 'refresh_exp', compat: '5.5', limits: DEFAULT_LIMITS, observe: metrics, log,
   }); // prettier-ignore
   const readiness = () => Promise.resolve({ ready: true, checks: {} });
   const admin = createAdminServer({ readiness, metrics, kpis: () => metrics.kpis(), host: 'localhost', log });

@@ -1,6 +1,6 @@
 /** A real Django + simplejwt beside the server under test, on the same database. */
 import { fileURLToPath } from 'node:url';
-import { manage, startGunicorn, type Env } from './django/process.js';
+import { manage, manageTyped, startGunicorn, type Env } from './django/process.js';
 import { query } from './postgres.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
@@ -35,6 +35,8 @@ export interface Django {
   /** Makes a user and returns its id as text, since a bigint may not fit a JavaScript number. */
   makeUser(user?: { id?: string; username?: string; password?: string }): Promise<string>;
   deactivateUser(userId: string): Promise<void>;
+  /** `set_password` and `save`, as a site's own view does it. */
+  setPassword(userId: string, password: string): Promise<void>;
   /** Deletes through the ORM, so that `on_delete` of the token rows is what it is there. */
   deleteUser(userId: string): Promise<void>;
   /** `RefreshToken.for_user`, and its access token. Claims are added as a project's own serializer adds them. */
@@ -48,6 +50,8 @@ export interface Django {
     prefix?: string;
   }): Promise<{ userId: string; refresh: string }[]>;
   manage(...args: string[]): Promise<string>;
+  /** `manage.py changepassword`, which asks for the password twice. */
+  changePassword(username: string, password: string): Promise<void>;
   output(): string;
   stop(): Promise<void>;
 }
@@ -76,6 +80,8 @@ export async function startDjango(options: DjangoOptions): Promise<Django> {
     output: () => gunicorn.output(),
     stop: () => gunicorn.stop(),
     manage: (...args) => manage(env, args),
+    changePassword: (username, password) =>
+      manageTyped(env, ['changepassword', username], `${password}\n${password}\n`),
     async makeUser(user = {}) {
       // The process id, because several Djangos may share a database.
       const username = `user-${gunicorn.pid}-${++users}`;
@@ -83,6 +89,9 @@ export async function startDjango(options: DjangoOptions): Promise<Django> {
     },
     async deactivateUser(userId) {
       await call(`/test/users/${userId}/deactivate/`);
+    },
+    async setPassword(userId, password) {
+      await call(`/test/users/${userId}/set-password/`, { password });
     },
     async deleteUser(userId) {
       await call(`/test/users/${userId}/delete/`);

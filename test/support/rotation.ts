@@ -140,6 +140,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     shared &&
     (await openSharedCache(
       {
+        markOf: undefined,
         redis: {
           kind: 'single',
           nodes: [{ host: '127.0.0.1', port: shared.port }],
@@ -172,7 +173,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     ));
   const context: RotationContext = {
     settings: {
-      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id' },
+      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
       accessLifetimeSeconds: 900,
       refreshLifetimeSeconds: 12 * 3600,
       slidingLifetimeSeconds: 900,

@@ -155,7 +155,7 @@ function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, out
     lines.push(
       `  data    ${embedded.dataDir}  (embedded PostgreSQL)`,
       '',
-      ...sampleLines(`${publicUrl}${basePath}/refresh/`, embedded.sampleRefreshToken, output),
+      ...sampleLines(`${publicUrl}${settings.http.paths.refresh}/`, embedded.sampleRefreshToken, output),
       'Ctrl-C stops it.',
     );
   }

@@ -17,7 +17,15 @@ const RATES = [
   {
     label: 'refused',
     colour: '--s4',
-    outcomes: ['invalid', 'expired', 'malformed', 'blacklisted', 'inactive', 'bad_request'],
+    outcomes: [
+      'invalid',
+      'expired',
+      'malformed',
+      'blacklisted',
+      'inactive',
+      'password_changed',
+      'bad_request',
+    ],
   },
   { label: 'failed', colour: '--s5', outcomes: ['unavailable', 'error'] },
 ];

@@ -51,12 +51,13 @@ const NEWEST = 8;
 
 /** What is wrong with what a token says of itself. Keys, users and clocks have checks of their own. */
 const OF_CLAIMS: ReadonlySet<Fate> = new Set([
-  'claims', 'no_id', 'bad_id', 'no_type', 'wrong_type', 'no_refresh_exp', 'bad_user',
+  'claims', 'no_id', 'bad_id', 'no_type', 'wrong_type', 'no_refresh_exp', 'bad_user', 'nan',
 ]); // prettier-ignore
 
 /** Refused by a check above or below that says so as a fault. */
 const TOLD_ELSEWHERE: ReadonlySet<Fate> = new Set([
   ...OF_CLAIMS, 'unreadable', 'algorithm', 'signature', 'issuer', 'audience', 'user_unfit', 'inactive',
+  'password_changed',
 ]); // prettier-ignore
 
 /** With fewer it may be chance that none was refreshed. */
@@ -107,6 +108,16 @@ export const TOKEN_CHECKS: readonly Check[] = [
       return fault(`Of ${unspent.length} tokens none would be refreshed; ${of.length} ${what}.`, mend);
     });
   }),
+  ofOurSamples('numeric_sub', 'no token has a number for its subject', (samples, _, { options }) => {
+    const numeric = samples.filter(({ numericSub }) => numericSub).length;
+    if (numeric === 0 || options.subAsText) return [];
+    return [
+      warning(
+        `${numeric} of ${samples.length} sampled tokens have an integer sub: PyJWT refuses it from 2.10 on, so Django's API answers 401 to what a refresh gives.`,
+        'Set --sub-as-text once all instances run this release: then what is signed has it as text.',
+      ),
+    ];
+  }),
   lifetimeCheck('lifetime', 'refresh', 'REFRESH_TOKEN_LIFETIME', (options) => options.refreshLifetimeSeconds),
   lifetimeCheck(
     'sliding_lifetime',
@@ -133,17 +144,40 @@ export const TOKEN_CHECKS: readonly Check[] = [
       ),
     ];
   }),
-  ofOurSamples('password_claim', 'tokens carry no hash of the password', (samples) => {
-    const claim = samples.find(({ passwordClaim }) => passwordClaim !== undefined)?.passwordClaim;
-    if (claim === undefined) return [];
-    return [
-      warning(
-        `Tokens carry the claim ${claim}: Django's CHECK_REVOKE_TOKEN is on. This server does not compare it: after a change of the password refreshes go on, and Django's API answers 401 to what they give.`,
-        'Where a password is changed, run `carelink-tokens revoke --user ID` as well, or leave refresh/ with Django.',
-      ),
-    ];
-  }),
+  ofOurSamples(
+    'password_claim',
+    'a changed password ends sessions, as at Django',
+    (samples, _, { options }) => {
+      const { revoke } = options.names;
+      const found = samples.find(({ passwordClaim }) => passwordClaim !== undefined)?.passwordClaim;
+      if (revoke !== undefined) return judgePasswords(samples, revoke, found, options);
+      if (found === undefined) return [];
+      const flags = `--revoke-claim ${found.name}${found.hash === 'md5' ? '' : ` --revoke-claim-hash ${found.hash}`}`;
+      return [
+        warning(
+          `Tokens carry the claim ${found.name}: Django's CHECK_REVOKE_TOKEN is on. This server does not compare it: after a change of the password refreshes go on, and Django's API answers 401 to what they give.`,
+          `Set ${flags}, and run \`carelink-tokens migrate --notify\` again where the triggers are installed.`,
+        ),
+      ];
+    },
+  ),
 ];
+
+/** Of tokens whose password is compared: whether the setting fits what they hold. */
+function judgePasswords(
+  samples: readonly TokenSample[],
+  revoke: string,
+  found: TokenSample['passwordClaim'],
+  options: Evidence['options'],
+): Judged {
+  const changed = samples.filter(({ fate }) => fate === 'password_changed');
+  const judged = samples.filter(({ fate }) => fate === 'password_changed' || fate === 'accepted');
+  if (judged.length === 0) return cannotTell('no token of the sample gets as far as its user');
+  if (changed.length < judged.length) return [];
+  const { what, mend } = told('password_changed', changed, options);
+  const hint = found === undefined || found.name === revoke ? '' : ` They have a hash in ${found.name}.`;
+  return [fault(`All of ${judged.length} sampled tokens ${what}: they are all refused.${hint}`, mend)];
+}
 
 /** A rotation here must not shorten, or lengthen, what a log-in gave. */
 function lifetimeCheck(

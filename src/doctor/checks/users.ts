@@ -1,3 +1,4 @@
+import type { Fate } from '../token-sample.js';
 import {
   cannotTell,
   fault,
@@ -28,6 +29,9 @@ export const USER_CHECKS: readonly Check[] = [
     const { schema } = database;
     if (schema.kind === 'refused' && schema.code === 'USER_TABLE_MISSING') {
       return [fault(schema.message, 'Correct --user-table, --user-id-column or --user-active-column.')];
+    }
+    if (schema.kind === 'refused' && schema.code === 'HASH_UNAVAILABLE') {
+      return [fault(schema.message, 'Correct --revoke-claim-hash, or leave --revoke-claim out.')];
     }
     if (schema.kind !== 'read') return withoutSchema(database);
     if (options.userCheck === 'off' || schema.userTable !== undefined) return [];
@@ -91,13 +95,16 @@ export const USER_CHECKS: readonly Check[] = [
   }),
   ofOurSamples('users_active', "the tokens' users are there and active", (samples, database, { options }) => {
     if (database.schema.kind !== 'read') return withoutSchema(database);
-    const judged = samples.filter(({ fate }) => fate === 'accepted' || fate === 'inactive');
+    const judged = samples.filter(({ fate }) => isActive(fate) || fate === 'inactive');
     if (judged.length === 0) return cannotTell('no token of the sample gets as far as its user');
-    if (judged.some(({ fate }) => fate === 'accepted')) return [];
+    if (judged.some(({ fate }) => isActive(fate))) return [];
     const { what, mend } = told('inactive', judged, options);
     return [fault(`All of ${judged.length} sampled tokens ${what}: they are all refused.`, mend)];
   }),
 ];
+
+/** Whoever changed a password is there and active: that is asked first. */
+const isActive = (fate: Fate): boolean => fate === 'accepted' || fate === 'password_changed';
 
 /** simplejwt 5.5.1 brought this migration, and ids as text. */
 const OF_5_5_1 = '0013_alter_blacklistedtoken_options_and_more';

@@ -17,6 +17,7 @@ const MEANING: Readonly<Record<Refusal, string>> = {
   invalid: 'key, algorithm, audience or issuer',
   malformed: 'claim names or token type',
   inactive: 'user table',
+  password_changed: '--revoke-claim, its hash, and the password column',
 };
 
 /**

@@ -4,6 +4,9 @@ import type { World } from './world.js';
 /** Which simplejwt is the measure. */
 export type Compat = '5.2' | '5.5';
 
+/** What was asked: a release of that compat, or the head of simplejwt after 5.5.1 (998eb63). */
+export type Asked = Compat | 'head';
+
 export interface Case {
   readonly name: string;
   /** Called once for each side, so that each side gets tokens of its own. */

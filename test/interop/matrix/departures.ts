@@ -1,5 +1,5 @@
 /** Where carelink-tokens means to answer otherwise than simplejwt, and why. Elsewhere a difference is a bug. */
-import { BLACKLIST, REFRESH, SLIDING, VERIFY, type Compat } from './case.js';
+import { BLACKLIST, REFRESH, SLIDING, VERIFY, type Asked, type Compat } from './case.js';
 
 export interface Answer {
   readonly status: number;
@@ -12,6 +12,8 @@ interface Departure {
   readonly names: readonly string[];
   /** Both, where nothing is said. */
   readonly compat?: Compat;
+  /** The head of simplejwt answers as we do. */
+  readonly headAgrees?: true;
   readonly answer: (compat: Compat) => Answer;
 }
 
@@ -29,7 +31,7 @@ const noActiveAccount = (): Answer => ({
 const IMPOSSIBLE_JTI = 'No row can bear such a jti, so nobody could ever log such a token out.';
 const IMPOSSIBLE_USER = 'Such a user id fits no row of the user table: the token is of no user here.';
 const NO_CHECK =
-  'simplejwt 5.2 does not look at the user when it refreshes; nor does any release when it slides.';
+  'simplejwt 5.2 does not look at the user when it refreshes; nor does any release up to 5.5 when it slides.';
 
 const DEPARTURES: readonly Departure[] = [
   {
@@ -52,16 +54,10 @@ const DEPARTURES: readonly Departure[] = [
     answer: () => refused('Token has no id'),
   },
   {
-    why: 'A token without exp is no token of ours: it is invalid, without a text of its own.',
-    at: [REFRESH, VERIFY, BLACKLIST, SLIDING],
-    names: ['no exp'],
-    answer: invalid,
-  },
-  {
-    why: 'As above; at the other endpoints simplejwt answers 500.',
-    at: [VERIFY],
+    why: 'simplejwt answers 500 to it, save at verify/, where it says what is missing. So do we, everywhere.',
+    at: [REFRESH, BLACKLIST],
     names: ['an empty object for a payload'],
-    answer: invalid,
+    answer: () => refused("Token has no 'exp' claim"),
   },
   {
     why: 'A date is a number within the years 1 to 9999. What is none did not expire.',
@@ -116,19 +112,25 @@ const DEPARTURES: readonly Departure[] = [
     why: 'simplejwt 5.2 does not look at the user, and 5.5 answers 500 where there is none.',
     at: [REFRESH],
     names: ['a user who is no more', 'user id is negative'],
+    headAgrees: true,
     answer: noActiveAccount,
   },
   {
     why: NO_CHECK,
     at: [SLIDING],
     names: ['an inactive user', 'a user who is no more'],
+    headAgrees: true,
     answer: noActiveAccount,
   },
 ];
 
 /** What is answered instead, by the name of the case: its path and what is odd about it. */
-export function departures(compat: Compat): ReadonlyMap<string, Answer> {
-  const of = DEPARTURES.filter((departure) => (departure.compat ?? compat) === compat);
+export function departures(asked: Asked): ReadonlyMap<string, Answer> {
+  const compat = asked === 'head' ? '5.5' : asked;
+  const of = DEPARTURES.filter(
+    (departure) =>
+      (departure.compat ?? compat) === compat && !(asked === 'head' && departure.headAgrees === true),
+  );
   return new Map(
     of.flatMap(({ at, names, answer }) =>
       at.flatMap((path) => names.map((name) => [`${path} ${name}`, answer(compat)] as const)),

@@ -19,6 +19,16 @@ export function readRecord(): Record55 {
   return JSON.parse(readFileSync(FILE, 'utf8')) as Record55;
 }
 
+/**
+ * What the head of simplejwt (998eb63) answered otherwise than 5.5.1, when both were asked the same cases one after the
+ * other: eight of them.
+ */
+const HEAD_FILE = new URL('../recorded/simplejwt-998eb63.json', import.meta.url);
+
+export function readHeadRecord(): Partial<Record55> {
+  return JSON.parse(readFileSync(HEAD_FILE, 'utf8')) as Partial<Record55>;
+}
+
 export function writeRecord(record: Record55): void {
   const lines = Object.entries(record).map(
     ([name, reply]) => `${JSON.stringify(name)}: ${JSON.stringify(reply)}`,

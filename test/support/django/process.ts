@@ -20,6 +20,21 @@ export async function manage(env: Env, args: readonly string[]): Promise<string>
   return stdout;
 }
 
+/** Runs `manage.py` and types what it asks for: without a terminal of its own, or getpass would ask at ours. */
+export async function manageTyped(env: Env, args: readonly string[], typed: string): Promise<void> {
+  const child = spawn(PYTHON, ['manage.py', ...args], {
+    cwd: PROJECT,
+    env: { ...process.env, ...env },
+    detached: true,
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  let told = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+  child.stdin.end(typed);
+  const code = await new Promise((resolve) => child.once('exit', resolve));
+  if (code !== 0) throw new Error(`manage.py ${args.join(' ')} ended with ${String(code)}: ${told}`);
+}
+
 export interface Gunicorn {
   readonly url: string;
   readonly pid: number;

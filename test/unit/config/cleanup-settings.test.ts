@@ -19,6 +19,7 @@ describe("cleanup's settings", () => {
       cleanup: {
         retentionMs: 7 * DAY_MS,
         leewayMs: 0,
+        slidingEnd: 'refresh_exp',
         batchSize: undefined,
         targetBatchMs: 25,
         nice: 4,
@@ -81,9 +82,11 @@ describe("cleanup's settings", () => {
   });
 
   it('are the same defaults inside a server, with its leeway', () => {
-    expect(cleanupChoicesOfServer(20)).toEqual({
+    expect(cleanupChoicesOfServer(20.0015, 'until')).toEqual({
       ...cleanupSettings({}, source()).cleanup,
-      leewayMs: 20_000,
+      // Rounded up: nothing may go sooner.
+      leewayMs: 20_002,
+      slidingEnd: 'until',
     });
   });
 });

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Flags } from '../../../src/config/resolve.js';
 import { serveSettings } from '../../../src/config/serve-settings.js';
 import { processSource, type Source } from '../../../src/config/source.js';
+import { pathsUnder } from '../../support/endpoint-paths.js';
 import { TLS } from '../../support/tls-pair.js';
 import { problemsOf, source } from './source.js';
 
@@ -30,6 +31,7 @@ describe("serve's settings", () => {
         host: '127.0.0.1',
         port: 8000,
         basePath: '/account/token',
+        paths: pathsUnder('/account/token'),
         maxConnections: 10_000,
         tls: undefined,
         compat: '5.5',
@@ -46,7 +48,9 @@ describe("serve's settings", () => {
         leewaySeconds: 0,
         audience: [],
         issuer: undefined,
-        names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' },
+        names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type', slidingEnd: 'refresh_exp' },
+        subAsText: false,
+        maxTokenBytes: 8_192,
       },
       rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
       users: {
@@ -54,6 +58,7 @@ describe("serve's settings", () => {
         userTable: undefined,
         userIdColumn: undefined,
         userActiveColumn: 'is_active',
+        passwordColumn: 'password',
       },
       shutdownTimeoutMs: 10_000,
       drainDelayMs: 0,
@@ -63,6 +68,7 @@ describe("serve's settings", () => {
         everyMs: 3_600_000,
         retentionMs: 604_800_000,
         leewayMs: 0,
+        slidingEnd: 'refresh_exp',
         batchSize: undefined,
         targetBatchMs: 25,
         nice: 4,
@@ -131,19 +137,57 @@ describe("serve's settings", () => {
 
   it('all that is wrong is told at once, with what is allowed', () => {
     const told = problems(
-      { 'reuse-grace': '2m', 'on-reuse': 'ignore', 'user-table': 'a.b.c', blacklist: 'async' },
+      { 'reuse-grace': '31m', 'on-reuse': 'ignore', 'user-table': 'a.b.c', blacklist: 'async' },
       source({ PORT: '70000', DATABASE_URL: 'mysql://u:p4ss@h/d' }),
     );
     expect(told).toHaveLength(7);
     const text = told.join('\n');
     expect(text).toContain(
-      '--reuse-grace takes a duration from 0s to 60s (such as 250ms, 30s, 15m, 12h or 7d), not "2m".',
+      '--reuse-grace takes a duration from 0s to 30m (such as 250ms, 30s, 15m, 12h or 7d), not "31m".',
     );
     expect(text).toContain('--on-reuse takes one of reject, revoke-family, revoke-user, not "ignore".');
     expect(text).toContain('PORT takes a port from 0 to 65535, not "70000".');
     expect(text).toContain('--blacklist async needs a Redis');
     expect(text).toContain('DATABASE_URL takes a URL such as');
     expect(text).toContain('With DATABASE_URL a signing key is required');
+  });
+
+  it('an endpoint has a path of its own, and no two have one', () => {
+    const base = { 'base-path': '/api' };
+    const own = { ...base, 'refresh-path': 'auth/renew/', 'sliding-path': '/verify/' };
+    expect(serveSettings({ ...own, 'verify-path': '/check' }, source()).http.paths).toEqual({
+      ...pathsUnder('/api'),
+      refresh: '/auth/renew',
+      sliding: '/verify',
+      verify: '/check',
+    });
+    expect(problems({ ...base, 'sliding-path': '/api/verify' })).toEqual([
+      'The sliding and the verify endpoint would both be at /api/verify/: give --sliding-path another.',
+    ]);
+    expect(problems({ demo: true, 'refresh-path': '/x' }).join()).toContain('leave --refresh-path out');
+  });
+
+  it('a password is compared where a claim is named for it, and only with users to compare it with', () => {
+    const { users, tokens } = serveSettings({ 'revoke-claim': 'hash_password' }, source());
+    expect([users.passwordHash, tokens.names.revoke]).toEqual(['md5', 'hash_password']);
+    expect(problems({ 'revoke-claim': 'x', 'user-check': 'off' }).join()).toContain(
+      'excludes --user-check off',
+    );
+    expect(problems({ 'revoke-claim': 'jti' }).join()).toContain('must differ');
+    expect(problems({ 'revoke-claim-hash': 'sha1' }).join()).toContain('md5, sha256, sha512');
+  });
+
+  it('a leeway may have a fraction, and the cleanup beside it rounds up', () => {
+    const { tokens, cleanup } = serveSettings({ leeway: '1.0005s' }, source());
+    expect([tokens.leewaySeconds, cleanup?.leewayMs]).toEqual([1.0005, 1_001]);
+    for (const leeway of ['1.s', '.5s', '1,5s', '1e3s', '-1s', '61.5m', '1.5'])
+      expect(problems({ leeway })).toHaveLength(1);
+  });
+
+  it('claims have names that differ, also from those whose meaning is fixed', () => {
+    expect(problems({ 'sliding-refresh-exp-claim': 'exp' }).join()).toContain('a meaning of its own');
+    expect(problems({ 'sliding-refresh-exp-claim': 'jti' }).join()).toContain('must differ');
+    expect(problems({ 'sliding-refresh-exp-claim': "a'b" }).join()).toContain('letters, digits');
   });
 
   it('no message repeats a secret', () => {

@@ -75,7 +75,12 @@ describe('the option tables', () => {
       createTables: true,
       buildCovered: false,
       notify: false,
-      users: { userTable: undefined, userIdColumn: undefined, userActiveColumn: 'is_active' },
+      users: {
+        userTable: undefined,
+        userIdColumn: undefined,
+        userActiveColumn: 'is_active',
+        passwordColumn: 'password',
+      },
       home: undefined,
       role: undefined,
       dropTables: false,

@@ -181,7 +181,7 @@ describe('what is no request for a token', () => {
 });
 
 it('takes a path with or without its last slash, with a query, and in absolute form', async () => {
-  const started = await start({ basePath: 'api/' });
+  const started = await start({ basePath: '/api' });
   server = started.server;
   for (const path of ['/api/refresh', '/api/refresh/', '/api/refresh/?x=/api', 'http://h/api/refresh/']) {
     expect(await talk(started.port, post(path, '{"refresh":"x"}'))).toMatch(/^HTTP\/1\.1 200 OK/);

@@ -1,3 +1,4 @@
+import { pathsUnder } from '../../support/endpoint-paths.js';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http/limits.js';
@@ -57,7 +58,8 @@ export async function start(
   const observed: Observed[] = [];
   const server = createPublicServer({
     service: { ...SERVICE, ...options.service },
-    basePath: options.basePath ?? '/account/token',
+    paths: pathsUnder(options.basePath ?? '/account/token'),
+    slidingEnd: 'refresh_exp',
     compat: options.compat ?? '5.5',
     tls: options.tls,
     refreshCookie: options.refreshCookie,

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { stringifyClaims, parseClaims } from '../../../src/jwt/claims-json.js';
-import type { CodecOptions } from '../../../src/jwt/codec.js';
+import type { CodecOptions, Verdict } from '../../../src/jwt/codec.js';
 import { services } from '../../support/services.js';
 import { seededRandom } from '../../fuzz/random.js';
 import { CLAIMS, codecFor, keyPairFor, NOW_SECONDS, NOW_US, pkcs8, SECRET, spki } from './codecs.js';
@@ -58,6 +58,24 @@ describe.skipIf(!services().django)('with simplejwt and PyJWT (skipped where Pyt
     const [theirs] = askPython([{ do: 'sign', algorithm: 'HS256', signingKey: SECRET, ...job }]);
     const codec = await codecFor({ audience: ['web'] });
     expect(await codec.sign(parseClaims(claims)!)).toBe(theirs!.token);
+  });
+
+  it('a leeway with a fraction ends a token at the same microsecond', async () => {
+    const token = signText(stringifyClaims({ ...CLAIMS, exp: NOW_SECONDS - 2 }));
+    const codec = await codecFor({ leewaySeconds: 1.5 });
+    // 0.0625 is exact in binary: both sides see the very same moment.
+    const offsets = [-1, -0.5625, -0.5, -0.4375, 0];
+    const asked = askPython(
+      offsets.map((offset): PythonJob => ({
+        ...{ do: 'verify', algorithm: 'HS256', signingKey: SECRET, token },
+        ...{ leeway: 1.5, now: NOW_SECONDS + offset },
+      })),
+    );
+    const ours: Verdict[] = [];
+    for (const offset of offsets) ours.push(await codec.verify(token, NOW_US + offset * 1e6));
+    const verdicts = ['ok', 'ok', 'expired', 'expired', 'expired'];
+    expect(asked.map(({ verdict }) => verdict)).toEqual(verdicts);
+    expect(ours.map((one) => (one.ok ? 'ok' : one.reason))).toEqual(verdicts);
   });
 
   it('4,000 tokens with strange claims end as they do there, save where a difference is meant', async () => {

@@ -43,7 +43,7 @@ def verify(job):
         expired = isinstance(error.__cause__, jwt.ExpiredSignatureError)
         return {"verdict": "expired" if expired else "invalid"}
     if "exp" not in claims:
-        return {"verdict": "invalid"}
+        return {"verdict": "no_exp"}
     exp = datetime_module.datetime.utcfromtimestamp(claims["exp"])
     now = datetime_module.datetime.utcfromtimestamp(NOW)
     if exp <= now - backend.get_leeway():

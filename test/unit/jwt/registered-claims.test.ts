@@ -60,7 +60,8 @@ describe.each(['exp', 'iat', 'nbf'])('%s', (claim) => {
 
 describe('exp', () => {
   it('is required', () => {
-    expect(verdict(without('exp'))).toBe('invalid');
+    expect(verdict(without('exp'))).toBe('no_exp');
+    expect(verdict(without('exp'), { issuer: 'us' })).toBe('invalid');
     expect(verdict({ ...CLAIMS, exp: undefined })).toBe('invalid');
   });
 

@@ -66,6 +66,7 @@ describe('a migration file', () => {
       'dead_letters',
       'identity',
       'home',
+      'notify_passwords',
     ]);
   });
 });

@@ -8,7 +8,12 @@ import {
   type ClaimNames,
 } from '../../../src/rotation/claims.js';
 
-const NAMES: ClaimNames = { jti: 'jti', tokenType: 'token_type', userId: 'user_id' };
+const NAMES: ClaimNames = {
+  jti: 'jti',
+  tokenType: 'token_type',
+  userId: 'user_id',
+  slidingEnd: 'refresh_exp',
+};
 const read = (json: string, type: 'refresh' | 'any' = 'refresh') =>
   readSubject(parseClaims(json)!, NAMES, type);
 const refresh = (claims: string) => `{"token_type":"refresh","exp":2000000000,"iat":1,"jti":"a"${claims}}`;

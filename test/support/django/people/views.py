@@ -1,3 +1,6 @@
+import hashlib
+
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from rest_framework.decorators import (
     api_view,
@@ -49,7 +52,8 @@ def deactivate_user(request, user_id):
 
 @open_to_all
 def mint(request):
-    refresh = RefreshToken.for_user(user_of(request))
+    user = user_of(request)
+    refresh = marked(RefreshToken.for_user(user), user)
     for claim, value in request.data.get("claims", {}).items():
         refresh[claim] = value
     return Response(
@@ -59,7 +63,24 @@ def mint(request):
 
 @open_to_all
 def mint_sliding(request):
-    return Response({"token": str(SlidingToken.for_user(user_of(request)))})
+    user = user_of(request)
+    return Response({"token": str(marked(SlidingToken.for_user(user), user))})
+
+
+@open_to_all
+def set_password(request, user_id):
+    user = get_user_model().objects.get(pk=user_id)
+    user.set_password(request.data["password"])
+    user.save()
+    return Response({})
+
+
+def marked(token, user):
+    """As `for_user` does by itself from 5.3 on."""
+    if settings.SIMPLE_JWT["CHECK_REVOKE_TOKEN"]:
+        digest = hashlib.md5(user.password.encode()).hexdigest()
+        token["hash_password"] = digest.upper()
+    return token
 
 
 def user_of(request):

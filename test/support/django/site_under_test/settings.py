@@ -92,6 +92,12 @@ SIMPLE_JWT = {
     "SLIDING_TOKEN_REFRESH_LIFETIME": seconds(
         "DJANGO_SLIDING_REFRESH_SECONDS", "43200"
     ),
+    "SLIDING_TOKEN_REFRESH_EXP_CLAIM": os.environ.get(
+        "DJANGO_SLIDING_CLAIM", "refresh_exp"
+    ),
+    "USER_ID_CLAIM": os.environ.get("DJANGO_USER_ID_CLAIM", "user_id"),
+    "LEEWAY": float(os.environ.get("DJANGO_LEEWAY", "0")),
+    "CHECK_REVOKE_TOKEN": flag("DJANGO_CHECK_REVOKE", "0"),
     "TOKEN_REFRESH_SERIALIZER": REFRESH_SERIALIZERS[
         os.environ.get("DJANGO_SERIALIZER", "stock")
     ],

@@ -14,6 +14,7 @@ urlpatterns = [
     path("test/users/", views.make_user),
     path("test/users/<user_id>/delete/", views.delete_user),
     path("test/users/<user_id>/deactivate/", views.deactivate_user),
+    path("test/users/<user_id>/set-password/", views.set_password),
     path("test/mint/", views.mint),
     path("test/mint-sliding/", views.mint_sliding),
 ]
