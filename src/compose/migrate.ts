@@ -29,7 +29,18 @@ export interface MigrateControl {
  * @throws CommandError with what to do about it
  */
 export function changeMigrations(settings: MigrateSettings, control: MigrateControl): Promise<Report> {
-  const { action, names, buildCovered, notify, users, dropTables, lockTimeoutMs, maxWaitMs, home } = settings;
+  const {
+    action,
+    names,
+    buildCovered,
+    notify,
+    tokenTables,
+    users,
+    dropTables,
+    lockTimeoutMs,
+    maxWaitMs,
+    home,
+  } = settings;
   const options = {
     ...control,
     ...(names.length > 0 ? { names } : {}),
@@ -41,7 +52,14 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
   return onMigratedDatabase(settings, (connection) =>
     action === 'down'
       ? removeMigrations(connection, { ...options, dropTables })
-      : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables }),
+      : applyMigrations(connection, {
+          ...options,
+          buildCovered,
+          notify,
+          users,
+          createTables,
+          tokenTables,
+        }),
   );
 }
 
@@ -62,13 +80,14 @@ export function planDown(settings: MigrateSettings): Promise<readonly PlannedUnd
  * @throws CommandError with what to do about it
  */
 export function surveyMigrations(settings: MigrateSettings): Promise<Overview> {
-  const { buildCovered, notify, home } = settings;
+  const { buildCovered, notify, home, tokenTables } = settings;
   const createTables = mayCreateTables(settings);
   return onMigratedDatabase(settings, (connection) =>
     readMigrationOverview(connection, {
       buildCovered,
       notify,
       createTables,
+      tokenTables,
       ...(home === undefined ? {} : { home }),
     }),
   );
@@ -91,8 +110,8 @@ export function neededGrants(settings: MigrateSettings): Promise<Grants> {
 }
 
 /** Nobody but this tool is in charge of the embedded database. */
-function mayCreateTables({ createTables, database }: MigrateSettings): boolean {
-  return createTables || database.kind === 'embedded';
+function mayCreateTables({ createTables, tokenTables, database }: MigrateSettings): boolean {
+  return createTables || (tokenTables && database.kind === 'embedded');
 }
 
 /**

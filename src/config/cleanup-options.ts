@@ -1,5 +1,6 @@
 import { durationMs, durationSeconds, integer, oneOf, type ValueKind } from './kinds.js';
 import { optional, toggle, valued } from './option.js';
+import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 
 const rows = integer({ min: 1, max: 20_000 });
@@ -56,6 +57,7 @@ export const CLEANUP_OPTIONS = {
     help: 'what a batch is to take',
   }),
   'batch-size': valued(batchSize, { default: 'auto', help: 'rows a batch; auto: steered by its time' }),
+  ...TOKEN_TABLES_OPTION,
   vacuum: valued(oneOf(['auto', 'off']), {
     default: 'auto',
     help: 'VACUUM (ANALYZE) afterwards; auto: where so much was removed that it pays',

@@ -3,6 +3,7 @@ import { durationMs, durationOrOff, durationSeconds, integer, oneOf, path, port,
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
+import { ROTATION_OPTIONS } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { USER_OPTIONS } from './user-options.js';
 import { ALGORITHMS } from './vocabulary.js';
@@ -56,6 +57,7 @@ export const SERVE_OPTIONS = {
     help: "simplejwt's TOKEN_TYPE_CLAIM",
   }),
 
+  ...ROTATION_OPTIONS,
   blacklist: valued(oneOf(['auto', 'sync', 'async']), {
     default: 'auto',
     help: 'when a spent token is written down: sync is before the answer, async within half a second of it, over Redis; auto: async while Redis is there and changes by Django are heard (migrate --notify)',

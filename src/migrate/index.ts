@@ -4,7 +4,7 @@ import { isPrivilegeMissing, NotConnectedError, SchemaError, sqlStateOf } from '
 import { down, planDown, type PlannedUndoing } from './down.js';
 import { MigrateError } from './errors.js';
 import type { MigrateEvent, Step } from './events.js';
-import { MIGRATIONS_DIRECTORY, readMigrations } from './files.js';
+import { MIGRATIONS_DIRECTORY, readMigrations, type Migration } from './files.js';
 import { refuseOtherHome } from './home.js';
 import { readGrants, type GrantedCommand, type Grants } from './grants.js';
 import { withLock } from './lock.js';
@@ -12,8 +12,9 @@ import { readOverview, type Overview } from './overview.js';
 import { refusePooler } from './pooler.js';
 import { judgeServer, type ServerFacts } from './preflight.js';
 import type { RunContext, Timing } from './run-context.js';
-import { openSession, type Session } from './session.js';
+import { askSession, openSession, type Session } from './session.js';
 import { readServer } from './surroundings.js';
+import { allTables, readTokenTablePlaces, tablesThere } from '../store/token-tables.js';
 import type { UserNames } from '../store/user-source.js';
 import { up } from './up.js';
 
@@ -36,6 +37,7 @@ export interface ReadOptions {
 
 /** As they would be given to applyMigrations. */
 export interface OverviewOptions extends ReadOptions {
+  readonly tokenTables?: boolean;
   readonly createTables?: boolean;
   readonly buildCovered?: boolean;
   readonly notify?: boolean;
@@ -59,6 +61,8 @@ export interface ApplyOptions extends ChangeOptions {
   readonly createTables: boolean;
   /** Build an index though another one covers it. */
   readonly buildCovered?: boolean;
+  /** False: the site has no token tables, and none are made; what is about them is left out. */
+  readonly tokenTables?: boolean;
   /** Install the triggers that tell every instance what Django does by itself. */
   readonly notify?: boolean;
   /** Where they don't find the user table by themselves. */
@@ -96,10 +100,11 @@ const TIMING: Timing = {
  */
 export async function applyMigrations(connection: Connection, options: ApplyOptions): Promise<Report> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
-  const { createTables, buildCovered = false, notify = false, names } = options;
-  return change(connection, options, (run, server) =>
-    up(run, migrations, server, { createTables, buildCovered, notify, names }),
-  );
+  const { createTables, buildCovered = false, notify = false, names, tokenTables = true } = options;
+  return change(connection, options, async (run, server) => {
+    if (!tokenTables) await refuseTokenTables(run.session);
+    return up(run, ofSite(migrations, tokenTables), server, { createTables, buildCovered, notify, names });
+  });
 }
 
 /**
@@ -137,10 +142,23 @@ export async function readMigrationOverview(
   options: OverviewOptions = {},
 ): Promise<Overview> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
-  const { buildCovered = false, createTables = false, notify = false } = options;
-  return look(connection, options.home, (session, server) =>
-    readOverview(session, migrations, server, { buildCovered, createTables, notify }),
-  );
+  const { buildCovered = false, createTables = false, notify = false, tokenTables = true } = options;
+  return look(connection, options.home, async (session, server) => {
+    if (!tokenTables) await refuseTokenTables(session);
+    const options = { buildCovered, createTables, notify };
+    return readOverview(session, ofSite(migrations, tokenTables), server, options);
+  });
+}
+
+/** Those that are about the site: without token tables what is left is our own schema. */
+function ofSite(migrations: readonly Migration[], tokenTables: boolean): readonly Migration[] {
+  return tokenTables ? migrations : migrations.filter(({ tables }) => tables.length === 0);
+}
+
+/** @throws SchemaError TABLES_THERE */
+async function refuseTokenTables(session: Session): Promise<void> {
+  const there = allTables(await readTokenTablePlaces(askSession(session)));
+  if (there.length > 0) throw tablesThere(there);
 }
 
 async function look<T>(

@@ -40,7 +40,9 @@ const MAX_UNAUDITED_SHARE = 0.01;
 
 /** The five KPIs of one window. Pure. */
 export function kpisOf(sums: KpiSums): readonly Kpi[] {
-  const { verified, succeeded, failed5xx, audited, unaudited } = sums;
+  const { verified, succeeded, failed5xx, audited, unaudited, unspent } = sums;
+  // Where nothing is spent there is no lock to meet at and no cache to hit.
+  const spending = verified - unspent;
   const duration = judged({
     id: 'refresh_duration',
     name: 'token refresh duration',
@@ -81,7 +83,7 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
       target: 1,
       unit: '%',
       numerator: sums.met,
-      denominator: verified,
+      denominator: spending,
     }),
     judged({
       id: 'cache_hit',
@@ -90,7 +92,7 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
       target: 95,
       unit: '%',
       numerator: sums.cached,
-      denominator: verified,
+      denominator: spending,
     }),
     blind
       ? { ...background, verdict: 'unmeasured', note: `${unaudited} answers could not be held against rows` }

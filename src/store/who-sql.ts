@@ -9,7 +9,7 @@ import { activeSql, type UserSource } from './user-source.js';
  */
 
 /** The facts, as columns of a SELECT; `standingOf` reads them. */
-export function whoColumns(schema: TokenSchema, input: string): string {
+export function whoColumns(schema: Pick<TokenSchema, 'users'>, input: string): string {
   return `${isActive(schema, input)} AS active,
            ${isRevoked(input)} AS revoked`;
 }
@@ -28,7 +28,7 @@ export function inGoodStanding(schema: TokenSchema, input: string): string {
 }
 
 /** True for a token that names no user: simplejwt checks none then. */
-function isActive(schema: TokenSchema, input: string): string {
+function isActive(schema: Pick<TokenSchema, 'users'>, input: string): string {
   const { users } = schema;
   if (users === undefined) return 'true';
   return `(${input}.user_key IS NULL OR EXISTS (

@@ -27,6 +27,7 @@ describe("cleanup's settings", () => {
         vacuum: 'auto',
       },
       dryRun: false,
+      tokenTables: true,
       everyMs: undefined,
     });
   });

@@ -48,7 +48,15 @@ describe("serve's settings", () => {
         issuer: undefined,
         names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' },
       },
-      rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
+      rotation: {
+        policy: 'on',
+        tokenTables: true,
+        verifyBlacklist: true,
+        blacklist: 'auto',
+        requestTimeoutMs: 5_000,
+        reuseGraceMs: 0,
+        onReuse: 'reject',
+      },
       users: {
         userCheck: 'auto',
         userTable: undefined,

@@ -6,6 +6,8 @@ import { kpisOf, MIN_SAMPLES, type KpiId } from '../../../src/observe/kpis.js';
 const HEALTHY: KpiSums = {
   verified: 1000, succeeded: 1000, rotated: 1000, replayed: 0, failed5xx: 0, durationUs: 20_000_000, statements: 50,
   met: 5, cached: 990, confirmed: 1000, audited: 1000, unaudited: 0,
+  reissued: 0,
+  unspent: 0,
 }; // prettier-ignore
 
 const of = (sums: Partial<KpiSums>, id: KpiId) =>
