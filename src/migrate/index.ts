@@ -101,10 +101,9 @@ const TIMING: Timing = {
 export async function applyMigrations(connection: Connection, options: ApplyOptions): Promise<Report> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { createTables, buildCovered = false, notify = false, names, tokenTables = true } = options;
-  return change(connection, options, async (run, server) => {
-    if (!tokenTables) await refuseTokenTables(run.session);
-    return up(run, ofSite(migrations, tokenTables), server, { createTables, buildCovered, notify, names });
-  });
+  return change(connection, options, (run, server) =>
+    up(run, ofSite(migrations, tokenTables), server, { createTables, buildCovered, notify, names }),
+  );
 }
 
 /**
@@ -129,7 +128,7 @@ export async function planRemoval(
 ): Promise<readonly PlannedUndoing[]> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { dropTables = false, names } = options;
-  return look(connection, undefined, (session) => planDown(session, migrations, { dropTables, names }));
+  return look(connection, {}, (session) => planDown(session, migrations, { dropTables, names }));
 }
 
 /**
@@ -143,10 +142,9 @@ export async function readMigrationOverview(
 ): Promise<Overview> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { buildCovered = false, createTables = false, notify = false, tokenTables = true } = options;
-  return look(connection, options.home, async (session, server) => {
-    if (!tokenTables) await refuseTokenTables(session);
-    const options = { buildCovered, createTables, notify };
-    return readOverview(session, ofSite(migrations, tokenTables), server, options);
+  return look(connection, options, (session, server) => {
+    const chosen = { buildCovered, createTables, notify };
+    return readOverview(session, ofSite(migrations, tokenTables), server, chosen);
   });
 }
 
@@ -155,27 +153,44 @@ function ofSite(migrations: readonly Migration[], tokenTables: boolean): readonl
   return tokenTables ? migrations : migrations.filter(({ tables }) => tables.length === 0);
 }
 
-/** @throws SchemaError TABLES_THERE */
-async function refuseTokenTables(session: Session): Promise<void> {
-  const there = allTables(await readTokenTablePlaces(askSession(session)));
-  if (there.length > 0) throw tablesThere(there);
+interface Place {
+  readonly home?: string;
+  readonly tokenTables?: boolean;
+}
+
+/** @throws MigrateError UNSAFE | SchemaError TABLES_THERE */
+async function refuseOtherPlace(session: Session, { home, tokenTables = true }: Place): Promise<void> {
+  if (!tokenTables) {
+    const there = allTables(await readTokenTablePlaces(askSession(session)));
+    if (there.length > 0) throw tablesThere(there);
+  }
+  await refuseOtherHome(session, home);
 }
 
 async function look<T>(
   connection: Connection,
-  home: string | undefined,
+  place: Place,
   work: (session: Session, server: ServerFacts) => Promise<T>,
 ): Promise<T> {
   const session = await openSession(connection, APPLICATION_NAME);
   try {
     const server = await fitServer(session);
-    await refuseOtherHome(session, home);
+    await refuseOtherPlace(session, place);
     return await work(session, server);
   } catch (error) {
     throw asMigrateError(error, undefined);
   } finally {
     await session.close();
   }
+}
+
+/**
+ * Refuses a database that has token tables. Changes nothing.
+ *
+ * @throws SchemaError TABLES_THERE | MigrateError | NotConnectedError
+ */
+export function checkTableless(connection: Connection): Promise<void> {
+  return look(connection, { tokenTables: false }, () => Promise.resolve());
 }
 
 /**
@@ -205,7 +220,7 @@ export async function readNeededGrants(
 
 async function change(
   connection: Connection,
-  options: ChangeOptions & Pick<ApplyOptions, 'users' | 'home'>,
+  options: ChangeOptions & Pick<ApplyOptions, 'users' | 'home' | 'tokenTables'>,
   work: (run: RunContext, server: ServerFacts) => Promise<Step[]>,
 ): Promise<Report> {
   const { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, maxWaitMs, signal } = options;
@@ -223,7 +238,7 @@ async function change(
     const userTable = options.users ?? DJANGO_USERS;
     const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal, userTable };
     const steps = await withLock(session, run, async () => {
-      await refuseOtherHome(session, options.home);
+      await refuseOtherPlace(session, options);
       return work(run, server);
     });
     return { steps };

@@ -47,8 +47,7 @@ function healthSql(schema: AnySchema, position: string): string {
            current_setting('transaction_read_only') = 'on' AS read_only,
            ${position} AS position,
            current_setting('synchronous_standby_names') <> '' AS synchronous,
-           ${MAY_CONFIRM_SQL} AS may_confirm,
-           ${tables === undefined ? TABLES_THERE : 'false'} AS tables_there
+           ${MAY_CONFIRM_SQL} AS may_confirm${tables === undefined ? `,\n           ${TABLES_THERE} AS tables_there` : ''}
       FROM (SELECT) AS one
       ${tables === undefined ? '' : tokensSql(tables)}
       LEFT JOIN (SELECT user_key, at FROM carelink.revoked_before LIMIT 0) r ON true
@@ -66,7 +65,8 @@ interface HealthRow {
   readonly position: string | null;
   readonly synchronous: boolean;
   readonly may_confirm: boolean | null;
-  readonly tables_there: boolean;
+  /** Looked for where there should be none. */
+  readonly tables_there?: boolean;
 }
 
 /** Asks the database whether it can do this program's work; the answer is a reading of its clock as well. */
@@ -104,13 +104,14 @@ export async function readHealth(
     if (row === undefined) return failed('tables missing');
     clock.observe(Number(row.now_us), sentAtMs);
     const standby = { synchronous: row.synchronous, mayConfirm: row.may_confirm === true };
-    const state = row.tables_there
-      ? 'token tables there'
-      : row.read_only
-        ? 'read only'
-        : (await missingRights(askOf(database), schema, needs)).length === 0
-          ? 'ok'
-          : 'grants missing';
+    const state =
+      row.tables_there === true
+        ? 'token tables there'
+        : row.read_only
+          ? 'read only'
+          : (await missingRights(askOf(database), schema, needs)).length === 0
+            ? 'ok'
+            : 'grants missing';
     return { state, position: row.position, standby };
   } catch (error) {
     const trouble = troubleOf(error);
