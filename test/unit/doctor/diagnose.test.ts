@@ -12,6 +12,7 @@ const evidence: Evidence = {
     algorithm: 'HS256', audience: [], issuer: undefined,
     names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' }, userCheck: 'auto', compat: '5.5', poolSize: 10,
     accessLifetimeSeconds: 900, refreshLifetimeSeconds: 43_200, slidingLifetimeSeconds: 900, cleansUp: false,
+    rotation: 'on', tokenTables: true,
   },
   wallClockMs: 0,
 }; // prettier-ignore
