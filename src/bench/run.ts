@@ -31,7 +31,9 @@ export async function runBench(
   const users = target.tokens.length;
   const say = (phase: Progress['phase'], leftMs?: number, slice?: Slice): void =>
     plan.onProgress({ phase, leftMs, slice });
-  const sides = [target, ...(versus === undefined ? [] : [versus])].map((one) => openSide(one));
+  const sides = [target, ...(versus === undefined ? [] : [versus])].map((one) =>
+    openSide(one, plan.rotation === 'offered'),
+  );
   try {
     const [ours, theirs] = sides as [Side, Side | undefined];
     say('seeding');
@@ -93,7 +95,8 @@ export async function runBench(
         latencyP99Ms: recording.latency.percentileMs(99),
         interrupted: plan.signal.aborted,
         rotatedByServer: server?.rotated,
-        successes: recording.successes,
+        // A copy of a token that is kept is another success to the server.
+        successes: recording.successes + (plan.rotation === 'off' ? recording.duplicates.replayed : 0),
         serverCpuShare:
           cpuBefore === undefined || cpuAfter === undefined
             ? undefined
@@ -105,6 +108,7 @@ export async function runBench(
       kpis,
       limits,
       findings,
+      rotation: plan.rotation,
       forks: recording.forks,
       mode: plan.mode,
       users,

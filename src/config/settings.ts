@@ -180,6 +180,8 @@ export interface BenchSettings extends CommonSettings {
   readonly duplicatesPercent: number;
   readonly tabs: number;
   readonly seed: number;
+  /** Of the server. */
+  readonly rotation: RotationChoices['policy'];
   /** To begin with; undefined: they are minted with the key. */
   readonly tokens: readonly string[] | undefined;
   readonly signingKey: string | undefined;
