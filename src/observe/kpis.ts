@@ -64,8 +64,10 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
     numerator: sums.confirmed,
     denominator: audited,
   });
+  // A site that spends no token has no cache, no lock and no row that could be measured.
+  const idle = spending === 0 && unspent > 0;
   const blind = unaudited > MAX_UNAUDITED_SHARE * (audited + unaudited);
-  return [
+  const kpis: readonly Kpi[] = [
     broken ? { ...duration, verdict: 'fail', note: `${percent(share)} of refreshes ended in 5xx` } : duration,
     judged({
       id: 'db_queries',
@@ -98,6 +100,13 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
       ? { ...background, verdict: 'unmeasured', note: `${unaudited} answers could not be held against rows` }
       : background,
   ];
+  return idle ? kpis.map((kpi) => (OF_SPENDING.has(kpi.id) ? unspentKpi(kpi) : kpi)) : kpis;
+}
+
+const OF_SPENDING: ReadonlySet<KpiId> = new Set(['concurrent_refresh', 'cache_hit', 'background']);
+
+function unspentKpi(kpi: Kpi): Kpi {
+  return { ...kpi, value: null, verdict: 'unmeasured', note: 'no token is spent by this policy' };
 }
 
 function judged(kpi: Omit<Kpi, 'value' | 'verdict'>): Kpi {

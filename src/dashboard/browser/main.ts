@@ -27,7 +27,7 @@ const LATENCIES = [
 ];
 const DURATION = 'carelink_token_refresh_duration_seconds';
 const successful = (labels: Readonly<Record<string, string>>): boolean =>
-  labels['outcome'] === 'rotated' || labels['outcome'] === 'replayed';
+  ['rotated', 'replayed', 'reissued'].includes(labels['outcome'] ?? '');
 
 /** Figures are of the last five seconds: of one alone they would jump. */
 const SMOOTHED = 5;

@@ -58,3 +58,20 @@ describe('the five KPIs', () => {
     );
   });
 });
+
+describe('a site that spends no token', () => {
+  const off = { rotated: 0, reissued: 1000, unspent: 1000, met: 0, cached: 0, confirmed: 0, audited: 0 };
+
+  it('has no lock, cache or row to be measured by, and says so; time and statements are measured', () => {
+    for (const id of ['concurrent_refresh', 'cache_hit', 'background'] as const)
+      expect(of(off, id)).toMatchObject({ verdict: 'unmeasured', note: 'no token is spent by this policy' });
+    for (const id of ['refresh_duration', 'db_queries'] as const)
+      expect(of(off, id)).toMatchObject({ verdict: 'pass' });
+  });
+
+  it('and where both kinds come, the shares are of those that are spent', () => {
+    const half = { rotated: 500, reissued: 500, unspent: 500, cached: 490, met: 2 };
+    expect(of(half, 'cache_hit')).toMatchObject({ denominator: 500, verdict: 'pass' });
+    expect(of(half, 'concurrent_refresh')).toMatchObject({ denominator: 500, verdict: 'pass' });
+  });
+});
