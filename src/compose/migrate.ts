@@ -99,10 +99,11 @@ export function surveyMigrations(settings: MigrateSettings): Promise<Overview> {
  * @throws CommandError with what to do about it
  */
 export function neededGrants(settings: MigrateSettings): Promise<Grants> {
-  const { role, users, names } = settings;
+  const { role, users, names, tokenTables } = settings;
   return onMigratedDatabase(settings, (connection) =>
     readNeededGrants(connection, {
       users,
+      tokenTables,
       commands: GRANTED_COMMANDS.filter((command) => names.includes(command)),
       ...(role === undefined ? {} : { role }),
     }),

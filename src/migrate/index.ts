@@ -205,12 +205,13 @@ export async function readNeededGrants(
     readonly users?: UserNames;
     /** Only for these; all where none is named. */
     readonly commands?: readonly GrantedCommand[];
+    readonly tokenTables?: boolean;
   } = {},
 ): Promise<Grants> {
   const session = await openSession(connection, APPLICATION_NAME);
   try {
-    const { role, users = DJANGO_USERS, commands = [] } = options;
-    return await readGrants(session, { role, users, commands });
+    const { role, users = DJANGO_USERS, commands = [], tokenTables = true } = options;
+    return await readGrants(session, { role, users, commands, tokenTables });
   } catch (error) {
     throw asMigrateError(error, undefined);
   } finally {

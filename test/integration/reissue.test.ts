@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { TokenService } from '../../src/rotation/outcomes.js';
 import { services } from '../support/services.js';
+import { startInstance } from '../support/rotation.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { decodeToken } from '../support/tokens.js';
 
@@ -47,6 +48,22 @@ describe.skipIf(!ready)('a refresh that spends nothing', () => {
       expect(sent).toBeLessThan(6_400 / 8);
     },
   );
+
+  test('off writes nothing: it serves where every transaction is read only', async () => {
+    const url = new URL(world.url);
+    url.searchParams.set('options', '-c default_transaction_read_only=on');
+    const readOnly = await startInstance(url.href, { rotation: 'off' });
+    try {
+      const { token } = await world.login();
+      expect((await readOnly.service.refresh(token)).kind).toBe('reissued');
+      expect(readOnly.statements.has('claim')).toBe(false);
+      const writing = await startInstance(url.href, { rotation: 'keep', requestTimeoutMs: 500 });
+      expect((await writing.service.refresh(token)).kind).toBe('unavailable');
+      await writing.close();
+    } finally {
+      await readOnly.close();
+    }
+  });
 
   test('a successor of keep has its row as Django makes it, and is refreshed and logged out by itself', async () => {
     const { service } = await world.start({ rotation: 'keep', verifyBlacklist: false });

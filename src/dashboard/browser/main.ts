@@ -11,7 +11,7 @@ import { followTheme } from './theme.js';
 
 /** Outcomes as lines: what an operator tells apart. */
 const RATES = [
-  { label: 'rotated', colour: '--s1', outcomes: ['rotated'] },
+  { label: 'refreshed', colour: '--s1', outcomes: ['rotated', 'reissued'] },
   { label: 'replayed', colour: '--s2', outcomes: ['replayed'] },
   { label: 'in progress', colour: '--s3', outcomes: ['in_progress'] },
   {
