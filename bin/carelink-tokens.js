@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 // From the first moment on, for Node opens a debugger on SIGUSR1. cli/process-events.ts takes over from here.
 if (process.platform !== 'win32') {
@@ -11,6 +11,20 @@ if (process.listenerCount('warning') > 0) {
   process.on('warning', (warning) => earlyWarnings.push(warning));
 }
 
+/** Modules are opened many at once, and each worker has sockets and pipes besides. */
+const FEWEST_FILES = 256;
+
+/** The soft limit; Infinity where nobody says. */
+function openFiles() {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return soft === undefined ? Infinity : Number(soft);
+  } catch (error) {
+    // Not even that one file may be opened; elsewhere than on Linux there is none.
+    return error.code === 'EMFILE' ? 0 : Infinity;
+  }
+}
+
 const main = new URL('../dist/cli/main.js', import.meta.url);
 const [major, minor] = process.versions.node.split('.').map(Number);
 
@@ -19,6 +33,13 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exitCode = 2;
 } else if (!existsSync(main)) {
   console.error('carelink-tokens is not built yet. Run `npm run build` first.');
+  process.exitCode = 2;
+} else if (openFiles() < FEWEST_FILES) {
+  // Beyond the limit Node says that a module is not there, or that it can't be read: told now, for it would mislead.
+  console.error(
+    `carelink-tokens may open ${openFiles()} files, and needs ${FEWEST_FILES} to start. Raise the limit: ` +
+      '`ulimit -n 65536` in the shell, LimitNOFILE=65536 for systemd.',
+  );
   process.exitCode = 2;
 } else {
   const { main: run } = await import(main.href);

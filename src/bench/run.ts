@@ -36,6 +36,8 @@ export async function runBench(
   );
   try {
     const [ours, theirs] = sides as [Side, Side | undefined];
+    // Before tokens are spent: a wrong --admin-url would cost them all.
+    if (target.adminUrl !== undefined) await readServerKpis(target.adminUrl);
     say('seeding');
     for (const side of sides) await seed(side);
     say('calibrating');

@@ -33,7 +33,7 @@ export async function seed({ target, sessions, url }: Side): Promise<void> {
   if (kind === 'HTTP 401') {
     throw new BenchError(
       'TOKENS_REFUSED',
-      `${at_} refused ${count} of ${sessions.length} tokens. Is it the key that it verifies with, and do users of these ids exist there (--first-user-id)? Or give tokens with --tokens.`,
+      `${at_} refused ${count} of ${sessions.length} tokens. A run spends its tokens: were these given before? Else: is it the key that it verifies with, and do users of these ids exist there (--first-user-id)? Or give fresh tokens with --tokens.`,
     );
   }
   throw new BenchError(

@@ -30,6 +30,8 @@ export interface ScriptClient extends Readonly<Record<keyof typeof SCRIPTS, Scri
   /** Why nothing is sent to it though it answers; undefined: it is fit, or was not reached. */
   fault(): RedisFault | undefined;
   fit(): boolean;
+  /** Why it can't be worked with at the moment, though it was reached. */
+  obstacle(): string | undefined;
   /** Looks again whether it is fit; to be called now and then. Never rejects. */
   look(): Promise<void>;
   close(): void;
@@ -119,6 +121,7 @@ export function openRedis({
     setFor: (key, value, lifeMs) => inTimeIfFit(() => client.set(key, value, 'PX', lifeMs)),
     fault: () => guard.fault,
     fit: () => guard.fit,
+    obstacle: () => guard.obstacle,
     look: () => guard.look(),
     async evictionPolicies() {
       const nodes = client instanceof Cluster ? client.nodes('master') : [client];

@@ -18,6 +18,7 @@ export class RedisGuard {
   readonly #options: GuardOptions;
   #fit = false;
   #fault: RedisFault | undefined;
+  #obstacle: string | undefined;
   #looking: Promise<void> | undefined;
   /** Counts connections: what was learned of one says nothing of the next. */
   #connection = 0;
@@ -50,6 +51,11 @@ export class RedisGuard {
     return this.#fault;
   }
 
+  /** Why it can't be worked with at the moment, though it was reached. */
+  get obstacle(): string | undefined {
+    return this.#obstacle;
+  }
+
   /**
    * Looks, or looks again: at the owner where all else is known. To be called now and then, too. Never rejects.
    *
@@ -68,7 +74,9 @@ export class RedisGuard {
     let fault = this.#fit && anew === undefined ? undefined : await setUp(this.#options);
     if (fault === undefined && owner !== undefined && connection === this.#connection)
       fault = await own(this.#options, owner);
-    if (connection !== this.#connection || fault === 'not now') return;
+    if (connection !== this.#connection) return;
+    this.#obstacle = fault?.code === 'NOT_NOW' ? fault.message : undefined;
+    if (fault?.code === 'NOT_NOW') return;
     if (fault !== undefined) {
       this.#tell(fault);
       return;

@@ -8,6 +8,10 @@ export interface RedisFacts {
   readonly maxmemoryPolicy: string;
   /** Bytes; 0: as much as there is. */
   readonly maxmemory: number;
+  /** Why it can't be worked with at the moment, though it answers. */
+  readonly obstacle: string | undefined;
+  /** Whose its keys are, by carelink.identity; undefined: nobody's yet. */
+  readonly owner: string | undefined;
 }
 
 /** Somebody waits at a terminal. */
@@ -42,12 +46,15 @@ export async function probeRedis(address: RedisAddress, keys: RedisKeys): Promis
   try {
     const info = await client.info();
     const fault = await setUp({ client, address, keys, timeoutMs: TIMEOUT_MS });
-    if (fault !== undefined && fault !== 'not now') throw new RedisRefusedError(fault.message);
+    if (fault !== undefined && fault.code !== 'NOT_NOW') throw new RedisRefusedError(fault.message);
+    const owner = await client.get(keys.owner).catch(() => null);
     const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
     return {
       version: field('redis_version'),
       maxmemoryPolicy: field('maxmemory_policy'),
       maxmemory: Number(field('maxmemory')),
+      obstacle: fault?.message,
+      owner: owner ?? undefined,
     };
   } catch (error) {
     const fault = failure && refusedByItself(failure, keys);

@@ -10,6 +10,13 @@ export interface RedisFault {
   readonly message: string;
 }
 
+/** It answers, and can't at the moment: it is starting, a replica, or has no memory left. */
+export interface RedisObstacle {
+  readonly code: 'NOT_NOW';
+  /** What is so, and what to do. */
+  readonly message: string;
+}
+
 export interface SetUpOptions {
   readonly client: Redis | Cluster;
   readonly address: RedisAddress;
@@ -32,7 +39,7 @@ export async function setUp({
   address,
   keys,
   timeoutMs,
-}: SetUpOptions): Promise<RedisFault | 'not now' | undefined> {
+}: SetUpOptions): Promise<RedisFault | RedisObstacle | undefined> {
   const { username, password, database } = address;
   const alone = client instanceof Cluster ? undefined : client;
   const login = [...(username === undefined ? [] : [username]), password ?? ''];
@@ -48,8 +55,8 @@ export async function setUp({
   ];
   for (const [step, send] of steps) {
     const refusal = send && (await refusalOf(send, timeoutMs));
-    if (refusal === 'not now') return refusal;
-    if (refusal !== undefined) return refused(step, refusal.answer, keys);
+    if (refusal !== undefined)
+      return 'obstacle' in refusal ? refusal.obstacle : refused(step, refusal.answer, keys);
   }
   return undefined;
 }
@@ -58,18 +65,23 @@ export async function setUp({
 export async function own(
   { client, keys, timeoutMs }: SetUpOptions,
   owner: string,
-): Promise<RedisFault | 'not now' | undefined> {
+): Promise<RedisFault | RedisObstacle | undefined> {
   let found: unknown;
   const refusal = await refusalOf(async () => {
     found = await client.eval(OWN_LUA, 1, keys.owner, owner);
   }, timeoutMs);
-  if (refusal === 'not now') return refusal;
-  if (refusal !== undefined) return refused('GET and SET', refusal.answer, keys);
-  if (found === owner) return undefined;
+  if (refusal !== undefined) {
+    return 'obstacle' in refusal ? refusal.obstacle : refused('GET and SET', refusal.answer, keys);
+  }
+  return found === owner ? undefined : ownedBy(String(found), owner, keys);
+}
+
+/** What is told of a Redis whose keys are another system's. */
+export function ownedBy(found: string, owner: string, keys: RedisKeys): RedisFault {
   return {
     code: 'REDIS_OWNED',
     message:
-      `The Redis of --redis-url belongs to another system: its key ${keys.owner} says ${String(found)}, and the database ` +
+      `The Redis of --redis-url belongs to another system: its key ${keys.owner} says ${found}, and the database ` +
       `of --database-url is ${owner} (carelink.identity). Two systems in one Redis write each other's rotations into the ` +
       'wrong tables. Give this one another database number in --redis-url, or a --redis-prefix of its own. Where it is ' +
       `the same system all the same, and its identity was made anew, stop all its servers and run \`redis-cli DEL ${keys.owner}\`.`,
@@ -86,11 +98,13 @@ export function refusedByItself(error: Error, keys: RedisKeys): RedisFault | und
 function refused(step: string, answer: string, keys: RedisKeys): RedisFault {
   return {
     code: 'REDIS_SETUP',
-    message: `Redis refuses ${step}: ${answer.slice(0, 200)}. So nothing is sent to it. ${whatToDo(step, keys)}`,
+    message: `Redis refuses ${step}: ${answer.slice(0, 200).replace(/[.?]$/, '')}. So nothing is sent to it. ${whatToDo(step, answer, keys)}`,
   };
 }
 
-function whatToDo(step: string, keys: RedisKeys): string {
+function whatToDo(step: string, answer: string, keys: RedisKeys): string {
+  if (/without any password configured/.test(answer))
+    return 'This Redis asks for no password: take it out of --redis-url.';
   if (step === 'AUTH') return 'Correct the user and the password in --redis-url.';
   if (step.startsWith('SELECT'))
     return 'Give --redis-url the number of a database that exists, or raise `databases` in redis.conf.';
@@ -104,7 +118,7 @@ function whatToDo(step: string, keys: RedisKeys): string {
 async function refusalOf(
   send: () => Promise<unknown>,
   timeoutMs: number,
-): Promise<{ readonly answer: string } | 'not now' | undefined> {
+): Promise<{ readonly answer: string } | { readonly obstacle: RedisObstacle } | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('no answer')), timeoutMs);
@@ -113,9 +127,21 @@ async function refusalOf(
     await Promise.race([send(), late]);
     return undefined;
   } catch (error) {
-    const final = error instanceof Error && error.name === 'ReplyError' && !FOR_A_WHILE.test(error.message);
-    return final ? { answer: error.message } : 'not now';
+    const answer = error instanceof Error && error.name === 'ReplyError' ? error.message : undefined;
+    if (answer !== undefined && !FOR_A_WHILE.test(answer)) return { answer };
+    return { obstacle: { code: 'NOT_NOW', message: whyNotNow(answer) } };
   } finally {
     clearTimeout(timer);
   }
+}
+
+function whyNotNow(answer: string | undefined): string {
+  if (answer === undefined) return 'it takes connections and does not answer';
+  if (/\bREADONLY\b/.test(answer))
+    return 'it is a replica, which takes no writes: give --redis-url of the primary, or redis+sentinel://';
+  if (/\bOOM\b/.test(answer))
+    return 'its memory is full (maxmemory): give it more, or look for what fills it (`redis-cli --bigkeys`)';
+  if (/\bMISCONF\b/.test(answer))
+    return 'it takes no writes while it cannot save to its disk (MISCONF): see its log';
+  return `it answers ${answer.slice(0, 100)}`;
 }

@@ -29,6 +29,7 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
     indexed: boolean;
     embedded: boolean;
     standby: boolean;
+    fenced: boolean;
     foreign: string[] | null;
   }>(FACTS, [outstanding.schema, outstanding.name, blacklisted.name]);
   if (row === undefined) throw new Error('the catalog told nothing');
@@ -40,6 +41,13 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
   }
   if (row.standby) {
     throw new CleanupError('REFUSED', 'This server is a standby, and takes no writes. Give the primary.');
+  }
+  if (deletes && row.fenced) {
+    throw new CleanupError(
+      'REFUSED',
+      'This database takes no writes from this role: default_transaction_read_only is on. Somebody has fenced it off, as ' +
+        'before a switch to another server. Give the one that takes writes, or lift the fence.',
+    );
   }
   if (!row.lease || !row.indexed) {
     const what = row.lease
@@ -89,6 +97,7 @@ const FACTS = `
                     AND a.attname = 'expires_at' AND m.amname = 'btree') AS indexed,
          version() LIKE '%PGlite%' AS embedded,
          pg_is_in_recovery() AS standby,
+         current_setting('default_transaction_read_only')::boolean AS fenced,
          (SELECT array_agg(DISTINCT k.conrelid::regclass::text || ' (' || k.conname || ')')
             FROM pg_constraint k
            WHERE k.contype = 'f' AND k.confrelid IN (outstanding, blacklisted)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isConnectionError } from '../store/connect.js';
+import { isConnectionError } from '../store/connect-failure.js';
 import { NotConnectedError, SchemaError, sqlStateOf } from '../store/errors.js';
 import { readRowDates } from '../store/row-dates.js';
 import { glanceAtBacklog, readCutoff } from './backlog.js';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { connectClient, type Connection } from '../store/connect.js';
+import { connectClient, type Connection } from '../store/connector.js';
 import type { PgDatabase } from '../store/pool.js';
 import { servedBy } from '../store/stalled.js';
 

@@ -6,6 +6,7 @@ import type { TokenCache } from '../rotation/ports.js';
 import { PgChangeFeed, type Deafness } from '../store/change-feed.js';
 import type { Database } from '../store/database.js';
 import type { TokenSchema } from '../store/schema.js';
+import { databaseTarget } from './database-target.js';
 import type { ReleaseStack } from './release.js';
 
 export interface HeardChanges extends ChangeFeed {
@@ -32,7 +33,7 @@ export function openChangeFeed(
   if (settings.database.kind === 'embedded') return undefined;
   const { database, schema, cache, metrics, log, monotonicMs } = parts;
   const feed = new PgChangeFeed({
-    connection: settings.listenUrl ?? settings.database.url,
+    connection: databaseTarget(settings.listenUrl ?? settings.database.url),
     database,
     schema,
     monotonicMs,

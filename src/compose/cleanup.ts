@@ -14,6 +14,7 @@ import type { MetricsSink } from '../observe/metrics.js';
 import { SchemaError } from '../store/errors.js';
 import type { PgDatabase } from '../store/pool.js';
 import { applyMigrations, checkTableless } from '../migrate/index.js';
+import { databaseTarget } from './database-target.js';
 import { Backlog } from './backlog.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
@@ -33,7 +34,7 @@ export async function onCleanupDatabase<T>(
   try {
     let connection: Parameters<typeof openCleanupSession>[0];
     if (settings.database.kind === 'url') {
-      connection = settings.database.url;
+      connection = databaseTarget(settings.database.url);
     } else {
       const embedded = await openEmbedded(settings.database.dataDir, 'cleanup', releases);
       // Nobody but this tool is in charge of it.
@@ -111,7 +112,9 @@ export function cleanUpBeside(
     try {
       session =
         settings.database.kind === 'url'
-          ? await openCleanupSession(settings.database.url, () => metrics.onStatement('cleanup'))
+          ? await openCleanupSession(databaseTarget(settings.database.url), () =>
+              metrics.onStatement('cleanup'),
+            )
           : sharedCleanupSession(database);
       await round(session, cleanup, backlog, metrics, log, stopping.signal);
     } catch (error) {

@@ -6,7 +6,10 @@ import { MigrateError, type MigrateErrorCode } from '../migrate/errors.js';
 import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from '../store/embedded-errors.js';
 import { RevokeError } from '../revoke/errors.js';
 import { SchemaError } from '../store/errors.js';
+import { UrlError } from '../store/database-url-text.js';
+import { databaseTarget } from './database-target.js';
 import { connectError } from './connect-errors.js';
+import { statementError } from './statement-errors.js';
 
 /** What each refusal of a room ends a command with (contract: exit codes). */
 export const MIGRATE_EXIT_CODES: Readonly<Record<MigrateErrorCode, FailureExitCode>> = {
@@ -56,6 +59,8 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
     exitCode: FailureExitCode,
     { code, message }: { code: string; message: string },
   ): CommandError => new CommandError(code, exitCode, message, { cause: error });
+  if (error instanceof UrlError)
+    return ended(2, { code: 'CONFIG_INVALID', message: `--database-url: ${error.message}.` });
   if (error instanceof KeyError) return ended(2, error);
   if (error instanceof SchemaError || error instanceof EmbeddedError) return ended(4, error);
   if (error instanceof DataDirectoryError) return ended(DATA_DIRECTORY_EXIT_CODES[error.code], error);
@@ -63,8 +68,12 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
   if (error instanceof RevokeError) return ended(REVOKE_EXIT_CODES[error.code], error);
   if (error instanceof MigrateError) return ended(MIGRATE_EXIT_CODES[error.code], error);
   if (database.kind === 'url') {
-    const told = connectError(error, database.url);
+    const told = connectError(error, databaseTarget(database.url));
     if (told !== undefined) return ended(4, told);
   }
-  return error;
+  const refused = statementError(
+    error,
+    database.kind === 'url' ? databaseTarget(database.url).user : undefined,
+  );
+  return refused === undefined ? error : ended(refused.exitCode, refused);
 }

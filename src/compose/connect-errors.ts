@@ -1,3 +1,6 @@
+import type { DatabaseTarget } from '../store/database-url.js';
+import { defaultSocketDirectory } from '../store/libpq-files.js';
+import { isTooSlow, NotConnectedError } from '../store/errors.js';
 import { diagnoseConnect, type ConnectDiagnosis, type ConnectFailure } from '../store/connect-failure.js';
 
 /** Names all of a URL but the password. */
@@ -6,10 +9,12 @@ interface Place {
   readonly host: string;
   readonly database: string;
   readonly user: string;
-  readonly hasPassword: boolean;
+  readonly passwordFrom: DatabaseTarget['passwordFrom'];
+  readonly mode: string;
 }
 
 type Code =
+  | 'POOLER'
   | 'DATABASE_UNREACHABLE'
   | 'DATABASE_MISSING'
   | 'DATABASE_LOGIN_REFUSED'
@@ -18,23 +23,26 @@ type Code =
   | 'DATABASE_TLS_FAILED';
 
 /** What is told where PostgreSQL can't be connected to; undefined: the error is about something else. */
-export function connectError(error: unknown, url: string): { code: Code; message: string } | undefined {
+export function connectError(
+  error: unknown,
+  target: DatabaseTarget,
+): { code: Code; message: string } | undefined {
   const diagnosis = diagnoseConnect(error);
   if (diagnosis === undefined) return undefined;
-  const [code, sentence] = TOLD[diagnosis.failure](placeOf(url), diagnosis);
+  const [code, sentence] = TOLD[diagnosis.failure](placeOf(target, error), diagnosis, isTooSlow(error));
   const why = diagnosis.code ?? (diagnosis.failure === 'away' ? 'no answer' : undefined);
   return { code, message: why === undefined ? sentence : `${sentence} (${why})` };
 }
 
-type Teller = (place: Place, diagnosis: ConnectDiagnosis) => readonly [Code, string];
+type Teller = (place: Place, diagnosis: ConnectDiagnosis, silent: boolean) => readonly [Code, string];
 
 const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
-  away: ({ server, host, database, user }, { code }) => [
+  away: ({ server, host, database, user }, { code }, silent) => [
     'DATABASE_UNREACHABLE',
     `PostgreSQL at ${server}, database ${database}, as ${user}, could not be reached. ` +
       (code === 'ENOTFOUND' || code === 'EAI_AGAIN'
         ? `This machine doesn't know the host name ${host}: check it in --database-url, and the DNS.`
-        : code === 'ETIMEDOUT'
+        : code === 'ETIMEDOUT' || silent
           ? 'Nothing answers there: is it running, does a firewall let this machine through, and is --database-url right?'
           : code === '57P03'
             ? 'It is starting up, recovering or shutting down: try again in a moment.'
@@ -50,17 +58,20 @@ const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
     `PostgreSQL at ${server} has no database ${database}. Check the name at the end of --database-url; ` +
       '`psql -l` lists those that there are.',
   ],
-  password_refused: ({ server, user, hasPassword }) => [
+  password_refused: ({ server, user, passwordFrom }) => [
     'DATABASE_LOGIN_REFUSED',
     `PostgreSQL at ${server} does not accept this password of ${user}, or has no such role. ` +
-      (hasPassword
+      (passwordFrom === 'url'
         ? 'Check user and password in --database-url; in a URL, write special characters of a password as %XX.'
-        : 'There is no password in --database-url: add it (postgres://user:password@host/database), or set PGPASSWORD.'),
+        : passwordFrom === 'environment'
+          ? 'The password is that of PGPASSWORD, for --database-url has none: correct it, or unset it and put the right one into the URL.'
+          : 'There is no password in --database-url: add it (postgres://user:password@host/database), or set PGPASSWORD or PGPASSFILE.'),
   ],
   password_missing: ({ server, user }) => [
     'DATABASE_PASSWORD_MISSING',
     `PostgreSQL at ${server} asks for a password of ${user}, and none is given. ` +
-      'Add it to --database-url (postgres://user:password@host/database), or set PGPASSWORD.',
+      'Add it to --database-url (postgres://user:password@host/database), or set PGPASSWORD. A password file that others ' +
+      'may read is passed over: chmod 600.',
   ],
   role_refused: ({ server, user }) => [
     'DATABASE_LOGIN_REFUSED',
@@ -81,10 +92,43 @@ const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
     'DATABASE_TLS_FAILED',
     `--database-url asks for TLS, and PostgreSQL at ${server} has none. Turn on ssl there, or take sslmode out of the URL.`,
   ],
+  client_certificate: ({ server, user }) => [
+    'DATABASE_LOGIN_REFUSED',
+    `PostgreSQL at ${server} wants a client certificate of ${user}, or another one. Give it with sslcert=FILE and ` +
+      "sslkey=FILE in --database-url: of an authority that the server's ssl_ca_file has, for this role.",
+  ],
+  read_only: ({ server }) => [
+    'DATABASE_UNREACHABLE',
+    `PostgreSQL at ${server} takes no writes: it is a standby, or read only. Put the primary into --database-url; ` +
+      'with several hosts (host1:5432,host2:5432) the one that takes writes is chosen.',
+  ],
+  channel_binding: ({ server }) => [
+    'DATABASE_TLS_FAILED',
+    `--database-url has channel_binding=require, and PostgreSQL at ${server} offers none: it takes SCRAM over TLS. ` +
+      'Set password_encryption = scram-sha-256 there and the password anew, or take the parameter out.',
+  ],
   tls_untrusted: ({ server, host }) => [
     'DATABASE_TLS_FAILED',
     `The certificate of PostgreSQL at ${server} is not trusted here. Give the certificate of its authority with ` +
       `sslrootcert=FILE in --database-url, and connect by a name that the certificate has (now: ${host}).`,
+  ],
+  tls_other_name: ({ server, host }) => [
+    'DATABASE_TLS_FAILED',
+    `The certificate of PostgreSQL at ${server} is for another name than ${host}. Put a name that it has into ` +
+      '--database-url; to connect by another address, add hostaddr=ADDRESS. sslmode=verify-ca looks at no name.',
+  ],
+  tls_expired: ({ server }) => [
+    'DATABASE_TLS_FAILED',
+    `The certificate of PostgreSQL at ${server} has expired, or is not valid yet. Renew it there; check the clocks of both.`,
+  ],
+  tls_root_missing: ({ mode }) => [
+    'DATABASE_TLS_FAILED',
+    `--database-url has sslmode=${mode}, and no certificate to verify with. Give the certificate of the server's authority ` +
+      'with sslrootcert=FILE; for one that every system trusts, sslrootcert=system and sslmode=verify-full.',
+  ],
+  tls_key_unfit: () => [
+    'DATABASE_TLS_FAILED',
+    "The client's key can't be used. Check that sslkey in --database-url is the key of sslcert, and sslpassword is its passphrase.",
   ],
   tls_failed: ({ server }) => [
     'DATABASE_TLS_FAILED',
@@ -94,6 +138,11 @@ const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
     'DATABASE_TLS_FAILED',
     `The file ${path}, which --database-url names, can't be read. Check the path and who may read it.`,
   ],
+  statement_pooling: ({ server }) => [
+    'POOLER',
+    `PgBouncer at ${server} pools by statement, and this needs transactions. Set pool_mode = transaction for this ` +
+      'database in its configuration, or give --database-url of PostgreSQL itself.',
+  ],
   refused: ({ server, database, user }) => [
     'DATABASE_UNREACHABLE',
     `PostgreSQL at ${server}, database ${database}, refused the connection of ${user}. ` +
@@ -101,15 +150,21 @@ const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
   ],
 };
 
-function placeOf(url: string): Place {
-  const { hostname, port, pathname, username, password } = URL.canParse(url)
-    ? new URL(url)
-    : { hostname: 'an address that cannot be read', port: '', pathname: '', username: '', password: '' };
+function placeOf(target: DatabaseTarget, error: unknown): Place {
+  const hosts = error instanceof NotConnectedError && error.host !== undefined ? [error.host] : target.hosts;
+  const shown = hosts.map(({ host, port }) =>
+    host === '' || host.startsWith('/')
+      ? `the socket ${host || defaultSocketDirectory(port)}/.s.PGSQL.${port}`
+      : host.includes(':')
+        ? `[${host}]:${port}`
+        : `${host}:${port}`,
+  );
   return {
-    host: hostname,
-    server: `${hostname}:${port === '' ? '5432' : port}`,
-    database: pathname.slice(1),
-    user: username === '' ? 'the default user' : username,
-    hasPassword: password !== '',
+    host: hosts.map(({ host }) => host).join(','),
+    server: shown.join(', '),
+    database: target.database,
+    user: target.user,
+    passwordFrom: target.passwordFrom,
+    mode: target.sslMode ?? 'prefer',
   };
 }

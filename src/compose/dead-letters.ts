@@ -3,13 +3,17 @@ import { decodeClaim } from '../cache/claim-entry.js';
 import { CommandError } from '../config/errors.js';
 import type { DeadLettersSettings } from '../config/settings.js';
 import type { Claim } from '../rotation/ports.js';
-import { openDataDirectory } from '../store/data-directory.js';
+import { askOf } from '../store/database.js';
 import { DeadLetters, type KeptLetter } from '../store/dead-letters.js';
-import { startEmbedded } from '../store/embedded.js';
+import { SchemaError } from '../store/errors.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
+import { notHome, otherHome, readTokenTablePlaces } from '../store/token-tables.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
+import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
 
 /** A letter as it may be shown: no token, and no jti in clear. */
@@ -82,6 +86,9 @@ async function openDesk(settings: DeadLettersSettings, releases: ReleaseStack): 
       'This database has no table carelink.dead_letters. Run `carelink-tokens migrate` on it first.',
     );
   }
+  const places = await readTokenTablePlaces(askOf(database));
+  const home = otherHome(places);
+  if (home !== undefined) throw new SchemaError('OTHER_SCHEMA', notHome(places, home));
   const read = async (): Promise<KeptLetter[]> => {
     const ids = settings.ids ?? (await box.ids());
     const letters: KeptLetter[] = [];
@@ -91,10 +98,12 @@ async function openDesk(settings: DeadLettersSettings, releases: ReleaseStack): 
   return {
     list: async () => (await read()).map(shown),
     async retry() {
-      const schema = await readSchema(database, settings.users);
+      const schema = await readSchema(database, { ...settings.users, mayLackUsers: true });
+      const dates = (await readRowDates(askOf(database), schema)) ?? ORDINARY_DATES;
       const writer = new PgWriteBehind({
         database,
         schema,
+        dates: () => dates,
         maxQueued: 2 * PAGE,
         monotonicMs: () => performance.now(),
         random: Math.random,
@@ -145,10 +154,7 @@ async function connect(
   { database }: DeadLettersSettings,
   releases: ReleaseStack,
 ): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
-  if (database.kind === 'url') return { connection: database.url, size: 3 };
-  const directory = await openDataDirectory(database.dataDir, 'dead-letters');
-  releases.add(() => directory.release());
-  const embedded = await startEmbedded({ dataDir: directory.path });
-  releases.add(() => embedded.stop());
-  return { connection: embedded.connection, size: 1 };
+  if (database.kind === 'url') return { connection: databaseTarget(database.url), size: 3 };
+  const { connection } = await openEmbedded(database.dataDir, 'dead-letters', releases);
+  return { connection, size: 1 };
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { RedisKeys } from '../cache/partition.js';
 import { probeRedis, RedisRefusedError } from '../cache/redis-probe.js';
+import { ownedBy } from '../cache/redis-set-up.js';
 import { CommandError } from '../config/errors.js';
 import type { DoctorSettings } from '../config/settings.js';
 import {
@@ -25,6 +26,7 @@ import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema, readSiteSchema, type TokenSchema } from '../store/schema.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { exampleSecrets } from './example-secrets.js';
@@ -73,7 +75,7 @@ async function openPlace(
   { database }: DoctorSettings,
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; ownKey: string | undefined }> {
-  if (database.kind === 'url') return { connection: database.url, ownKey: undefined };
+  if (database.kind === 'url') return { connection: databaseTarget(database.url), ownKey: undefined };
   const embedded = await openEmbedded(database.dataDir, 'doctor', releases);
   return { connection: embedded.connection, ownKey: embedded.signingKey };
 }
@@ -168,7 +170,9 @@ function unreachable(error: unknown, { database }: DoctorSettings): DatabaseEvid
     told instanceof CommandError
       ? told.message
       : `The database answers, and can't be worked with (${code ?? error_name}).`;
-  return { kind: 'unreachable', message, code };
+  // TLS has codes by the dozen, and some of its refusals none.
+  const ofTls = told instanceof CommandError && told.code === 'DATABASE_TLS_FAILED';
+  return { kind: 'unreachable', message, code: ofTls ? told.code : code };
 }
 
 async function readSchemaOf(
@@ -199,11 +203,12 @@ async function readSchemaOf(
 async function readRedis({ redis }: DoctorSettings): Promise<Evidence['redis']> {
   if (redis === undefined) return undefined;
   try {
-    return { kind: 'reached', ...(await probeRedis(redis, new RedisKeys(redis.prefix))) };
+    const keys = new RedisKeys(redis.prefix);
+    const facts = await probeRedis(redis, keys);
+    return { kind: 'reached', ...facts, ownedBy: (id) => ownedBy(facts.owner ?? '', id, keys).message };
   } catch (error) {
     if (error instanceof RedisRefusedError) return { kind: 'refused', message: error.message };
-    const { error_code, error_name } = describeError(error);
-    return { kind: 'unreachable', code: error_code ?? error_name };
+    return { kind: 'unreachable', code: describeError(error).error_code, tls: redis.tls };
   }
 }
 

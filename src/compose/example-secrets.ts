@@ -1,4 +1,5 @@
 import type { DoctorSettings } from '../config/settings.js';
+import { databaseTarget } from './database-target.js';
 
 /** What documentation, manifests and templates have where a secret goes. */
 const PLACEHOLDER =
@@ -12,8 +13,7 @@ export function exampleSecrets(
   { database, redis, keys }: DoctorSettings,
   signingSecret: string | undefined,
 ): string[] {
-  const password =
-    database.kind === 'url' && URL.canParse(database.url) ? new URL(database.url).password : undefined;
+  const password = database.kind === 'url' ? databaseTarget(database.url).password : undefined;
   const texts: readonly (readonly [name: string, text: string | undefined])[] = [
     ['The signing key', signingSecret],
     ['The password in --database-url', password],

@@ -72,9 +72,20 @@ const HISTORY_CUT =
   'the database goes on from an earlier point (a failover, a restore): commits may be lost; for two access lifetimes reuse of older tokens is refused and not punished';
 
 function tell(state: Health, before: Health | undefined, log: Log): void {
-  if (state !== 'ok') log.warn('database_health', { kind: state });
+  if (state !== 'ok')
+    log.warn('database_health', { kind: state, ...(state in MEANS ? { cause: MEANS[state] } : {}) });
   else if (before !== undefined) log.info('database_health', { kind: state });
 }
+
+/** What a state means that doesn't say it by its name. Refreshes get 503 meanwhile, and their tokens stay unspent. */
+const MEANS: Readonly<Partial<Record<Health, string>>> = {
+  'read only':
+    'this server takes no writes (a standby, or default_transaction_read_only): until it does refreshes get 503. Is --database-url that of the primary?',
+  'disk full': 'PostgreSQL has no room on its disk: until it has refreshes get 503',
+  'grants missing': 'the role lacks a right: `carelink-tokens doctor` names it',
+  'tables missing': "simplejwt's tables, or ours, are gone: `carelink-tokens doctor` names them",
+  'too many connections': 'PostgreSQL has no connection left: until it has refreshes get 503',
+};
 
 const WRITES: ReadonlySet<Purpose> = new Set(['claim', 'write_behind']);
 

@@ -11,6 +11,8 @@ export interface OpenLetters {
   readonly letters: Letters;
   /** False: the migration dead_letters is missing, or nobody is there who could make one. */
   readonly kept: boolean;
+  /** False: this role may only read them, and others try them again. */
+  readonly mayRetry: boolean;
 }
 
 interface LettersOptions {
@@ -38,17 +40,17 @@ export async function openLetters(
     const looking = setInterval(() => void letters.look().catch(() => undefined), LOOK_EVERY_MS).unref();
     releases.add(() => clearInterval(looking));
   }
-  return { letters, kept };
+  return { letters, kept, mayRetry: kept && (await box.mayRetry()) };
 }
 
 /** From now on they are tried again, whoever kept them. */
 export function retryLetters(
-  { letters, kept }: OpenLetters,
+  { letters, mayRetry }: OpenLetters,
   write: (claim: Claim) => Promise<boolean>,
   onTrouble: (error: unknown) => void,
   releases: ReleaseStack,
 ): void {
-  if (!kept) return;
+  if (!mayRetry) return;
   const retry = new LetterRetry({ letters, write, onTrouble, random: Math.random });
   retry.start();
   releases.add(() => retry.stop());

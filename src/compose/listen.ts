@@ -12,7 +12,7 @@ import { createPublicServer } from '../http/server.js';
 import type { Log } from '../observe/log.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { readClientFiles } from './client-files.js';
-import { listening } from './listening.js';
+import { ADMIN_PORT, listening, PUBLIC_PORT } from './listening.js';
 import type { Observing } from './observe.js';
 import type { ReleaseStack } from './release.js';
 
@@ -67,10 +67,10 @@ export async function listen(
   let adminUrl = '';
   if (adminServer !== undefined) {
     const { host, port } = settings.admin;
-    ({ url: adminUrl } = await listening(adminServer.listen(host, port), settings.admin));
+    ({ url: adminUrl } = await listening(adminServer.listen(host, port), settings.admin, ADMIN_PORT));
     releases.add(() => adminServer.close(shutdownTimeoutMs));
   }
-  const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http);
+  const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http, PUBLIC_PORT);
   const startDraining = (): void => {
     adminServer?.startDraining();
     publicServer.startDraining();

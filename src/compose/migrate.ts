@@ -13,11 +13,16 @@ import {
   type Report,
 } from '../migrate/index.js';
 import type { PoolOptions } from '../store/pool.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
 
+/** Called where the database is the embedded one, once that is there and this command's: nobody named another. */
+export type OnEmbedded = () => void;
+
 export interface MigrateControl {
+  readonly onEmbedded?: OnEmbedded;
   readonly onEvent?: (event: MigrateEvent) => void;
   /** Ends the run in good order: a build that is under way is given up and tidied. */
   readonly signal?: AbortSignal;
@@ -49,17 +54,13 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
     lockTimeoutMs,
   };
   const createTables = mayCreateTables(settings);
-  return onMigratedDatabase(settings, (connection) =>
-    action === 'down'
-      ? removeMigrations(connection, { ...options, dropTables })
-      : applyMigrations(connection, {
-          ...options,
-          buildCovered,
-          notify,
-          users,
-          createTables,
-          tokenTables,
-        }),
+  return onMigratedDatabase(
+    settings,
+    (connection) =>
+      action === 'down'
+        ? removeMigrations(connection, { ...options, dropTables })
+        : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables, tokenTables }),
+    control.onEmbedded,
   );
 }
 
@@ -68,10 +69,13 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
  *
  * @throws CommandError with what to do about it
  */
-export function planDown(settings: MigrateSettings): Promise<readonly PlannedUndoing[]> {
+export function planDown(
+  settings: MigrateSettings,
+  onEmbedded?: OnEmbedded,
+): Promise<readonly PlannedUndoing[]> {
   const { names, dropTables } = settings;
   const options = { dropTables, ...(names.length > 0 ? { names } : {}) };
-  return onMigratedDatabase(settings, (connection) => planRemoval(connection, options));
+  return onMigratedDatabase(settings, (connection) => planRemoval(connection, options), onEmbedded);
 }
 
 /**
@@ -79,17 +83,20 @@ export function planDown(settings: MigrateSettings): Promise<readonly PlannedUnd
  *
  * @throws CommandError with what to do about it
  */
-export function surveyMigrations(settings: MigrateSettings): Promise<Overview> {
+export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbedded): Promise<Overview> {
   const { buildCovered, notify, home, tokenTables } = settings;
   const createTables = mayCreateTables(settings);
-  return onMigratedDatabase(settings, (connection) =>
-    readMigrationOverview(connection, {
-      buildCovered,
-      notify,
-      createTables,
-      tokenTables,
-      ...(home === undefined ? {} : { home }),
-    }),
+  return onMigratedDatabase(
+    settings,
+    (connection) =>
+      readMigrationOverview(connection, {
+        buildCovered,
+        notify,
+        createTables,
+        tokenTables,
+        ...(home === undefined ? {} : { home }),
+      }),
+    onEmbedded,
   );
 }
 
@@ -124,11 +131,13 @@ function mayCreateTables({ createTables, tokenTables, database }: MigrateSetting
 async function onMigratedDatabase<T>(
   settings: MigrateSettings,
   work: (connection: PoolOptions['connection']) => Promise<T>,
+  onEmbedded: OnEmbedded = () => undefined,
 ): Promise<T> {
   const releases = new ReleaseStack();
   try {
-    if (settings.database.kind === 'url') return await work(settings.database.url);
+    if (settings.database.kind === 'url') return await work(databaseTarget(settings.database.url));
     const embedded = await openEmbedded(settings.database.dataDir, 'migrate', releases);
+    onEmbedded();
     return await work(embedded.connection);
   } catch (error) {
     throw toCommandError(error, settings.database);

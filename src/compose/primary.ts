@@ -7,7 +7,7 @@ import { alertMetrics } from '../observe/alert-metrics.js';
 import type { Log } from '../observe/log.js';
 import { MergedObservations } from '../observe/merged-observations.js';
 import { tellHostLimits } from './host-limits.js';
-import { listening } from './listening.js';
+import { ADMIN_PORT, listening } from './listening.js';
 import { ReleaseStack } from './release.js';
 import type { Serving } from './serve.js';
 import { watch } from './watch.js';
@@ -64,7 +64,7 @@ export async function startPrimary(
       host: admin.host,
       log,
     });
-    const { url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin);
+    const { url: adminUrl } = await listening(adminServer.listen(admin.host, admin.port), admin, ADMIN_PORT);
     releases.add(() => adminServer.close(shutdownTimeoutMs));
     const startDraining = (): void => {
       adminServer.startDraining();

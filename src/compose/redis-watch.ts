@@ -1,7 +1,8 @@
-import type { ScriptClient } from '../cache/redis-client.js';
+import { isRefusal, type ScriptClient } from '../cache/redis-client.js';
 import type { RedisFault } from '../cache/redis-set-up.js';
 import { CommandError } from '../config/errors.js';
 import type { RedisSettings } from '../config/settings.js';
+import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { ClaimGate } from '../outbox/gate.js';
 import type { Database } from '../store/database.js';
@@ -96,36 +97,56 @@ export async function watchEviction(
   releases.add(() => clearInterval(timer));
 }
 
-/** Says once that Redis is gone, and once that it's back. */
+/** So it looks where one side speaks TLS and the other one doesn't. */
+const SILENT: ReadonlySet<string> = new Set(['ETIMEDOUT', 'ECONNRESET', 'EPROTO']);
+
+/** Says once that Redis is gone, and why as far as that is known, and once that it's back. */
 export function redisNews(
   { log, onRedis }: RedisWatchOptions,
   gate: ClaimGate,
-  kind: RedisSettings['kind'],
+  { kind, nodes, tls }: RedisSettings,
+  obstacle: () => string | undefined,
 ): {
-  readonly onError: () => void;
+  readonly onError: (error: Error) => void;
   readonly onChange: (state: 'down' | 'up') => void;
   readonly onFault: (fault: RedisFault) => void;
 } {
   let told = false;
-  const onError = (): void => {
+  let lastError: string | undefined;
+  const where = nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
+  const down = (): void => {
     if (told) return;
     told = true;
+    const why =
+      lastError ??
+      obstacle() ??
+      `it does not answer${tls ? ': does it speak TLS (rediss://) at this port?' : ': is it a Redis, without TLS?'}`;
     log.warn('redis_down', {
-      cause: 'refreshes go on without it: duplicates at two instances are told apart by the database alone',
+      cause:
+        `the Redis of --redis-url at ${where}: ${why}. Refreshes go on without it: duplicates at two instances are ` +
+        'told apart by the database alone',
     });
   };
   return {
-    onError,
+    onError(error) {
+      // What it refuses for good is told by onFault.
+      if (isRefusal(error)) return;
+      const { error_code: code } = describeError(error);
+      if (code === undefined) return;
+      lastError = `it could not be reached (${code})${tls && SILENT.has(code) ? '; does it speak TLS (rediss://)?' : ''}`;
+      down();
+    },
     onFault: ({ code, message }) => log.error('redis_refused', { kind: code, cause: message }),
     onChange(state) {
       onRedis(state === 'up');
       // A cluster's slots move without a connection's end; a single node can't be another one without it.
       if (kind === 'cluster') gate.onRedis(state);
       if (state === 'down') {
-        onError();
+        down();
         return;
       }
       told = false;
+      lastError = undefined;
       log.info('redis_up');
     },
   };

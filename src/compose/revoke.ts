@@ -17,6 +17,7 @@ import { checkRights } from '../store/rights.js';
 import { readSchema, readSiteSchema, type SiteSchema } from '../store/schema.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import { fittingUserKey } from '../store/user-key.js';
+import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
@@ -180,7 +181,8 @@ async function connect(
   { database, tokenTables }: RevokeSettings,
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; size: number; ownKey: string | undefined }> {
-  if (database.kind === 'url') return { connection: database.url, size: 2, ownKey: undefined };
+  if (database.kind === 'url')
+    return { connection: databaseTarget(database.url), size: 2, ownKey: undefined };
   const embedded = await openEmbedded(database.dataDir, 'revoke', releases);
   // Nobody but this tool is in charge of it.
   await applyMigrations(embedded.connection, { createTables: tokenTables, tokenTables });

@@ -4,6 +4,7 @@ import {
   judgeToken,
   readSampleRows,
   readStandings,
+  tellNobody,
   tellSamples,
   type Reading,
   type SampleRow,
@@ -101,4 +102,6 @@ export async function tellRefusedSamples(
     names: tokens.names,
   });
   if (cause !== undefined) log.warn('samples_refused', { count: read.value.length, cause });
+  const unnamed = tellNobody(read.value, tokens);
+  if (unnamed !== undefined) log.warn('samples_name_nobody', { count: read.value.length, cause: unnamed });
 }

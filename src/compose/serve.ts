@@ -17,7 +17,7 @@ import { admissionMetrics } from '../observe/admission-metrics.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
 import { operatorMetrics } from '../observe/operator-metrics.js';
 import { poolMetrics } from '../observe/pool-metrics.js';
-import type { Log } from '../observe/log.js';
+import { NO_LOG, type Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { observing } from './observe.js';
 import { ReleaseStack } from './release.js';
@@ -84,19 +84,24 @@ const monotonicMs = (): number => performance.now();
  * Builds a refresh server out of its parts and starts it. A database that isn't up yet is waited for.
  *
  * @param options.admin false: it is one of several, and another process has the admin port for all of them
+ * @param options.tellsSetUp false: another of them has told what the set-up means
  * @param options.signal calls the start off
  * @throws CommandError with what to do about it
  */
 export async function startServing(
   settings: ServeSettings,
   log: Log,
-  { admin = true, signal }: { readonly admin?: boolean; readonly signal?: AbortSignal } = {},
+  {
+    admin = true,
+    tellsSetUp = true,
+    signal,
+  }: { readonly admin?: boolean; readonly tellsSetUp?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<Serving> {
   const patience = new StartPatience(databaseWaitMs(settings), monotonicMs, log);
   for (;;) {
     const releases = new ReleaseStack();
     try {
-      return await compose(settings, log, releases, admin, signal);
+      return await compose(settings, { log, setUpLog: tellsSetUp ? log : NO_LOG }, releases, admin, signal);
     } catch (error) {
       await releases.release().catch(() => undefined);
       signal?.throwIfAborted();
@@ -113,7 +118,7 @@ function databaseWaitMs({ database, databaseWaitMs: ms }: ServeSettings): number
 
 async function compose(
   settings: ServeSettings,
-  log: Log,
+  { log, setUpLog }: { readonly log: Log; readonly setUpLog: Log },
   releases: ReleaseStack,
   admin: boolean,
   signal: AbortSignal | undefined,
@@ -129,7 +134,7 @@ async function compose(
   const { schema } = site;
   const needs = needsOf(settings);
   await checkRights(askOf(database), schema, needs);
-  tellSchema(settings, schema, log);
+  tellSchema(settings, schema, setUpLog);
   const tables = site.kind === 'tables' ? site.schema : undefined;
   const dates =
     tables === undefined
@@ -139,7 +144,7 @@ async function compose(
 
   const signingKey = settings.keys.signingKey ?? storage.signingKey;
   if (signingKey === undefined) throw new Error('settings without a signing key');
-  const codec = await openCodec(settings, signingKey, log);
+  const codec = await openCodec(settings, signingKey, setUpLog);
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
   const operator = operatorMetrics(metrics.registry, {
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
@@ -162,7 +167,7 @@ async function compose(
     releases,
   );
   if (tables !== undefined)
-    await tellRefusedSamples(settings, signingKey, { database, schema: tables, clock }, log);
+    await tellRefusedSamples(settings, signingKey, { database, schema: tables, clock }, setUpLog);
   const written = watchingWrites(database, monotonicMs, {
     onClaim: (seconds) => operator.onClaimStatement(seconds),
     onWritten: (rows) => health.onWritten(rows),
@@ -195,9 +200,9 @@ async function compose(
     onRefused,
     unwritten: unwritten.letters,
     onWaited: (ms) => admission.onWaited(ms / 1000),
-    onTurnedAway(why) {
+    onTurnedAway(why, ofRefresh) {
       admission.onRefused(why);
-      door.refusedInside();
+      if (ofRefresh) door.refusedInside();
     },
   });
   const door = new Door({
@@ -255,7 +260,7 @@ async function compose(
       requestTimeoutMs: settings.rotation.requestTimeoutMs,
     },
     codec,
-    chain: openChain(settings, signingKey, log),
+    chain: openChain(settings, signingKey, setUpLog),
     store: stores.store,
     revocations: stores.revocations,
     reissuing: stores.reissuing,
@@ -272,7 +277,7 @@ async function compose(
     monotonicMs,
   };
   shared.start(context, feed);
-  tellAsync(settings, feed, log);
+  tellAsync(settings, feed, setUpLog);
   const service = createTokenService(context);
 
   const readiness = async (): Promise<Readiness> => {

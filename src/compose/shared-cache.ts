@@ -1,7 +1,7 @@
 import { Circuit } from '../cache/circuit.js';
 import { MemoryCache } from '../cache/memory.js';
 import { OutboxStream } from '../cache/outbox-stream.js';
-import { COMMAND_TIMEOUT_MS, openRedis } from '../cache/redis-client.js';
+import { COMMAND_TIMEOUT_MS, openRedis, type ScriptClient } from '../cache/redis-client.js';
 import { RedisKeys } from '../cache/partition.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
@@ -135,21 +135,24 @@ export async function openSharedCache(
       log.info('blacklist_mode', { mode: taken ? 'async' : 'sync', ...(taken ? {} : { cause: why }) }),
   });
 
-  const told = redisNews(options, gate, redis.kind);
+  const told = redisNews(options, gate, redis, () => client.obstacle());
   const commandTimeoutMs = options.redisTimeoutMs ?? COMMAND_TIMEOUT_MS;
   const keys = new RedisKeys(redis.prefix);
-  const client = openRedis({
+  let begun = false;
+  const client: ScriptClient = openRedis({
     address: redis,
     keys,
     owner: await ownerOf(options.database, log),
     random: Math.random,
     onError: told.onError,
     onConnect: () => gate.distrust(),
-    onFault: told.onFault,
+    // What keeps it from starting is what the start ends with.
+    onFault: (fault) => begun && told.onFault(fault),
     timeoutMs: commandTimeoutMs,
   });
   releases.add(() => client.close());
   await fitRedis(client, options);
+  begun = true;
   const shared = {
     client,
     keys,

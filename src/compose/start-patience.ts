@@ -43,27 +43,28 @@ export class StartPatience {
   async waitOut(error: unknown, told: unknown, signal: AbortSignal | undefined): Promise<boolean> {
     const waitedMs = this.#monotonicMs() - this.#beganMs;
     if (isTooSlow(error) && waitedMs < Math.max(SLOW_PATIENCE_MS, this.#waitMs)) {
-      this.#log.warn('database_slow', {
-        cause: 'it did not answer in the time that a refresh has; once more',
-      });
+      const leftMs = Math.max(SLOW_PATIENCE_MS, this.#waitMs) - waitedMs;
+      if (this.#isDue()) this.#log.warn('database_slow', { cause: waitingFor(told, leftMs) });
       return true;
     }
     const failure = diagnoseConnect(error)?.failure;
     const leftMs = this.#waitMs - waitedMs;
     if ((failure !== 'away' && failure !== 'full') || leftMs <= 0) return false;
-    this.#tell(told, leftMs);
+    if (this.#isDue()) this.#log.warn('database_awaited', { cause: waitingFor(told, leftMs) });
     const delayMs = Math.min(LONGEST_DELAY_MS, leftMs, FIRST_DELAY_MS * 2 ** Math.min(this.#attempts++, 10));
     await sleep(delayMs, undefined, signal && { signal });
     return true;
   }
 
-  #tell(told: unknown, leftMs: number): void {
+  #isDue(): boolean {
     const nowMs = this.#monotonicMs();
-    if (nowMs - this.#toldAtMs < TELL_EVERY_MS) return;
+    if (nowMs - this.#toldAtMs < TELL_EVERY_MS) return false;
     this.#toldAtMs = nowMs;
-    const message = told instanceof CommandError ? told.message : 'PostgreSQL is not there yet.';
-    this.#log.warn('database_awaited', {
-      cause: `waiting for up to ${Math.ceil(leftMs / 1000)} s more: ${message}`,
-    });
+    return true;
   }
+}
+
+function waitingFor(told: unknown, leftMs: number): string {
+  const message = told instanceof CommandError ? told.message : 'PostgreSQL is not there yet.';
+  return `waiting for up to ${Math.ceil(leftMs / 1000)} s more: ${message}`;
 }

@@ -3,6 +3,7 @@ import { applyMigrations } from '../migrate/index.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { databaseTarget } from './database-target.js';
 import { openEmbedded } from './embedded.js';
 import type { ReleaseStack } from './release.js';
 
@@ -40,7 +41,7 @@ export async function openStorage(
     return database;
   };
   if (settings.database.kind === 'url') {
-    const database = open(settings.database.url, settings.poolSize);
+    const database = open(databaseTarget(settings.database.url), settings.poolSize);
     return {
       database,
       poolSize: settings.poolSize,

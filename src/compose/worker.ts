@@ -1,8 +1,12 @@
+import cluster from 'node:cluster';
 import type { ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import { startServing, type Serving } from './serve.js';
 import type { Answers, FromPrimary, FromWorker, Question } from './worker-messages.js';
+
+/** Node counts workers from 1, those that are started again too: the set-up is the same for all. */
+const FIRST_WORKER = 1;
 
 /** The channel to the primary; `process` of a worker is one. */
 export interface Channel {
@@ -55,7 +59,11 @@ export async function startWorker(
   signal: AbortSignal,
 ): Promise<Serving> {
   const send = (message: FromWorker): void => void channel.send?.(message, () => undefined);
-  const serving = await startServing(settings, log, { admin: false, signal });
+  const serving = await startServing(settings, log, {
+    admin: false,
+    tellsSetUp: cluster.worker?.id === FIRST_WORKER,
+    signal,
+  });
   const { readiness, kpis, outbox, metrics } = serving.inside;
   const answers: { readonly [Q in Question]: () => Answers[Q] | Promise<Answers[Q]> } = {
     readiness,

@@ -142,21 +142,19 @@ export class Workers {
     this.#deaths++;
     const { listeningSinceMs, notStarted } = living;
     const never = listeningSinceMs === undefined;
+    // None has ever served: the next one would say the same. Why is what the command ends with, and said there alone.
+    if (never && this.#deaths === 1 && this.#living.size === 0 && notStarted !== undefined) {
+      this.#fail(new CommandError(notStarted.code, exitCodeOf(notStarted.exitCode), notStarted.message));
+      return;
+    }
     log.error('worker_died', {
       worker: worker.process.pid ?? 0,
       end: signal ?? String(code ?? 'unknown'),
       ...(never ? {} : { duration_ms: Math.round(monotonicMs() - listeningSinceMs) }),
       ...(notStarted === undefined ? {} : { error_code: notStarted.code, cause: notStarted.message }),
     });
-    // None has ever served: the next one would say the same.
     if (never && this.#deaths === 1 && this.#living.size === 0) {
-      this.#fail(
-        new CommandError(
-          notStarted?.code ?? 'WORKER_NOT_STARTED',
-          exitCodeOf(notStarted?.exitCode ?? code),
-          notStarted?.message ?? NOT_STARTED,
-        ),
-      );
+      this.#fail(new CommandError('WORKER_NOT_STARTED', exitCodeOf(code), NOT_STARTED));
       return;
     }
     // No restart mends it, and one that serves on would undo log-outs.

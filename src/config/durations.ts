@@ -16,3 +16,11 @@ export function parseDuration(text: string): number | undefined {
   const ms = Number(digits) * (MS_OF.get(unit) ?? Number.NaN);
   return Number.isSafeInteger(ms) ? ms : undefined;
 }
+
+/** For people, in a unit that leaves no 0.0: `1 s`, `90 min`, `2.5 hours`, `29.0 days`. */
+export function spokenDuration(ms: number): string {
+  if (ms < 120_000) return `${Math.ceil(ms / 1_000)} s`;
+  if (ms < 7_200_000) return `${Math.ceil(ms / 60_000)} min`;
+  const hours = ms / 3_600_000;
+  return hours < 48 ? `${hours.toFixed(1)} hours` : `${(hours / 24).toFixed(1)} days`;
+}

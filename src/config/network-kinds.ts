@@ -1,4 +1,6 @@
 import { isIP } from 'node:net';
+import { readDatabaseUrl } from '../store/database-url.js';
+import { UrlError } from '../store/database-url-text.js';
 import type { ValueKind } from './kinds.js';
 
 const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$/i;
@@ -27,16 +29,24 @@ export const urlPath: ValueKind<string> = {
   },
 };
 
-/** A PostgreSQL URL, unchanged. Its text is never told back: it holds a password. */
+/** A PostgreSQL URL or DSN, unchanged. Its text is never told back: it holds a password. */
 export const postgresUrl: ValueKind<string> = {
   placeholder: 'url',
   allowed: 'a URL such as postgres://user:password@host:5432/database',
-  parse(text) {
-    if (!URL.canParse(text)) return undefined;
-    const { protocol } = new URL(text);
-    return protocol === 'postgres:' || protocol === 'postgresql:' ? text : undefined;
-  },
+  parse: (text) => (misread(text) === undefined ? text : undefined),
+  explain: (text) => (misread(text)?.notPostgres === true ? undefined : misread(text)?.message),
 };
+
+/** What is wrong with it by itself. What the environment adds is looked at with the settings. */
+function misread(text: string): UrlError | undefined {
+  try {
+    readDatabaseUrl(text, { env: {}, osUser: 'anybody' });
+    return undefined;
+  } catch (error) {
+    if (error instanceof UrlError) return error;
+    throw error;
+  }
+}
 
 /** A URL to send requests to, unchanged. One with a password in it would end in reports. */
 export const httpUrl: ValueKind<string> = {

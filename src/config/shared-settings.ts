@@ -1,4 +1,6 @@
 import { resolve as absolutePath } from 'node:path';
+import { isSocket, readDatabaseUrl, type DatabaseTarget } from '../store/database-url.js';
+import { UrlError } from '../store/database-url-text.js';
 import type { Resolved } from './resolve.js';
 import type { SharedSettings } from './settings.js';
 import type { SHARED_OPTIONS } from './shared-options.js';
@@ -18,6 +20,8 @@ export function sharedSettings(
       `--data-dir and ${given['database-url']} exclude each other: the first is for the embedded PostgreSQL. Leave one out.`,
     );
   }
+  const warnings = unknownVariables(source.env);
+  if (url !== undefined) warnings.push(...checkUrl(url, given['database-url'] ?? '', source, problems));
   return {
     database:
       url === undefined
@@ -26,6 +30,31 @@ export function sharedSettings(
     json: values.json,
     quiet: values.quiet,
     logLevel: values['log-level'] ?? (values.quiet ? 'warn' : 'info'),
-    warnings: unknownVariables(source.env),
+    warnings,
   };
+}
+
+/** With what libpq's variables add to a URL that is fine by itself. Returns warnings. */
+function checkUrl(url: string, name: string, { env }: Source, problems: string[]): string[] {
+  try {
+    const target = readDatabaseUrl(url, { env, osUser: 'anybody' });
+    const unverified = unverifiedWarning(target);
+    return [...target.warnings, ...(unverified === undefined ? [] : [unverified])].map(
+      (warning) => `${name}: ${warning}.`,
+    );
+  } catch (error) {
+    if (!(error instanceof UrlError)) throw error;
+    problems.push(`${name}: ${error.message}.`);
+    return [];
+  }
+}
+
+/** Rule of libpq's, and not what its name says: `require` encrypts, and talks to whoever answers. */
+function unverifiedWarning({ sslMode, sslRootCert, hosts }: DatabaseTarget): string | undefined {
+  if (sslRootCert !== undefined || !hosts.some((host) => !isSocket(host))) return undefined;
+  if (sslMode !== 'require' && sslMode !== 'prefer' && sslMode !== 'allow') return undefined;
+  return (
+    `its sslmode=${sslMode} encrypts and verifies no certificate, as in libpq. To know that it is your server, ` +
+    "add sslrootcert=FILE with its authority's certificate and sslmode=verify-full"
+  );
 }

@@ -23,7 +23,34 @@ export function unknownVariables(env: Environment): string[] {
     .map((name) => {
       const flag = TYPED.get(name);
       return flag === undefined
-        ? `The environment variable ${name} is set, but this version has no option of that name.`
+        ? `The environment variable ${name} is set, but this version has no option of that name.${suggestion(name)}`
         : `The environment variable ${name} is set, and is not read: --${flag} has to be typed.`;
     });
+}
+
+/** As commander does with flags. */
+function suggestion(name: string): string {
+  const [near] = [...KNOWN]
+    .map((known) => ({ known, distance: distance(name, known) }))
+    .filter(({ known, distance: edits }) => edits <= NEAR || known.startsWith(`${name}_`))
+    .sort((a, b) => a.distance - b.distance);
+  return near === undefined ? '' : ` Did you mean ${near.known}?`;
+}
+
+/** Edits between two names that are still a slip of the finger. */
+const NEAR = 3;
+
+/** Levenshtein's: insertions, deletions and replacements that make one of the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (const [i, letter] of Array.from(a).entries()) {
+    const next = [i + 1];
+    for (const [j, other] of Array.from(b).entries()) {
+      next.push(
+        Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)),
+      );
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }

@@ -34,7 +34,7 @@ export interface Options {
 }
 
 export type DatabaseEvidence =
-  /** `code`: SQLSTATE where the server refused, else the system's. */
+  /** `code`: SQLSTATE where the server refused, DATABASE_TLS_FAILED, else the system's. */
   | { readonly kind: 'unreachable'; readonly message: string; readonly code: string | undefined }
   | {
       readonly kind: 'reached';
@@ -96,10 +96,22 @@ export interface TableFacts {
 }
 
 export type RedisEvidence =
-  | { readonly kind: 'unreachable'; readonly code: string }
+  /** `code`: undefined where nothing was said at all. */
+  | { readonly kind: 'unreachable'; readonly code: string | undefined; readonly tls: boolean }
   /** It answers, and refuses what every connection needs; the message says what to do. */
   | { readonly kind: 'refused'; readonly message: string }
-  | { readonly kind: 'reached'; readonly version: string; readonly maxmemoryPolicy: string; readonly maxmemory: number }; // prettier-ignore
+  | {
+      readonly kind: 'reached';
+      readonly version: string;
+      readonly maxmemoryPolicy: string;
+      readonly maxmemory: number;
+      /** Why it can't be worked with at the moment, though it answers. */
+      readonly obstacle: string | undefined;
+      /** Whose its keys are; undefined: nobody's yet. */
+      readonly owner: string | undefined;
+      /** What `serve` says of a Redis that is another system's, where this database has that id. */
+      readonly ownedBy: (id: string) => string;
+    };
 
 export interface KeyEvidence {
   /** The keys were refused. */

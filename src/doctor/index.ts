@@ -11,7 +11,7 @@ export { readSampleRows, type SampleRow } from './read-samples.js';
 export { readStandings } from './read-standings.js';
 export { attempt, type Reading } from './reading.js';
 export { judgeToken, type SampleRules, type TokenSample } from './token-sample.js';
-export { tellSamples } from './told-samples.js';
+export { tellNobody, tellSamples } from './told-samples.js';
 
 export interface Diagnosis {
   readonly check: string;

@@ -14,3 +14,19 @@ export function tellSamples(
   const { what, mend } = told(fate, asked, options);
   return `The newest tokens in the database ${what}: their refreshes will all be refused. ${mend}`;
 }
+
+/**
+ * Where tokens name nobody by the claim that was set: what that means. As simplejwt does, a refresh takes them, and no
+ * user is looked at.
+ */
+export function tellNobody(
+  samples: readonly TokenSample[],
+  { names }: Pick<Options, 'names'>,
+): string | undefined {
+  const asked = current(samples).filter(({ fate }) => fate === 'accepted');
+  if (asked.length === 0 || asked.some(({ userId }) => userId !== 'absent')) return undefined;
+  return (
+    `The newest tokens in the database have no claim ${names.userId}, so no user is looked at: deactivated and deleted ` +
+    "users go on refreshing. Give --user-id-claim what Django's SIMPLE_JWT['USER_ID_CLAIM'] says."
+  );
+}

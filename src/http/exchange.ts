@@ -87,7 +87,7 @@ export class Exchange {
       if (token instanceof Promise) token = await token;
       reply = typeof token === 'string' ? await this.#route.handle(token, headers) : token;
       if (reply.status === 401 && this.#route.name === 'refresh' && typeof token === 'string') {
-        this.#shared.observe.onRefused(reply.outcome, token, clientOf(this.#request));
+        this.#shared.observe.onRefused(reply.outcome, token, this.#request.socket.remoteAddress ?? '');
       }
     } catch (error) {
       reply = this.#failed(error);
@@ -135,19 +135,6 @@ export class Exchange {
 }
 
 const EMPTY = Buffer.alloc(0);
-
-/** No IPv6 address is longer, and what a header says may be anything. */
-const MAX_ADDRESS = 45;
-
-/** The address that the nearest proxy saw, else that of the connection. Told to nobody: it tells clients apart. */
-function clientOf({ headers, socket }: IncomingMessage): string {
-  const forwarded = headers['x-forwarded-for'];
-  const text = Array.isArray(forwarded) ? forwarded.join() : (forwarded ?? socket.remoteAddress ?? '');
-  return text
-    .slice(text.lastIndexOf(',') + 1)
-    .trim()
-    .slice(0, MAX_ADDRESS);
-}
 
 function onData(this: TokenRequest, chunk: Buffer): void {
   this.exchange?.take(chunk);

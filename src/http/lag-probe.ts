@@ -6,7 +6,7 @@ const EVERY_MS = 25;
 /** What was measured so long ago says nothing of now. */
 const STALE_MS = 300;
 
-/** A datagram that doesn't come back: some rule of the host keeps it, and nothing can be told. */
+/** A datagram that hasn't come back by then is lost; the next one may come. */
 const LOST_MS = 5_000;
 
 /**
@@ -20,6 +20,7 @@ export class LagProbe {
   readonly #monotonicMs: () => number;
   readonly #socket: Socket;
   #ready = false;
+  #number = 0;
   /** Undefined: none is on its way. */
   #sentMs: number | undefined;
   #cameMs = -Infinity;
@@ -28,7 +29,7 @@ export class LagProbe {
 
   constructor(monotonicMs: () => number) {
     this.#monotonicMs = monotonicMs;
-    this.#socket = createSocket('udp4', () => this.#came());
+    this.#socket = createSocket('udp4', (message) => this.#came(String(message)));
     // Without it the lag isn't known, and nobody is refused for it.
     this.#socket.on('error', () => (this.#ready = false));
     this.#socket.bind({ port: 0, address: '127.0.0.1', exclusive: true }, () => {
@@ -44,7 +45,9 @@ export class LagProbe {
   standingMs(nowMs: number): number {
     if (this.#sentMs !== undefined) {
       const onItsWayMs = nowMs - this.#sentMs;
-      return onItsWayMs > LOST_MS ? 0 : Math.min(this.#lastMs, Math.max(this.#beforeMs, onItsWayMs));
+      if (onItsWayMs <= LOST_MS) return Math.min(this.#lastMs, Math.max(this.#beforeMs, onItsWayMs));
+      this.#sentMs = undefined;
+      this.#lastMs = this.#beforeMs = 0;
     }
     if (this.#ready && nowMs - this.#cameMs > EVERY_MS) this.#send(nowMs);
     return Math.min(this.#lastMs, this.#beforeMs);
@@ -58,13 +61,14 @@ export class LagProbe {
   #send(nowMs: number): void {
     if (nowMs - this.#cameMs > STALE_MS) this.#lastMs = this.#beforeMs = 0;
     this.#sentMs = nowMs;
-    this.#socket.send('?', (error) => {
+    this.#socket.send(String(++this.#number), (error) => {
       if (error !== null) this.#sentMs = undefined;
     });
   }
 
-  #came(): void {
-    if (this.#sentMs === undefined) return;
+  #came(number: string): void {
+    // One that was given up for lost may come all the same.
+    if (this.#sentMs === undefined || number !== String(this.#number)) return;
     this.#cameMs = this.#monotonicMs();
     this.#beforeMs = this.#lastMs;
     this.#lastMs = this.#cameMs - this.#sentMs;

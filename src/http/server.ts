@@ -8,6 +8,7 @@ import type { Door } from './door.js';
 import { Exchange, type Exchanges, type TokenRequest } from './exchange.js';
 import type { Limits } from './limits.js';
 import { bringsTooMuch, closeLingering } from './linger.js';
+import { Misrouted } from './misrouted.js';
 import { createListener, type HttpServer, type Tls } from './listener.js';
 import type { RefreshCookie } from './refresh-cookie.js';
 import {
@@ -47,6 +48,7 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
   const routes = tokenRoutes(options.service, options.basePath, options.compat, options.refreshCookie, door);
   const assets = new Map([...(options.assets ?? []), ...(demo?.assets ?? [])]);
   const atRoot = nothingHere(`${options.basePath}/refresh/`);
+  const misrouted = new Misrouted(options.basePath, options.log);
   const { bodyBytes } = options.limits;
   const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, door, draining: false };
 
@@ -77,6 +79,7 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
           () => refuse(request, response, NOT_FOUND),
         );
       } else if (route === undefined) {
+        misrouted.note(method, path);
         refuse(request, response, path === '/' ? atRoot : NOT_FOUND);
       } else if (method === 'OPTIONS') {
         refuse(request, response, optionsOf(route));

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isConnectionError, type Connection } from '../store/connect.js';
+import { isConnectionError } from '../store/connect-failure.js';
+import type { Connection } from '../store/connector.js';
 import { isPrivilegeMissing, NotConnectedError, SchemaError, sqlStateOf } from '../store/errors.js';
 import { down, planDown, type PlannedUndoing } from './down.js';
 import { MigrateError } from './errors.js';

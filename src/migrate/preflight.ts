@@ -1,4 +1,4 @@
-import { howToReach, type Relation } from '../store/token-tables.js';
+import { howToReach, INSTALL_BLACKLIST, type Relation } from '../store/token-tables.js';
 import type { TableFacts } from './catalog.js';
 import type { Blocker } from './blocker.js';
 import type { IndexFacts } from './coverage.js';
@@ -153,7 +153,7 @@ function judgeMissing(
     // All that comes after it is about the tables that it makes.
     if (migration.kind === 'tables' && action === 'run' && createTables && !some) return [];
     const message =
-      `The database has no table ${missing.join(', ')}. Run Django's \`manage.py migrate token_blacklist\` on it` +
+      `The database has no table ${missing.join(', ')}. ${INSTALL_BLACKLIST}` +
       (some ? '.' : ', or, where no Django is in charge, `carelink-tokens migrate --create-tables`.');
     return [{ severity: 'refuse', code: 'tables_missing', message }];
   }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Ask } from '../store/database.js';
-import { connectClient, type Connection } from '../store/connect.js';
+import { connectClient, type Connection } from '../store/connector.js';
 
 /** One connection, which is one session of the server: session locks and settings are what a migration stands on. */
 export interface Session {

@@ -135,9 +135,17 @@ export class WriteBehind implements Outbox {
     for (const { claim } of this.#owed.values()) {
       if (claim.userKey === userKey && !found.has(`${claim.jti} ${claim.claimedAtUs}`)) claims.push(claim);
     }
-    claims.push(...(await this.#options.letters.ofUser(userKey)));
+    claims.push(...(await this.#lettersOf(userKey)));
     // Written here, whoever owes them: a claim of ours that is being dealt with may be what waits for this.
     await Promise.all(claims.map((claim) => this.#writeThrough(claim, deadlineMs)));
+  }
+
+  async #lettersOf(userKey: string | undefined): Promise<readonly Claim[]> {
+    try {
+      return await this.#options.letters.ofUser(userKey);
+    } catch (error) {
+      throw new StoreUnavailableError('the letters could not be read', { cause: error });
+    }
   }
 
   /**

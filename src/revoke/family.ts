@@ -44,11 +44,13 @@ export async function revokeFamily(context: FamilyContext, member: Member): Prom
   const { revocations } = context;
   // Of an expired token that was rotated and cleaned up no row tells that it was; its family may live on.
   const gone = member.kind === 'token' && (await revocations.find([member.jti], Infinity)).length === 0;
-  const first =
+  const ended =
     member.kind === 'row'
-      ? await revocations.blacklistUnseen(member.id)
+      ? (await revocations.blacklistUnseen(member.id))
+        ? 'now'
+        : 'before'
       : await revocations.blacklist(member, Infinity);
   // Unspent until now, and never to be claimed any more: nothing follows it.
-  if (first && !gone) return 1;
-  return (first ? 1 : 0) + (await revokeDescendants(context, member, 'operator', Infinity));
+  if (ended === 'now' && !gone) return 1;
+  return (ended === 'before' ? 0 : 1) + (await revokeDescendants(context, member, 'operator', Infinity));
 }

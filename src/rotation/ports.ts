@@ -141,14 +141,17 @@ export interface Reissues {
 /** Ends tokens: log-outs and revocations, and what a family is followed by. */
 export interface Revocations {
   /**
-   * Finds or makes the token's row and blacklists it; false where it was blacklisted already. Of this and all that follow
-   * nothing is sent after the deadline. @throws StoreUnavailableError
+   * Finds or makes the token's row and blacklists it. Of this and all that follow nothing is sent after the deadline.
+   * @throws StoreUnavailableError
    */
-  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean>;
+  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended>;
   /** @throws StoreUnavailableError */
   find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]>;
-  /** Blacklists rows; returns the ids of those that this call was first to blacklist. @throws StoreUnavailableError */
-  blacklistRows(ids: readonly string[], deadlineMs: number): Promise<Set<string>>;
+  /** Blacklists rows; `won`: the ids of those that this call was first to blacklist. @throws StoreUnavailableError */
+  blacklistRows(
+    ids: readonly string[],
+    deadlineMs: number,
+  ): Promise<{ readonly won: ReadonlySet<string>; readonly perhaps: boolean }>;
   /** Blacklists those of the tokens that are not; returns how many this call was first to blacklist. @throws StoreUnavailableError */
   blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number>;
   /** The ids of a user's tokens that are neither expired nor blacklisted, at most `limit`. @throws StoreUnavailableError */
@@ -161,6 +164,12 @@ export interface Revocations {
   /** Blacklists the rows that a revocation of this user left behind, and none made after it. @throws StoreUnavailableError */
   finishRevocation(userKey: string, deadlineMs: number): Promise<number>;
 }
+
+/**
+ * Whether a row was blacklisted by this call, or before it. `perhaps`: it stands, and an answer of the database was lost on
+ * the way, so it isn't known which.
+ */
+export type Ended = 'now' | 'before' | 'perhaps';
 
 export interface TokenToBlacklist {
   readonly jti: string;

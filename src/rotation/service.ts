@@ -37,13 +37,14 @@ async function logout(context: RotationContext, token: string, deadlineMs: numbe
   // Without the blacklist app simplejwt answers the same, and does nothing.
   if (!context.settings.tokenTables) return { kind: 'logged_out' };
   await context.outbox?.closeUser(subject.userKey, deadlineMs);
-  if (await context.revocations.blacklist({ ...subject, token }, deadlineMs)) {
+  const ended = await context.revocations.blacklist({ ...subject, token }, deadlineMs);
+  if (ended === 'now') {
     context.emit({ kind: 'revocation', cause: 'logout', end: 'tip', rows: 1 });
     return { kind: 'logged_out' };
   }
   const rows = await revokeDescendants(context, subject, 'logout', deadlineMs);
   // Nothing was left to log out: simplejwt's answer to a token that is blacklisted already.
-  return rows > 0 ? { kind: 'logged_out' } : { kind: 'blacklisted' };
+  return rows > 0 || ended === 'perhaps' ? { kind: 'logged_out' } : { kind: 'blacklisted' };
 }
 
 /** Extends a sliding token's life; its id and the end of its refreshing stay. Nothing is written. */

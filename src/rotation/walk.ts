@@ -42,7 +42,7 @@ const LONGEST_PAUSE_MS = 10;
  */
 export interface WalkEnd {
   readonly end: 'tip' | 'closed_elsewhere' | 'broken';
-  /** Blacklisted by this walk. */
+  /** Blacklisted by this walk; one of them only perhaps, where an answer was lost. */
   readonly rows: number;
   /** Lets the next walk of this family begin where this one ended; to be called once all that it passed is closed. */
   readonly remember: () => void;
@@ -129,8 +129,10 @@ class Walk {
       const last = standing.at(-1);
       const open = standing.filter((token) => !token.blacklisted).map((token) => token.id);
       if (open.length > 0) {
-        const won = await this.#time.ask((deadlineMs) => revocations.blacklistRows(open, deadlineMs));
-        this.#rows += won.size;
+        const { won, perhaps } = await this.#time.ask((deadlineMs) =>
+          revocations.blacklistRows(open, deadlineMs),
+        );
+        this.#rows += perhaps ? Math.max(1, won.size) : won.size;
         if (last !== undefined && won.has(last.id)) {
           this.#at = last.jti;
           return 'tip';

@@ -7,6 +7,8 @@ export interface Backlog {
   /** Items in statements that are out. */
   readonly out: number;
   readonly lanes: number;
+  /** Lanes on which no statement is out. */
+  readonly freeLanes: number;
   readonly maxBatch: number;
   /** Milliseconds of a statement by itself. */
   readonly fixedMs: number;
@@ -46,12 +48,14 @@ const ALWAYS_LANES = 2;
  * @param leftMs the time until the item's deadline
  */
 export function admits(backlog: Backlog, maxWaitMs: number, leftMs: number): boolean {
-  const { waiting, out, lanes, maxBatch, fixedMs, perItemMs } = backlog;
+  const { waiting, out, lanes, freeLanes, maxBatch, fixedMs, perItemMs } = backlog;
   if (waiting + out < ALWAYS_LANES * lanes) return true;
   const othersMs = (perItemMs * (waiting + out)) / lanes;
   const roundsBefore = Math.floor(waiting / (lanes * maxBatch));
   const waitMs = othersMs + roundsBefore * fixedMs;
-  return waitMs <= maxWaitMs && waitMs + 2 * fixedMs <= leftMs;
+  // Its own, and the one that it waits for.
+  const statements = freeLanes > 0 ? 1 : 2;
+  return waitMs <= maxWaitMs && waitMs + statements * fixedMs <= leftMs;
 }
 
 export interface AdmissionOptions {
@@ -95,7 +99,8 @@ export class Admission {
       }
     }
     const maxBatch = this.#maxBatch(lagMs);
-    const backlog = { waiting, out: this.#out, lanes, maxBatch, fixedMs, perItemMs };
+    const freeLanes = lanes - this.#sent.length;
+    const backlog = { waiting, out: this.#out, lanes, freeLanes, maxBatch, fixedMs, perItemMs };
     return admits(backlog, lagMs < PROCESS_IS_SLOW_MS ? maxWaitMs : Infinity, leftMs);
   }
 

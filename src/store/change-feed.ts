@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ChangeFeed, ChangeListener } from '../rotation/change-feed.js';
 import { CHANGES_CHANNEL, readChanges } from './change-payload.js';
-import { connectClient, type Connection } from './connect.js';
+import { connectClient, type Connection } from './connector.js';
 import type { Database } from './database.js';
 import type { TokenSchema } from './schema.js';
 import { servedBy } from './stalled.js';

@@ -1,5 +1,5 @@
 import type { WhoFacts } from '../rotation/standing.js';
-import type { Patience } from './group-queue.js';
+import type { Patience } from './spare-lanes.js';
 import type { TokenSchema } from './schema.js';
 import { IN_GOOD_STANDING, userIdOf, whoColumns, whoNames } from './who-sql.js';
 

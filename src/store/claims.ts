@@ -3,18 +3,15 @@ import type { Claim, ClaimResult } from '../rotation/ports.js';
 import { claimByJtiSql, claimKnownSql, type ClaimRow, type Outlived } from './claim-sql.js';
 import { claimValues, rowEnds } from './claim-values.js';
 import { isOfTheRow } from './errors.js';
-import {
-  GroupQueue,
-  type GroupQueueOptions,
-  type Patience,
-  type ReferenceGone,
-  type Settlement,
-} from './group-queue.js';
+import type { Settlement } from './group-entry.js';
+import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
 import { queryInOrder, type InOrderOptions } from './in-order.js';
 import { arrayLiteral } from './quote.js';
 import type { RowDates } from './row-dates.js';
 import { readClaim, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
+import type { Patience } from './spare-lanes.js';
+import { isUserGone } from './user-gone.js';
 
 export interface ClaimsOptions extends InOrderOptions {
   readonly schema: TokenSchema;
@@ -143,8 +140,7 @@ export class Claims {
   }
 
   #whenReferenceGone(claim: Claim, gone: ReferenceGone, alone: boolean): RawClaim | undefined {
-    // Alone, because the user's row may have another key than the one that tokens name.
-    if (gone.column === 'user_id' && (alone || claim.userKey === gone.value)) {
+    if (isUserGone(this.#options.schema, gone, claim.userKey, alone)) {
       if (claim.userKey !== undefined) this.#goneUsers.set(claim.userKey, true);
       return 'user_gone';
     }

@@ -1,4 +1,5 @@
 import { chmod, mkdir, readdir, realpath, stat } from 'node:fs/promises';
+import { troubleOf } from './disk-trouble.js';
 import { beginCluster, inspectCluster, type ClusterState } from './embedded-cluster.js';
 import { lockDirectory } from './embedded-lock.js';
 import { DataDirectoryError } from './embedded-errors.js';
@@ -63,7 +64,7 @@ function clusterState(directory: string): ClusterState {
 
 async function prepare(directory: string, warnings: string[]): Promise<string> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await make(directory);
     const path = await realpath(directory);
     const entries = await readdir(path);
     // What is made private here must be a directory of our own: `--data-dir /tmp`, given by root, must not be.
@@ -80,6 +81,16 @@ async function prepare(directory: string, warnings: string[]): Promise<string> {
   }
 }
 
+async function make(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // On a read-only file system Node's recursive mkdir says ENOENT; the plain one says what it is.
+    if (codeOf(error) === 'ENOENT') await mkdir(directory, { mode: 0o700 });
+    throw error;
+  }
+}
+
 /** The key and the tokens in it are for this user only. Windows has no such bits: there the profile's rules hold. */
 async function makePrivate(path: string, warnings: string[]): Promise<void> {
   if (process.platform === 'win32') return;
@@ -90,7 +101,13 @@ async function makePrivate(path: string, warnings: string[]): Promise<void> {
 }
 
 /** Names by which a data directory is known. */
-const OURS: ReadonlySet<string> = new Set(['pgdata', 'pgdata.complete', 'pgdata.making', 'signing-key']);
+const OURS: ReadonlySet<string> = new Set([
+  'pgdata',
+  'pgdata.complete',
+  'pgdata.making',
+  'signing-key',
+  'signing-key.used',
+]);
 
 /**
  * What may be there before anything of ours is: a fresh volume has the first, the others are of a process that is
@@ -104,11 +121,16 @@ const EMPTY_ENOUGH: ReadonlySet<string> = new Set([
 ]);
 
 function unusable(path: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  const code = codeOf(error);
   if (error instanceof DataDirectoryError || code === undefined) return error;
   return new DataDirectoryError(
     'DATA_DIRECTORY_UNUSABLE',
-    `The data directory ${path} can't be used (${code}). Give --data-dir a directory that this user may write to.`,
+    troubleOf(code, path)?.message ??
+      `The data directory ${path} can't be used (${code}). Give --data-dir a directory that this user may write to.`,
     { cause: error },
   );
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

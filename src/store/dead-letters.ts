@@ -79,6 +79,14 @@ export class DeadLetters {
     }));
   }
 
+  /** Whether this role may write what a letter says, and put it away: one that only reads them leaves them to others. */
+  async mayRetry(): Promise<boolean> {
+    const [row] = await this.#database.query<{ may: boolean }>('health', {
+      text: "SELECT has_table_privilege('carelink.dead_letters', 'UPDATE') AS may",
+    });
+    return row?.may === true;
+  }
+
   /** They are done with. */
   async remove(ids: readonly string[]): Promise<void> {
     const values = [arrayLiteral(ids)];

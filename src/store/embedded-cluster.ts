@@ -8,7 +8,8 @@ import { DataDirectoryError } from './embedded-errors.js';
  * PGlite copies the files of a new cluster one by one. `pgdata.making` stands while it does, and no server has answered
  * from the directory yet: what an interrupted making left may be thrown away. `pgdata.complete` stands from then on.
  * Files with neither mark are never thrown away: with the old signing key and an empty database every spent and every
- * logged-out token would work again.
+ * logged-out token would work again. `signing-key.used` says the same where whoever made room has deleted all of pgdata*:
+ * a key alone may be one that an operator has put there for a first start.
  */
 export type ClusterState = 'none' | 'being_made' | 'complete';
 
@@ -19,6 +20,7 @@ export function clusterPath(dataDirectory: string): string {
 
 const making = (dataDirectory: string): string => join(dataDirectory, 'pgdata.making');
 const complete = (dataDirectory: string): string => join(dataDirectory, 'pgdata.complete');
+const used = (dataDirectory: string): string => join(dataDirectory, 'signing-key.used');
 
 /**
  * What is there. Changes nothing.
@@ -30,19 +32,24 @@ export function inspectCluster(dataDirectory: string): ClusterState {
   const hasFiles = existsSync(files) && readdirSync(files).length > 0;
   if (existsSync(complete(dataDirectory))) {
     if (hasFiles) return 'complete';
-    throw new DataDirectoryError(
-      'DATA_LOST',
-      `The database of ${dataDirectory} is gone: pgdata.complete is there, and pgdata is not. A new, empty one would ` +
-        `accept spent and logged-out tokens again. ${WAY_OUT}`,
-    );
+    throw lost(dataDirectory, 'pgdata.complete');
   }
   if (existsSync(making(dataDirectory))) return 'being_made';
+  if (!hasFiles && existsSync(used(dataDirectory))) throw lost(dataDirectory, 'signing-key.used');
   if (!hasFiles) return 'none';
   throw new DataDirectoryError(
     'DATA_LOST',
     `The directory ${dataDirectory} holds database files (pgdata) without the mark pgdata.complete. Nothing was changed. ` +
       'If this database was in use, the mark got lost: create it again as an empty file. ' +
       `If its first start was interrupted, delete pgdata. ${WAY_OUT}`,
+  );
+}
+
+function lost(dataDirectory: string, mark: string): DataDirectoryError {
+  return new DataDirectoryError(
+    'DATA_LOST',
+    `The database of ${dataDirectory} is gone: ${mark} is there, and pgdata is not. A new, empty one would ` +
+      `accept spent and logged-out tokens again. ${WAY_OUT}`,
   );
 }
 
@@ -67,6 +74,8 @@ export function discardUnfinished(dataDirectory: string): void {
 
 /** Marks a cluster that PGlite has opened: its files are all there. */
 export function completeCluster(dataDirectory: string): void {
-  writeFileSync(complete(dataDirectory), '', { mode: 0o600, flush: true });
+  for (const mark of [complete(dataDirectory), used(dataDirectory)]) {
+    writeFileSync(mark, '', { mode: 0o600, flush: true });
+  }
   rmSync(making(dataDirectory), { force: true });
 }

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { chooseAddress, type EmbeddedAddress } from './embedded-address.js';
+import { diskTrouble } from './disk-trouble.js';
 import { WAY_OUT } from './embedded-cluster.js';
-import { EmbeddedError } from './embedded-errors.js';
+import { DataDirectoryError, EmbeddedError } from './embedded-errors.js';
 import type { EmbeddedWorkerData, FromWorker } from './embedded-worker.js';
 
 export interface EmbeddedOptions {
@@ -43,7 +44,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const url = options.workerUrl ?? new URL('./embedded-worker.js', import.meta.url);
   // Flags of `node` are for the main thread: some of them (--input-type, --import) would keep a worker from starting.
   const worker = new Worker(url, { workerData, name: 'embedded-postgresql', execArgv: [] });
-  const failed = failureOf(worker);
+  const failed = failureOf(worker, options.dataDir);
   // Whoever doesn't ask for it must not be ended by it.
   failed.catch(() => undefined);
   options.signal?.addEventListener('abort', () => void worker.terminate(), { once: true });
@@ -53,11 +54,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     await worker.terminate();
     await address.release();
     options.signal?.throwIfAborted();
-    throw new EmbeddedError(
-      `The embedded PostgreSQL in ${options.dataDir} does not start (${reasonOf(error)}). ` +
-        `Its files may be damaged: keep a copy of them, and do not delete pgdata alone. ${WAY_OUT}`,
-      { cause: error },
-    );
+    throw await notStarted(options.dataDir, error);
   }
   return {
     connection: address.connection,
@@ -73,18 +70,37 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   };
 }
 
+/** Damaged files are the last thing to think of: a disk without room or without writing makes PGlite fail the same way. */
+async function notStarted(dataDir: string, cause: unknown): Promise<EmbeddedError | DataDirectoryError> {
+  const trouble = await diskTrouble(dataDir);
+  if (trouble?.kind === 'full') return new EmbeddedError(trouble.message, { cause });
+  if (trouble !== undefined)
+    return new DataDirectoryError('DATA_DIRECTORY_UNUSABLE', trouble.message, { cause });
+  return new EmbeddedError(
+    `The embedded PostgreSQL in ${dataDir} does not start (${reasonOf(cause)}). ` +
+      `Its files may be damaged: keep a copy of them, and do not delete pgdata alone. ${WAY_OUT}`,
+    { cause },
+  );
+}
+
 /** PGlite reports what failed in WebAssembly in many words; the first line tells the kind. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error ? (cause.message.split('\n')[0] ?? '').slice(0, 200) : 'no reason given';
 }
 
-function failureOf(worker: Worker): Promise<never> {
+function failureOf(worker: Worker, dataDir: string): Promise<never> {
   return new Promise((_, reject) => {
+    let broke = false;
     worker.once('error', (cause) => {
-      reject(new EmbeddedError('The embedded PostgreSQL broke. Start the server again.', { cause }));
+      broke = true;
+      void diskTrouble(dataDir).then((trouble) => {
+        const message = trouble?.message ?? 'The embedded PostgreSQL broke. Start the server again.';
+        reject(new EmbeddedError(message, { cause }));
+      });
     });
-    worker.once('exit', () => reject(new EmbeddedError('The embedded PostgreSQL has ended.')));
+    // An error is followed by the end.
+    worker.once('exit', () => broke || reject(new EmbeddedError('The embedded PostgreSQL has ended.')));
   });
 }
 

@@ -2,6 +2,13 @@
 export class NotConnectedError extends Error {
   override readonly name = 'NotConnectedError';
   readonly code = 'NOT_CONNECTED';
+  /** The one of several that it is about. */
+  readonly host: { readonly host: string; readonly port: number } | undefined;
+
+  constructor(message: string, options: ErrorOptions = {}, host?: NotConnectedError['host']) {
+    super(message, options);
+    this.host = host;
+  }
 }
 
 /** As many statements as there may be connections were given up, and their backends still run: no more are opened. */

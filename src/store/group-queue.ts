@@ -1,5 +1,7 @@
 import { Admission } from './admission.js';
 import { classify, type Failure } from './errors.js';
+import { alive, refuse, type Entry, type Settlement } from './group-entry.js';
+import { SpareLanes, type Patience } from './spare-lanes.js';
 import { FEW_ITEMS } from './statement-time.js';
 
 /**
@@ -27,10 +29,7 @@ import { FEW_ITEMS } from './statement-time.js';
  * isn't sent: under overload statements would else spend tokens of which nobody is told.
  */
 export interface GroupQueueOptions<Item, Result> {
-  /**
-   * Runs one statement for all; one result an item, in order. Rejects with `pg`'s error. `patience`: `brief` where
-   * some of the items are known to meet a lock, and the others mustn't wait for it.
-   */
+  /** Runs one statement for all; one result an item, in order. Rejects with `pg`'s error. */
   readonly execute: (items: readonly Item[], patience: Patience) => Promise<readonly Result[]>;
   /** Two items of one key never share a statement. */
   readonly keyOf: (item: Item) => string;
@@ -57,32 +56,13 @@ export interface GroupQueueOptions<Item, Result> {
   /** How long the item that had waited longest for a statement did so. */
   readonly onWaited?: (ms: number) => void;
   /** An item wasn't let in, or wasn't sent because its time was nearly up. */
-  readonly onRefused?: (why: QueueRefusal) => void;
+  readonly onRefused?: (why: QueueRefusal, item: Item) => void;
 }
 
 /** `wait`: it would have waited too long. `late`: it had too little time left. */
 export type QueueRefusal = 'wait' | 'late';
 
-export type Patience = 'usual' | 'brief';
-
 export type ReferenceGone = Extract<Failure, { kind: 'reference_gone' }>;
-
-export type Settlement<Result> =
-  /** `repeated`: it was sent before, and the answer to that never came. */
-  | { readonly kind: 'done'; readonly result: Result; readonly repeated: boolean }
-  /** `sent`: it was, and its answer never came. `cause`: what the database lacks, in `pg`'s error. */
-  | { readonly kind: 'unavailable'; readonly sent: boolean; readonly cause?: unknown };
-
-interface Entry<Item, Result> {
-  readonly item: Item;
-  readonly submittedMs: number;
-  readonly deadlineMs: number;
-  readonly resolve: (settlement: Settlement<Result>) => void;
-  readonly reject: (error: unknown) => void;
-  inDoubt: boolean;
-  /** How often it met a taken id when it was alone. */
-  idsTaken: number;
-}
 
 /** How often waiting items are looked through for passed deadlines. */
 const SWEEP_MS = 50;
@@ -92,9 +72,6 @@ const ANSWER_MS = 250;
 
 /** Tries of an item whose id is taken: a sequence that is further behind than this needs an operator. */
 const ID_TRIES = 2;
-
-/** A batch of so many is split into single items: about what the largest batch is split into. */
-const SPLIT_ONE_BY_ONE = 8;
 
 /**
  * As long as a thousand sockets can be read at any time the event loop gets no further than reading them, for seconds.
@@ -109,15 +86,11 @@ const REST_MAX_MS = 500;
 export class GroupQueue<Item, Result> {
   readonly #options: GroupQueueOptions<Item, Result>;
   #waiting: Entry<Item, Result>[] = [];
-  #pieces: Entry<Item, Result>[][] = [];
-  /** Those that met a lock when they were alone: it is theirs. They wait for it behind all others. */
-  #held: Entry<Item, Result>[] = [];
+  readonly #spare: SpareLanes<Item, Result>;
   readonly #out = new Set<Entry<Item, Result>>();
   readonly #admission: Admission;
   #submittedMs = -Infinity;
   #busyLanes = 0;
-  #busySpareLanes = 0;
-  #busyWithHeld = 0;
   #flushScheduled = false;
   #gatherUntilMs = 0;
   #failuresInARow = 0;
@@ -128,6 +101,8 @@ export class GroupQueue<Item, Result> {
   constructor(options: GroupQueueOptions<Item, Result>) {
     this.#options = options;
     this.#admission = new Admission(options);
+    const { spareLanes: lanes, monotonicMs, random } = options;
+    this.#spare = new SpareLanes({ lanes, monotonicMs, random, onWork: () => this.#schedule() });
   }
 
   submit(item: Item, deadlineMs: number): Promise<Settlement<Result>> {
@@ -135,7 +110,7 @@ export class GroupQueue<Item, Result> {
     this.#submittedMs = nowMs;
     const takes = this.takes(deadlineMs, nowMs);
     if (!takes || this.depth >= this.#options.maxQueued) {
-      if (!takes) this.#options.onRefused?.('wait');
+      if (!takes) this.#options.onRefused?.('wait', item);
       return Promise.resolve({ kind: 'unavailable', sent: false });
     }
     return new Promise((resolve, reject) => {
@@ -164,9 +139,7 @@ export class GroupQueue<Item, Result> {
 
   /** Items that wait, for a statement or for another try. */
   get depth(): number {
-    let depth = this.#waiting.length + this.#held.length;
-    for (const piece of this.#pieces) depth += piece.length;
-    return depth;
+    return this.#waiting.length + this.#spare.depth;
   }
 
   /** Requests read in one turn of the event loop are gathered before the first of them is sent. */
@@ -186,29 +159,8 @@ export class GroupQueue<Item, Result> {
   }
 
   #flush(): void {
-    const { lanes, spareLanes } = this.#options;
-    while (this.#pieces.length > 0 && this.#busySpareLanes < spareLanes) {
-      const piece = this.#alive(this.#pieces.shift() ?? []);
-      if (piece.length === 0) continue;
-      this.#busySpareLanes++;
-      void this.#send(piece, 'brief').finally(() => {
-        this.#busySpareLanes--;
-        this.#schedule();
-      });
-    }
-    // One lane is kept for pieces to come: a held item has it for as long as a lock may be waited for.
-    const lanesForHeld = Math.max(1, spareLanes - 1);
-    this.#held = this.#alive(this.#held);
-    while (this.#held.length > 0 && this.#busyWithHeld < lanesForHeld && this.#busySpareLanes < spareLanes) {
-      const held = this.#held.splice(0, 1);
-      this.#busySpareLanes++;
-      this.#busyWithHeld++;
-      void this.#send(held, 'usual').finally(() => {
-        this.#busySpareLanes--;
-        this.#busyWithHeld--;
-        this.#schedule();
-      });
-    }
+    const { lanes } = this.#options;
+    this.#spare.flush((batch, patience) => this.#send(batch, patience));
     const restMs = this.#restUntilMs - this.#options.monotonicMs();
     if (restMs > 0) {
       this.#wakeAfter(restMs);
@@ -228,13 +180,13 @@ export class GroupQueue<Item, Result> {
   #takeBatch(): Entry<Item, Result>[] {
     const { keyOf, alsoKeyOf, monotonicMs } = this.#options;
     const most = this.#admission.batchOf(this.#waiting.length, monotonicMs());
-    const alive = this.#inTime(this.#alive(this.#waiting), most);
+    const ready = this.#inTime(alive(this.#waiting, monotonicMs()), most);
     const batch: Entry<Item, Result>[] = [];
     const later: Entry<Item, Result>[] = [];
     const keys = new Set<string>();
     let next = 0;
-    for (; next < alive.length && batch.length < most; next++) {
-      const entry = alive[next] as Entry<Item, Result>;
+    for (; next < ready.length && batch.length < most; next++) {
+      const entry = ready[next] as Entry<Item, Result>;
       const key = keyOf(entry.item);
       const also = alsoKeyOf?.(entry.item);
       const free = !keys.has(key) && (also === undefined || !keys.has(also));
@@ -242,7 +194,7 @@ export class GroupQueue<Item, Result> {
       keys.add(key);
       if (also !== undefined) keys.add(also);
     }
-    this.#waiting = next === alive.length ? later : later.concat(alive.slice(next));
+    this.#waiting = next === ready.length ? later : later.concat(ready.slice(next));
     return batch;
   }
 
@@ -260,7 +212,7 @@ export class GroupQueue<Item, Result> {
     const kept = new Set(inTime);
     for (const entry of entries) {
       if (kept.has(entry)) continue;
-      onRefused?.('late');
+      onRefused?.('late', entry.item);
       entry.resolve({ kind: 'unavailable', sent: false });
     }
     return inTime;
@@ -310,13 +262,13 @@ export class GroupQueue<Item, Result> {
         this.#rest(batch);
         return;
       case 'contended':
-        if (batch.length === 1) this.#hold(batch);
-        else this.#split(batch);
+        if (batch.length === 1) this.#spare.hold(batch);
+        else this.#spare.split(batch);
         return;
       case 'id_taken': {
         const [alone] = batch;
-        if (batch.length > 1) this.#split(batch);
-        else if (alone !== undefined && ++alone.idsTaken < ID_TRIES) this.#again(batch);
+        if (batch.length > 1) this.#spare.split(batch);
+        else if (alone !== undefined && ++alone.idsTaken < ID_TRIES) this.#spare.again(batch);
         else if (alone !== undefined) refuse(alone, failure.error);
         return;
       }
@@ -327,48 +279,20 @@ export class GroupQueue<Item, Result> {
           return result === undefined;
         });
         if (rest.length < batch.length) this.#requeue(rest);
-        else if (batch.length > 1) this.#split(batch);
+        else if (batch.length > 1) this.#spare.split(batch);
         else batch[0]?.reject(new Error(`a reference through ${failure.column} is missing`));
         return;
       }
       case 'unfit':
         // Split as well: a trigger of somebody's may refuse one row for the lack of a right.
-        if (batch.length > 1) this.#split(batch);
+        if (batch.length > 1) this.#spare.split(batch);
         else batch[0]?.resolve({ kind: 'unavailable', sent: batch[0].inDoubt, cause: failure.error });
         return;
       case 'refused':
-        if (batch.length > 1) this.#split(batch);
+        if (batch.length > 1) this.#spare.split(batch);
         else if (batch[0] !== undefined) refuse(batch[0], failure.error);
         return;
     }
-  }
-
-  /**
-   * About √n pieces of √n/2, then one by one: a culprit is alone after two rounds, the others are through after one,
-   * and where culprits are many no third round finds that a pair has one, too.
-   */
-  #split(batch: Entry<Item, Result>[]): void {
-    const size = batch.length > SPLIT_ONE_BY_ONE ? Math.ceil(Math.sqrt(batch.length) / 2) : 1;
-    for (let start = 0; start < batch.length; start += size) {
-      this.#pieces.push(batch.slice(start, start + size));
-    }
-    this.#schedule();
-  }
-
-  #hold(alone: Entry<Item, Result>[]): void {
-    setTimeout(
-      () => {
-        this.#held.push(...alone);
-        this.#schedule();
-      },
-      REST_FIRST_MS * (0.5 + this.#options.random()),
-    );
-  }
-
-  /** Not behind the pieces, as one that is held: where all meet taken ids there are always more of those. */
-  #again(alone: Entry<Item, Result>[]): void {
-    this.#pieces.push(alone);
-    this.#schedule();
   }
 
   #rest(batch: Entry<Item, Result>[]): void {
@@ -396,10 +320,10 @@ export class GroupQueue<Item, Result> {
   }
 
   #dropExpired(): void {
-    this.#waiting = this.#alive(this.#waiting);
-    this.#pieces = this.#pieces.map((piece) => this.#alive(piece)).filter((piece) => piece.length > 0);
-    this.#held = this.#alive(this.#held);
-    const answerDueMs = this.#options.monotonicMs() - ANSWER_MS;
+    const nowMs = this.#options.monotonicMs();
+    this.#waiting = alive(this.#waiting, nowMs);
+    this.#spare.dropExpired(nowMs);
+    const answerDueMs = nowMs - ANSWER_MS;
     for (const entry of this.#out) {
       if (entry.deadlineMs <= answerDueMs) entry.resolve({ kind: 'unavailable', sent: true });
     }
@@ -408,20 +332,4 @@ export class GroupQueue<Item, Result> {
       this.#sweep = undefined;
     }
   }
-
-  #alive(entries: Entry<Item, Result>[]): Entry<Item, Result>[] {
-    const nowMs = this.#options.monotonicMs();
-    if (entries.every((entry) => entry.deadlineMs > nowMs)) return entries;
-    return entries.filter((entry) => {
-      if (entry.deadlineMs > nowMs) return true;
-      entry.resolve({ kind: 'unavailable', sent: entry.inDoubt });
-      return false;
-    });
-  }
-}
-
-/** One that was sent before without an answer may stand for all that its repetition was refused. */
-function refuse<Item, Result>(entry: Entry<Item, Result>, error: unknown): void {
-  if (entry.inDoubt) entry.resolve({ kind: 'unavailable', sent: true });
-  else entry.reject(error);
 }

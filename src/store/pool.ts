@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import { connectClient, type Connection } from './connect.js';
+import type pg from 'pg';
+import { connectClient, openPool, type Connection, type RoutedPool } from './connector.js';
 import type { Database, Purpose, Statement } from './database.js';
 import { EnclosedQuery } from './enclosed-query.js';
 import {
@@ -39,6 +39,7 @@ export interface PoolOptions {
 
 /** A pool of connections whose errors tell "refused" from "unknown" (see `classify`). */
 export class PgDatabase implements Database {
+  readonly #routed: RoutedPool;
   readonly #pool: pg.Pool;
   readonly #onStatement: (purpose: Purpose) => void;
   readonly #onWaiting: PoolOptions['onWaiting'];
@@ -60,14 +61,13 @@ export class PgDatabase implements Database {
     const { connection, applicationName, connectTimeoutMs } = options;
     this.#size = options.size;
     // The embedded PostgreSQL is reached by its parts, and nothing is in between.
-    this.#embedded = typeof connection !== 'string';
+    this.#embedded = typeof connection !== 'string' && !('hosts' in connection);
     const { statementTimeoutMs, quiet = false } = options;
     const setUp = sessionSetUp({ statementTimeoutMs, quiet });
     this.#around = transactionSetUp({ statementTimeoutMs, quiet });
     this.#onStatement = options.onStatement;
     this.#onWaiting = options.onWaiting;
     this.#statementTimeoutMs = options.statementTimeoutMs;
-    // The pool waits for the promise, but @types/pg says void.
     const onConnect: (client: pg.ClientBase) => unknown = async (client) => {
       // A connection that breaks while it is out tells its query, and says it as an event besides: without a
       // listener that would end the process.
@@ -92,19 +92,17 @@ export class PgDatabase implements Database {
       connect: () => connectClient(connection, applicationName, statementTimeoutMs, connectTimeoutMs),
       onChange: () => this.#resize(),
     });
-    this.#pool = new pg.Pool({
-      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
-      max: options.size,
-      application_name: applicationName,
-      connectionTimeoutMillis: connectTimeoutMs,
-      query_timeout: statementTimeoutMs,
-      // Idle connections stay: a burst at shift change must not begin with eight connects.
-      idleTimeoutMillis: 0,
-      keepAlive: true,
-      // A connection is kept for as long as its statement may run: one that leads nowhere any more must not be.
-      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      onConnect,
-    });
+    this.#routed = openPool(
+      connection,
+      { applicationName, connectTimeoutMs, queryTimeoutMs: statementTimeoutMs },
+      {
+        max: options.size,
+        // Idle connections stay: a burst at shift change must not begin with eight connects.
+        idleTimeoutMillis: 0,
+        onConnect,
+      },
+    );
+    this.#pool = this.#routed.pool;
     this.#pool.on('error', options.onIdleError);
   }
 
@@ -162,7 +160,7 @@ export class PgDatabase implements Database {
   #resize(): void {
     this.#pool.options.max = this.#size - this.#givenUp.count;
     if (this.#pool.waitingCount === 0 || this.#pool.totalCount >= this.#pool.options.max) return;
-    this.#pool.connect().then(
+    this.#routed.connect().then(
       (client) => client.release(),
       () => undefined,
     );
@@ -189,9 +187,7 @@ export class PgDatabase implements Database {
     const { idleCount, waitingCount, totalCount, options } = this.#pool;
     const waited = this.#onWaiting?.(idleCount <= waitingCount && totalCount >= options.max);
     try {
-      return await this.#pool.connect();
-    } catch (error) {
-      throw new NotConnectedError('no connection to PostgreSQL', { cause: error });
+      return await this.#routed.connect();
     } finally {
       waited?.();
     }
@@ -285,9 +281,6 @@ const ROOM_MS = 250;
 const ROOM_LOOK_MS = 10;
 
 const IN_DOUBT = 'as many statements as there may be connections did not return';
-
-/** After so long without a word the other end is asked whether it is there; Node gives up 10 s later. */
-const KEEP_ALIVE_MS = 10_000;
 
 /**
  * Ends a transaction that failed. An error at COMMIT has ended it already, and nothing is wrong with saying it again; a

@@ -25,7 +25,7 @@ export interface ReissuesOptions extends InOrderOptions {
   readonly random: () => number;
   readonly onBatch?: (size: number) => void;
   readonly onWaited?: (ms: number) => void;
-  readonly onTurnedAway?: (why: QueueRefusal) => void;
+  readonly onTurnedAway?: (why: QueueRefusal, ofRefresh: boolean) => void;
   /** The database refuses to write a successor's row. */
   readonly onRefused?: (error: unknown) => void;
   /** Tokens that are spent though no row says so (outbox/letters.ts). */
@@ -81,7 +81,7 @@ export class PgReissues implements Reissues {
       execute: (items) => this.#judgeAll(text, items),
       ...(lagMs && { lagMs }),
       ...(onWaited && { onWaited }),
-      ...(onTurnedAway && { onRefused: onTurnedAway }),
+      ...(onTurnedAway && { onRefused: (why) => onTurnedAway(why, options.purpose !== 'verify') }),
     };
     this.#queue = new GroupQueue(groups);
   }

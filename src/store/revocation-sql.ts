@@ -56,33 +56,50 @@ export function blacklistOpenSql(schema: TokenSchema): string {
     RETURNING token_id`;
 }
 
-/** $1 jti, $2 token, $3 iat (s), $4 exp (s), $5 user key; no row: a row came to be while it ran, try again. */
+export interface LoggedOutRow {
+  readonly n: number;
+  /** Null: a row came to be while the statement ran. */
+  readonly id: string | null;
+  readonly won: boolean;
+}
+
+/**
+ * Each an array: $1 jti, $2 token, $3 iat (s), $4 exp (s), $5 user key. Rows are made in the order of jti and blacklisted in
+ * that of their ids, so that two instances' groups don't deadlock.
+ */
 export function blacklistByJtiSql(schema: TokenSchema): string {
   return `
     WITH i AS (
-      SELECT $1::text AS jti, $2::text AS token, $3::bigint AS iat, $4::bigint AS exp, $5::text AS user_key
+      SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
+                    WITH ORDINALITY AS i (jti, token, iat, exp, user_key, n)
     ),
     found AS (
-      SELECT o.id, to_timestamp(i.exp) AS expires_at, o.expires_at < to_timestamp(i.exp) AS outlived
-        FROM ${schema.outstanding} o
-        JOIN i ON o.jti = i.jti
+      SELECT i.n, o.id, to_timestamp(i.exp) AS expires_at, o.expires_at < to_timestamp(i.exp) AS outlived
+        FROM i
+        JOIN ${schema.outstanding} o ON o.jti = i.jti
     ),
     made AS (
       INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
       SELECT i.token, to_timestamp(i.iat), to_timestamp(i.exp), ${existingUserIdOf(schema, 'i')}, i.jti
         FROM i
-       WHERE NOT EXISTS (SELECT 1 FROM found)
+       WHERE NOT EXISTS (SELECT 1 FROM found f WHERE f.n = i.n)
+       ORDER BY i.jti
       ON CONFLICT (jti) DO NOTHING
-      RETURNING id
+      RETURNING id, jti
     ),
-    target AS (SELECT id FROM found UNION ALL SELECT id FROM made)${keepSql(schema, 'found')},
+    target AS (
+      SELECT n, id FROM found UNION ALL SELECT i.n, m.id FROM made m JOIN i ON i.jti = m.jti
+    )${keepSql(schema, 'found')},
     blacklisted AS (
       INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
-      SELECT clock_timestamp(), id FROM target, ${LOUD} WHERE loud.quiet = 'off'
+      SELECT clock_timestamp(), id FROM target, ${LOUD} WHERE loud.quiet = 'off' ORDER BY id
       ON CONFLICT (token_id) DO NOTHING
       RETURNING token_id
     )
-    SELECT t.id, EXISTS (SELECT 1 FROM blacklisted) AS won FROM target t`;
+    SELECT i.n::int AS n, t.id, b.token_id IS NOT NULL AS won
+      FROM i
+      LEFT JOIN target t ON t.n = i.n
+      LEFT JOIN blacklisted b ON b.token_id = t.id`;
 }
 
 /** $1 user key. Its end is put at the database's clock, never back. */

@@ -1,16 +1,16 @@
-import { rowEndSeconds } from '../rotation/lifetimes.js';
 import { Places } from '../rotation/places.js';
 import {
   StoreUnavailableError,
+  type Ended,
   type FoundToken,
   type Revocations,
   type TokenToBlacklist,
 } from '../rotation/ports.js';
 import type { Database, Statement } from './database.js';
 import { classify, isOfTheRow } from './errors.js';
+import { FEW_TOKENS, LogOuts } from './log-outs.js';
 import { arrayLiteral } from './quote.js';
 import {
-  blacklistByJtiSql,
   blacklistOpenSql,
   blacklistRowsSql,
   blacklistUnseenSql,
@@ -27,12 +27,19 @@ export interface RevocationOptions {
   readonly schema: TokenSchema;
   /** How the site dates its rows; asked anew for each statement, for it is measured now and then. */
   readonly dates?: () => RowDates;
-  /** Statements at the same time; twice as many of log-outs. */
+  /** Statements at the same time, of log-outs and of all else each. */
   readonly lanes: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
+  /** Tokens that are spent though no row says so; see TokenStoreOptions. */
+  readonly unwritten?: { has(jti: string): boolean };
   /** The database refuses to write a row: a trigger, a constraint, a sequence behind its table. */
   readonly onRefused?: (error: unknown) => void;
+}
+
+interface Sent<Row> {
+  readonly rows: Row[];
+  readonly repeated: boolean;
 }
 
 /** Rows a statement of revoke-user; more would hold their locks longer than a refresh may wait. */
@@ -41,70 +48,68 @@ const REVOKE_BATCH = 1_000;
 /** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
 
-/** Log-outs and revocations over the tables of simplejwt: one statement at a time each, so that none shares one with claims. */
+/** Log-outs and revocations over the tables of simplejwt, so that none shares a statement with claims. */
 export class PgRevocations implements Revocations {
   readonly #options: RevocationOptions;
-  /** Log-outs and revocations, so many statements at a time that claims have connections left, however many ask. */
-  readonly #loggingOut: Places;
+  readonly #logOuts: LogOuts;
+  /** So many statements at a time that claims have connections left, however many ask. */
   readonly #revoking: Places;
 
   constructor(options: RevocationOptions) {
     this.#options = options;
     const { lanes, monotonicMs } = options;
-    // Each log-out is a commit, and at the end of a shift there are many: with half as many places 300 a second, not 600.
-    this.#loggingOut = new Places(2 * lanes, monotonicMs);
+    this.#logOuts = new LogOuts({
+      ...options,
+      dates: () => this.#dates,
+      onRefused: (error) => options.onRefused?.(error),
+    });
     this.#revoking = new Places(lanes, monotonicMs);
   }
 
-  async blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<boolean> {
-    const { jti, userKey, issuedAtSeconds, expiresAtSeconds } = token;
-    let user = userKey;
-    const text = blacklistByJtiSql(this.#options.schema);
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const until = rowEndSeconds(expiresAtSeconds, this.#dates.marginSeconds);
-      const values = [jti, token.token, issuedAtSeconds, until, user];
-      try {
-        const statement = { name: 'blacklist_by_jti', text, values };
-        const [row] = await this.#revoke<{ won: boolean }>(statement, deadlineMs, this.#loggingOut);
-        if (row !== undefined) return row.won;
-      } catch (error) {
-        if (user === undefined || !isUserGone(error)) throw error;
-        // Whoever is gone can be logged out: the row is made without a user, as Django makes it.
-        user = undefined;
-      }
+  async blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended> {
+    // It was rotated, and no row says so: what came of it can be found when its letter is written.
+    if (this.#options.unwritten?.has(token.jti) === true) {
+      const [row] = await this.find([token.jti], deadlineMs);
+      if (row?.blacklisted !== true)
+        throw new StoreUnavailableError('a rotation of the token is not written yet');
     }
-    throw new StoreUnavailableError('the token could not be blacklisted');
+    return this.#logOuts.blacklist(token, deadlineMs);
   }
 
-  find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
+  async find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
+    if (jtis.length <= FEW_TOKENS) return this.#logOuts.find(jtis, deadlineMs);
     const text = findSql(this.#options.schema);
-    return this.#revoke({ name: 'find', text, values: [arrayLiteral(jtis)] }, deadlineMs);
+    const statement = { name: 'find', text, values: [arrayLiteral(jtis)] };
+    return (await this.#revoke<FoundToken>(statement, deadlineMs)).rows;
   }
 
-  async blacklistRows(ids: readonly string[], deadlineMs: number): Promise<Set<string>> {
+  async blacklistRows(
+    ids: readonly string[],
+    deadlineMs: number,
+  ): Promise<{ readonly won: ReadonlySet<string>; readonly perhaps: boolean }> {
     const text = blacklistRowsSql(this.#options.schema);
     const statement = { name: 'blacklist_rows', text, values: [arrayLiteral(ids)] };
-    const rows = await this.#revoke<{ token_id: string }>(statement, deadlineMs);
-    return new Set(rows.map((row) => row.token_id));
+    const { rows, repeated } = await this.#revoke<{ token_id: string }>(statement, deadlineMs);
+    return { won: new Set(rows.map((row) => row.token_id)), perhaps: repeated };
   }
 
   /** As blacklistRows; of a token that nobody has presented, which may outlive what its row says. */
   async blacklistUnseen(id: string): Promise<boolean> {
     const text = blacklistUnseenSql(this.#options.schema);
     const values = [arrayLiteral([id]), this.#dates.extraSeconds];
-    return (await this.#revoke({ name: 'blacklist_unseen', text, values }, Infinity)).length > 0;
+    return (await this.#revoke({ name: 'blacklist_unseen', text, values }, Infinity)).rows.length > 0;
   }
 
   async blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number> {
     const text = blacklistOpenSql(this.#options.schema);
     const statement = { name: 'blacklist_open', text, values: [arrayLiteral(jtis)] };
-    return (await this.#revoke(statement, deadlineMs)).length;
+    return (await this.#revoke(statement, deadlineMs)).rows.length;
   }
 
   async liveTokensOf(userKey: string, limit: number, deadlineMs: number): Promise<string[]> {
     const text = liveTokensSql(this.#options.schema);
     const statement = { name: 'live_tokens', text, values: [userKey, this.#dates.extraSeconds, limit] };
-    return (await this.#revoke<{ jti: string }>(statement, deadlineMs)).map(({ jti }) => jti);
+    return (await this.#revoke<{ jti: string }>(statement, deadlineMs)).rows.map(({ jti }) => jti);
   }
 
   /**
@@ -132,23 +137,29 @@ export class PgRevocations implements Revocations {
     const values = [userKey, this.#dates.extraSeconds, REVOKE_BATCH];
     const statement = { name: `blacklist_user_${which}`, text, values };
     for (let rows = 0, deadlineMs = beginMs; ; deadlineMs = Infinity) {
-      const [counts] = await this.#revoke<{ live: number; won: number }>(statement, deadlineMs);
+      const [counts] = (await this.#revoke<{ live: number; won: number }>(statement, deadlineMs)).rows;
       rows += counts?.won ?? 0;
       if ((counts?.live ?? 0) === 0) return rows;
     }
   }
 
-  /** A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. */
-  async #revoke<Row>(statement: Statement, deadlineMs: number, places = this.#revoking): Promise<Row[]> {
+  /**
+   * A statement outside the groups, tried again after a lost connection or a lock: all of them are repeatable. `repeated`:
+   * one was sent whose answer never came.
+   */
+  async #revoke<Row>(statement: Statement, deadlineMs: number): Promise<Sent<Row>> {
+    let repeated = false;
     for (let tries = 1; ; tries++) {
-      const leave = await places.take(deadlineMs);
+      const leave = await this.#revoking.take(deadlineMs);
       try {
         if (this.#options.monotonicMs() >= deadlineMs) throw new StoreUnavailableError('the deadline passed');
-        return await this.#options.database.query<Row>('revoke', statement);
+        return { rows: await this.#options.database.query<Row>('revoke', statement), repeated };
       } catch (error) {
         if (error instanceof StoreUnavailableError) throw error;
         const failure = classify(error);
-        if (failure.kind === 'reference_gone') throw error;
+        repeated ||= failure.kind === 'in_doubt';
+        // A row was deleted at this moment, as one that has expired: what is left of them is there the next time.
+        if (failure.kind === 'reference_gone' && failure.column !== 'token_id') throw error;
         if (failure.kind === 'unfit') {
           throw new StoreUnavailableError('the database lacks what is needed', { cause: error });
         }
@@ -163,11 +174,6 @@ export class PgRevocations implements Revocations {
       await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
     }
   }
-}
-
-function isUserGone(error: unknown): boolean {
-  const failure = classify(error);
-  return failure.kind === 'reference_gone' && failure.column === 'user_id';
 }
 
 function pause(ms: number): Promise<void> {

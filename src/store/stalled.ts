@@ -44,12 +44,20 @@ export class GivenUpBackends {
   giveUp(backend: Backend): void {
     this.#backends.add(backend);
     this.#options.onChange();
-    this.#ending ??= this.#endAll().finally(() => (this.#ending = undefined));
+    this.#begin();
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#ending;
+  }
+
+  #begin(): void {
+    this.#ending ??= this.#endAll().finally(() => {
+      this.#ending = undefined;
+      // One was given up while the connection for the others was being closed.
+      if (this.#backends.size > 0 && !this.#stopping.signal.aborted) this.#begin();
+    });
   }
 
   /** Until none is left, whatever fails meanwhile. */
@@ -65,14 +73,14 @@ export class GivenUpBackends {
         client ??= await this.#options.connect();
         if (await this.#endThose(client, [...this.#backends])) pauseMs = FIRST_PAUSE_MS;
       } catch {
-        await client?.end().catch(() => undefined);
+        await closed(client);
         client = undefined;
       }
       if (this.#backends.size === 0 || signal.aborted) break;
       // Ended early by a stop; it holds no process.
       await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
-    await client?.end().catch(() => undefined);
+    await closed(client);
   }
 
   /** Returns whether any of them is gone. */
@@ -91,6 +99,14 @@ export class GivenUpBackends {
     }
     return gone.length > 0;
   }
+}
+
+/** A cut network doesn't say that the other end is gone. */
+const CLOSE_MS = 1_000;
+
+async function closed(client: pg.Client | undefined): Promise<void> {
+  if (client === undefined) return;
+  await Promise.race([client.end().catch(() => undefined), sleep(CLOSE_MS, undefined, { ref: false })]);
 }
 
 const STILL_THERE = `

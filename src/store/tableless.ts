@@ -50,9 +50,9 @@ export class TablelessStore implements TokenStore {
 
 /** Nothing is there to be revoked by token. */
 export const NO_TABLES_TO_REVOKE_IN: Revocations = {
-  blacklist: () => Promise.resolve(true),
+  blacklist: () => Promise.resolve('now'),
   find: () => Promise.resolve([]),
-  blacklistRows: () => Promise.resolve(new Set()),
+  blacklistRows: () => Promise.resolve({ won: new Set(), perhaps: false }),
   blacklistOpen: () => Promise.resolve(0),
   liveTokensOf: () => Promise.resolve([]),
   revokeUser: () => Promise.resolve(0),

@@ -37,8 +37,8 @@ export interface TokenStoreOptions extends InOrderOptions {
   readonly unwritten?: { readonly size: number; has(jti: string): boolean };
   /** How long the claim that had waited longest for a statement did so. */
   readonly onWaited?: (ms: number) => void;
-  /** A claim or a look-up was turned away because it couldn't be answered in its time. */
-  readonly onTurnedAway?: (why: QueueRefusal) => void;
+  /** A claim or a look-up was turned away because it couldn't be answered in its time; `ofRefresh`: not of a verify. */
+  readonly onTurnedAway?: (why: QueueRefusal, ofRefresh: boolean) => void;
 }
 
 /** 200 refreshes a statement: beyond it a statement takes longer than it saves (measured: 100 are 5 ms). */
@@ -65,13 +65,17 @@ export class PgTokenStore implements TokenStore {
       monotonicMs,
       random,
       ...(lagMs && { lagMs }),
-      ...(onTurnedAway && { onRefused: onTurnedAway }),
     };
     this.#claims = new Claims({
       ...options,
       dates: () => this.#dates,
       onRefused: (error) => options.onRefused?.(error),
-      groups: { ...shared, onBatch, ...(onWaited && { onWaited }) },
+      groups: {
+        ...shared,
+        onBatch,
+        onRefused: (why) => onTurnedAway?.(why, true),
+        ...(onWaited && { onWaited }),
+      },
     });
     const state = readStateSql(schema);
     const confirmed = readStateSql(schema, true);
@@ -80,6 +84,7 @@ export class PgTokenStore implements TokenStore {
       ...shared,
       spareLanes: 1,
       onBatch: () => undefined,
+      onRefused: (why, { candidates }) => onTurnedAway?.(why, candidates.length > 0),
       keyOf: (query) => query.jti,
       whenReferenceGone: () => undefined,
       execute: (items) =>
@@ -99,7 +104,7 @@ export class PgTokenStore implements TokenStore {
 
   takes(known: boolean, deadlineMs: number): boolean {
     if (this.#claims.takes(known, deadlineMs)) return true;
-    this.#options.onTurnedAway?.('wait');
+    this.#options.onTurnedAway?.('wait', true);
     return false;
   }
 

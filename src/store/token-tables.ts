@@ -23,6 +23,11 @@ export function tablesThere(where: readonly string[]): SchemaError {
   );
 }
 
+/** What to do where the tables are in no schema. Django's own words for an app that isn't installed lead nowhere. */
+export const INSTALL_BLACKLIST =
+  "Is it Django's? Then see that INSTALLED_APPS has 'rest_framework_simplejwt.token_blacklist', and run " +
+  '`manage.py migrate token_blacklist` on it';
+
 /** A table or view in a schema: its names as the catalog has them, and as SQL wants them. */
 export interface Relation {
   readonly schema: string;
@@ -208,7 +213,7 @@ export function tokenTablesOf(places: TokenTablePlaces): TokenTables {
       'TABLES_MISSING',
       schema === undefined
         ? `The database has no table ${missing}. ` +
-            "Run Django's `manage.py migrate token_blacklist` on it, or, where no Django is in charge, " +
+            `${INSTALL_BLACKLIST}, or, where no Django is in charge, ` +
             '`carelink-tokens migrate --create-tables`.'
         : `There is no table ${missing} in the search path (${searchPath}), but there is ${others.join(', ')}. ` +
             howToReach(schema, role),

@@ -6,6 +6,7 @@ import { GroupQueue } from './group-queue.js';
 import { arrayLiteral } from './quote.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import type { TokenSchema } from './schema.js';
+import { isUserGone } from './user-gone.js';
 import { writeBehindSql, type WrittenRow } from './write-behind-sql.js';
 
 export interface WriteBehindOptions {
@@ -45,7 +46,7 @@ export class PgWriteBehind {
       keyOf: (claim) => claim.jti,
       alsoKeyOf: (claim) => claim.successor.jti,
       whenReferenceGone: (claim, gone, alone) => {
-        if (gone.column === 'user_id' && (alone || claim.userKey === gone.value)) return 'user_gone';
+        if (isUserGone(schema, gone, claim.userKey, alone)) return 'user_gone';
         return alone ? 'row_gone' : undefined;
       },
       lanes: 1,

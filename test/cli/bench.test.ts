@@ -57,6 +57,26 @@ it.each([
   expect(stderr).toContain(text);
 });
 
+it('spends no token where --admin-url is wrong', async () => {
+  const { createServer } = await import('node:http');
+  const paths: string[] = [];
+  const server = createServer((request, response) => {
+    paths.push(request.url!);
+    response.writeHead(404).end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as { port: number };
+    const url = `http://127.0.0.1:${port}`;
+    const { code, stderr } = await run(['bench', `${url}/refresh/`, '--admin-url', url, ...OPEN_LOAD], env);
+    expect(code).toBe(4);
+    expect(stderr).toContain('ADMIN_UNREACHABLE');
+    expect(paths).toEqual(['/kpis']);
+  } finally {
+    server.close();
+  }
+});
+
 it('says which server could not be reached', async () => {
   const { code, stderr } = await run(['bench', 'http://127.0.0.1:9', '--users', '2', '--json'], env);
   expect(code).toBe(4);

@@ -92,6 +92,7 @@ describe.skipIf(services().postgres === undefined)('dead-letters', () => {
     );
     expect(row?.jti).toBe(login.jti);
     expect(await left()).not.toContain(id);
+    expect((await deadLetters('retry', id)).stderr).toContain(`There is no letter ${id}`);
   });
 
   it('drops what it is told to', async () => {

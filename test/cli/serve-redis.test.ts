@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { randomUUID } from 'node:crypto';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { createSimplejwtTables, freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
@@ -8,6 +10,21 @@ import { BIN, cleanEnvironment, startServer } from '../support/server.js';
 import { endWithUs } from '../support/end-with-us.js';
 import { services } from '../support/services.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
+import { run } from './run.js';
+
+/** Takes connections and says nothing. */
+async function startSilent(): Promise<{ readonly port: number; stop(): void }> {
+  const server = createServer((socket) => endless.add(socket));
+  const endless = new Set<Socket>();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () => {
+      for (const socket of endless) socket.destroy();
+      server.close();
+    },
+  };
+}
 
 /** Only a bound against hanging. */
 const PATIENCE = { timeout: 30_000, interval: 50 };
@@ -114,6 +131,54 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
         /"event":"redis_owner_unknown".*migration identity is missing|migration identity is missing.*redis_owner_unknown/,
       );
       expect(await redis.cli('-n', '5', 'EXISTS', 'carelink_tokens:owner')).toBe('0');
+    });
+
+    it('doctor tells of another system, of a replica, of a full one and of one that says nothing, as serve does', async () => {
+      const look = async (redisUrl: string, ...args: string[]) => {
+        const { stdout } = await run(
+          ['doctor', '--json', '--database-url', ours.url, '--redis-url', redisUrl, ...args],
+          { CARELINK_SIGNING_KEY: TEST_SIGNING_KEY },
+        );
+        const { checks } = JSON.parse(stdout) as {
+          checks: { check: string; findings: { what: string }[] }[];
+        };
+        return checks
+          .filter(({ check }) => check.startsWith('redis'))
+          .flatMap(({ findings }) => findings.map(({ what }) => what))
+          .join('\n');
+      };
+      const owned = `owned:${randomUUID()}`;
+      await redis.cli('SET', `${owned}:owner`, await identityOf(theirs));
+      const [replica, silent] = await Promise.all([
+        startRedis('--replicaof', `127.0.0.1 ${redis.port}`),
+        startSilent(),
+      ]);
+      const replicaUrl = `redis://127.0.0.1:${replica.port}`;
+      const server = startServer({ databaseUrl: ours.url, args: ['--redis-url', replicaUrl] });
+      try {
+        const [another, follower, nobody] = await Promise.all([
+          look(url(), '--redis-prefix', owned),
+          look(replicaUrl),
+          look(`redis://127.0.0.1:${silent.port}`),
+        ]);
+        expect(another).toMatch(/belongs to another system/);
+        expect(follower).toMatch(/it is a replica, which takes no writes/);
+        expect(nobody).toMatch(/nothing was said in time: is it a Redis/);
+        const serving = await server;
+        await expect.poll(() => serving.output(), PATIENCE).toContain('"event":"redis_down"');
+        expect(serving.output()).toMatch(
+          new RegExp(
+            `the Redis of --redis-url at 127\\.0\\.0\\.1:${replica.port}: it is a replica.*"event":"redis_down"`,
+          ),
+        );
+        await replica.cli('REPLICAOF', 'NO', 'ONE');
+        await replica.cli('CONFIG', 'SET', 'maxmemory', '1');
+        expect(await look(replicaUrl)).toMatch(/its memory is full/);
+      } finally {
+        await (await server).stop();
+        await replica.stop();
+        silent.stop();
+      }
     });
   },
 );

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import {
@@ -52,6 +54,42 @@ describe.skipIf(services().postgres === undefined)('serve, started on a real dat
     expect([code, stdout]).toEqual([4, '']);
     expect(stderr).toContain(advice);
     expect(stderr).not.toContain('nobody foresaw');
+  });
+
+  it('without the tables, names the app that makes them, for serve and migrate', async () => {
+    const url = await empty();
+    const app = "INSTALLED_APPS has 'rest_framework_simplejwt.token_blacklist'";
+    expect((await refused(url)).stderr).toContain(app);
+    expect((await run(['migrate', '--database-url', url])).stderr).toContain(app);
+  });
+
+  it.each(['1', '2'])(
+    'with %s workers, says once which port is taken, and by what option',
+    async (workers) => {
+      const url = await migrated();
+      const taken = createServer();
+      await once(taken.listen(0, '127.0.0.1'), 'listening');
+      const port = String((taken.address() as AddressInfo).port);
+      try {
+        for (const option of ['--port', '--admin-port']) {
+          const { code, stderr } = await refused(url, '--workers', workers, option, port);
+          expect(code).toBe(1);
+          expect(stderr.match(/Another process has it/g)).toHaveLength(1);
+          expect(stderr).toContain(`choose another port with ${option}.`);
+          expect(stderr.match(/start_failed/g)).toHaveLength(1);
+        }
+      } finally {
+        taken.close();
+      }
+    },
+  );
+
+  it("says which option names an address that isn't this machine's", async () => {
+    const url = await migrated();
+    const away = await refused(url, '--host', '192.0.2.1');
+    expect(away.stderr).toMatch(/192\.0\.2\.1 is no address of this machine.*Correct --host/);
+    const unknown = await refused(url, '--admin-host', 'nosuch.invalid');
+    expect(unknown.stderr).toMatch(/doesn't know the host name nosuch\.invalid\. Correct --admin-host/);
   });
 
   it('as a role that may not look into our schema, ends with 4 and says what to grant', async () => {

@@ -143,6 +143,76 @@ describe('usage', () => {
   });
 });
 
+describe('a slip of the finger', () => {
+  const KEY = { CARELINK_SIGNING_KEY: 'a key that is long enough for HS256, really' };
+
+  it('in a variable is answered with the name that was meant', async () => {
+    const slips = { CARELINK_REUSE_GRAC: '1s', CARELINK_DATABASE: 'x', CARELINK_SIGNINGKEY: 'secret' };
+    const { stderr } = await run(['doctor', '--port', 'x'], { ...KEY, ...slips, CARELINK_PORT: '8000' });
+    expect(stderr).not.toContain('secret');
+    const warned = (await run(['cleanup', '--database-url', 'postgres://127.0.0.1:1/x'], slips)).stderr;
+    for (const meant of ['REUSE_GRACE', 'DATABASE_URL', 'SIGNING_KEY'])
+      expect(warned).toContain(`Did you mean CARELINK_${meant}?`);
+  });
+
+  it.each([
+    ['postgres://app:hun/ter2@127.0.0.1/app', 'special character: write / as %2F'],
+    ['postgres://app:hun@ter2/x@127.0.0.1/app', 'special character: write / as %2F'],
+    [
+      'postgres://app:hunter2@127.0.0.1/app?sslmode=yes',
+      'sslmode is none that there is: give one of disable,',
+    ],
+  ])('in %s is found before anybody is asked', async (url, says) => {
+    const { code, stderr } = await run(['serve'], { ...KEY, DATABASE_URL: url });
+    expect(code).toBe(2);
+    expect(stderr).toContain(says);
+    expect(stderr).not.toMatch(/hun|ter2/);
+  });
+
+  it.each([
+    ['sslmode=require', 'its sslmode=require encrypts and verifies no certificate, as in libpq'],
+    ['keepalives_count=3', 'its parameter keepalives_count has no effect here'],
+    ['pgbouncer=true', 'its parameter pgbouncer is not known here'],
+  ])('or a habit: %s is told as what it means, with --json in JSON alone', async (parameter, says) => {
+    const url = `postgres://me:hunter2@127.0.0.1:1/app?${parameter}`;
+    const [{ stderr }, json] = await Promise.all([
+      run(['cleanup', '--database-url', url]),
+      run(['cleanup', '--json', '--database-url', url]),
+    ]);
+    expect(stderr).toMatch(new RegExp(`^warning: --database-url: ${says}`, 'm'));
+    expect(stderr).not.toMatch(/pg-connection-string|hunter2/);
+    const told = json.stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { message?: string });
+    expect(told.some(({ message }) => message?.includes(says))).toBe(true);
+  });
+
+  it('that names no database is told as one thing', async () => {
+    const nowhere = mkdtempSync(join(tmpdir(), 'carelink-nowhere-'));
+    try {
+      const { code, stderr } = await run(['migrate', '--data-dir', nowhere]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^error: DATABASE_NOT_NAMED: /);
+    } finally {
+      rmSync(nowhere, { recursive: true });
+    }
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'of a limit of open files that nothing starts under is named',
+    () => {
+      const { status, stderr } = spawnSync(
+        'sh',
+        ['-c', 'ulimit -n 64 && exec "$1" bin/carelink-tokens.js doctor', 'sh', process.execPath],
+        { encoding: 'utf8' },
+      );
+      expect(status).toBe(2);
+      expect(stderr).toMatch(/^carelink-tokens may open 64 files, and needs 256 to start\. Raise the limit/);
+    },
+  );
+});
+
 describe('a database that is not there', () => {
   it.each(['serve', 'migrate'])('ends %s with 4, without its password', async (name) => {
     const listener = createServer().listen(0, '127.0.0.1');

@@ -237,6 +237,17 @@ describe.skipIf(services().postgres === undefined)('cleanup', () => {
     expect(await world.run()).toMatchObject({ deleted: 2, steppedOver: 0 });
   });
 
+  it('obeys a fence, and says what it is', async () => {
+    const name = new URL(world.url).pathname.slice(1);
+    await world.sql(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    const session = await openCleanupSession(world.url);
+    const error = await failure(cleanUp(session, PLAIN));
+    expect(error.message).toMatch(/default_transaction_read_only is on.*fence/);
+    await session.close();
+    await world.sql(`SET default_transaction_read_only = off`);
+    await world.sql(`ALTER DATABASE ${name} RESET default_transaction_read_only`);
+  });
+
   it('is refused beside another one at once, and takes over from one that was killed', async () => {
     await fill(world.sql, { expired: 500, live: 0 });
     const stop = new AbortController();

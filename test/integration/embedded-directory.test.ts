@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync,
+  chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs'; // prettier-ignore
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDataDirectory } from '../../src/store/data-directory.js';
+import { completeCluster } from '../../src/store/embedded-cluster.js';
 
 const MODULE = new URL('../../dist/store/data-directory.js', import.meta.url).href;
 
@@ -202,6 +203,22 @@ describe.skipIf(process.platform === 'win32')('the data directory and its key', 
       message: expect.stringContaining('spent and logged-out tokens') as string,
     });
     expect(existsSync(join(dataDir, 'pgdata'))).toBe(false);
+  });
+
+  it('a key whose database was deleted with all its marks is refused', async () => {
+    const directory = await openDataDirectory(dataDir, 'serve');
+    await directory.release();
+    const { path } = directory;
+    mkdirSync(join(path, 'pgdata'));
+    writeFileSync(join(path, 'pgdata', 'PG_VERSION'), '18\n');
+    completeCluster(path);
+    for (const name of readdirSync(path))
+      if (name.startsWith('pgdata')) rmSync(join(path, name), { recursive: true });
+    await expect(open()).rejects.toMatchObject({
+      code: 'DATA_LOST',
+      message: expect.stringContaining('signing-key.used is there') as string,
+    });
+    expect(readdirSync(path)).not.toContain('pgdata.making');
   });
 
   it.each(['migrate', 'cleanup', 'revoke', 'doctor'])(

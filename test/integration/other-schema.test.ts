@@ -52,6 +52,8 @@ describe.skipIf(services().postgres === undefined)(
         ['revoke', '--issued-before', 'now', '--yes'],
         ['cleanup'],
         ['migrate', 'grants'],
+        ['dead-letters', 'list'],
+        ['dead-letters', 'drop', '--all', '--yes'],
       ];
       const ends = await Promise.all(
         commands.map((command) => run([...command, '--database-url', at('t2')], KEY)),

@@ -26,6 +26,11 @@ it.skipIf(services().postgres === undefined)(
     proxy.heal();
     const server = await starting;
     await server.stop();
-    expect(server.output()).toContain('"event":"database_slow"');
+    const told = server.output().match(/.*"event":"database_slow".*/g) ?? [];
+    expect(told).toHaveLength(1);
+    // Who is waited for, how long, and what may be the matter.
+    expect(told[0]).toMatch(
+      new RegExp(`waiting for up to \\d+ s more: PostgreSQL at .*:${proxy.port}, .*does a firewall`),
+    );
   },
 );

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import {
@@ -50,15 +51,17 @@ describe.skipIf(services().postgres === undefined)('a signing key that is not th
       );
       const statuses = await Promise.all(
         tokens.map(async (refresh, n) => {
-          const response = await fetch(`${server.url}/account/token/refresh/`, {
+          // The connection's own address: what a header says of it anybody can write.
+          const from = new Agent({ localAddress: `127.0.0.${2 + (n % 4)}` });
+          const { statusCode, body } = await request(`${server.url}/account/token/refresh/`, {
+            dispatcher: from,
             method: 'POST',
-            headers: {
-              'content-type': 'application/json',
-              'x-forwarded-for': `198.51.100.9, 192.0.2.${n % 4}`,
-            },
+            headers: { 'content-type': 'application/json', 'x-forwarded-for': `192.0.2.${n}` },
             body: JSON.stringify({ refresh }),
           });
-          return response.status;
+          await body.dump();
+          await from.close();
+          return statusCode;
         }),
       );
       expect(new Set(statuses)).toEqual(new Set([401]));
@@ -68,11 +71,34 @@ describe.skipIf(services().postgres === undefined)('a signing key that is not th
       const untilMs = Date.now() + ALERT_WITHIN_MS;
       while (Date.now() < untilMs && !server.output().includes('REFUSALS_UNUSUAL')) await sleep(200);
       expect(server.output()).toMatch(
-        /12 of 12 refreshes.*"alert":"REFUSALS_UNUSUAL".*"event":"alert_raised"/,
+        /"level":"error".*12 of 12 refreshes.*"alert":"REFUSALS_UNUSUAL".*"event":"alert_raised"/,
       );
       for (const token of tokens) expect(server.output()).not.toContain(token.slice(-16));
     } finally {
       await server.stop();
+    }
+  });
+
+  it('of several workers, or a wrong --user-id-claim or path, is told once', async () => {
+    const args = ['--workers', '2'];
+    const [another, unnamed] = await Promise.all([
+      startServer({ databaseUrl: database.url, args, env: { CARELINK_SIGNING_KEY: OTHER_KEY } }),
+      startServer({ databaseUrl: database.url, args: ['--user-id-claim', 'uid'] }),
+    ]);
+    try {
+      for (const event of ['samples_refused', 'user_check_on', 'chain_key_follows_signing_key'])
+        expect([event, another.output().split(`"event":"${event}"`).length - 1]).toEqual([event, 1]);
+      expect(unnamed.output()).toMatch(
+        /no claim uid, so no user is looked at.*"event":"samples_name_nobody"/,
+      );
+
+      const misrouted = () => fetch(`${unnamed.url}/api/token/refresh/`, { method: 'POST', body: '{}' });
+      expect([(await misrouted()).status, (await misrouted()).status]).toEqual([404, 404]);
+      expect(unnamed.output()).toMatch(
+        /come in at another path than \/account\/token\/.*"event":"path_not_served"/,
+      );
+    } finally {
+      await Promise.all([another.stop(), unnamed.stop()]);
     }
   });
 

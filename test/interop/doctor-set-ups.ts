@@ -83,4 +83,9 @@ export const SET_UPS: readonly BrokenSetUp[] = [
   { title: 'tokens that expired long ago',
     sql: `UPDATE token_blacklist_outstandingtoken SET expires_at = now() - interval '31 days' WHERE id = 1`,
     check: 'expired', severity: 'warning', says: /nobody cleans up/, mend: /cleanup/ },
+  { title: 'many tokens that should be gone by now',
+    sql: `INSERT INTO token_blacklist_outstandingtoken (token, created_at, expires_at, jti)
+          SELECT 'x' || n, now() - interval '26 days', now() - interval '25 days', md5('overdue' || n)
+            FROM generate_series(1, 10001) AS n`,
+    check: 'expired', severity: 'warning', says: /More than 10,000 .*8 days ago: nobody cleans up/, mend: /cleanup/ },
 ]; // prettier-ignore

@@ -121,9 +121,15 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     onBatch: (size) => batches.push(size),
     unwritten: unwritten.letters,
   });
-  const revocations = new PgRevocations({ database, schema, lanes: 2, monotonicMs, random: Math.random });
-  const records = settings.rotation === 'keep';
-  const site = { kind: 'tables', schema, records } as const;
+  const revocations = new PgRevocations({
+    database,
+    schema,
+    lanes: 2,
+    monotonicMs,
+    random: Math.random,
+    unwritten: unwritten.letters,
+  });
+  const site = { kind: 'tables', schema, records: settings.rotation === 'keep' } as const;
   const reissues = new PgReissues({
     database,
     site,

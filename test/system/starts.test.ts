@@ -100,6 +100,9 @@ describe.skipIf(services().postgresBin === undefined || process.platform !== 'li
       await refused('over_tls', 'DATABASE_LOGIN_REFUSED', 'sslmode=require');
       await refused('with_password:hunter3', 'DATABASE_LOGIN_REFUSED', 'does not accept this password');
       await refused('with_password', 'DATABASE_PASSWORD_MISSING', 'PGPASSWORD');
+      vi.stubEnv('PGPASSWORD', 'hunter4');
+      await refused('with_password', 'DATABASE_LOGIN_REFUSED', 'The password is that of PGPASSWORD');
+      vi.stubEnv('PGPASSWORD', undefined);
       await refused('not_let_in', 'DATABASE_CONNECT_DENIED', 'GRANT CONNECT ON DATABASE', 'closed');
       await refused('postgres', 'DATABASE_TLS_FAILED', 'Turn on ssl', 'postgres?sslmode=verify-full');
       await refused('postgres', 'DATABASE_TLS_FAILED', '/no/such/ca.pem', 'postgres?sslmode=verify-full&sslrootcert=/no/such/ca.pem'); // prettier-ignore

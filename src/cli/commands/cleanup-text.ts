@@ -1,3 +1,4 @@
+import { spokenDuration } from '../../config/durations.js';
 import { HOME_UNWRITTEN } from '../../store/token-tables.js';
 import type { CleanupEvent, DryRun, Summary } from '../../cleanup/index.js';
 
@@ -76,9 +77,7 @@ export function dryRunLines(told: DryRun): string[] {
 
 function extra(ms: number): string {
   if (ms <= 0) return '';
-  const hours = ms / 3_600_000;
-  const long = hours < 48 ? `${hours.toFixed(1)} hours` : `${(hours / 24).toFixed(1)} days`;
-  return `; tokens here live up to ${long} longer than their rows say, and rows are kept as much longer`;
+  return `; tokens here live up to ${spokenDuration(ms)} longer than their rows say, and rows are kept as much longer`;
 }
 
 function count(rows: number): string {

@@ -30,7 +30,7 @@ async function deadLetters(settings: DeadLettersSettings, output: Output): Promi
       case 'list':
         return list(desk, output);
       case 'retry':
-        return retry(desk, output);
+        return retry(desk, settings, output);
       case 'drop':
         return drop(desk, settings, output);
     }
@@ -45,9 +45,12 @@ async function list(desk: LetterDesk, output: Output): Promise<ExitCode> {
   return 0;
 }
 
-async function retry(desk: LetterDesk, output: Output): Promise<ExitCode> {
+async function retry(desk: LetterDesk, { ids }: DeadLettersSettings, output: Output): Promise<ExitCode> {
   const retried = await desk.retry();
   output.document({ letters: retried });
+  const absent = ids?.filter((id) => retried.every((one) => one.id !== id)) ?? [];
+  if (absent.length > 0)
+    output.warn(`There is no letter ${absent.join(', ')}: it is written already, or was dropped.`);
   for (const one of retried)
     if (one.result === 'refused') output.note(`${one.id}: refused again (${one.code})`);
   const count = (result: string): number => retried.filter((one) => one.result === result).length;

@@ -217,6 +217,8 @@ export function liveText(name: string, progress: BuildProgress): string {
   return `${progressText(progress).trimStart()}  ${name}`;
 }
 
+const NEARLY_DONE_PERCENT = 95;
+
 function progressText(progress: BuildProgress): string {
   const { percent, phase, bytesPerSecond, tuplesPerSecond, remainingMs, waitingMs } = progress;
   const speed =
@@ -232,7 +234,10 @@ function progressText(progress: BuildProgress): string {
     remainingMs === undefined
       ? undefined
       : remainingMs < 1_000
-        ? 'nearly done'
+        ? // Of a phase that is about to end, and others follow.
+          percent < NEARLY_DONE_PERCENT
+          ? undefined
+          : 'nearly done'
         : `about ${seconds(remainingMs)} left`,
     waitingMs >= 1_000 ? `for ${seconds(waitingMs)}` : undefined,
   ]

@@ -35,11 +35,6 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
 };
 
 function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
-  const { database } = settings;
-  // Who forgot --database-url would else read of a database that isn't the one he means.
-  if (database.kind === 'embedded') {
-    output.note(`no --database-url: this is the embedded PostgreSQL in ${database.dataDir}`);
-  }
   switch (settings.action) {
     case 'down':
       return down(settings, output);
@@ -51,6 +46,14 @@ function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
     case 'grants':
       return grants(settings, output);
   }
+}
+
+/** Who forgot --database-url would else read of a database that isn't the one he means. */
+function sayEmbedded({ database }: MigrateSettings, output: Output): () => void {
+  return () => {
+    if (database.kind !== 'embedded') return;
+    output.note(`no --database-url: this is the embedded PostgreSQL in ${database.dataDir}`);
+  };
 }
 
 async function grants(settings: MigrateSettings, output: Output): Promise<ExitCode> {
@@ -67,7 +70,7 @@ async function grants(settings: MigrateSettings, output: Output): Promise<ExitCo
 async function look(settings: MigrateSettings, output: Output): Promise<ExitCode> {
   const { surveyMigrations } = await import('../../compose/migrate.js');
   const { action } = settings;
-  const overview = await surveyMigrations(settings);
+  const overview = await surveyMigrations(settings, sayEmbedded(settings, output));
   output.document(snakeCased(overview));
   output.say(...(action === 'plan' ? planLines(overview) : statusLines(overview)));
   return action === 'status' && !settled(overview) ? 1 : 0;
@@ -84,7 +87,7 @@ function settled({ migrations, findings }: Overview): boolean {
 async function down(settings: MigrateSettings, output: Output): Promise<ExitCode> {
   if (settings.yes || settings.names.length > 0) return change(settings, output);
   const { planDown } = await import('../../compose/migrate.js');
-  const steps = await planDown(settings);
+  const steps = await planDown(settings, sayEmbedded(settings, output));
   output.document({ event: 'plan', steps: snakeCased(steps) });
   output.say(...downLines(steps));
   return steps.length === 0 ? 0 : 6;
@@ -98,6 +101,7 @@ async function change(settings: MigrateSettings, output: Output): Promise<ExitCo
     const { changeMigrations } = await import('../../compose/migrate.js');
     const report = await changeMigrations(settings, {
       signal: interrupted.signal,
+      onEmbedded: sayEmbedded(settings, output),
       onEvent: (event) => teller.tell(event),
     });
     output.document({ event: 'done', steps: snakeCased(report.steps) });

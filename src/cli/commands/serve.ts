@@ -89,8 +89,8 @@ async function startUnless<T extends Running>(
   try {
     first = await Promise.race([starting, reason]);
   } catch (error) {
-    // What it means is told as with every command.
-    log.error('start_failed', whatFailed(error));
+    // What it means is told as with every command; of a worker by its primary.
+    if (cluster.isPrimary) log.error('start_failed', whatFailed(error));
     throw error;
   }
   if ('stop' in first) return first;

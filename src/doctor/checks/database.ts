@@ -11,7 +11,7 @@ export const DATABASE_CHECKS: readonly Check[] = [
     judge: ({ database }) =>
       database.kind === 'reached' ? [] : [fault(database.message, unreachableMend(database.code))],
   },
-  ofDatabase('primary', 'the database takes writes', ({ facts }) => {
+  ofDatabase('primary', 'the server is a primary, and not read-only', ({ facts }) => {
     if (facts.standby) {
       return [fault('This server is a standby, and takes no writes.', 'Give --database-url of the primary.')];
     }
@@ -58,8 +58,8 @@ export const DATABASE_CHECKS: readonly Check[] = [
       case 'grants missing':
         return [
           fault(
-            `The role ${facts.role} may not read the user table${schema.userTable === undefined ? '' : ` ${schema.userTable}`}, or not write carelink.revoked_before.`,
-            `As the owner: GRANT SELECT on the user table, SELECT, INSERT, UPDATE on all tables in schema carelink, to ${facts.role}.`,
+            `The role ${facts.role} lacks a right on the user table${schema.userTable === undefined ? '' : ` ${schema.userTable}`} or on a table in the schema carelink.`,
+            `As their owner, run what \`carelink-tokens migrate grants --role ${facts.role}\` prints.`,
           ),
         ];
       default:
@@ -103,6 +103,8 @@ function unreachableMend(code: string | undefined): string {
       return 'As the owner: GRANT CONNECT ON DATABASE ... TO the role.';
     case '53300':
       return 'All connections are taken: raise max_connections, lower --pool-size, or put PgBouncer between.';
+    case 'DATABASE_TLS_FAILED':
+      return 'Correct sslmode or sslrootcert in --database-url (DATABASE_URL), or the certificate of the server.';
     default:
       return 'Start it, or correct --database-url (DATABASE_URL).';
   }

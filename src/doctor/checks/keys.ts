@@ -16,8 +16,13 @@ export const KEY_CHECKS: readonly Check[] = [
         return [fault(keys.error, 'Correct CARELINK_SIGNING_KEY or --signing-key-file.')];
       const mend =
         'Make a new one (`openssl rand -base64 48`), and accept the old one with --verifying-key-file for a refresh lifetime.';
+      const trim =
+        "If Django's has none there, take it out of CARELINK_SIGNING_KEY or the key's file; one line end after it does no harm.";
       const guessable = keys.secretBytes !== undefined && keys.secretBytes < GUESSABLE_BYTES;
-      return keys.warnings.map((what): Finding => (guessable ? fault(what, mend) : warning(what, mend)));
+      return keys.warnings.map((what): Finding => {
+        if (what.includes('white space')) return warning(what, trim);
+        return guessable ? fault(what, mend) : warning(what, mend);
+      });
     },
   },
   {

@@ -1,4 +1,28 @@
-import { cannotTell, fault, warning, type Check } from '../check.js';
+import { readIdentity, type Identity } from '../../store/identity.js';
+import { cannotTell, fault, ofQuery, warning, type Check } from '../check.js';
+
+const silence = (tls: boolean): string =>
+  tls ? 'does it speak TLS (rediss://) at this port?' : 'is it a Redis, and without TLS?';
+
+/** Two systems in one Redis write each other's rotations into the wrong tables; `serve` does not start there. */
+const OWNER = ofQuery<Identity>(
+  'redis_owner',
+  "Redis is this system's own",
+  readIdentity,
+  (identity, _database, { redis }) => {
+    if (redis?.kind !== 'reached') return cannotTell('Redis does not answer');
+    if (redis.owner === undefined) return [];
+    if (identity.kind !== 'known')
+      return cannotTell('this role may not read carelink.identity, or it is not there');
+    if (redis.owner === identity.id) return [];
+    return [
+      fault(
+        redis.ownedBy(identity.id),
+        'Do what it says: until then `serve` does not start with this --redis-url.',
+      ),
+    ];
+  },
+);
 
 export const REDIS_CHECKS: readonly Check[] = [
   {
@@ -6,14 +30,22 @@ export const REDIS_CHECKS: readonly Check[] = [
     title: 'Redis answers',
     judge({ redis }) {
       if (redis === undefined) return 'unused';
-      if (redis.kind === 'reached') return [];
+      if (redis.kind === 'reached') {
+        if (redis.obstacle === undefined) return [];
+        return [
+          fault(
+            `The Redis of --redis-url can't be worked with: ${redis.obstacle}.`,
+            'Until then refreshes go on as if there were none, and instances do not know of each other.',
+          ),
+        ];
+      }
       if (redis.kind === 'refused')
         return [
           fault(redis.message, 'Do what it says: until then `serve` does not start with this --redis-url.'),
         ];
       return [
         fault(
-          `The Redis of --redis-url does not answer (${redis.code}).`,
+          `The Redis of --redis-url does not answer (${redis.code ?? `nothing was said in time: ${silence(redis.tls)}`}).`,
           'Start it, or correct --redis-url. Refreshes go on without it, but instances no longer know of each other.',
         ),
       ];
@@ -43,4 +75,5 @@ export const REDIS_CHECKS: readonly Check[] = [
       return [];
     },
   },
+  { ...OWNER, judge: (evidence) => (evidence.redis === undefined ? 'unused' : OWNER.judge(evidence)) },
 ];

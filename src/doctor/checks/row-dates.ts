@@ -32,7 +32,7 @@ export const ROW_DATE_CHECKS: readonly Check[] = [
     if (extraSeconds <= marginSeconds) return [];
     return [
       note(
-        `Tokens live up to ${(extraSeconds / 86_400).toFixed(1)} days longer than their rows say: the project lengthens them after for_user ("remember me").`,
+        `Tokens live up to ${inDays(extraSeconds)} longer than their rows say: the project lengthens them after for_user ("remember me").`,
         'Replace the cron job of flushexpiredtokens by `carelink-tokens cleanup`, which keeps rows as much longer; ' +
           'flushexpiredtokens brings tokens back that were logged out at Django. Better: set exp before the row is made.',
       ),
@@ -47,4 +47,9 @@ function readDates(database: Database): Promise<RowDates | undefined> {
     outstanding: 'token_blacklist_outstandingtoken',
     blacklisted: 'token_blacklist_blacklistedtoken',
   });
+}
+
+/** A second or two would be no days at all. */
+function inDays(seconds: number): string {
+  return seconds < 8_640 ? `${Math.ceil(seconds)} s` : `${(seconds / 86_400).toFixed(1)} days`;
 }

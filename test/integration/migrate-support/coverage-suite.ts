@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readIndexes, readTables } from '../../../src/migrate/catalog.js';
 import { shortfall } from '../../../src/migrate/coverage.js';
 import { openSession, type Session } from '../../../src/migrate/session.js';
-import type { Connection } from '../../../src/store/connect.js';
+import type { Connection } from '../../../src/store/connector.js';
 import { type Pair, PAIRS } from './coverage-pairs.js';
 
 const TABLE = 'token_blacklist_outstandingtoken';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDuration } from '../../../src/config/durations.js';
+import { parseDuration, spokenDuration } from '../../../src/config/durations.js';
 import { durationMs, durationSeconds } from '../../../src/config/kinds.js';
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -77,4 +77,14 @@ describe('durations', () => {
       86_400,
     ]);
   });
+});
+
+it.each([
+  [1_000, '1 s'],
+  [119_500, '120 s'],
+  [3_600_000, '60 min'],
+  [9_000_000, '2.5 hours'],
+  [29 * 86_400_000, '29.0 days'],
+])('says %d ms as %s, and never as nothing', (ms, said) => {
+  expect(spokenDuration(ms)).toBe(said);
 });

@@ -22,11 +22,20 @@ const statusOf = (given: Evidence, check: string) =>
 
 describe('doctor', () => {
   it('calls nothing well that is not configured at all', () => {
-    const checks = ['redis', 'redis_eviction', 'certificate'];
-    expect(checks.map((check) => statusOf(evidence, check))).toEqual(['unused', 'unused', 'unused']);
-    const redis = { kind: 'reached', version: '7.0', maxmemory: 0, maxmemoryPolicy: 'noeviction' } as const;
+    const checks = ['redis', 'redis_eviction', 'redis_owner', 'certificate'];
+    expect(checks.map((check) => statusOf(evidence, check))).toEqual(checks.map(() => 'unused'));
+    const redis = {
+      kind: 'reached',
+      version: '7.0',
+      maxmemory: 0,
+      maxmemoryPolicy: 'noeviction',
+      obstacle: undefined,
+      owner: undefined,
+      ownedBy: () => '',
+    } as const;
     const configured = { ...evidence, redis, certificate: { subject: 'CN=x', validToMs: 90 * DAY_MS } };
-    expect(checks.map((check) => statusOf(configured, check))).toEqual(['ok', 'ok', 'ok']);
+    // Whose it is can't be told without the database.
+    expect(checks.map((check) => statusOf(configured, check))).toEqual(['ok', 'ok', 'unknown', 'ok']);
   });
 
   it('can not tell of tables in a database that does not answer', () => {

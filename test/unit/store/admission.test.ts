@@ -7,6 +7,7 @@ const backlog = fc.record<Backlog>({
   waiting: fc.nat(20_000),
   out: fc.nat(2_000),
   lanes: fc.integer({ min: 1, max: 8 }),
+  freeLanes: fc.nat(1),
   maxBatch: fc.integer({ min: 1, max: 1_000 }),
   fixedMs: fc.double({ min: 0, max: 5_000, noNaN: true }),
   perItemMs: fc.double({ min: 0, max: 100, noNaN: true }),
@@ -48,7 +49,11 @@ describe('what is let in', () => {
 
   it('is bounded by time where each row takes its time: at 4 ms a row two lanes hold as much as they do in it', () => {
     const at = (waiting: number) =>
-      admits({ waiting, out: 0, lanes: 2, maxBatch: 200, fixedMs: 2, perItemMs: 4 }, MAX_WAIT_MS, 5_000);
+      admits(
+        { waiting, out: 0, lanes: 2, freeLanes: 0, maxBatch: 200, fixedMs: 2, perItemMs: 4 },
+        MAX_WAIT_MS,
+        5_000,
+      );
     const most = (2 * MAX_WAIT_MS) / 4;
     expect([at(most), at(most + 1)]).toEqual([true, false]);
   });
