@@ -21,13 +21,13 @@ describe.skipIf(services().postgres === undefined)('backends whose statement was
       connect: async () => {
         const client = await openClient(database.url);
         const end = client.end.bind(client);
-        client.end = (async () => {
+        client.end = async () => {
           if (givenUp.count === 0 && !later) {
             later = true;
             givenUp.giveUp(second!);
           }
           await end();
-        });
+        };
         return client;
       },
       onChange: () => undefined,
