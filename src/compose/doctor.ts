@@ -20,11 +20,12 @@ import { createCodec } from '../jwt/create-codec.js';
 import { KeyError } from '../jwt/key-error.js';
 import { readMigrationOverview } from '../migrate/index.js';
 import { describeError } from '../observe/errors.js';
+import { askOf } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
-import { readSchema, type TokenSchema } from '../store/schema.js';
+import { readSchema, readSiteSchema, type TokenSchema } from '../store/schema.js';
 import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
@@ -63,6 +64,8 @@ async function gather(settings: DoctorSettings, releases: ReleaseStack): Promise
       compat: settings.http.compat,
       poolSize: settings.poolSize,
       cleansUp: settings.cleanup !== undefined,
+      rotation: settings.rotation.policy,
+      tokenTables: settings.rotation.tokenTables,
     },
     wallClockMs: Date.now(),
   };
@@ -141,7 +144,11 @@ async function readDatabase(
     // One session is all that PGlite is: the overview opens its own.
     await end();
     const overview = await attempt(() =>
-      readMigrationOverview(connection, { buildCovered: false, createTables: embedded }),
+      readMigrationOverview(connection, {
+        buildCovered: false,
+        createTables: embedded,
+        tokenTables: settings.rotation.tokenTables,
+      }),
     );
     return { kind: 'reached', embedded, facts, nowMs, clockAheadMs, overview, schema, samples, readings };
   } catch (error) {
@@ -175,15 +182,17 @@ async function readSchemaOf(
   const reading = await attempt(
     async (): Promise<{ evidence: SchemaEvidence; read: TokenSchema | undefined }> => {
       try {
-        const read = await readSchema(database, {
+        const users = {
           ...settings.users,
           slidingEnd: settings.tokens.names.slidingEnd,
           mayLackUsers: settings.database.kind === 'embedded',
-        });
+        };
+        const read = settings.rotation.tokenTables ? await readSchema(database, users) : undefined;
+        const site = read ?? (await readSiteSchema(askOf(database), users));
         const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());
-        const health = await checkHealth(database, read, clock, () => performance.now());
-        const userIdType = read.users?.keyType ?? read.userIdType;
-        return { evidence: { kind: 'read', userIdType, userTable: read.users?.name, health }, read };
+        const health = await checkHealth(database, site, clock, () => performance.now());
+        const userIdType = site.users?.keyType ?? read?.userIdType ?? site.userKeyType;
+        return { evidence: { kind: 'read', userIdType, userTable: site.users?.name, health }, read };
       } catch (error) {
         if (!(error instanceof SchemaError)) throw error;
         return { evidence: { kind: 'refused', code: error.code, message: error.message }, read: undefined };

@@ -1,4 +1,5 @@
 import type { Refusal } from './outcomes.js';
+import { NO_MARKS, ROTATES } from './policy.js';
 import type { Claims } from './ports.js';
 
 /** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`, `SLIDING_TOKEN_REFRESH_EXP_CLAIM`,
@@ -76,17 +77,23 @@ export interface Span {
   readonly expiresAtSeconds: number;
 }
 
-/** The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat. */
+/**
+ * The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat.
+ *
+ * @param marks what the policy adds
+ */
 export function successorClaims(
   claims: Claims,
   names: ClaimNames,
   next: Span & { readonly jti: string },
+  marks: Claims = NO_MARKS,
 ): Claims {
   return {
     ...claims,
     exp: next.expiresAtSeconds,
     iat: next.issuedAtSeconds,
     [names.jti]: next.jti,
+    ...marks,
   };
 }
 
@@ -105,7 +112,8 @@ export function accessClaims(
   for (const name of Object.keys(refreshClaims)) {
     // simplejwt leaves out "jti" even where the project's own id claim has another name. A claim called __proto__
     // would change the object instead of being set in it.
-    if (!Object.hasOwn(own, name) && name !== 'jti' && name !== '__proto__') own[name] = refreshClaims[name];
+    if (Object.hasOwn(own, name) || name === 'jti' || name === '__proto__' || name === ROTATES) continue;
+    own[name] = refreshClaims[name];
   }
   return own;
 }

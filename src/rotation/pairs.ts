@@ -28,7 +28,8 @@ export async function prepare(
   const claimedAtUs = made?.claimedAtUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
   const jti = made?.successorJti ?? chain.successorOf(subject.jti);
   const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs);
-  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, expiresAtSeconds });
+  const span = { jti, issuedAtSeconds, expiresAtSeconds };
+  const claims = successorClaims(subject.claims, settings.names, span, settings.marks);
   const successor = { jti, token: await codec.sign(claims), expiresAtSeconds };
   const claim = {
     jti: subject.jti,
@@ -51,10 +52,9 @@ export function replayedClaims(
   successor: { readonly jti: string },
   claimedAtUs: number,
 ): Claims {
-  return successorClaims(subject.claims, context.settings.names, {
-    jti: successor.jti,
-    ...refreshSpan(context.settings, claimedAtUs),
-  });
+  const { settings } = context;
+  const span = { jti: successor.jti, ...refreshSpan(settings, claimedAtUs) };
+  return successorClaims(subject.claims, settings.names, span, settings.marks);
 }
 
 /** The pair to hand out: the successor, and the access token that goes with it. */
