@@ -2,7 +2,7 @@ import { standingOf, type Standing, type WhoFacts } from '../rotation/standing.j
 import type { Database } from '../store/database.js';
 import { arrayLiteral } from '../store/quote.js';
 import type { TokenSchema } from '../store/schema.js';
-import { whoColumns } from '../store/who-sql.js';
+import { whoColumns, whoJoin } from '../store/who-sql.js';
 
 /**
  * What a refresh would find of these tokens' users, in one statement.
@@ -18,7 +18,7 @@ export async function readStandings(
   const rows = await database.query<WhoFacts>('health', {
     text: `
       SELECT ${whoColumns(schema, 'i')}
-        FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (user_key, iat, n)
+        FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (user_key, iat, n)${whoJoin(schema, 'i')}
        ORDER BY i.n`,
     values: [
       arrayLiteral(tokens.map(({ userKey }) => userKey)),

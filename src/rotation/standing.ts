@@ -12,11 +12,14 @@ export type BadStanding = 'revoked' | 'gone' | 'inactive';
 export interface WhoFacts {
   readonly active: boolean | null;
   readonly revoked: boolean | null;
+  /** Whether there is such a user; absent where `active` false says both. */
+  readonly found?: boolean | null;
 }
 
 /** In Django's order (rule 28): what is revoked is as good as blacklisted, and that is asked before the user is. */
-export function standingOf({ active, revoked }: WhoFacts): Standing {
+export function standingOf({ active, revoked, found }: WhoFacts): Standing {
   if (revoked === true) return 'revoked';
+  if (found === false) return 'gone';
   if (active === false) return 'inactive';
   return 'good';
 }

@@ -1,7 +1,7 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { Patience } from './spare-lanes.js';
 import type { TokenSchema } from './schema.js';
-import { IN_GOOD_STANDING, userIdOf, whoColumns, whoNames } from './who-sql.js';
+import { isInGoodStanding, userIdOf, whoColumns, whoJoin, whoNames } from './who-sql.js';
 
 /**
  * The claim: many refreshes in one statement. It spends the old tokens, records their successors, and tells who
@@ -55,7 +55,7 @@ function checked(schema: TokenSchema, input: string, join: string): string {
            ${whoColumns(schema, 'i')},
            i.claimed_at > clock_timestamp() AS ahead,
            o.expires_at < i.expires_at AS outlived
-      FROM (${input}) i
+      FROM (${input}) i${whoJoin(schema, 'i')}
       LEFT JOIN ${schema.outstanding} o ON ${join}`;
 }
 
@@ -67,7 +67,7 @@ function claim(schema: TokenSchema, outlived: Outlived): string {
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT claimed_at, id
       FROM judged
-     WHERE id IS NOT NULL AND ${IN_GOOD_STANDING} AND NOT ahead${leftOut ? ' AND outlived IS NOT TRUE' : ''}
+     WHERE id IS NOT NULL AND ${isInGoodStanding(schema)} AND NOT ahead${leftOut ? ' AND outlived IS NOT TRUE' : ''}
      ORDER BY id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id
@@ -80,7 +80,7 @@ function claim(schema: TokenSchema, outlived: Outlived): string {
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
   )${outlived === 'kept' ? keepSql(schema, 'judged') : ''}
-  SELECT j.n::int AS n, j.id, ${whoNames('j')}, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
+  SELECT j.n::int AS n, j.id, ${whoNames(schema, 'j')}, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
          c.token_id IS NOT NULL AS won,
          CASE WHEN c.token_id IS NULL
               THEN EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = j.id)
@@ -127,14 +127,14 @@ export function claimByJtiSql(schema: TokenSchema, patience: Patience, outlived:
     INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)
     SELECT token, to_timestamp(iat), expires_at, user_id, jti
       FROM checked
-     WHERE id IS NULL AND ${IN_GOOD_STANDING}
+     WHERE id IS NULL AND ${isInGoodStanding(schema)}
      ORDER BY jti
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
   ),
   judged AS (
     SELECT i.n, coalesce(i.id, m.id) AS id, i.claimed_at, i.next_jti, i.next_token, i.next_expires_at, i.user_id,
-           ${whoNames('i')}, i.ahead, i.outlived, i.expires_at
+           ${whoNames(schema, 'i')}, i.ahead, i.outlived, i.expires_at
       FROM checked i
       LEFT JOIN made m ON m.jti = i.jti
   ),${claim(schema, outlived)}`;

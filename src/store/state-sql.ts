@@ -1,7 +1,7 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { TokenSchema } from './schema.js';
 import { microsecondsSql } from './time-sql.js';
-import { whoColumns } from './who-sql.js';
+import { whoColumns, whoJoin } from './who-sql.js';
 
 export interface StateRow extends WhoFacts {
   readonly n: number;
@@ -52,7 +52,7 @@ export function readStateSql(schema: TokenSchema, confirm = false): string {
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
            ${microsecondsSql('clock_timestamp()')} AS now_us
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
-           WITH ORDINALITY AS i (jti, user_key, iat, until, n)
+           WITH ORDINALITY AS i (jti, user_key, iat, until, n)${whoJoin(schema, 'i')}
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
       LEFT JOIN ${schema.blacklisted} b ON b.token_id = o.id
       LEFT JOIN LATERAL (

@@ -19,7 +19,15 @@ export interface UserSource {
   /** Boolean, or a number that is true where it isn't 0. */
   readonly activeType: 'boolean' | 'number';
   /** All columns that are read, as the catalog has them. */
-  readonly columns: { readonly key: string; readonly primary: string; readonly active: string };
+  readonly columns: {
+    readonly key: string;
+    readonly primary: string;
+    readonly active: string;
+    /** Absent: it is not compared. */
+    readonly password?: string | undefined;
+    /** What is put into access tokens; absent: nothing is. */
+    readonly claims?: string | undefined;
+  };
 }
 
 /** What an operator says of the users. */
@@ -152,7 +160,7 @@ export function activeSql({ activeColumn, activeType }: UserSource, row: string)
 
 /** The names of all columns that are read, each once: what a role needs to see, and a health check to name. */
 export function columnsRead({ columns }: UserSource): string[] {
-  return [...new Set(Object.values(columns))];
+  return [...new Set(Object.values(columns).filter((column) => column !== undefined))];
 }
 
 function refused(message: string): SchemaError {

@@ -1,3 +1,4 @@
+import { quoteIdentifier } from './quote.js';
 import type { TokenSchema } from './schema.js';
 import { activeSql, type UserSource } from './user-source.js';
 
@@ -5,22 +6,96 @@ import { activeSql, type UserSource } from './user-source.js';
  * Who the user of a token is, and whether that user's tokens still count. Every statement that judges tokens has these
  * fragments and no others: the claim, the look-up, the write-behind, and what doctor asks.
  *
- * `input` is the alias of the statement's input, with the columns `user_key` (in canonical form) and `iat` (s).
+ * `input` is the alias of the statement's input, with the columns `user_key` (in canonical form) and `iat` (s). A
+ * statement that has `whoColumns` has `whoJoin` behind its input.
  */
+
+/** Claims of a user are put into every access token, which travels in a header (design rule 31). */
+const MAX_CLAIMS_BYTES = 4096;
+
+/**
+ * The user's row, as `w`, where more is read of it than whether it says active, or where a view may have two of one key:
+ * one row for each input in any case, for a second one would double the claim. Without a row `w.found` is false.
+ *
+ * Of two rows each must say active, and neither is believed in what else it says: `password` and `claims` are NULL, and
+ * claims don't fit.
+ */
+export function whoJoin(schema: TokenSchema, input: string): string {
+  const { users } = schema;
+  if (users === undefined || !isJoined(users)) return '';
+  const { password, claims } = users.columns;
+  const read = [`coalesce(${activeSql(users, 'v')}, false) AS active`];
+  const told = ['count(*) > 0 AS found', 'bool_and(u.active) AS active'];
+  if (password !== undefined) {
+    read.push(`v.${quoteIdentifier(password)}::text AS password`);
+    told.push('CASE WHEN count(*) = 1 THEN min(u.password) END AS password');
+  }
+  if (claims !== undefined) {
+    read.push(`v.${quoteIdentifier(claims)} AS claims`);
+    told.push(
+      'CASE WHEN count(*) = 1 AND bool_and(u.fit) THEN min(u.text) END AS claims',
+      'coalesce(count(*) = 1 AND bool_and(u.fit), false) AS fit',
+    );
+  }
+  // OFFSET 0: what a view computes is computed once, however often it is asked for here.
+  const rows = `SELECT ${read.join(', ')} FROM ${users.name} v
+                WHERE v.${users.keyColumn} = ${input}.user_key::${users.keyType} OFFSET 0`;
+  return `
+      LEFT JOIN LATERAL (
+        SELECT ${told.join(', ')}
+          FROM (${claims === undefined ? rows : fitting(rows)}) u
+      ) w ON true`;
+}
+
+/** Claims as text, and whether they can be put into a token: none, or an object that isn't too long. */
+function fitting(rows: string): string {
+  return `SELECT t.*, t.text IS NULL OR jsonb_typeof(t.claims) = 'object' AND octet_length(t.text) <= ${MAX_CLAIMS_BYTES} AS fit
+                  FROM (SELECT r.*, r.claims::text AS text FROM (${rows}) r OFFSET 0) t`;
+}
+
+function isJoined({ kind, columns }: UserSource): boolean {
+  return kind === 'view' || columns.password !== undefined || columns.claims !== undefined;
+}
 
 /** The facts, as columns of a SELECT; `standingOf` reads them. */
 export function whoColumns(schema: TokenSchema, input: string): string {
   return `${isActive(schema, input)} AS active,
-           ${isRevoked(input)} AS revoked`;
+           ${isRevoked(input)} AS revoked${extraFacts(schema)
+             .map(
+               ({ name, sql }) => `,
+           ${sql(input)} AS ${name}`,
+             )
+             .join('')}`;
 }
 
 /** The same columns, handed on from one CTE to the next. */
-export function whoNames(row: string): string {
-  return `${row}.active, ${row}.revoked`;
+export function whoNames(schema: TokenSchema, row: string): string {
+  return ['active', 'revoked', ...extraFacts(schema).map(({ name }) => name)]
+    .map((name) => `${row}.${name}`)
+    .join(', ');
+}
+
+interface Fact {
+  readonly name: string;
+  readonly sql: (input: string) => string;
+}
+
+/** What is known of a user's row where it is joined. */
+function extraFacts({ users }: TokenSchema): readonly Fact[] {
+  if (users === undefined || !isJoined(users)) return [];
+  const found: Fact = { name: 'found', sql: (input) => `(${input}.user_key IS NULL OR w.found)` };
+  if (users.columns.claims === undefined) return [found];
+  return [
+    found,
+    { name: 'claims', sql: () => 'w.claims' },
+    { name: 'claims_fit', sql: (input) => `(${input}.user_key IS NULL OR w.fit)` },
+  ];
 }
 
 /** Whether the columns of `whoColumns` let a token be refreshed. */
-export const IN_GOOD_STANDING = 'active AND NOT revoked';
+export function isInGoodStanding({ users }: TokenSchema): string {
+  return `active AND NOT revoked${users?.columns.claims === undefined ? '' : ' AND claims_fit'}`;
+}
 
 /** The same, where nothing is told of the reason. */
 export function inGoodStanding(schema: TokenSchema, input: string): string {
@@ -31,6 +106,7 @@ export function inGoodStanding(schema: TokenSchema, input: string): string {
 function isActive(schema: TokenSchema, input: string): string {
   const { users } = schema;
   if (users === undefined) return 'true';
+  if (isJoined(users)) return `(${input}.user_key IS NULL OR coalesce(w.active, false))`;
   return `(${input}.user_key IS NULL OR EXISTS (
              SELECT 1 FROM ${users.name} u
               WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType} AND ${activeSql(users, 'u')}))`;
@@ -62,7 +138,7 @@ export function userIdOf(schema: TokenSchema, input: string): string {
 export function existingUserIdOf(schema: TokenSchema, input: string): string {
   const { users } = schema;
   if (users === undefined) return userIdOf(schema, input);
-  return `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType})`;
+  return `(SELECT u.${users.primaryColumn} FROM ${users.name} u WHERE u.${users.keyColumn} = ${input}.user_key::${users.keyType}${onlyOne(users)})`;
 }
 
 /** Whether there is a user with the key: `userKey` is SQL of text, in canonical form. */
@@ -74,5 +150,10 @@ export function userIsThere({ name, keyColumn, keyType }: UserSource, userKey: s
 export function userKeyOf({ users }: TokenSchema, row: string): string {
   return users === undefined
     ? `${row}.user_id::text`
-    : `(SELECT u.${users.keyColumn}::text FROM ${users.name} u WHERE u.${users.primaryColumn} = ${row}.user_id)`;
+    : `(SELECT u.${users.keyColumn}::text FROM ${users.name} u WHERE u.${users.primaryColumn} = ${row}.user_id${onlyOne(users)})`;
+}
+
+/** A view may have two rows of one key, and a statement for many would fail for all of them. */
+function onlyOne({ kind }: UserSource): string {
+  return kind === 'view' ? ' LIMIT 1' : '';
 }

@@ -1,7 +1,7 @@
 import { keepSql } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
 import { microsecondsSql } from './time-sql.js';
-import { existingUserIdOf, inGoodStanding } from './who-sql.js';
+import { existingUserIdOf, inGoodStanding, whoJoin } from './who-sql.js';
 
 /** What became of one claim. Times are microseconds. */
 export interface WrittenRow {
@@ -46,7 +46,7 @@ export function writeBehindSql(schema: TokenSchema): string {
       FROM quiet
      CROSS JOIN LATERAL unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
                                $8::text[], $9::bigint[])
-           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, token, exp, n)
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, token, exp, n)${whoJoin(schema, 'i')}
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
       LEFT JOIN ${schema.outstanding} s ON s.jti = i.next_jti
      WHERE quiet.value IS NOT NULL
