@@ -22,7 +22,7 @@ import type { MetricsSink } from '../observe/metrics.js';
 import { observing } from './observe.js';
 import { ReleaseStack } from './release.js';
 import { StartPatience } from './start-patience.js';
-import { needsOf } from './needs.js';
+import { blacklistFor, needsOf } from './needs.js';
 import { openStorage } from './storage.js';
 import { openSharedCache, type SharedCache } from './shared-cache.js';
 import { tellRefusedSamples } from './samples.js';
@@ -41,6 +41,7 @@ import { MAX_WAIT_MS } from '../store/admission.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkRights } from '../store/rights.js';
 import { readSchema } from '../store/schema.js';
+import { probeUserView } from '../store/user-probe.js';
 import { PgRevocations } from '../store/revocations.js';
 import { PgTokenStore } from '../store/token-store.js';
 
@@ -132,8 +133,10 @@ async function compose(
     ...settings.users,
     mayLackUsers: settings.database.kind === 'embedded',
   });
-  const needs = needsOf(settings);
+  const blacklist = blacklistFor(settings, schema);
+  const needs = needsOf(settings, blacklist);
   await checkRights(askOf(database), schema, needs);
+  await probeUserView(askOf(database), schema);
   tellSchema(settings, schema, setUpLog);
   const dates = await watchRowDates(settings, database, schema, log, releases);
   metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
@@ -223,7 +226,7 @@ async function compose(
   const shared = await openSharedCache(
     {
       redis: settings.redis,
-      blacklist: settings.rotation.blacklist,
+      blacklist,
       requestTimeoutMs: settings.rotation.requestTimeoutMs,
       refreshLifetimeMs: settings.tokens.refreshLifetimeSeconds * 1000,
       shutdownTimeoutMs: settings.shutdownTimeoutMs,

@@ -9,7 +9,23 @@ import type { TokenSchema } from '../store/schema.js';
 /** Whether users that are gone are refused, and whose the tables are. */
 export function tellSchema(settings: ServeSettings, schema: TokenSchema, log: Log): void {
   if (schema.users !== undefined) {
-    log.info('user_check_on', { table: schema.users.name });
+    const { name, kind, columns, unread } = schema.users;
+    log.info('user_check_on', { table: name });
+    if (columns.active === undefined) {
+      log.warn('user_check_exists', { cause: 'as asked: only users who were deleted are refused' });
+    }
+    if (kind === 'view') {
+      log.info('user_view', {
+        table: name,
+        cause: 'each refresh asks the view; blacklisting is synchronous',
+      });
+    }
+    if (unread.length > 0) {
+      log.warn('user_columns_unread', {
+        table: name,
+        cause: `${unread.join(', ')}: where Django lets only such users refresh, make a view and name it with --user-table`,
+      });
+    }
   } else if (settings.database.kind === 'url') {
     log.warn('user_check_off', { cause: 'as asked: deactivated and deleted users go on refreshing' });
   }

@@ -21,7 +21,8 @@ export interface Options {
   readonly audience: readonly string[];
   readonly issuer: string | undefined;
   readonly names: { readonly userId: string; readonly jti: string; readonly tokenType: string };
-  readonly userCheck: 'auto' | 'on' | 'off';
+  readonly userCheck: 'auto' | 'on' | 'exists' | 'off';
+  readonly blacklist: 'auto' | 'sync' | 'async';
   readonly compat: '5.2' | '5.5';
   readonly poolSize: number;
   readonly accessLifetimeSeconds: number;
@@ -51,7 +52,16 @@ export type DatabaseEvidence =
     }; // prettier-ignore
 
 export type SchemaEvidence =
-  | { readonly kind: 'read'; readonly userIdType: string; readonly userTable: string | undefined; readonly health: string }
+  | {
+      readonly kind: 'read';
+      readonly userIdType: string;
+      readonly userTable: string | undefined;
+      readonly health: string;
+      /** Columns of the user table that may keep users out, and that nobody reads. */
+      readonly unreadColumns: readonly string[];
+      /** Undefined: users are in a table. */
+      readonly view: { readonly doubled: Reading<boolean> } | undefined;
+    }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   | { readonly kind: 'unread'; readonly why: string }; // prettier-ignore
 

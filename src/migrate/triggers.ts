@@ -5,7 +5,7 @@ import { findUsers, type UserNames, type UserSource } from '../store/user-source
 import { MigrateError } from './errors.js';
 import type { Finding } from './preflight.js';
 import { askSession, type Session } from './session.js';
-import { numberTriggerSql } from './number-trigger.js';
+import { changedTriggerSql } from './changed-trigger.js';
 
 /** A trigger of this tool's. */
 export interface TriggerFacts {
@@ -28,6 +28,9 @@ export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
 /** No column has this name: the migration then puts no trigger on any user table. */
 const NO_COLUMN = '-';
 
+/** Every table has it. The migration looks whether there is such a column, and what it makes of it is replaced. */
+const ANY_COLUMN = 'tableoid';
+
 /**
  * Makes them, in the transaction that this is called in, and tells what came of it for the ledger. Where no trigger can
  * tell of users, those of the blacklist are made all the same.
@@ -47,9 +50,13 @@ export async function installTriggers(
     session.query('SELECT set_config($1, $2, true)', [name, value]);
   await set('carelink.user_table', told?.name ?? '');
   await set('carelink.user_id_column', told?.columns.key ?? NO_COLUMN);
-  await set('carelink.user_active_column', told?.columns.active ?? NO_COLUMN);
+  await set(
+    'carelink.user_active_column',
+    told === undefined ? NO_COLUMN : (told.columns.active ?? ANY_COLUMN),
+  );
   await session.query(sql);
-  if (told?.activeType === 'number') await session.query(numberTriggerSql(told));
+  if (told !== undefined && (told.activeColumn === undefined || told.activeType === 'number'))
+    await session.query(changedTriggerSql(told));
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
 }
 
@@ -59,7 +66,7 @@ async function usersToTellOf(
   warn: (finding: Finding) => void,
 ): Promise<UserSource | undefined> {
   const { found } = await readTokenTablePlaces(ask);
-  if (found?.outstanding === undefined) return undefined;
+  if (found?.outstanding === undefined || names.userCheck === 'off') return undefined;
   const untold = (why: string): void =>
     warn({
       severity: 'warn',

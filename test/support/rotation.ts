@@ -53,7 +53,7 @@ export interface Fault {
 
 export interface InstanceOptions extends Partial<RotationSettings> {
   readonly chainKeys?: readonly Buffer[];
-  readonly userCheck?: 'auto' | 'on' | 'off';
+  readonly userCheck?: 'auto' | 'on' | 'exists' | 'off';
   /** As --user-table and its like. */
   readonly users?: Partial<UserOptions>;
   /** Instead of a memory of its own. */

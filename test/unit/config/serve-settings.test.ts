@@ -54,6 +54,7 @@ describe("serve's settings", () => {
         userTable: undefined,
         userIdColumn: undefined,
         userActiveColumn: 'is_active',
+        userClaimsColumn: undefined,
       },
       shutdownTimeoutMs: 10_000,
       drainDelayMs: 0,

@@ -10,7 +10,8 @@ const evidence: Evidence = {
   certificate: undefined,
   options: {
     algorithm: 'HS256', audience: [], issuer: undefined,
-    names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' }, userCheck: 'auto', compat: '5.5', poolSize: 10,
+    names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type' }, userCheck: 'auto', blacklist: 'auto', compat: '5.5',
+    poolSize: 10,
     accessLifetimeSeconds: 900, refreshLifetimeSeconds: 43_200, slidingLifetimeSeconds: 900, cleansUp: false,
   },
   wallClockMs: 0,
