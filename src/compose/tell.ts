@@ -58,6 +58,20 @@ export function refusalNews(log: Log, monotonicMs: () => number): (error: unknow
   };
 }
 
+/** What the site's view says of one user can't be had, or put into a token: he gets 503 until that is mended, and nobody else. */
+export function badRowNews(log: Log): (userKey: string, why: unknown) => void {
+  return (userKey, why) => {
+    log.warn('user_row_failed', {
+      user_id: userKey,
+      ...(why === 'claims_unfit' ? { kind: 'claims_unfit' } : describeError(why)),
+      cause:
+        why === 'claims_unfit'
+          ? 'claims of the view must be one row, a JSON object, 4096 bytes at most'
+          : 'the view of users raised an error, or took too long, for this user',
+    });
+  };
+}
+
 /** What an operator wants to read of the rotations; the rest is in the metrics. */
 export function tellRotationEvent(event: RotationEvent, log: Log): void {
   switch (event.kind) {

@@ -14,6 +14,9 @@ export interface WhoFacts {
   readonly revoked: boolean | null;
   /** Whether there is such a user; absent where `active` false says both. */
   readonly found?: boolean | null;
+  /** What the site wants in the user's access tokens, as text of JSON; absent where there is no such thing. */
+  readonly claims?: string | null;
+  readonly claims_fit?: boolean | null;
 }
 
 /** In Django's order (rule 28): what is revoked is as good as blacklisted, and that is asked before the user is. */
