@@ -42,17 +42,28 @@ export async function judgeSamples(
   const rules = await rulesOf(settings);
   const judged = await Promise.all(rows.map((row) => judgeToken(row, rules)));
   if (schema === undefined || judged.length === 0) return judged.map(({ sample }) => sample);
+  const isLookedUpByOwner = schema.users?.keyColumn === schema.users?.primaryColumn;
   const asked = judged.map(({ sample: { issuedAtSeconds }, userKey }) => ({ userKey, issuedAtSeconds }));
   const standings = await attempt(() => readStandings(database, schema, asked));
   if ('why' in standings) return judged.map(({ sample }) => sample);
-  return judged.map(({ sample }, at) => {
+  return judged.map(({ sample, userKey }, at) => {
     const standing = standings.value[at];
+    const owner = rows[at]?.user_id ?? undefined;
+    if (isLookedUpByOwner && owner !== undefined && userKey !== undefined && owner !== userKey) {
+      return { ...sample, fate: 'user_other' };
+    }
     if (sample.fate !== 'accepted' || standing === undefined) return sample;
     return { ...sample, fate: FATES[standing] };
   });
 }
 
-const FATES = { good: 'accepted', gone: 'inactive', inactive: 'inactive', revoked: 'revoked' } as const;
+const FATES = {
+  good: 'accepted',
+  gone: 'inactive',
+  inactive: 'inactive',
+  revoked: 'revoked',
+  claims_unfit: 'claims_unfit',
+} as const;
 
 async function rulesOf({ keys, tokens, signingKey, schema, nowUs }: SampleSettings): Promise<SampleRules> {
   const { audience, issuer, leewaySeconds, names } = tokens;

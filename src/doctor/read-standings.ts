@@ -14,7 +14,7 @@ export async function readStandings(
   database: Database,
   schema: TokenSchema,
   tokens: readonly { readonly userKey: string | undefined; readonly issuedAtSeconds: number | undefined }[],
-): Promise<Standing[]> {
+): Promise<(Standing | 'claims_unfit')[]> {
   const rows = await database.query<WhoFacts>('health', {
     text: `
       SELECT ${whoColumns(schema, 'i')}
@@ -25,5 +25,8 @@ export async function readStandings(
       arrayLiteral(tokens.map(({ issuedAtSeconds }) => issuedAtSeconds)),
     ],
   });
-  return rows.map(standingOf);
+  return rows.map((row) => {
+    const standing = standingOf(row);
+    return standing === 'good' && row.claims_fit === false ? 'claims_unfit' : standing;
+  });
 }
