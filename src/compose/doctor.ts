@@ -20,12 +20,14 @@ import { createCodec } from '../jwt/create-codec.js';
 import { KeyError } from '../jwt/key-error.js';
 import { readMigrationOverview } from '../migrate/index.js';
 import { describeError } from '../observe/errors.js';
+import { askOf } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema, type TokenSchema } from '../store/schema.js';
 import { databaseTarget } from './database-target.js';
+import { hasDoubledKeys, probeUserView } from '../store/user-probe.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { exampleSecrets } from './example-secrets.js';
@@ -60,6 +62,7 @@ async function gather(settings: DoctorSettings, releases: ReleaseStack): Promise
       ...tokens,
       algorithm: keys.algorithm,
       userCheck: settings.users.userCheck,
+      blacklist: settings.rotation.blacklist,
       compat: settings.http.compat,
       poolSize: settings.poolSize,
       cleansUp: settings.cleanup !== undefined,
@@ -183,7 +186,22 @@ async function readSchemaOf(
         const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());
         const health = await checkHealth(database, read, clock, () => performance.now());
         const userIdType = read.users?.keyType ?? read.userIdType;
-        return { evidence: { kind: 'read', userIdType, userTable: read.users?.name, health }, read };
+        // What health says already another check tells.
+        if (health === 'ok') await probeUserView(askOf(database), read);
+        const isView = read.users?.kind === 'view';
+        return {
+          evidence: {
+            kind: 'read',
+            userIdType,
+            userTable: read.users?.name,
+            health,
+            unreadColumns: read.users?.unread ?? [],
+            view: isView
+              ? { doubled: await attempt(() => hasDoubledKeys(askOf(database), read)) }
+              : undefined,
+          },
+          read,
+        };
       } catch (error) {
         if (!(error instanceof SchemaError)) throw error;
         return { evidence: { kind: 'refused', code: error.code, message: error.message }, read: undefined };

@@ -82,7 +82,10 @@ async function readSubject(
 ): Promise<{ schema: TokenSchema; usersUnread: string | undefined }> {
   const ask = askSession(session);
   try {
-    return { schema: await readSchemaBy(ask, { ...users, userCheck: 'auto' }), usersUnread: undefined };
+    return {
+      schema: await readSchemaBy(ask, { ...users, userCheck: users.userCheck ?? 'auto' }),
+      usersUnread: undefined,
+    };
   } catch (error) {
     if (!(error instanceof SchemaError) || error.code !== 'USER_TABLE_MISSING') throw error;
     return {

@@ -90,11 +90,22 @@ export function successorClaims(
   };
 }
 
-/** The claims of the access token that goes with a refresh token: its own four first, as simplejwt orders them. */
+/** Claims that mean something to whoever verifies a token: nobody but this server sets them. */
+const NEVER_FRESH = new Set(['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'refresh_exp', '__proto__']);
+
+/** Ours, in refresh tokens; they have no business in access tokens. */
+const OWN_PREFIX = 'carelink_';
+
+/**
+ * The claims of the access token that goes with a refresh token: its own four first, as simplejwt orders them.
+ *
+ * @param fresh what the site has for the user now: in place of the same claim of the refresh token, else behind all
+ */
 export function accessClaims(
   refreshClaims: Claims,
   names: ClaimNames,
   access: Span & { readonly jti: string },
+  fresh?: Claims,
 ): Claims {
   const own: Record<string, unknown> = {
     [names.tokenType]: 'access',
@@ -106,6 +117,11 @@ export function accessClaims(
     // simplejwt leaves out "jti" even where the project's own id claim has another name. A claim called __proto__
     // would change the object instead of being set in it.
     if (!Object.hasOwn(own, name) && name !== 'jti' && name !== '__proto__') own[name] = refreshClaims[name];
+  }
+  for (const name of fresh === undefined ? [] : Object.keys(fresh)) {
+    const reserved =
+      NEVER_FRESH.has(name) || name.startsWith(OWN_PREFIX) || Object.values(names).includes(name);
+    if (!reserved) own[name] = fresh?.[name];
   }
   return own;
 }

@@ -2,7 +2,7 @@ import { accessClaims, successorClaims } from './claims.js';
 import type { RotationContext } from './context.js';
 import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
-import type { Claim, Claimed, Claims } from './ports.js';
+import type { Claim, Claimed, Claims, FreshClaims } from './ports.js';
 import type { Request } from './request.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
@@ -57,18 +57,27 @@ export function replayedClaims(
   });
 }
 
-/** The pair to hand out: the successor, and the access token that goes with it. */
+/** The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now. */
 export async function pair(
   { settings, chain, codec }: RotationContext,
   refreshClaims: Claims,
   successor: { readonly jti: string; readonly token: string },
   claimedAtUs: number,
   keyIndex: number,
+  freshClaims?: FreshClaims,
 ): Promise<Rotated> {
-  const access = accessClaims(refreshClaims, settings.names, {
-    jti: chain.accessOf(successor.jti, keyIndex),
-    ...accessSpan(settings, claimedAtUs),
-  });
+  const fresh = freshClaims === undefined ? undefined : codec.parse(freshClaims);
+  // The store hands over no text that isn't an object. Without it the token would say more of the user than he may.
+  if (freshClaims !== undefined && fresh === undefined) throw new Error('fresh claims are no JSON object');
+  const access = accessClaims(
+    refreshClaims,
+    settings.names,
+    {
+      jti: chain.accessOf(successor.jti, keyIndex),
+      ...accessSpan(settings, claimedAtUs),
+    },
+    fresh,
+  );
   return {
     kind: 'rotated',
     access: await codec.sign(access),

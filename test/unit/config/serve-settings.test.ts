@@ -59,6 +59,7 @@ describe("serve's settings", () => {
         userIdColumn: undefined,
         userActiveColumn: 'is_active',
         passwordColumn: 'password',
+        userClaimsColumn: undefined,
       },
       shutdownTimeoutMs: 10_000,
       drainDelayMs: 0,
