@@ -11,6 +11,7 @@ import { CommandError, ConfigError } from './config/errors.js';
 import { migrateSettings } from './config/migrate-settings.js';
 import type { Flags } from './config/resolve.js';
 import { serveSettings } from './config/serve-settings.js';
+import type { CleanupSettings } from './config/settings.js';
 import { processSource } from './config/source.js';
 import type { Overview, Report } from './migrate/index.js';
 import { createLog } from './observe/log.js';
@@ -102,7 +103,7 @@ export async function cleanup(
   options: Flags = {},
   control: { readonly onEvent?: (event: CleanupEvent) => void; readonly signal?: AbortSignal } = {},
 ): Promise<Summary> {
-  const settings = cleanupSettings(options, processSource());
+  const settings = withTables(cleanupSettings(options, processSource()));
   return onCleanupDatabase(settings, (session) => cleanUp(session, { ...settings.cleanup, ...control }));
 }
 
@@ -112,6 +113,12 @@ export async function cleanup(
  * @throws ConfigError, CommandError
  */
 export async function surveyExpired(options: Flags = {}): Promise<DryRun> {
-  const settings = cleanupSettings(options, processSource());
+  const settings = withTables(cleanupSettings(options, processSource()));
   return onCleanupDatabase(settings, (session) => surveyCleanup(session, settings.cleanup));
+}
+
+/** @throws ConfigError */
+function withTables(settings: CleanupSettings): CleanupSettings {
+  if (settings.tokenTables) return settings;
+  throw new ConfigError(['token-tables is none: without token tables there is nothing to clean up.']);
 }

@@ -47,8 +47,9 @@ async function block({ url, tokens, seconds }) {
         if (answer === undefined) return;
         received = '';
         latenciesMs.push(performance.now() - sentAt);
-        if (answer.refresh === undefined) failed++;
-        else current[index] = answer.refresh;
+        if (!answer.ok) failed++;
+        // Without rotation the token stays.
+        else if (answer.refresh !== undefined) current[index] = answer.refresh;
         send();
       });
       // An answer that ends its connection: the next request would go nowhere.
@@ -75,7 +76,7 @@ async function block({ url, tokens, seconds }) {
   };
 }
 
-/** Undefined until all of it is there; without `refresh` where it is not a 200 with a pair. */
+/** Undefined until all of it is there; `ok` where it is a 200 with a pair, or with an access token alone. */
 function answerIn(text) {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
@@ -84,9 +85,10 @@ function answerIn(text) {
   const whole =
     length === undefined ? text.endsWith('\r\n0\r\n\r\n') : text.length >= end + 4 + Number(length);
   if (!whole) return undefined;
-  if (!text.startsWith('HTTP/1.1 200 ')) return {};
+  if (!text.startsWith('HTTP/1.1 200 ')) return { ok: false };
   // A compact JWT has nothing to unescape.
   const field = '"refresh":"';
   const start = text.indexOf(field, end) + field.length;
-  return start < field.length ? {} : { refresh: text.slice(start, text.indexOf('"', start)) };
+  if (start < field.length) return { ok: text.includes('"access":"', end) };
+  return { ok: true, refresh: text.slice(start, text.indexOf('"', start)) };
 }

@@ -10,6 +10,8 @@ export interface BenchTarget {
   readonly reissue: (() => string) | undefined;
 }
 
+export type Rotation = 'on' | 'off' | 'keep' | 'offered';
+
 export interface BenchPlan {
   readonly mode: 'closed' | 'open';
   readonly durationMs: number;
@@ -19,6 +21,8 @@ export interface BenchPlan {
   readonly duplicatesPercent: number;
   readonly tabs: number;
   readonly seed: number;
+  /** What the server does with refresh tokens; `offered`: the load accepts rotation. */
+  readonly rotation: Rotation;
   readonly own: boolean;
   readonly limits: readonly {
     readonly name: string;

@@ -31,7 +31,9 @@ export async function runBench(
   const users = target.tokens.length;
   const say = (phase: Progress['phase'], leftMs?: number, slice?: Slice): void =>
     plan.onProgress({ phase, leftMs, slice });
-  const sides = [target, ...(versus === undefined ? [] : [versus])].map((one) => openSide(one));
+  const sides = [target, ...(versus === undefined ? [] : [versus])].map((one) =>
+    openSide(one, plan.rotation === 'offered'),
+  );
   try {
     const [ours, theirs] = sides as [Side, Side | undefined];
     // Before tokens are spent: a wrong --admin-url would cost them all.
@@ -95,7 +97,8 @@ export async function runBench(
         latencyP99Ms: recording.latency.percentileMs(99),
         interrupted: plan.signal.aborted,
         rotatedByServer: server?.rotated,
-        successes: recording.successes,
+        // A copy of a token that is kept is another success to the server.
+        successes: recording.successes + (plan.rotation === 'off' ? recording.duplicates.replayed : 0),
         serverCpuShare:
           cpuBefore === undefined || cpuAfter === undefined
             ? undefined
@@ -107,6 +110,7 @@ export async function runBench(
       kpis,
       limits,
       findings,
+      rotation: plan.rotation,
       forks: recording.forks,
       mode: plan.mode,
       users,

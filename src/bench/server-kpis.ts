@@ -6,6 +6,7 @@ import { BenchError } from './error.js';
 export interface ServerKpis {
   readonly kpis: ReadonlyMap<string, { readonly numerator: number; readonly denominator: number }>;
   readonly verified: number;
+  /** Answered with new tokens: rotated or reissued. */
   readonly rotated: number;
   readonly failed5xx: number;
   readonly unaudited: number;
@@ -82,7 +83,8 @@ function parse(document: unknown, url: URL): ServerKpis {
       ]),
     ),
     verified: number(sinceStart['verified']),
-    rotated: number(sinceStart['rotated']),
+    // Answers that spend nothing are counted apart; a server of an earlier release has none.
+    rotated: number(sinceStart['rotated']) + number(sinceStart['reissued'] ?? 0),
     failed5xx: number(sinceStart['failed_5xx']),
     unaudited: number(sinceStart['unaudited']),
     auditPending: number(audit_pending),

@@ -18,9 +18,9 @@ export interface Side {
   elapsedMs: number;
 }
 
-export function openSide({ refreshUrl, tokens, reissue }: BenchTarget): Side {
+export function openSide({ refreshUrl, tokens, reissue }: BenchTarget, accepts: boolean): Side {
   return {
-    target: openTarget(refreshUrl, Math.min(tokens.length, MAX_CONNECTIONS)),
+    target: openTarget(refreshUrl, Math.min(tokens.length, MAX_CONNECTIONS), accepts),
     url: refreshUrl,
     sessions: tokens.map((token, lane) => ({ token, lane })),
     reissue,

@@ -19,9 +19,14 @@ export interface Target {
 const TIMEOUT_MS = 30_000;
 
 const HEADERS = ['content-type', 'application/json'];
+const ACCEPTING = [...HEADERS, 'x-carelink-rotation', 'accepted'];
 
-/** @param connections at most; a request more waits for one, and its time counts */
-export function openTarget(refreshUrl: URL, connections: number): Target {
+/**
+ * @param connections at most; a request more waits for one, and its time counts
+ * @param accepts says that a new refresh token is kept
+ */
+export function openTarget(refreshUrl: URL, connections: number, accepts = false): Target {
+  const headers = accepts ? ACCEPTING : HEADERS;
   const { origin } = refreshUrl;
   const options = {
     pipelining: 1,
@@ -39,7 +44,7 @@ export function openTarget(refreshUrl: URL, connections: number): Target {
       const dispatcher = at === undefined ? copies : (clients[at] ??= new Client(origin, options));
       // A compact JWT is base64url and dots: nothing to escape.
       const body = `{"refresh":"${token}"}`;
-      dispatcher.dispatch({ path, method: 'POST', headers: HEADERS, body }, new Handler(token, done));
+      dispatcher.dispatch({ path, method: 'POST', headers, body }, new Handler(token, done));
     },
     async close() {
       await copies.destroy();

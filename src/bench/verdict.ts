@@ -1,8 +1,11 @@
 import type { Finding } from './health.js';
 import type { KpiRow } from './kpi-report.js';
+import type { Rotation } from './plan.js';
 import type { LimitRow, RunVerdict } from './report.js';
 
 export interface Judged {
+  /** Of the server; `on` where nothing is said. */
+  readonly rotation?: Rotation;
   readonly kpis: readonly KpiRow[];
   readonly limits: readonly LimitRow[];
   readonly findings: readonly Finding[];
@@ -41,7 +44,7 @@ export function judge(run: Judged): Judgement {
 function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   const spoilt = run.findings.find(({ spoils }) => spoils === 'all');
   if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
-  if (run.forks > 0) {
+  if (run.forks > 0 && run.rotation !== 'keep') {
     return {
       verdict: 'fail',
       because: `${run.forks} tokens were rotated twice, each with a successor of its own: families forked.`,
@@ -50,14 +53,21 @@ function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   const [missed, excused] = misses(run);
   if (missed !== undefined) return { verdict: 'fail', because: missed };
   if (excused !== undefined) return { verdict: 'inconclusive', because: excused };
-  const unmeasured = run.kpis.filter(({ verdict }) => verdict === 'unmeasured');
+  const without = run.rotation === 'off' || run.rotation === 'keep' ? OF_SPENDING : NONE;
+  const unmeasured = run.kpis.filter(({ id, verdict }) => verdict === 'unmeasured' && !without.has(id));
   const [first] = unmeasured;
   if (first !== undefined) {
     const names = unmeasured.map(({ name }) => name).join(', ');
     return { verdict: 'inconclusive', because: `Unmeasured: ${names} (${first.note ?? first.source}).` };
   }
-  return { verdict: 'pass', because: 'Every KPI holds.' };
+  const because =
+    without === NONE ? 'Every KPI holds.' : 'Every KPI holds that a server has which spends no token.';
+  return { verdict: 'pass', because };
 }
+
+/** Without a lock, a cache and a row there is nothing to measure. */
+const OF_SPENDING: ReadonlySet<string> = new Set(['concurrent_refresh', 'cache_hit', 'background']);
+const NONE: ReadonlySet<string> = new Set();
 
 /** The first miss that stands, and the first that the generator's trouble may explain. */
 function misses(run: Judged): readonly [string | undefined, string | undefined] {

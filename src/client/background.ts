@@ -34,7 +34,7 @@ export function keepFresh(parts: BackgroundParts): void {
   };
 
   const byWorker = async (session: Session): Promise<boolean> =>
-    worker?.schedule(session) === true && state.until(() => state.moved(session), WORKER_MS);
+    !!worker?.schedule(session) && state.until(() => state.moved(session), WORKER_MS);
 
   onWakeUps(parts.gone, check, () => state.nudge());
 }

@@ -11,7 +11,7 @@ export function bounded<T>(
   return new Promise<T>((resolve, reject) => {
     const abort = (): void => reject(signal?.reason as Error);
     const timer = setTimeout(() => resolve(late()), ms);
-    if (signal?.aborted === true) abort();
+    if (signal?.aborted) abort();
     signal?.addEventListener('abort', abort);
     promise.then(resolve, reject).finally(() => {
       clearTimeout(timer);

@@ -37,5 +37,5 @@ export function openChannel(name: string, onMessage: (message: Message) => void)
 
 function isMessage(data: unknown): data is Message {
   const { kind, session, id } = (data ?? {}) as Record<string, unknown>;
-  return kind === 'session' ? isSession(session) : id !== undefined;
+  return kind === 'session' ? isSession(session) : !!id;
 }

@@ -54,17 +54,17 @@ export class Endpoint {
     } catch {
       // Cut off, or the page of a captive portal.
     }
-    return { kind: 'again', afterMs: 0 };
+    return refusal();
   }
 
   /** Logs out. Answers whether the server knows. */
   async blacklist(credentials: Credentials): Promise<boolean> {
-    const url = new URL('../blacklist/', new URL(this.#refreshUrl, location.href)).href;
+    const url = new URL('../blacklist/', new URL(this.#refreshUrl, location.href));
     const response = await this.#post(url, credentials);
-    return response?.ok === true || refusal(response).kind === 'refused';
+    return !!response?.ok || refusal(response).kind === 'refused';
   }
 
-  #post(url: string, { id, refresh }: Credentials): Promise<Response | undefined> {
+  #post(url: string | URL, { id, refresh }: Credentials): Promise<Response | undefined> {
     const cut = new AbortController();
     const failed = (): undefined => {
       cut.abort();
@@ -73,10 +73,12 @@ export class Endpoint {
     const answered = fetch(url, {
       method: 'POST',
       headers: {
+        // A new refresh token is kept: a server with --rotation offered rotates for whoever says so.
+        'X-Carelink-Rotation': 'accepted',
         ...(this.#cookie && { [SESSION_HEADER]: id }),
-        ...(refresh !== undefined && { 'Content-Type': 'application/json' }),
+        ...(refresh && { 'Content-Type': 'application/json' }),
       },
-      body: refresh === undefined ? null : JSON.stringify({ refresh }),
+      body: refresh ? JSON.stringify({ refresh }) : null,
       // A tab that is closed in mid-refresh: the new cookie still arrives.
       keepalive: true,
       // A refresh token is sent where it was meant to go, or nowhere.
@@ -89,10 +91,10 @@ export class Endpoint {
   }
 }
 
-function refusal(response: Response | undefined): Answer {
+function refusal(response?: Response): Answer {
   const status = response?.status ?? 503;
   if (status === 400 || status === 401) return { kind: 'refused' };
-  if (status < 500 && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
+  if (status < 500 && ![408, 429].includes(status)) return { kind: 'broken', status };
   // A date, or a proxy's hour, is no reason to wait beyond any caller's patience.
   return { kind: 'again', afterMs: Math.min(Number(response?.headers.get('retry-after')), 10) * 1000 || 0 };
 }

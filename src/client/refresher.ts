@@ -44,7 +44,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
         channel.ask(session);
         const news = await state.until(moved, NEWS_MS);
         // A cookie is tried once more, for theirs may have been set since.
-        if (!news && (session.refresh !== undefined || refusals > 1)) over(session.id, 'expired');
+        if (!news && (session.refresh || refusals > 1)) over(session.id, 'expired');
       }
       if (state.current?.id !== session.id) throw signedOut();
       if (moved()) return;
@@ -86,7 +86,8 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       // Another user's tokens in answer to ours: nobody goes on with these.
       over(session.id, 'expired');
     }
-    await ledger.advance(session.id, next.generation);
+    // Where the refresh token stays, as without rotation, no tab can lose one that another has.
+    if (!next.refresh || next.refresh !== session.refresh) await ledger.advance(session.id, next.generation);
     return undefined;
   }
 
@@ -96,7 +97,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
    * ever lost: the browser has the newest.
    */
   function isLost(session: Session, { generation, atMs }: Entry): boolean {
-    if (session.refresh === undefined) return false;
+    if (!session.refresh) return false;
     return generation > session.generation + 1 || Date.now() - atMs > graceMs;
   }
 

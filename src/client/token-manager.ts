@@ -178,8 +178,7 @@ export class TokenManager {
   async #start(refreshUrl: string): Promise<void> {
     if (typeof document === 'undefined') return;
     const { serviceWorker: url, background = true } = this.#options;
-    const worker =
-      url === undefined ? url : linkWorker({ ...this.#tab, url, refreshUrl, cookie: this.#cookie });
+    const worker = url ? linkWorker({ ...this.#tab, url, refreshUrl, cookie: this.#cookie }) : undefined;
     this.#restoring = true;
     this.#changed();
     await this.#restore().catch(() => undefined);
@@ -195,7 +194,7 @@ export class TokenManager {
     const kept = this.#storage.load();
     if (isSession(kept)) state.begin(kept);
     const id = (this.#found = kept.id ?? (await this.#tab.ledger.current()));
-    if (id === undefined) return;
+    if (!id) return;
     const entry = await this.#tab.ledger.read(id);
     if (entry?.generation === ENDED) state.end(id);
     else if (!state.current) await this.#join(id, entry?.generation ?? 0);
@@ -265,7 +264,7 @@ export class TokenManager {
     const known = !!session?.access;
     return {
       status: known ? 'signedIn' : this.#restoring || session ? 'restoring' : 'signedOut',
-      refreshing: this.#refresh.running !== undefined,
+      refreshing: !!this.#refresh.running,
       userId: this.#state.userId,
       accessExpiresAt: known ? expiresAtMs(session) : undefined,
       session: session?.id,

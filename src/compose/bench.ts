@@ -131,6 +131,8 @@ async function startOwnServer(
     dataDir,
     '--log-level',
     settings.logLevel,
+    '--rotation',
+    settings.rotation,
   ];
   const child = spawn(process.execPath, [bin, ...args], {
     env: { ...settings.serverEnvironment, CARELINK_SIGNING_KEY: signingKey },

@@ -13,7 +13,7 @@ import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { SchemaError } from '../store/errors.js';
 import type { PgDatabase } from '../store/pool.js';
-import { applyMigrations } from '../migrate/index.js';
+import { applyMigrations, checkTableless } from '../migrate/index.js';
 import { databaseTarget } from './database-target.js';
 import { Backlog } from './backlog.js';
 import { toCommandError } from './command-errors.js';
@@ -44,6 +44,27 @@ export async function onCleanupDatabase<T>(
     const session = await openCleanupSession(connection);
     releases.add(() => session.close());
     return await work(session);
+  } catch (error) {
+    throw toCommandError(error, settings.database);
+  } finally {
+    await releases.release();
+  }
+}
+
+/**
+ * Of a site without token tables: they must not be there.
+ *
+ * @throws CommandError TABLES_THERE
+ */
+export async function checkNothingToCleanUp(settings: CleanupSettings): Promise<void> {
+  const releases = new ReleaseStack();
+  try {
+    const { database } = settings;
+    const connection =
+      database.kind === 'url'
+        ? database.url
+        : (await openEmbedded(database.dataDir, 'cleanup', releases)).connection;
+    await checkTableless(connection);
   } catch (error) {
     throw toCommandError(error, settings.database);
   } finally {

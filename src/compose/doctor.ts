@@ -25,7 +25,7 @@ import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
-import { readSchema, type TokenSchema } from '../store/schema.js';
+import { readSchema, readSiteSchema, type TokenSchema } from '../store/schema.js';
 import { databaseTarget } from './database-target.js';
 import { hasDoubledKeys, probeUserView } from '../store/user-probe.js';
 import { toCommandError } from './command-errors.js';
@@ -66,6 +66,8 @@ async function gather(settings: DoctorSettings, releases: ReleaseStack): Promise
       compat: settings.http.compat,
       poolSize: settings.poolSize,
       cleansUp: settings.cleanup !== undefined,
+      rotation: settings.rotation.policy,
+      tokenTables: settings.rotation.tokenTables,
     },
     wallClockMs: Date.now(),
   };
@@ -144,7 +146,11 @@ async function readDatabase(
     // One session is all that PGlite is: the overview opens its own.
     await end();
     const overview = await attempt(() =>
-      readMigrationOverview(connection, { buildCovered: false, createTables: embedded }),
+      readMigrationOverview(connection, {
+        buildCovered: false,
+        createTables: embedded,
+        tokenTables: settings.rotation.tokenTables,
+      }),
     );
     return { kind: 'reached', embedded, facts, nowMs, clockAheadMs, overview, schema, samples, readings };
   } catch (error) {
@@ -178,26 +184,28 @@ async function readSchemaOf(
   const reading = await attempt(
     async (): Promise<{ evidence: SchemaEvidence; read: TokenSchema | undefined }> => {
       try {
-        const read = await readSchema(database, {
+        const users = {
           ...settings.users,
           slidingEnd: settings.tokens.names.slidingEnd,
           mayLackUsers: settings.database.kind === 'embedded',
-        });
+        };
+        const read = settings.rotation.tokenTables ? await readSchema(database, users) : undefined;
+        const site = read ?? (await readSiteSchema(askOf(database), users));
         const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());
-        const health = await checkHealth(database, read, clock, () => performance.now());
-        const userIdType = read.users?.keyType ?? read.userIdType;
+        const health = await checkHealth(database, site, clock, () => performance.now());
+        const userIdType = site.users?.keyType ?? read?.userIdType ?? site.userKeyType;
         // What health says already another check tells.
-        if (health === 'ok') await probeUserView(askOf(database), read);
-        const isView = read.users?.kind === 'view';
+        if (health === 'ok') await probeUserView(askOf(database), read ?? site);
+        const isView = site.users?.kind === 'view';
         return {
           evidence: {
             kind: 'read',
             userIdType,
-            userTable: read.users?.name,
+            userTable: site.users?.name,
             health,
-            unreadColumns: read.users?.unread ?? [],
+            unreadColumns: site.users?.unread ?? [],
             view: isView
-              ? { doubled: await attempt(() => hasDoubledKeys(askOf(database), read)) }
+              ? { doubled: await attempt(() => hasDoubledKeys(askOf(database), site)) }
               : undefined,
           },
           read,

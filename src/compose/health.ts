@@ -27,6 +27,8 @@ export async function watchDatabase(
     readonly accessLifetimeSeconds: number;
     readonly operator: OperatorMetrics;
     readonly log: Log;
+    /** What is to be done about it, beside telling. */
+    readonly onState?: (state: Health) => void;
   },
   releases: ReleaseStack,
 ): Promise<WatchedDatabase> {
@@ -40,6 +42,7 @@ export async function watchDatabase(
     onState(state, before) {
       operator.onStore('database', state === 'ok', state);
       tell(state, before, log);
+      parts.onState?.(state);
     },
   });
   await health.read();

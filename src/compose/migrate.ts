@@ -34,7 +34,18 @@ export interface MigrateControl {
  * @throws CommandError with what to do about it
  */
 export function changeMigrations(settings: MigrateSettings, control: MigrateControl): Promise<Report> {
-  const { action, names, buildCovered, notify, users, dropTables, lockTimeoutMs, maxWaitMs, home } = settings;
+  const {
+    action,
+    names,
+    buildCovered,
+    notify,
+    tokenTables,
+    users,
+    dropTables,
+    lockTimeoutMs,
+    maxWaitMs,
+    home,
+  } = settings;
   const options = {
     ...control,
     ...(names.length > 0 ? { names } : {}),
@@ -48,7 +59,7 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
     (connection) =>
       action === 'down'
         ? removeMigrations(connection, { ...options, dropTables })
-        : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables }),
+        : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables, tokenTables }),
     control.onEmbedded,
   );
 }
@@ -73,7 +84,7 @@ export function planDown(
  * @throws CommandError with what to do about it
  */
 export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbedded): Promise<Overview> {
-  const { buildCovered, notify, home } = settings;
+  const { buildCovered, notify, home, tokenTables } = settings;
   const createTables = mayCreateTables(settings);
   return onMigratedDatabase(
     settings,
@@ -82,6 +93,7 @@ export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbed
         buildCovered,
         notify,
         createTables,
+        tokenTables,
         ...(home === undefined ? {} : { home }),
       }),
     onEmbedded,
@@ -94,10 +106,11 @@ export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbed
  * @throws CommandError with what to do about it
  */
 export function neededGrants(settings: MigrateSettings): Promise<Grants> {
-  const { role, users, names } = settings;
+  const { role, users, names, tokenTables } = settings;
   return onMigratedDatabase(settings, (connection) =>
     readNeededGrants(connection, {
       users,
+      tokenTables,
       commands: GRANTED_COMMANDS.filter((command) => names.includes(command)),
       ...(role === undefined ? {} : { role }),
     }),
@@ -105,8 +118,8 @@ export function neededGrants(settings: MigrateSettings): Promise<Grants> {
 }
 
 /** Nobody but this tool is in charge of the embedded database. */
-function mayCreateTables({ createTables, database }: MigrateSettings): boolean {
-  return createTables || database.kind === 'embedded';
+function mayCreateTables({ createTables, tokenTables, database }: MigrateSettings): boolean {
+  return createTables || (tokenTables && database.kind === 'embedded');
 }
 
 /**

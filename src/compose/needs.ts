@@ -1,5 +1,6 @@
 import { ConfigError } from '../config/errors.js';
 import type { RotationChoices, ServeSettings } from '../config/settings.js';
+import { spends } from '../rotation/policy.js';
 import type { Need } from '../store/rights.js';
 import type { TokenSchema } from '../store/schema.js';
 
@@ -23,12 +24,14 @@ export function blacklistFor(
 
 /** What a server will do on the database, by its settings. */
 export function needsOf(
-  { redis, cleanup }: Pick<ServeSettings, 'redis' | 'cleanup'>,
+  { redis, rotation, cleanup }: Pick<ServeSettings, 'redis' | 'rotation' | 'cleanup'>,
   blacklist: RotationChoices['blacklist'],
 ): Need[] {
   return [
     'serve',
-    ...(redis !== undefined && blacklist !== 'sync' ? (['serve_async'] as const) : []),
+    ...(redis !== undefined && spends(rotation.policy) && blacklist !== 'sync'
+      ? (['serve_async'] as const)
+      : []),
     ...(cleanup !== undefined ? (['cleanup'] as const) : []),
   ];
 }

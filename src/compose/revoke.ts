@@ -2,11 +2,11 @@ import type { RevokeSettings } from '../config/settings.js';
 import { sharedCleanupSession } from '../cleanup/session.js';
 import { createCodec } from '../jwt/create-codec.js';
 import { applyMigrations } from '../migrate/index.js';
-import { countIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
+import { countIssuedBefore, markIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
 import { RevokeError } from '../revoke/errors.js';
 import { countFamily, findMember, revokeFamily, type Member } from '../revoke/family.js';
 import type { PacedOptions, Tally } from '../revoke/paced.js';
-import { countOfUser, findUser, revokeUser } from '../revoke/user.js';
+import { countOfUser, findUser, markUser, revokeUser } from '../revoke/user.js';
 import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
 import { Walks } from '../rotation/walks.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
@@ -14,7 +14,7 @@ import { PgRevocations } from '../store/revocations.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { askOf } from '../store/database.js';
 import { checkRights } from '../store/rights.js';
-import { readSchema } from '../store/schema.js';
+import { readSchema, readSiteSchema, type SiteSchema } from '../store/schema.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import { fittingUserKey } from '../store/user-key.js';
 import { databaseTarget } from './database-target.js';
@@ -77,6 +77,7 @@ async function revocationOf(
     onIdleError: () => undefined,
   });
   releases.add(() => database.end());
+  if (!settings.tokenTables) return revocationByMark(settings, database);
   const schema = await readSchema(database, {
     ...users,
     slidingEnd: settings.tokens.names.slidingEnd,
@@ -104,16 +105,10 @@ async function revocationOf(
       };
     }
     case 'user': {
-      const userKey = fittingUserKey(schema, target.userKey);
-      if (userKey === undefined) {
-        throw new RevokeError(
-          'USER_ID_UNFIT',
-          `${target.userKey} can't be the id of a user: here it is of the type ${schema.users?.keyType ?? schema.userIdType}.`,
-        );
-      }
+      const userKey = userKeyOf(schema, target.userKey);
       const known = await findUser(session, schema, userKey);
       return {
-        ...(known ? {} : { unknown: `whether there is a user ${userKey}: users are not checked here` }),
+        ...(known ? {} : unknownUser(userKey)),
         count: () => countOfUser(session, schema, dates, userKey),
         run: () => revokeUser(session, schema, dates, userKey, options),
       };
@@ -144,15 +139,57 @@ async function revocationOf(
   }
 }
 
+/** Without token tables nothing but the marks is written: servers compare each token with them. */
+async function revocationByMark(
+  { target, users }: RevokeSettings,
+  database: PgDatabase,
+): Promise<Revocation> {
+  const ask = askOf(database);
+  const schema = await readSiteSchema(ask, { ...users, mayLackUsers: true });
+  await checkRights(ask, schema, ['revoke']);
+  const session = sharedCleanupSession(database);
+  const count = (): Promise<number> => Promise.resolve(0);
+  const marked: Tally = { revoked: 0, batches: 0, retries: 0, interrupted: false };
+  if (target.kind === 'user') {
+    const userKey = userKeyOf(schema, target.userKey);
+    const known = await findUser(session, schema, userKey);
+    return {
+      ...(known ? {} : unknownUser(userKey)),
+      count,
+      run: () => markUser(session, userKey).then(() => marked),
+    };
+  }
+  if (target.kind !== 'issued_before') throw new Error('settings of one token, without token tables');
+  const at = target.at === 'now' ? undefined : target.at;
+  return {
+    count,
+    run: () => markIssuedBefore(session, at).then(() => marked),
+  };
+}
+
+/** @throws RevokeError USER_ID_UNFIT */
+function userKeyOf(schema: SiteSchema, given: string): string {
+  const userKey = fittingUserKey(schema, given);
+  if (userKey !== undefined) return userKey;
+  throw new RevokeError(
+    'USER_ID_UNFIT',
+    `${given} can't be the id of a user: here it is of the type ${schema.users?.keyType ?? schema.userKeyType}.`,
+  );
+}
+
+function unknownUser(userKey: string): { readonly unknown: string } {
+  return { unknown: `whether there is a user ${userKey}: users are not checked here` };
+}
+
 async function connect(
-  { database }: RevokeSettings,
+  { database, tokenTables }: RevokeSettings,
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; size: number; ownKey: string | undefined }> {
   if (database.kind === 'url')
     return { connection: databaseTarget(database.url), size: 2, ownKey: undefined };
   const embedded = await openEmbedded(database.dataDir, 'revoke', releases);
   // Nobody but this tool is in charge of it.
-  await applyMigrations(embedded.connection, { createTables: true });
+  await applyMigrations(embedded.connection, { createTables: tokenTables, tokenTables });
   return { connection: embedded.connection, size: 1, ownKey: embedded.signingKey };
 }
 

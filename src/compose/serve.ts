@@ -24,7 +24,9 @@ import { ReleaseStack } from './release.js';
 import { StartPatience } from './start-patience.js';
 import { blacklistFor, needsOf } from './needs.js';
 import { openStorage } from './storage.js';
-import { openSharedCache, type SharedCache } from './shared-cache.js';
+import { openCache, type SharedCache } from './shared-cache.js';
+import { Broken, openSite, spendsTokens } from './site.js';
+import { openStores, type Stores } from './stores.js';
 import { tellRefusedSamples } from './samples.js';
 import { markReader, openChain, openCodec, mintToken } from './tokens.js';
 import { watchRowDates } from './row-dates.js';
@@ -33,6 +35,7 @@ import { watch } from './watch.js';
 import { watchDatabase, watchingWrites } from './health.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
+import { NO_MARKS, OFFERED_MARKS } from '../rotation/policy.js';
 import { createTokenService } from '../rotation/service.js';
 import { Walks } from '../rotation/walks.js';
 import { askOf, type Purpose } from '../store/database.js';
@@ -41,10 +44,8 @@ import { MAX_WAIT_MS } from '../store/admission.js';
 import { isCancelledStatement } from '../store/errors.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkRights } from '../store/rights.js';
-import { readSchema } from '../store/schema.js';
 import { probeUserView } from '../store/user-probe.js';
-import { PgRevocations } from '../store/revocations.js';
-import { PgTokenStore } from '../store/token-store.js';
+import { ORDINARY_DATES } from '../store/row-dates.js';
 
 export interface Serving {
   readonly publicUrl: string;
@@ -136,11 +137,9 @@ async function compose(
   const storage = await openStorage(settings, log, telling, releases, signal);
   const { database } = storage;
   pool.watch(storage.poolSize, () => database.usage);
-  const schema = await readSchema(database, {
-    ...settings.users,
-    slidingEnd: settings.tokens.names.slidingEnd,
-    mayLackUsers: settings.database.kind === 'embedded',
-  });
+  const broken = new Broken();
+  const site = await openSite(settings, database, broken);
+  const { schema } = site;
   const blacklist = blacklistFor(settings, schema);
   const needs = needsOf(settings, blacklist);
   await checkRights(askOf(database), schema, needs);
@@ -148,8 +147,12 @@ async function compose(
   const isView = schema.users?.kind === 'view';
   if (isView) await database.limitStatements(VIEW_SHARE * settings.rotation.requestTimeoutMs);
   tellSchema(settings, schema, setUpLog);
-  const dates = await watchRowDates(settings, database, schema, log, releases);
-  metrics.startAudit((jtis) => countBlacklisted(database, schema, jtis), releases);
+  const tables = site.kind === 'tables' ? site.schema : undefined;
+  const dates =
+    tables === undefined
+      ? () => ORDINARY_DATES
+      : await watchRowDates(settings, database, tables, log, releases);
+  if (tables !== undefined) metrics.startAudit((jtis) => countBlacklisted(database, tables, jtis), releases);
 
   const signingKey = settings.keys.signingKey ?? storage.signingKey;
   if (signingKey === undefined) throw new Error('settings without a signing key');
@@ -169,10 +172,14 @@ async function compose(
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
       operator,
       log,
+      onState: (state) => {
+        if (state === 'token tables there' && site.kind === 'tableless') site.onTablesThere();
+      },
     },
     releases,
   );
-  await tellRefusedSamples(settings, signingKey, { database, schema, clock }, setUpLog);
+  if (tables !== undefined)
+    await tellRefusedSamples(settings, signingKey, { database, schema: tables, clock }, setUpLog);
   const written = watchingWrites(database, monotonicMs, {
     onClaim: (seconds) => operator.onClaimStatement(seconds),
     onWritten: (rows) => health.onWritten(rows),
@@ -195,19 +202,8 @@ async function compose(
   releases.add(() => lag.close());
   const onRefused = refusalNews(log, monotonicMs);
   const lanes = Math.min(LANES, storage.poolSize);
-  const revocations = new PgRevocations({
+  const stores: Stores = openStores(settings, site, {
     database: written,
-    schema,
-    dates,
-    lanes,
-    monotonicMs,
-    random: Math.random,
-    unwritten: unwritten.letters,
-    onRefused,
-  });
-  const store: PgTokenStore = new PgTokenStore({
-    database: written,
-    schema,
     dates,
     clock,
     lanes,
@@ -227,8 +223,8 @@ async function compose(
   });
   const door = new Door({
     lagMs: (nowMs) => lag.standingMs(nowMs),
-    storeIsBusy: (nowMs) => store.isBusy(nowMs),
-    inStore: () => store.inside,
+    storeIsBusy: (nowMs) => stores.isBusy(nowMs),
+    inStore: () => stores.inside(),
     maxWaitMs: MAX_WAIT_MS,
     monotonicMs,
     random: Math.random,
@@ -237,15 +233,15 @@ async function compose(
       metrics.onRefusedUnread(count);
     },
   });
-  const shared = await openSharedCache(
+  const shared = await openCache(
+    settings,
+    tables,
     {
-      redis: settings.redis,
       blacklist,
       requestTimeoutMs: settings.rotation.requestTimeoutMs,
       refreshLifetimeMs: settings.tokens.refreshLifetimeSeconds * 1000,
       shutdownTimeoutMs: settings.shutdownTimeoutMs,
       database: written,
-      schema,
       dates,
       clock,
       markOf: markReader(settings),
@@ -261,11 +257,18 @@ async function compose(
     releases,
   );
   const { cache, outbox } = shared;
-  const feed = openChangeFeed(settings, { database, schema, cache, metrics, log, monotonicMs }, releases);
+  const feed =
+    tables !== undefined && spendsTokens(settings)
+      ? openChangeFeed(settings, { database, schema: tables, cache, metrics, log, monotonicMs }, releases)
+      : undefined;
   const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
       subAsText: settings.tokens.subAsText,
+      rotation: settings.rotation.policy,
+      marks: settings.rotation.policy === 'offered' ? OFFERED_MARKS : NO_MARKS,
+      tokenTables: settings.rotation.tokenTables,
+      verifyBlacklist: settings.rotation.verifyBlacklist,
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
       refreshLifetimeSeconds: settings.tokens.refreshLifetimeSeconds,
       slidingLifetimeSeconds: settings.tokens.slidingLifetimeSeconds,
@@ -276,8 +279,9 @@ async function compose(
     },
     codec,
     chain: openChain(settings, signingKey, setUpLog),
-    store,
-    revocations,
+    store: stores.store,
+    revocations: stores.revocations,
+    reissuing: stores.reissuing,
     cache,
     outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
@@ -305,7 +309,7 @@ async function compose(
     };
     return { ready: state === 'ok', checks };
   };
-  watchSurroundings(settings, database, schema, operator, releases);
+  watchSurroundings(settings, database, tables, operator, releases);
   const alerts = admin ? alertMetrics(metrics.registry) : undefined;
   const streams = new EventStreams((open) => alerts?.onStreams(open));
   const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
@@ -336,7 +340,7 @@ async function compose(
         : undefined,
     startDraining,
     stop: () => releases.release(),
-    failed: storage.failed,
+    failed: Promise.race([storage.failed, broken.failed]),
     inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },
   };
 }

@@ -5,7 +5,7 @@ import { COMMAND_TIMEOUT_MS, openRedis, type ScriptClient } from '../cache/redis
 import { RedisKeys } from '../cache/partition.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
-import type { RedisSettings } from '../config/settings.js';
+import type { RedisSettings, ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { ClaimGate } from '../outbox/gate.js';
@@ -14,6 +14,7 @@ import { TakeOver } from '../outbox/take-over.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationContext } from '../rotation/context.js';
 import { settleLateClaim } from '../rotation/late-claims.js';
+import { spends } from '../rotation/policy.js';
 import type { Claim, DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
 import type { Database } from '../store/database.js';
 import type { RowDates } from '../store/row-dates.js';
@@ -27,6 +28,8 @@ import type { ReleaseStack } from './release.js';
 export interface SharedCacheOptions extends RedisWatchOptions {
   /** Undefined: this process remembers by itself. */
   readonly redis: RedisSettings | undefined;
+  /** Of what this process remembers by itself. */
+  readonly bounds?: { readonly maxActive: number; readonly maxSpent: number };
   readonly requestTimeoutMs: number;
   readonly refreshLifetimeMs: number;
   readonly shutdownTimeoutMs: number;
@@ -56,6 +59,30 @@ export interface SharedCache {
   start(context: RotationContext, feed: ChangeFeed | undefined): void;
 }
 
+/** Where nothing is spent, nothing is remembered. */
+const NO_BOUNDS = { maxActive: 1, maxSpent: 1 };
+
+/** What the policy needs of it: a site that spends no token asks no Redis, and one without token tables owes nothing. */
+export async function openCache(
+  { redis, rotation }: Pick<ServeSettings, 'redis' | 'rotation'>,
+  schema: TokenSchema | undefined,
+  options: Omit<SharedCacheOptions, 'redis' | 'schema'>,
+  releases: ReleaseStack,
+): Promise<SharedCache> {
+  if (schema === undefined) return { ...unshared(new MemoryCache(NO_BOUNDS)), start: () => undefined };
+  if (spends(rotation.policy)) return openSharedCache({ ...options, redis, schema }, releases);
+  return openSharedCache({ ...options, redis: undefined, schema, bounds: NO_BOUNDS }, releases);
+}
+
+function unshared(cache: TokenCache): Omit<SharedCache, 'start'> {
+  return {
+    cache,
+    outbox: undefined,
+    check: () => Promise.resolve(undefined),
+    status: () => ({ mode: 'sync', depth: 0, lag_ms: 0 }),
+  };
+}
+
 /** Live tokens that are remembered: about 100 MB at most. A forgotten one costs a slower statement. */
 const CACHE_BOUNDS = { maxActive: 500_000, maxSpent: 100_000 };
 
@@ -70,7 +97,7 @@ export async function openSharedCache(
   releases: ReleaseStack,
 ): Promise<SharedCache> {
   const { redis, log, clock, monotonicMs, requestTimeoutMs, refreshLifetimeMs } = options;
-  const local = new MemoryCache(CACHE_BOUNDS);
+  const local = new MemoryCache(options.bounds ?? CACHE_BOUNDS);
   const { letters } = options.unwritten;
   const observe = outboxNews(options);
   const writer = new PgWriteBehind({
@@ -85,10 +112,7 @@ export async function openSharedCache(
   });
   if (redis === undefined) {
     return {
-      cache: local,
-      outbox: undefined,
-      check: () => Promise.resolve(undefined),
-      status: () => ({ mode: 'sync', depth: 0, lag_ms: 0 }),
+      ...unshared(local),
       start(context, feed) {
         feed?.subscribe({ ...silent, onAlive: () => local.forgetActive() });
         // Another instance has kept them, or this one when it had a Redis.

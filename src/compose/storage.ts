@@ -51,7 +51,10 @@ export async function openStorage(
   }
   const embedded = await openEmbedded(settings.database.dataDir, 'serve', releases, signal);
   for (const warning of embedded.warnings) log.warn('data_directory', { cause: warning });
-  await applyMigrations(embedded.connection, { createTables: true });
+  await applyMigrations(embedded.connection, {
+    createTables: settings.rotation.tokenTables,
+    tokenTables: settings.rotation.tokenTables,
+  });
   return {
     // One session is all that PGlite is (rule 15).
     database: open(embedded.connection, 1),

@@ -13,11 +13,13 @@ const INDEXES_EVERY_MS = 60_000;
 export function watchSurroundings(
   settings: ServeSettings,
   database: Database,
-  schema: TokenSchema,
+  schema: TokenSchema | undefined,
   metrics: OperatorMetrics,
   releases: ReleaseStack,
 ): void {
   readCertificates(settings, metrics);
+  // No token tables, no indexes.
+  if (schema === undefined) return;
   const countIndexes = (): void =>
     void countInvalidIndexes(database, schema).then(
       (count) => metrics.onInvalidIndexes(count),

@@ -7,7 +7,11 @@ import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import type { TokenSchema } from '../store/schema.js';
 
 /** Whether users that are gone are refused, and whose the tables are. */
-export function tellSchema(settings: ServeSettings, schema: TokenSchema, log: Log): void {
+export function tellSchema(
+  settings: ServeSettings,
+  schema: Pick<TokenSchema, 'users'> & { readonly homeUnwritten?: boolean },
+  log: Log,
+): void {
   if (schema.users !== undefined) {
     const { name, kind, columns, unread } = schema.users;
     log.info('user_check_on', { table: name });
@@ -29,7 +33,7 @@ export function tellSchema(settings: ServeSettings, schema: TokenSchema, log: Lo
   } else if (settings.database.kind === 'url') {
     log.warn('user_check_off', { cause: 'as asked: deactivated and deleted users go on refreshing' });
   }
-  if (schema.homeUnwritten) log.warn('home_unwritten', { cause: HOME_UNWRITTEN });
+  if (schema.homeUnwritten === true) log.warn('home_unwritten', { cause: HOME_UNWRITTEN });
 }
 
 /** Who asks for asynchronous blacklisting by name gets it, and is told what it can't see (rule 11). */
@@ -77,6 +81,7 @@ export function tellRotationEvent(event: RotationEvent, log: Log): void {
   switch (event.kind) {
     case 'refresh':
     case 'cache_lookup':
+    case 'offer':
       return;
     case 'reuse':
       log.warn('token_reuse', {

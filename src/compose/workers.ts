@@ -157,6 +157,11 @@ export class Workers {
       this.#fail(new CommandError('WORKER_NOT_STARTED', exitCodeOf(code), NOT_STARTED));
       return;
     }
+    // No restart mends it, and one that serves on would undo log-outs.
+    if (notStarted?.code === 'TABLES_THERE' && this.counts.listening === 0) {
+      this.#fail(new CommandError(notStarted.code, SERVICE_AWAY, notStarted.message));
+      return;
+    }
     const away = notStarted?.exitCode === SERVICE_AWAY;
     const delayMs = away ? AWAY_DELAY_MS : this.#restarts.died(never ? 0 : monotonicMs() - listeningSinceMs);
     // A server in which others serve is not ended for one that can't; WORKER_DIED stays raised meanwhile.

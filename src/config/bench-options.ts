@@ -40,6 +40,10 @@ export const BENCH_OPTIONS = {
     default: '1',
     help: 'of the schedule and the duplicates',
   }),
+  rotation: valued(oneOf(['on', 'off', 'keep', 'offered']), {
+    default: 'on',
+    help: 'the policy of the server: its own is started with it; offered: the load accepts rotation',
+  }),
   vs: optional(httpUrl, { help: 'another server to compare with, in interleaved blocks' }),
   baseline: optional(path('file'), { help: 'an earlier --out to compare with' }),
   'admin-url': optional(httpUrl, {

@@ -78,6 +78,7 @@ export function benchSettings(
     duplicatesPercent: values.duplicates,
     tabs: values.tabs,
     seed: values.seed,
+    rotation: values.rotation,
     tokens,
     signingKey,
     firstUserId: values['first-user-id'],

@@ -1,5 +1,6 @@
 import { durationFraction, durationMs, integer, oneOf, type ValueKind } from './kinds.js';
 import { optional, toggle, valued } from './option.js';
+import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { slidingClaim } from './sliding-claim.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 
@@ -58,6 +59,7 @@ export const CLEANUP_OPTIONS = {
     help: 'what a batch is to take',
   }),
   'batch-size': valued(batchSize, { default: 'auto', help: 'rows a batch; auto: steered by its time' }),
+  ...TOKEN_TABLES_OPTION,
   vacuum: valued(oneOf(['auto', 'off']), {
     default: 'auto',
     help: 'VACUUM (ANALYZE) afterwards; auto: where so much was removed that it pays',

@@ -31,6 +31,7 @@ export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
       maxDurationMs: values['max-duration'],
       vacuum: values.vacuum,
     },
+    tokenTables: values['token-tables'] === 'required',
     dryRun: values['dry-run'],
     everyMs: values.every,
   });

@@ -1,5 +1,6 @@
 import { durationMs } from './kinds.js';
 import { optional, toggle, valued } from './option.js';
+import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { objectName } from './sql-kinds.js';
 import { PASSWORD_OPTIONS, USER_OPTIONS } from './user-options.js';
@@ -9,6 +10,7 @@ export const MIGRATE_OPTIONS = {
   'create-tables': toggle({
     help: "make simplejwt's tables where there are none: for a database without Django",
   }),
+  ...TOKEN_TABLES_OPTION,
   'build-covered': toggle({ help: 'build an index even where another one covers it' }),
   notify: toggle({
     help: 'install triggers that tell every server what Django does by itself: log-outs, users deactivated or deleted, changed passwords',

@@ -34,6 +34,13 @@ export function migrateSettings(
   } else if (names.length > 0 && action !== 'up' && action !== 'down') {
     problems.push(`migrate ${action} is about all migrations, and takes no names.`);
   }
+  const tokenTables = values['token-tables'] === 'required';
+  if (!tokenTables && values['create-tables'])
+    problems.push('--token-tables none and --create-tables exclude each other: leave one out.');
+  if (!tokenTables && values.notify)
+    problems.push(
+      '--token-tables none and --notify exclude each other: its triggers are on the token tables.',
+    );
   if (action === undefined || problems.length > 0) throw new ConfigError(problems);
   return deepFreeze({
     command: 'migrate',
@@ -43,6 +50,7 @@ export function migrateSettings(
     createTables: values['create-tables'],
     buildCovered: values['build-covered'],
     notify: values.notify,
+    tokenTables,
     users: { ...userSettings(values), ...passwordSettings(values) },
     home: values['home-schema'],
     role: values.role,

@@ -1,6 +1,7 @@
 import { CLEANUP_OPTIONS } from './cleanup-options.js';
 import { path, text, type ValueKind } from './kinds.js';
 import { optional, toggle } from './option.js';
+import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { USER_OPTIONS } from './user-options.js';
@@ -27,6 +28,7 @@ export const REVOKE_OPTIONS = {
   'issued-before': optional(moment, {
     help: 'all tokens, of all users, that were issued before this time: everybody logs in anew',
   }),
+  ...TOKEN_TABLES_OPTION,
   yes: toggle({ help: 'do it; without this only the count is shown', typed: true }),
   nice: CLEANUP_OPTIONS.nice,
   'target-batch-time': CLEANUP_OPTIONS['target-batch-time'],

@@ -22,6 +22,12 @@ export function revokeSettings(flags: Flags, source: Source): RevokeSettings {
   // Whose family it is follows from keys; whose user and which time doesn't.
   const keyed = target?.kind === 'jti' || target?.kind === 'family';
   const keys = keyed ? keySettings(resolved, files, problems) : undefined;
+  const tokenTables = values['token-tables'] === 'required';
+  if (!tokenTables && keyed)
+    problems.push(
+      `--token-tables none and --${target.kind} exclude each other: one token is revoked by a row, and there are none. ` +
+        'Take --user or --issued-before.',
+    );
   if (problems.length > 0 || target === undefined) throw new ConfigError(problems);
   return deepFreeze({
     command: 'revoke',
@@ -29,6 +35,7 @@ export function revokeSettings(flags: Flags, source: Source): RevokeSettings {
     warnings: [...shared.warnings, ...files.warnings],
     target,
     yes: values.yes,
+    tokenTables,
     pace: {
       nice: values.nice,
       targetBatchMs: values['target-batch-time'],

@@ -13,6 +13,7 @@ import {
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
+import { ROTATION_OPTIONS } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { slidingClaim } from './sliding-claim.js';
 import { PASSWORD_OPTIONS, USER_OPTIONS } from './user-options.js';
@@ -86,6 +87,7 @@ export const SERVE_OPTIONS = {
     help: 'a longer token is refused unread',
   }),
 
+  ...ROTATION_OPTIONS,
   blacklist: valued(oneOf(['auto', 'sync', 'async']), {
     default: 'auto',
     help: 'when a spent token is written down: sync is before the answer, async within half a second of it, over Redis; auto: async while Redis is there and changes by Django are heard (migrate --notify)',

@@ -5,6 +5,7 @@ import { deepFreeze } from './freeze.js';
 import { keySettings, tlsSettings } from './key-settings.js';
 import { isLoopback } from './loopback.js';
 import { resolve, type Flags, type Resolved } from './resolve.js';
+import { rotationSettings, unusedOf } from './rotation-settings.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 import type { EndpointPaths, ServeSettings, TokenSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
@@ -40,19 +41,14 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     alertWebhook: values['alert-webhook'],
     keys: keySettings(resolved, files, problems),
     tokens: tokenSettings(resolved, problems),
-    rotation: {
-      blacklist: values.blacklist,
-      requestTimeoutMs: values['request-timeout'],
-      reuseGraceMs: values['reuse-grace'],
-      onReuse: values['on-reuse'],
-    },
+    rotation: rotationSettings(resolved, problems),
     users: { ...userSettings(values), ...passwordSettings(values) },
     shutdownTimeoutMs: values['shutdown-timeout'],
     drainDelayMs: values['drain-delay'],
     databaseWaitMs: values['database-wait'],
     cleanup: cleanupOf(resolved),
     // When all files have been read.
-    warnings: [...shared.warnings, ...files.warnings],
+    warnings: [...shared.warnings, ...unusedOf(resolved), ...files.warnings],
   };
   checkPorts(settings, problems);
   if (settings.workers > 1 && settings.database.kind === 'embedded') {
@@ -138,6 +134,7 @@ const EMBEDDED_CLEANUP_MS = 60 * 60_000;
 
 function cleanupOf({ values }: Resolved<typeof SERVE_OPTIONS>): ServeSettings['cleanup'] {
   const embedded = values['database-url'] === undefined;
+  if (values['token-tables'] === 'none') return undefined;
   const every = values['cleanup-every'] ?? (embedded ? EMBEDDED_CLEANUP_MS : 'off');
   return every === 'off'
     ? undefined

@@ -137,6 +137,11 @@ export interface ClaimNameSettings {
 }
 
 export interface RotationChoices {
+  readonly policy: 'on' | 'off' | 'keep' | 'offered';
+  /** False: the site has no blacklist app. */
+  readonly tokenTables: boolean;
+  /** `verify/` refuses blacklisted tokens. */
+  readonly verifyBlacklist: boolean;
   readonly blacklist: 'auto' | 'sync' | 'async';
   readonly requestTimeoutMs: number;
   /** 0: a repeat of a rotated token is refused. */
@@ -169,6 +174,8 @@ export interface MigrateSettings extends SharedSettings {
   readonly buildCovered: boolean;
   /** Install the triggers that tell of what Django does by itself. */
   readonly notify: boolean;
+  /** False: only our own schema, without all that is about simplejwt's tables. */
+  readonly tokenTables: boolean;
   readonly users: UserSettings;
   /** The Django schema that ours belongs to, where that can't be told. */
   readonly home: string | undefined;
@@ -199,6 +206,8 @@ export interface BenchSettings extends CommonSettings {
   readonly duplicatesPercent: number;
   readonly tabs: number;
   readonly seed: number;
+  /** Of the server. */
+  readonly rotation: RotationChoices['policy'];
   /** To begin with; undefined: they are minted with the key. */
   readonly tokens: readonly string[] | undefined;
   readonly signingKey: string | undefined;
@@ -223,6 +232,8 @@ export interface BenchSettings extends CommonSettings {
 export interface CleanupSettings extends SharedSettings {
   readonly command: 'cleanup';
   readonly cleanup: CleanupChoices;
+  /** False: there is nothing to clean up. */
+  readonly tokenTables: boolean;
   /** Only tell what would go. */
   readonly dryRun: boolean;
   /** Undefined: once. */
@@ -240,6 +251,8 @@ export interface RevokeSettings extends SharedSettings {
     | { readonly kind: 'issued_before'; readonly at: string };
   /** False: only the count is shown. */
   readonly yes: boolean;
+  /** False: there are no rows to be blacklisted, only marks. */
+  readonly tokenTables: boolean;
   readonly pace: Pick<CleanupChoices, 'batchSize' | 'targetBatchMs' | 'nice'>;
   /** Only where a family is to be followed. */
   readonly keys: KeySettings | undefined;

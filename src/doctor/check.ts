@@ -48,7 +48,7 @@ export function ofDatabase(
   };
 }
 
-/** The same, with simplejwt's tables in it. */
+/** The same, with simplejwt's tables in it; of a site that has none there is nothing to be said. */
 export function ofTables(
   id: string,
   title: string,
@@ -57,7 +57,9 @@ export function ofTables(
   return ofDatabase(id, title, (database, evidence) =>
     database.facts.outstanding && database.facts.blacklisted
       ? judge(database, evidence)
-      : cannotTell("simplejwt's tables are not there"),
+      : evidence.options.tokenTables
+        ? cannotTell("simplejwt's tables are not there")
+        : 'unused',
   );
 }
 

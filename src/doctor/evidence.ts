@@ -31,6 +31,9 @@ export interface Options {
   readonly refreshLifetimeSeconds: number;
   readonly slidingLifetimeSeconds: number;
   readonly cleansUp: boolean;
+  readonly rotation: 'on' | 'off' | 'keep' | 'offered';
+  /** False: the operator says that there are none. */
+  readonly tokenTables: boolean;
 }
 
 export type DatabaseEvidence =

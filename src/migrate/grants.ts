@@ -1,7 +1,7 @@
 import { SchemaError } from '../store/errors.js';
 import { quoteIdentifier } from '../store/quote.js';
 import { grantStatement, missingRights, rightsNeeded, type Need, type Right } from '../store/rights.js';
-import { readSchemaBy, type TokenSchema } from '../store/schema.js';
+import { readSchemaBy, readSiteSchema, type SiteSchema, type TokenSchema } from '../store/schema.js';
 import { askSession, type Session } from './session.js';
 import type { UserNames } from '../store/user-source.js';
 
@@ -39,6 +39,8 @@ export async function readGrants(
     readonly role: string | undefined;
     readonly users: UserNames;
     readonly commands: readonly GrantedCommand[];
+    /** False: the site has no token tables. */
+    readonly tokenTables: boolean;
   },
 ): Promise<Grants> {
   const ask = askSession(session);
@@ -48,7 +50,7 @@ export async function readGrants(
     [options.role ?? null],
   );
   if (row === undefined) throw new Error('the server answered nothing about itself');
-  const { schema, usersUnread } = await readSubject(session, options.users);
+  const { schema, usersUnread } = await readSubject(session, options);
   const commands = options.commands.length === 0 ? GRANTED_COMMANDS : options.commands;
   const needs: Need[] = commands.flatMap((command) =>
     command === 'serve' ? (['serve', 'serve_async'] as const) : [command],
@@ -78,18 +80,19 @@ export async function readGrants(
 /** Without a user table all the rest is needed as well: who turned the check off needs no right on one. */
 async function readSubject(
   session: Session,
-  users: UserNames,
-): Promise<{ schema: TokenSchema; usersUnread: string | undefined }> {
+  { users, tokenTables }: { readonly users: UserNames; readonly tokenTables: boolean },
+): Promise<{ schema: TokenSchema | SiteSchema; usersUnread: string | undefined }> {
   const ask = askSession(session);
+  const read = tokenTables ? readSchemaBy : readSiteSchema;
   try {
     return {
-      schema: await readSchemaBy(ask, { ...users, userCheck: users.userCheck ?? 'auto' }),
+      schema: await read(ask, { ...users, userCheck: users.userCheck ?? 'auto' }),
       usersUnread: undefined,
     };
   } catch (error) {
     if (!(error instanceof SchemaError) || error.code !== 'USER_TABLE_MISSING') throw error;
     return {
-      schema: await readSchemaBy(ask, { ...users, userCheck: 'off' }),
+      schema: await read(ask, { ...users, userCheck: 'off' }),
       usersUnread: error.message,
     };
   }

@@ -5,7 +5,7 @@ import { isPrivilegeMissing, NotConnectedError, SchemaError, sqlStateOf } from '
 import { down, planDown, type PlannedUndoing } from './down.js';
 import { MigrateError } from './errors.js';
 import type { MigrateEvent, Step } from './events.js';
-import { MIGRATIONS_DIRECTORY, readMigrations } from './files.js';
+import { MIGRATIONS_DIRECTORY, readMigrations, type Migration } from './files.js';
 import { refuseOtherHome } from './home.js';
 import { readGrants, type GrantedCommand, type Grants } from './grants.js';
 import { withLock } from './lock.js';
@@ -13,8 +13,9 @@ import { readOverview, type Overview } from './overview.js';
 import { refusePooler } from './pooler.js';
 import { judgeServer, type ServerFacts } from './preflight.js';
 import type { RunContext, Timing } from './run-context.js';
-import { openSession, type Session } from './session.js';
+import { askSession, openSession, type Session } from './session.js';
 import { readServer } from './surroundings.js';
+import { allTables, readTokenTablePlaces, tablesThere } from '../store/token-tables.js';
 import type { UserNames } from '../store/user-source.js';
 import { up } from './up.js';
 
@@ -37,6 +38,7 @@ export interface ReadOptions {
 
 /** As they would be given to applyMigrations. */
 export interface OverviewOptions extends ReadOptions {
+  readonly tokenTables?: boolean;
   readonly createTables?: boolean;
   readonly buildCovered?: boolean;
   readonly notify?: boolean;
@@ -60,6 +62,8 @@ export interface ApplyOptions extends ChangeOptions {
   readonly createTables: boolean;
   /** Build an index though another one covers it. */
   readonly buildCovered?: boolean;
+  /** False: the site has no token tables, and none are made; what is about them is left out. */
+  readonly tokenTables?: boolean;
   /** Install the triggers that tell every instance what Django does by itself. */
   readonly notify?: boolean;
   /** Where they don't find the user table by themselves. */
@@ -97,9 +101,9 @@ const TIMING: Timing = {
  */
 export async function applyMigrations(connection: Connection, options: ApplyOptions): Promise<Report> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
-  const { createTables, buildCovered = false, notify = false, names } = options;
+  const { createTables, buildCovered = false, notify = false, names, tokenTables = true } = options;
   return change(connection, options, (run, server) =>
-    up(run, migrations, server, { createTables, buildCovered, notify, names }),
+    up(run, ofSite(migrations, tokenTables), server, { createTables, buildCovered, notify, names }),
   );
 }
 
@@ -125,7 +129,7 @@ export async function planRemoval(
 ): Promise<readonly PlannedUndoing[]> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { dropTables = false, names } = options;
-  return look(connection, undefined, (session) => planDown(session, migrations, { dropTables, names }));
+  return look(connection, {}, (session) => planDown(session, migrations, { dropTables, names }));
 }
 
 /**
@@ -138,27 +142,56 @@ export async function readMigrationOverview(
   options: OverviewOptions = {},
 ): Promise<Overview> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
-  const { buildCovered = false, createTables = false, notify = false } = options;
-  return look(connection, options.home, (session, server) =>
-    readOverview(session, migrations, server, { buildCovered, createTables, notify }),
-  );
+  const { buildCovered = false, createTables = false, notify = false, tokenTables = true } = options;
+  return look(connection, options, (session, server) => {
+    const chosen = { buildCovered, createTables, notify };
+    return readOverview(session, ofSite(migrations, tokenTables), server, chosen);
+  });
+}
+
+/** Those that are about the site: without token tables what is left is our own schema. */
+function ofSite(migrations: readonly Migration[], tokenTables: boolean): readonly Migration[] {
+  return tokenTables ? migrations : migrations.filter(({ tables }) => tables.length === 0);
+}
+
+interface Place {
+  readonly home?: string;
+  readonly tokenTables?: boolean;
+}
+
+/** @throws MigrateError UNSAFE | SchemaError TABLES_THERE */
+async function refuseOtherPlace(session: Session, { home, tokenTables = true }: Place): Promise<void> {
+  if (!tokenTables) {
+    const there = allTables(await readTokenTablePlaces(askSession(session)));
+    if (there.length > 0) throw tablesThere(there);
+  }
+  await refuseOtherHome(session, home);
 }
 
 async function look<T>(
   connection: Connection,
-  home: string | undefined,
+  place: Place,
   work: (session: Session, server: ServerFacts) => Promise<T>,
 ): Promise<T> {
   const session = await openSession(connection, APPLICATION_NAME);
   try {
     const server = await fitServer(session);
-    await refuseOtherHome(session, home);
+    await refuseOtherPlace(session, place);
     return await work(session, server);
   } catch (error) {
     throw asMigrateError(error, undefined);
   } finally {
     await session.close();
   }
+}
+
+/**
+ * Refuses a database that has token tables. Changes nothing.
+ *
+ * @throws SchemaError TABLES_THERE | MigrateError | NotConnectedError
+ */
+export function checkTableless(connection: Connection): Promise<void> {
+  return look(connection, { tokenTables: false }, () => Promise.resolve());
 }
 
 /**
@@ -173,12 +206,13 @@ export async function readNeededGrants(
     readonly users?: UserNames;
     /** Only for these; all where none is named. */
     readonly commands?: readonly GrantedCommand[];
+    readonly tokenTables?: boolean;
   } = {},
 ): Promise<Grants> {
   const session = await openSession(connection, APPLICATION_NAME);
   try {
-    const { role, users = DJANGO_USERS, commands = [] } = options;
-    return await readGrants(session, { role, users, commands });
+    const { role, users = DJANGO_USERS, commands = [], tokenTables = true } = options;
+    return await readGrants(session, { role, users, commands, tokenTables });
   } catch (error) {
     throw asMigrateError(error, undefined);
   } finally {
@@ -188,7 +222,7 @@ export async function readNeededGrants(
 
 async function change(
   connection: Connection,
-  options: ChangeOptions & Pick<ApplyOptions, 'users' | 'home'>,
+  options: ChangeOptions & Pick<ApplyOptions, 'users' | 'home' | 'tokenTables'>,
   work: (run: RunContext, server: ServerFacts) => Promise<Step[]>,
 ): Promise<Report> {
   const { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, maxWaitMs, signal } = options;
@@ -206,7 +240,7 @@ async function change(
     const userTable = options.users ?? DJANGO_USERS;
     const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal, userTable };
     const steps = await withLock(session, run, async () => {
-      await refuseOtherHome(session, options.home);
+      await refuseOtherPlace(session, options);
       return work(run, server);
     });
     return { steps };

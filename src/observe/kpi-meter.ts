@@ -2,7 +2,7 @@ import type { EventSink } from '../rotation/events.js';
 import { AnswerAudit } from './answer-audit.js';
 import { KPI_COUNTERS, KpiRing, type KpiSums } from './kpi-ring.js';
 import { kpisOf, type Kpi } from './kpis.js';
-import type { RequestObserver } from './requests.js';
+import type { RequestObserver, RequestOutcome } from './requests.js';
 import type { StatementPurpose } from './statement-purpose.js';
 
 const WINDOWS = [
@@ -39,6 +39,7 @@ interface KpiCounts {
   readonly succeeded: number;
   readonly rotated: number;
   readonly replayed: number;
+  readonly reissued: number;
   readonly failed_5xx: number;
   readonly duration_ms: number;
   readonly statements: number;
@@ -47,6 +48,8 @@ interface KpiCounts {
   readonly confirmed: number;
   readonly audited: number;
   readonly unaudited: number;
+  /** Verified refreshes that were to spend nothing. */
+  readonly unspent: number;
 }
 
 export interface KpiMeter extends RequestObserver {
@@ -79,6 +82,12 @@ export interface KpiMeterOptions {
  */
 const OF_REFRESHES: ReadonlySet<StatementPurpose> = new Set(['claim', 'lookup', 'write_behind']);
 
+type Success = Extract<RequestOutcome, 'rotated' | 'replayed' | 'reissued'>;
+
+function isSuccess(outcome: RequestOutcome): outcome is Success {
+  return outcome === 'rotated' || outcome === 'replayed' || outcome === 'reissued';
+}
+
 /** Measures the five KPIs where they happen. */
 export function kpiMeter(options: KpiMeterOptions): KpiMeter {
   const { monotonicMs, countRows, random } = options;
@@ -102,7 +111,7 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
   };
   return {
     onRequest(route, outcome, durationUs) {
-      if (route !== 'refresh' || (outcome !== 'rotated' && outcome !== 'replayed')) return;
+      if (route !== 'refresh' || !isSuccess(outcome)) return;
       const nowMs = monotonicMs();
       ring.add(outcome, 1, nowMs);
       ring.add('succeeded', 1, nowMs);
@@ -112,8 +121,10 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
       if (event.kind !== 'refresh') return;
       const nowMs = monotonicMs();
       ring.add('verified', 1, nowMs);
+      // No cache and no lock was asked: they say nothing of how good either is.
+      if (event.spends === false) ring.add('unspent', 1, nowMs);
+      else if (!event.read) ring.add('cached', 1, nowMs);
       if (event.met) ring.add('met', 1, nowMs);
-      if (!event.read) ring.add('cached', 1, nowMs);
       if (event.outcome === 'unavailable' || event.outcome === 'broken') ring.add('failed5xx', 1, nowMs);
       if (event.outcome === 'rotated') audit.answered(event.jti, nowMs);
     },

@@ -4,6 +4,7 @@ export const KPI_COUNTERS = [
   'succeeded',
   'rotated',
   'replayed',
+  'reissued',
   'failed5xx',
   'durationUs',
   'statements',
@@ -12,6 +13,7 @@ export const KPI_COUNTERS = [
   'confirmed',
   'audited',
   'unaudited',
+  'unspent',
 ] as const;
 
 export type KpiCounter = (typeof KPI_COUNTERS)[number];

@@ -40,7 +40,9 @@ const MAX_UNAUDITED_SHARE = 0.01;
 
 /** The five KPIs of one window. Pure. */
 export function kpisOf(sums: KpiSums): readonly Kpi[] {
-  const { verified, succeeded, failed5xx, audited, unaudited } = sums;
+  const { verified, succeeded, failed5xx, audited, unaudited, unspent } = sums;
+  // Where nothing is spent there is no lock to meet at and no cache to hit.
+  const spending = verified - unspent;
   const duration = judged({
     id: 'refresh_duration',
     name: 'token refresh duration',
@@ -62,8 +64,10 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
     numerator: sums.confirmed,
     denominator: audited,
   });
+  // A site that spends no token has no cache, no lock and no row that could be measured.
+  const idle = spending === 0 && unspent > 0;
   const blind = unaudited > MAX_UNAUDITED_SHARE * (audited + unaudited);
-  return [
+  const kpis: readonly Kpi[] = [
     broken ? { ...duration, verdict: 'fail', note: `${percent(share)} of refreshes ended in 5xx` } : duration,
     judged({
       id: 'db_queries',
@@ -81,7 +85,7 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
       target: 1,
       unit: '%',
       numerator: sums.met,
-      denominator: verified,
+      denominator: spending,
     }),
     judged({
       id: 'cache_hit',
@@ -90,12 +94,19 @@ export function kpisOf(sums: KpiSums): readonly Kpi[] {
       target: 95,
       unit: '%',
       numerator: sums.cached,
-      denominator: verified,
+      denominator: spending,
     }),
     blind
       ? { ...background, verdict: 'unmeasured', note: `${unaudited} answers could not be held against rows` }
       : background,
   ];
+  return idle ? kpis.map((kpi) => (OF_SPENDING.has(kpi.id) ? unspentKpi(kpi) : kpi)) : kpis;
+}
+
+const OF_SPENDING: ReadonlySet<KpiId> = new Set(['concurrent_refresh', 'cache_hit', 'background']);
+
+function unspentKpi(kpi: Kpi): Kpi {
+  return { ...kpi, value: null, verdict: 'unmeasured', note: 'no token is spent by this policy' };
 }
 
 function judged(kpi: Omit<Kpi, 'value' | 'verdict'>): Kpi {

@@ -104,6 +104,12 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
     labelNames: ['end'],
     registers,
   });
+  const offers = new Counter({
+    name: 'carelink_rotation_offers_total',
+    help: 'With --rotation offered: refreshes answered, by whether their client keeps a new refresh token.',
+    labelNames: ['client'],
+    registers,
+  });
   const inDoubt = new Counter({
     name: 'carelink_claims_in_doubt_total',
     help: 'Claims whose answer from the database never came, by whether their fate was found out.',
@@ -206,6 +212,7 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
   for (const result of ['done', 'failed']) cleanupRuns.inc({ result }, 0);
   for (const kind of REUSE_KINDS) reuse.inc({ kind }, 0);
   for (const kind of CHANGE_KINDS) changes.inc({ kind }, 0);
+  for (const client of ['accepts', 'ignores']) offers.inc({ client }, 0);
   for (const resolved of ['true', 'false']) inDoubt.inc({ resolved }, 0);
 
   const onRotationEvent = (event: RotationEvent): void => {
@@ -220,6 +227,10 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
         break;
       case 'revocation':
         revocations.inc({ end: event.end });
+        break;
+      case 'offer':
+        if (event.outcome === 'rotated' || event.outcome === 'reissued')
+          offers.inc({ client: event.accepted ? 'accepts' : 'ignores' });
         break;
       case 'claim_in_doubt':
         inDoubt.inc({ resolved: String(event.resolved) });

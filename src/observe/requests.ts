@@ -7,6 +7,7 @@ export type RouteName = 'refresh' | 'verify' | 'blacklist' | 'sliding_refresh';
 export const REQUEST_OUTCOMES = [
   'rotated',
   'replayed',
+  'reissued',
   'in_progress',
   'valid',
   'logged_out',

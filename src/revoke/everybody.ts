@@ -101,6 +101,16 @@ export async function revokeIssuedBefore(
 }
 
 /**
+ * The same of a site without token tables: the mark is all that there is to be set.
+ *
+ * @throws RevokeError MOMENT_AHEAD
+ */
+export async function markIssuedBefore(session: CleanupSession, at: string | undefined): Promise<void> {
+  const asked = await momentOf(session, at);
+  await momentComes(session, at === undefined ? await markNow(session) : await mark(session, asked, 0));
+}
+
+/**
  * Revokes what is issued until a moment from now, as late as a claim can be made that knows nothing of the mark: until
  * its commit, or in Redis, by an instance that goes on relying on its change feed. A mark without that lead would let
  * their successors live, issued after it. Where the commit took longer than was thought, another mark is set.

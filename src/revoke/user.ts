@@ -14,7 +14,7 @@ import { paced, type PacedOptions, type Tally } from './paced.js';
  */
 export async function findUser(
   session: CleanupSession,
-  { users }: TokenSchema,
+  { users }: Pick<TokenSchema, 'users'>,
   userKey: string,
 ): Promise<boolean> {
   if (users === undefined) return false;
@@ -27,6 +27,11 @@ export async function findUser(
       '(USER_ID_CLAIM), not a username. Tokens of a user who was deleted are refused while users are checked; to revoke ' +
       'them all the same, add --user-check off.',
   );
+}
+
+/** Of a site without token tables: the mark is all that there is to be set. */
+export async function markUser(session: CleanupSession, userKey: string): Promise<void> {
+  await session.query(REVOKE_BEFORE_SQL, [userKey]);
 }
 
 /** @param userKey in the form in which the database compares it */

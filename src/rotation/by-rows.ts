@@ -64,6 +64,7 @@ export async function judgeByRows(
       request.trace.met = true;
       return { outcome: IN_PROGRESS, learned };
     case 'reuse':
+      if (!request.accuses) return { outcome: { kind: 'blacklisted' }, learned };
       // A token that is revoked already accuses nobody again, or an old one could log its user out over and over.
       return {
         outcome:

@@ -1,5 +1,6 @@
 import type { Refusal } from './outcomes.js';
-import type { Claims } from './ports.js';
+import { NO_MARKS, ROTATES } from './policy.js';
+import type { Claims, Codec, FreshClaims } from './ports.js';
 
 /** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`, `SLIDING_TOKEN_REFRESH_EXP_CLAIM`,
  * `REVOKE_TOKEN_CLAIM`). */
@@ -76,18 +77,32 @@ export interface Span {
   readonly expiresAtSeconds: number;
 }
 
-/** The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat. */
+/**
+ * The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat.
+ *
+ * @param marks what the policy adds
+ */
 export function successorClaims(
   claims: Claims,
   names: ClaimNames,
   next: Span & { readonly jti: string },
+  marks: Claims = NO_MARKS,
 ): Claims {
   return {
     ...claims,
     exp: next.expiresAtSeconds,
     iat: next.issuedAtSeconds,
     [names.jti]: next.jti,
+    ...marks,
   };
+}
+
+/** @throws Error: the store hands over no text that isn't an object, and without it a token would say more than it may */
+export function parsed(codec: Codec, freshClaims: FreshClaims): Claims | undefined {
+  if (freshClaims === undefined) return undefined;
+  const fresh = codec.parse(freshClaims);
+  if (fresh === undefined) throw new Error('fresh claims are no JSON object');
+  return fresh;
 }
 
 /** Claims that mean something to whoever verifies a token: nobody but this server sets them. */
@@ -116,7 +131,8 @@ export function accessClaims(
   for (const name of Object.keys(refreshClaims)) {
     // simplejwt leaves out "jti" even where the project's own id claim has another name. A claim called __proto__
     // would change the object instead of being set in it.
-    if (!Object.hasOwn(own, name) && name !== 'jti' && name !== '__proto__') own[name] = refreshClaims[name];
+    if (Object.hasOwn(own, name) || name === 'jti' || name === '__proto__' || name === ROTATES) continue;
+    own[name] = refreshClaims[name];
   }
   for (const name of fresh === undefined ? [] : Object.keys(fresh)) {
     const reserved =

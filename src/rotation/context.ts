@@ -4,7 +4,18 @@ import type { DoubtfulClaims } from './doubtful-claims.js';
 import type { EventSink } from './events.js';
 import type { Lifetimes } from './lifetimes.js';
 import type { Refusal } from './outcomes.js';
-import type { Codec, DatabaseClock, History, Outbox, Revocations, TokenCache, TokenStore } from './ports.js';
+import type { Rotation } from './policy.js';
+import type {
+  Claims,
+  Codec,
+  DatabaseClock,
+  History,
+  Outbox,
+  Reissues,
+  Revocations,
+  TokenCache,
+  TokenStore,
+} from './ports.js';
 import { isRefusal, readSubject, withSubAsText } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 import type { Walks } from './walks.js';
@@ -13,6 +24,13 @@ export interface RotationSettings extends Lifetimes {
   readonly names: ClaimNames;
   /** An integer `sub` is written as text. */
   readonly subAsText?: boolean;
+  readonly rotation: Rotation;
+  /** Claims that successors carry beside those of their token. */
+  readonly marks: Claims;
+  /** False: the site has no blacklist app, so nothing can be logged out by token. */
+  readonly tokenTables: boolean;
+  /** Whether `verify/` refuses blacklisted tokens: not every site's does. */
+  readonly verifyBlacklist: boolean;
   /** 0: a repeat of a rotated token is refused. */
   readonly graceUs: number;
   readonly onReuse: 'reject' | 'revoke-family' | 'revoke-user';
@@ -29,6 +47,8 @@ export interface RotationContext {
   readonly cache: TokenCache;
   /** Undefined where no cache is shared: nothing is claimed but in the database. */
   readonly outbox: Outbox | undefined;
+  /** For policies that answer without spending a token; undefined where there is none. */
+  readonly reissuing: { readonly store: Reissues; readonly freshId: () => string } | undefined;
   readonly doubtful: DoubtfulClaims;
   readonly walks: Walks;
   readonly clock: DatabaseClock;

@@ -12,6 +12,14 @@ export type RotationEvent =
       readonly outcome: RefreshOutcome['kind'] | 'broken';
       readonly met: boolean;
       readonly read: boolean;
+      /** False: the policy spends no token here, so no cache and no lock was asked. */
+      readonly spends?: false;
+    }
+  /** With `--rotation offered`, the end of every refresh: whether its client keeps a new token. */
+  | {
+      readonly kind: 'offer';
+      readonly accepted: boolean;
+      readonly outcome: RefreshOutcome['kind'] | 'broken';
     }
   /** Where a verified refresh found the state of its token. */
   | { readonly kind: 'cache_lookup'; readonly result: 'active' | 'spent' | 'unknown' | 'busy' }

@@ -1,5 +1,6 @@
 import type { RotationContext } from './context.js';
 import { REPEAT_IS_NO_REUSE_US } from './judge.js';
+import { accuses, isMarked } from './policy.js';
 import { StoreUnavailableError, type Claim, type Written } from './ports.js';
 import { answerReuse, revokeDescendants } from './revoke.js';
 
@@ -31,10 +32,17 @@ export async function settleLateClaim(
     case 'double': {
       const apartUs = Math.abs(claim.claimedAtUs - written.firstAtUs);
       const repeatUs = Math.max(settings.graceUs, REPEAT_IS_NO_REUSE_US) + settings.requestTimeoutMs * 1000;
-      if (apartUs <= repeatUs) return;
+      if (apartUs <= repeatUs || !(await accused(context, claim))) return;
       const answered = await answerReuse(context, claim, 'second_claim', deadlineMs);
       if (answered.kind === 'unavailable')
         throw new StoreUnavailableError('a late double spend is not dealt with yet');
     }
   }
+}
+
+/** Of a claim nothing is left but its token. */
+async function accused({ settings, codec, clock }: RotationContext, { token }: Claim): Promise<boolean> {
+  if (accuses(settings.rotation, false)) return true;
+  const verdict = await codec.verify(token, clock.nowUs());
+  return verdict.ok && isMarked(verdict.claims);
 }

@@ -23,6 +23,13 @@ export type RefreshOutcome =
       /** True where the pair was handed out before and this is a repeat inside the grace, or a resumed claim. */
       readonly replayed: boolean;
     }
+  /** Nothing was spent. `refresh` undefined: the client keeps the token that it has. */
+  | {
+      readonly kind: 'reissued';
+      readonly access: string;
+      readonly refresh: string | undefined;
+      readonly issuedAtUs: number;
+    }
   /** Another refresh of the same token was in flight; this request did not spend it. */
   | { readonly kind: 'in_progress'; readonly retryAfterSeconds: number }
   | Refusal;
@@ -39,7 +46,8 @@ export type SlideOutcome =
 
 /** The four things the public port offers. One is built a process; http is handed it and nothing else. */
 export interface TokenService {
-  refresh(token: string): Promise<RefreshOutcome>;
+  /** @param accepts the client says that it keeps a new refresh token: of meaning with `--rotation offered` */
+  refresh(token: string, accepts?: boolean): Promise<RefreshOutcome>;
   verify(token: string): Promise<VerifyOutcome>;
   logout(token: string): Promise<LogoutOutcome>;
   slide(token: string): Promise<SlideOutcome>;

@@ -1,4 +1,4 @@
-import { accessClaims, successorClaims } from './claims.js';
+import { accessClaims, parsed, successorClaims } from './claims.js';
 import type { RotationContext } from './context.js';
 import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
@@ -28,7 +28,8 @@ export async function prepare(
   const claimedAtUs = made?.claimedAtUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
   const jti = made?.successorJti ?? chain.successorOf(subject.jti);
   const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs);
-  const claims = successorClaims(subject.claims, settings.names, { jti, issuedAtSeconds, expiresAtSeconds });
+  const span = { jti, issuedAtSeconds, expiresAtSeconds };
+  const claims = successorClaims(subject.claims, settings.names, span, settings.marks);
   const successor = { jti, token: await codec.sign(claims), expiresAtSeconds };
   const claim = {
     jti: subject.jti,
@@ -51,10 +52,9 @@ export function replayedClaims(
   successor: { readonly jti: string },
   claimedAtUs: number,
 ): Claims {
-  return successorClaims(subject.claims, context.settings.names, {
-    jti: successor.jti,
-    ...refreshSpan(context.settings, claimedAtUs),
-  });
+  const { settings } = context;
+  const span = { jti: successor.jti, ...refreshSpan(settings, claimedAtUs) };
+  return successorClaims(subject.claims, settings.names, span, settings.marks);
 }
 
 /** The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now. */
@@ -66,9 +66,6 @@ export async function pair(
   keyIndex: number,
   freshClaims?: FreshClaims,
 ): Promise<Rotated> {
-  const fresh = freshClaims === undefined ? undefined : codec.parse(freshClaims);
-  // The store hands over no text that isn't an object. Without it the token would say more of the user than he may.
-  if (freshClaims !== undefined && fresh === undefined) throw new Error('fresh claims are no JSON object');
   const access = accessClaims(
     refreshClaims,
     settings.names,
@@ -76,7 +73,7 @@ export async function pair(
       jti: chain.accessOf(successor.jti, keyIndex),
       ...accessSpan(settings, claimedAtUs),
     },
-    fresh,
+    parsed(codec, freshClaims),
   );
   return {
     kind: 'rotated',

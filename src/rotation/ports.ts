@@ -134,6 +134,32 @@ export interface TokenStore {
   readState(query: StateQuery, deadlineMs: number): Promise<TokenState>;
 }
 
+/** What a refresh that spends nothing wants to know, and to have written. */
+export interface ReissueQuery {
+  readonly jti: string;
+  readonly userKey: string | undefined;
+  readonly issuedAtSeconds: number | undefined;
+  /** The hash of the user's password at the log-in, where it is compared. */
+  readonly mark?: string | undefined;
+  /** Of what is answered; becomes `created_at` of the successor's row. */
+  readonly issuedAtUs: number;
+  /** Undefined: only an access token is answered. Its row is written where the site's Django writes one. */
+  readonly successor:
+    { readonly jti: string; readonly token: string; readonly expiresAtSeconds: number } | undefined;
+}
+
+/** Whether a token may be answered without being spent. */
+export interface Reissues {
+  /** @throws StoreUnavailableError */
+  judge(query: ReissueQuery, deadlineMs: number): Promise<ReissueVerdict>;
+}
+
+export interface ReissueVerdict {
+  readonly standing: Standing | 'blacklisted' | 'unavailable';
+  /** Null: what the site has can't be put into a token. */
+  readonly freshClaims?: FreshClaims | null;
+}
+
 /** Ends tokens: log-outs and revocations, and what a family is followed by. */
 export interface Revocations {
   /**

@@ -1,25 +1,48 @@
 import { isRefusal } from './claims.js';
 import { identify, type RotationContext } from './context.js';
 import type { RefreshOutcome } from './outcomes.js';
+import { accuses, dueTo, isMarked } from './policy.js';
+import { reissue } from './reissue.js';
 import type { Request } from './request.js';
 import { rotate } from './rotate.js';
 
+const SPENDS_NOT = { spend: undefined, reissue: { spends: false }, access_only: { spends: false } } as const;
+
 /**
  * One refresh: verify the token, read who and what it is, do what is due, and tell once how it ended. Expected outcomes
- * are values. What is due is to rotate it; a policy that does something else is chosen here, and not inside of `rotate`.
+ * are values. What is due, to rotate it or to reissue, is chosen here by the policy, and not inside of `rotate`.
+ *
+ * @param accepts the client says that it keeps a new refresh token
  */
-export async function refresh(context: RotationContext, token: string): Promise<RefreshOutcome> {
+export async function refresh(
+  context: RotationContext,
+  token: string,
+  accepts: boolean,
+): Promise<RefreshOutcome> {
   const arrivedAtUs = context.clock.nowUs();
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const subject = await identify(context, token, 'refresh', arrivedAtUs);
   if (isRefusal(subject)) return subject;
-  const request: Request = { token, subject, arrivedAtUs, deadlineMs, trace: { met: false, read: false } };
+  const { rotation } = context.settings;
+  const marked = isMarked(subject.claims);
+  const due = dueTo(rotation, { marked, accepts });
+  const trace = { met: false, read: false };
+  const request: Request = {
+    token,
+    subject,
+    arrivedAtUs,
+    deadlineMs,
+    accuses: accuses(rotation, marked),
+    trace,
+  };
   let outcome: RefreshOutcome | undefined;
   try {
-    outcome = await rotate(context, request);
+    outcome = due === 'spend' ? await rotate(context, request) : await reissue(context, request, due);
     return outcome;
   } finally {
-    const { met, read } = request.trace;
-    context.emit({ kind: 'refresh', jti: subject.jti, outcome: outcome?.kind ?? 'broken', met, read });
+    const { met, read } = trace;
+    const ended = outcome?.kind ?? 'broken';
+    context.emit({ kind: 'refresh', jti: subject.jti, outcome: ended, met, read, ...SPENDS_NOT[due] });
+    if (rotation === 'offered') context.emit({ kind: 'offer', accepted: due === 'spend', outcome: ended });
   }
 }

@@ -6,6 +6,8 @@ export interface Request {
   readonly subject: Subject;
   readonly arrivedAtUs: number;
   readonly deadlineMs: number;
+  /** Should the token turn out to be spent, somebody may have stolen it: `--on-reuse` says what follows. */
+  readonly accuses: boolean;
   readonly trace: Trace;
 }
 

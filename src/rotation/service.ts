@@ -10,7 +10,7 @@ import { refusalOf } from './standing.js';
 /** The four operations, bound to what they work with. */
 export function createTokenService(context: RotationContext): TokenService {
   return {
-    refresh: (token) => refresh(context, token),
+    refresh: (token, accepts = false) => refresh(context, token, accepts),
     verify: (token) => orUnavailable(() => verify(context, token)),
     logout: (token) => {
       const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
@@ -20,18 +20,22 @@ export function createTokenService(context: RotationContext): TokenService {
   };
 }
 
-/** Any token, of whatever type: is it valid, and not blacklisted or revoked? */
+/** Any token, of whatever type: is it valid, and not revoked or, where the site's Django looks, blacklisted? */
 async function verify(context: RotationContext, token: string): Promise<VerifyOutcome> {
   const subject = await identify(context, token, 'any', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
   if ((await context.cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
-  return isBlacklisted(await stateOf(context, subject)) ? { kind: 'blacklisted' } : { kind: 'valid' };
+  const state = await stateOf(context, subject);
+  const refused = context.settings.verifyBlacklist ? isBlacklisted(state) : state.standing === 'revoked';
+  return refused ? { kind: 'blacklisted' } : { kind: 'valid' };
 }
 
 /** Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). */
 async function logout(context: RotationContext, token: string, deadlineMs: number): Promise<LogoutOutcome> {
   const subject = await identify(context, token, 'refresh', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
+  // Without the blacklist app simplejwt answers the same, and does nothing.
+  if (!context.settings.tokenTables) return { kind: 'logged_out' };
   await context.outbox?.closeUser(subject.userKey, deadlineMs);
   const ended = await context.revocations.blacklist({ ...subject, token }, deadlineMs);
   if (ended === 'now') {

@@ -18,7 +18,7 @@ export class BadRows {
   readonly #onBad: (userKey: string, why: unknown) => void;
 
   /** @param onBad `why`: the error, or `claims_unfit` */
-  constructor({ users }: TokenSchema, onBad: (userKey: string, why: unknown) => void) {
+  constructor({ users }: Pick<TokenSchema, 'users'>, onBad: (userKey: string, why: unknown) => void) {
     this.#isView = users?.kind === 'view';
     this.#onBad = onBad;
   }

@@ -41,6 +41,8 @@ export class SchemaError extends Error {
   readonly code:
     | 'TABLES_MISSING'
     | 'CARELINK_SCHEMA_MISSING'
+    /** They are said not to be there (`--token-tables none`). */
+    | 'TABLES_THERE'
     | 'COLUMNS_MISSING'
     /** Who is active can't be read: no user table, no column, or not one of a kind that says so. */
     | 'USER_TABLE_MISSING'

@@ -3,15 +3,27 @@ import type { ObservedDatabaseClock } from './database-clock.js';
 import { classify, isRowSecurity, lacks, NotConnectedError, troubleOf, type Trouble } from './errors.js';
 import { quoteIdentifier } from './quote.js';
 import { missingRights, type Need } from './rights.js';
-import type { TokenSchema } from './schema.js';
+import type { SiteSchema, TokenSchema } from './schema.js';
 import { MAY_CONFIRM_SQL } from './state-sql.js';
 import { microsecondsSql } from './time-sql.js';
 import { POSITION_SQL } from './timeline.js';
+import { TABLES_THERE } from './token-tables.js';
 import { columnsRead } from './user-source.js';
+
+/** Of a site with token tables, or without. */
+type AnySchema = TokenSchema | SiteSchema;
 
 /** What /readyz says of the database. */
 export type Health =
-  'ok' | Trouble | 'tables missing' | 'columns missing' | 'tables locked' | 'grants missing' | 'rows hidden';
+  | 'ok'
+  | Trouble
+  | 'tables missing'
+  | 'columns missing'
+  | 'tables locked'
+  | 'grants missing'
+  | 'rows hidden'
+  /** Though the operator says that there are none. */
+  | 'token tables there';
 
 export interface HealthReading {
   readonly state: Health;
@@ -22,8 +34,9 @@ export interface HealthReading {
 }
 
 /** Names all that a claim touches, the user table included, so that a dropped table or a missing grant is noticed by a probe and not by a nurse. */
-function healthSql(schema: TokenSchema, position: string): string {
+function healthSql(schema: AnySchema, position: string): string {
   const { users } = schema;
+  const tables = 'outstanding' in schema ? schema : undefined;
   const checked =
     users === undefined
       ? ''
@@ -34,12 +47,16 @@ function healthSql(schema: TokenSchema, position: string): string {
            current_setting('transaction_read_only') = 'on' AS read_only,
            ${position} AS position,
            current_setting('synchronous_standby_names') <> '' AS synchronous,
-           ${MAY_CONFIRM_SQL} AS may_confirm
+           ${MAY_CONFIRM_SQL} AS may_confirm${tables === undefined ? `,\n           ${TABLES_THERE} AS tables_there` : ''}
       FROM (SELECT) AS one
-      LEFT JOIN (SELECT id, token, created_at, expires_at, user_id, jti FROM ${schema.outstanding} LIMIT 0) o ON true
-      LEFT JOIN (SELECT id, blacklisted_at, token_id FROM ${schema.blacklisted} LIMIT 0) b ON true
+      ${tables === undefined ? '' : tokensSql(tables)}
       LEFT JOIN (SELECT user_key, at FROM carelink.revoked_before LIMIT 0) r ON true
       ${checked}`;
+}
+
+function tokensSql({ outstanding, blacklisted }: TokenSchema): string {
+  return `LEFT JOIN (SELECT id, token, created_at, expires_at, user_id, jti FROM ${outstanding} LIMIT 0) o ON true
+      LEFT JOIN (SELECT id, blacklisted_at, token_id FROM ${blacklisted} LIMIT 0) b ON true`;
 }
 
 interface HealthRow {
@@ -48,12 +65,14 @@ interface HealthRow {
   readonly position: string | null;
   readonly synchronous: boolean;
   readonly may_confirm: boolean | null;
+  /** Looked for where there should be none. */
+  readonly tables_there?: boolean;
 }
 
 /** Asks the database whether it can do this program's work; the answer is a reading of its clock as well. */
 export async function checkHealth(
   database: Database,
-  schema: TokenSchema,
+  schema: AnySchema,
   clock: ObservedDatabaseClock,
   monotonicMs: () => number,
   needs: readonly Need[] = ['serve'],
@@ -63,7 +82,7 @@ export async function checkHealth(
 
 export interface HealthParts {
   readonly database: Database;
-  readonly schema: TokenSchema;
+  readonly schema: AnySchema;
   readonly clock: ObservedDatabaseClock;
   readonly monotonicMs: () => number;
   /** What it is to be able to do. */
@@ -85,11 +104,14 @@ export async function readHealth(
     if (row === undefined) return failed('tables missing');
     clock.observe(Number(row.now_us), sentAtMs);
     const standby = { synchronous: row.synchronous, mayConfirm: row.may_confirm === true };
-    const state = row.read_only
-      ? 'read only'
-      : (await missingRights(askOf(database), schema, needs)).length === 0
-        ? 'ok'
-        : 'grants missing';
+    const state =
+      row.tables_there === true
+        ? 'token tables there'
+        : row.read_only
+          ? 'read only'
+          : (await missingRights(askOf(database), schema, needs)).length === 0
+            ? 'ok'
+            : 'grants missing';
     return { state, position: row.position, standby };
   } catch (error) {
     const trouble = troubleOf(error);

@@ -62,7 +62,10 @@ interface Wanted {
   readonly privileges: Privileges;
 }
 
-function wantedOf({ relations, users }: Pick<TokenSchema, 'relations' | 'users'>): Wanted[] {
+/** Of a site without token tables there are none to be granted. */
+type RightsSchema = Pick<TokenSchema, 'users'> & Partial<Pick<TokenSchema, 'relations'>>;
+
+function wantedOf({ relations, users }: RightsSchema): Wanted[] {
   const whole = (relation: { schema: string; name: string }, privileges: Privileges): Wanted => ({
     schema: relation.schema,
     name: relation.name,
@@ -70,8 +73,12 @@ function wantedOf({ relations, users }: Pick<TokenSchema, 'relations' | 'users'>
     privileges,
   });
   return [
-    whole(relations.outstanding, OF_DJANGO.outstanding),
-    whole(relations.blacklisted, OF_DJANGO.blacklisted),
+    ...(relations === undefined
+      ? []
+      : [
+          whole(relations.outstanding, OF_DJANGO.outstanding),
+          whole(relations.blacklisted, OF_DJANGO.blacklisted),
+        ]),
     // Only what is read of it: a user table holds passwords.
     ...(users === undefined
       ? []
@@ -96,10 +103,7 @@ interface RelationRow {
 }
 
 /** All rights that commands need on this database, in the order in which they are granted. */
-export async function rightsNeeded(
-  ask: Ask,
-  schema: Pick<TokenSchema, 'relations' | 'users'>,
-): Promise<Right[]> {
+export async function rightsNeeded(ask: Ask, schema: RightsSchema): Promise<Right[]> {
   const wanted = wantedOf(schema);
   const rows = await ask<RelationRow>(
     `SELECT i.n::int AS n, quote_ident(n.nspname) AS schema, n.oid AS schema_oid,
@@ -151,7 +155,7 @@ export async function rightsNeeded(
 /** Those that a role lacks, this connection's where none is named; of a table that isn't there none. */
 export async function missingRights(
   ask: Ask,
-  schema: Pick<TokenSchema, 'relations' | 'users'>,
+  schema: RightsSchema,
   needs: readonly Need[],
   role?: string,
 ): Promise<Right[]> {
@@ -210,7 +214,7 @@ export function grantStatement(rights: readonly Right[], role: string): string {
  *
  * @throws SchemaError GRANTS_MISSING | ROWS_HIDDEN
  */
-export async function checkRights(ask: Ask, schema: TokenSchema, needs: readonly Need[]): Promise<void> {
+export async function checkRights(ask: Ask, schema: RightsSchema, needs: readonly Need[]): Promise<void> {
   const missing = await missingRights(ask, schema, needs);
   const [row] = await ask<{ role: string }>('SELECT current_user::text AS role');
   const role = row?.role ?? '';
@@ -239,13 +243,9 @@ export function hiddenInWords(hidden: readonly string[], role: string): string {
  * The tables whose rows this role sees only as policies let it, qualified. What the policies say isn't judged: our
  * sessions have row_security off, so that PostgreSQL refuses their statements whatever it is.
  */
-export async function hiddenTables(
-  ask: Ask,
-  { relations, users }: Pick<TokenSchema, 'relations' | 'users'>,
-): Promise<string[]> {
+export async function hiddenTables(ask: Ask, { relations, users }: RightsSchema): Promise<string[]> {
   const all = [
-    relations.outstanding,
-    relations.blacklisted,
+    ...(relations === undefined ? [] : [relations.outstanding, relations.blacklisted]),
     ...(users === undefined ? [] : [users.relation]),
   ];
   const rows = await ask<{ name: string }>(

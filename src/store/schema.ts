@@ -1,27 +1,37 @@
 import { askOf, type Ask, type Database } from './database.js';
 import { SchemaError } from './errors.js';
-import { readTokenTablePlaces, tokenTablesOf, type Relation } from './token-tables.js';
+import {
+  allTables,
+  readTokenTablePlaces,
+  tablesThere,
+  tokenTablesOf,
+  type Relation,
+} from './token-tables.js';
 import { userKeyTypeOf, type UserKeyType } from './user-key.js';
 import { usersToCheck, type UserOptions, type UserSource } from './user-source.js';
 
+/** What is known of any site: of one without the blacklist app this is all. */
+export interface SiteSchema {
+  /** Undefined where users are not checked. */
+  readonly users: UserSource | undefined;
+  /** The form in which a token's user id is compared and stored. */
+  readonly userKeyType: UserKeyType;
+  /** The database's own encoding, as `server_encoding` names it. */
+  readonly encoding: string;
+}
+
 /** What the catalog says of the tables: nothing of it is assumed (simplejwt.md). */
-export interface TokenSchema {
+export interface TokenSchema extends SiteSchema {
   /** Qualified and quoted, ready for SQL: no search path changes what they mean. */
   readonly outstanding: string;
   readonly blacklisted: string;
   readonly relations: { readonly outstanding: Relation; readonly blacklisted: Relation };
   /** The type of `user_id` in the outstanding table. */
   readonly userIdType: string;
-  /** Undefined where users are not checked. */
-  readonly users: UserSource | undefined;
-  /** The form in which a token's user id is compared and stored. */
-  readonly userKeyType: UserKeyType;
   /** The role may put a row's `expires_at` off: without that a token that outlives its row comes back once it is cleaned up. */
   readonly mayKeep: boolean;
   /** The claim of stored tokens that says until when a sliding one can be extended; undefined: `refresh_exp`. */
   readonly slidingEnd?: string | undefined;
-  /** The database's own encoding, as `server_encoding` names it. */
-  readonly encoding: string;
   /** It isn't written down which Django schema ours belongs to: the migration `home` is pending. */
   readonly homeUnwritten: boolean;
 }
@@ -56,12 +66,7 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
   const { outstanding, blacklisted, homeUnwritten } = tokenTablesOf(places);
   const userIdType = await checkColumns(ask, outstanding, COLUMNS.outstanding);
   await checkColumns(ask, blacklisted, COLUMNS.blacklisted);
-  if (!places.migrated) {
-    throw new SchemaError(
-      'CARELINK_SCHEMA_MISSING',
-      'The schema carelink is not there yet. Run `carelink-tokens migrate` on this database first.',
-    );
-  }
+  if (!places.migrated) throw notMigrated('migrate');
   const users = await usersToCheck(ask, outstanding, options);
   const [settings] = await ask<{ encoding: string; may_keep: boolean }>(
     `SELECT current_setting('server_encoding') AS encoding,
@@ -82,6 +87,33 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
     encoding: settings?.encoding ?? 'UTF8',
     homeUnwritten,
   };
+}
+
+/**
+ * The same of a site whose operator says that it has no token tables: they may be in no schema, whether the search path
+ * leads there or not, for a wrong search path or a missing right makes them look absent (rule 21).
+ *
+ * @throws SchemaError TABLES_THERE, CARELINK_SCHEMA_MISSING, USER_TABLE_MISSING
+ */
+export async function readSiteSchema(ask: Ask, options: UserOptions): Promise<SiteSchema> {
+  const places = await readTokenTablePlaces(ask);
+  const there = allTables(places);
+  if (there.length > 0) throw tablesThere(there);
+  if (!places.migrated) throw notMigrated('migrate --token-tables none');
+  const users = await usersToCheck(ask, undefined, options);
+  const [settings] = await ask<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`);
+  return {
+    users,
+    userKeyType: userKeyTypeOf(users?.keyType ?? 'text'),
+    encoding: settings?.encoding ?? 'UTF8',
+  };
+}
+
+function notMigrated(command: string): SchemaError {
+  return new SchemaError(
+    'CARELINK_SCHEMA_MISSING',
+    `The schema carelink is not there yet. Run \`carelink-tokens ${command}\` on this database first.`,
+  );
 }
 
 /**

@@ -4,6 +4,25 @@ import { SchemaError } from './errors.js';
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
 
+/**
+ * SQL: whether any schema has one of the tables, those that the role may not look into among them. Answered by the catalog
+ * alone. A temporary table of the name is nobody's token table.
+ */
+export const TABLES_THERE = `EXISTS (
+             SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+              WHERE c.relname IN ('${OUTSTANDING}', '${BLACKLISTED}')
+                AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_')`;
+
+/** Why a server that was told that there are no token tables doesn't serve beside them. */
+export function tablesThere(where: readonly string[]): SchemaError {
+  return new SchemaError(
+    'TABLES_THERE',
+    `--token-tables none says that the site has no blacklist app, but the database has ${where.join(', ')}: log-outs that are ` +
+      'written there would not hold. Leave --token-tables out. If no Django of this database uses the tables any more, drop ' +
+      'them first.',
+  );
+}
+
 /** What to do where the tables are in no schema. Django's own words for an app that isn't installed lead nowhere. */
 export const INSTALL_BLACKLIST =
   "Is it Django's? Then see that INSTALLED_APPS has 'rest_framework_simplejwt.token_blacklist', and run " +
@@ -127,6 +146,13 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
 export function elsewhere({ sets, found }: TokenTablePlaces): string[] {
   return sets
     .filter((set) => set !== found)
+    .flatMap(({ outstanding, blacklisted }) => [outstanding, blacklisted])
+    .flatMap((relation) => relation?.qualified ?? []);
+}
+
+/** All of the tables that are there, in whatever schema. */
+export function allTables({ sets }: Pick<TokenTablePlaces, 'sets'>): string[] {
+  return sets
     .flatMap(({ outstanding, blacklisted }) => [outstanding, blacklisted])
     .flatMap((relation) => relation?.qualified ?? []);
 }

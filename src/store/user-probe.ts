@@ -1,7 +1,7 @@
 import type { Ask } from './database.js';
 import { isPrivilegeMissing, isRowSecurity, SchemaError, sqlStateOf } from './errors.js';
 import { hiddenInWords } from './rights.js';
-import type { TokenSchema } from './schema.js';
+import type { SiteSchema, TokenSchema } from './schema.js';
 import { userKeyTypeOf } from './user-key.js';
 import { markInput, userIdOf, whoColumns, whoJoin } from './who-sql.js';
 
@@ -14,18 +14,23 @@ const OF_THE_TEXT = '42';
  *
  * @throws SchemaError ROWS_HIDDEN | USER_TABLE_MISSING
  */
-export async function probeUserView(ask: Ask, schema: TokenSchema): Promise<void> {
-  const { users, outstanding } = schema;
+export async function probeUserView(ask: Ask, schema: TokenSchema | SiteSchema): Promise<void> {
+  const { users } = schema;
+  const tables = 'outstanding' in schema ? schema : undefined;
   if (users?.kind !== 'view') return;
-  if (users.keyColumn === users.primaryColumn && !fits(users.keyType, schema.userIdType)) {
-    throw unasked(users.name, `its column ${users.keyColumn} is of the type ${users.keyType}`, schema);
+  if (
+    tables !== undefined &&
+    users.keyColumn === users.primaryColumn &&
+    !fits(users.keyType, tables.userIdType)
+  ) {
+    throw unasked(users.name, `its column ${users.keyColumn} is of the type ${users.keyType}`, tables);
   }
   const mark = markInput(schema, `'{}'`);
   try {
     await ask(
-      `SELECT coalesce(o.user_id, ${userIdOf(schema, 'i')}) AS user_id, ${whoColumns(schema, 'i')}
+      `SELECT ${whoColumns(schema, 'i')}${tables === undefined ? '' : `, coalesce(o.user_id, ${userIdOf(tables, 'i')}) AS user_id`}
          FROM unnest('{}'::text[], '{}'::bigint[]${mark.array}) AS i (user_key, iat${mark.column})${whoJoin(schema, 'i')}
-         LEFT JOIN ${outstanding} o ON false`,
+         ${tables === undefined ? '' : `LEFT JOIN ${tables.outstanding} o ON false`}`,
     );
   } catch (error) {
     if (isRowSecurity(error)) {
@@ -34,7 +39,7 @@ export async function probeUserView(ask: Ask, schema: TokenSchema): Promise<void
     }
     if (isPrivilegeMissing(error)) throw error;
     if (sqlStateOf(error)?.startsWith(OF_THE_TEXT) !== true) throw error;
-    throw unasked(users.name, error instanceof Error ? error.message : '', schema);
+    throw unasked(users.name, error instanceof Error ? error.message : '', tables);
   }
 }
 
@@ -47,12 +52,15 @@ function fits(key: string, userId: string): boolean {
   return NUMBERS.includes(from) && NUMBERS.indexOf(from) < NUMBERS.indexOf(to);
 }
 
-function unasked(view: string, why: string, { outstanding, userIdType }: TokenSchema): SchemaError {
+function unasked(view: string, why: string, tables: TokenSchema | undefined): SchemaError {
+  const wanted =
+    tables === undefined
+      ? ''
+      : ` Its key must be what user_id of ${tables.outstanding} holds, which is of the type ${tables.userIdType}. Where ` +
+        'tokens hold another field, give the view both: the key as id, and that field, named with --user-id-column.';
   return new SchemaError(
     'USER_TABLE_MISSING',
-    `The view ${view} can't be asked who may refresh: ${why}. Its key must be what user_id of ${outstanding} holds, which is of ` +
-      `the type ${userIdType}. Where tokens hold another field, give the view both: the key as id, and that field, named with ` +
-      '--user-id-column.',
+    `The view ${view} can't be asked who may refresh: ${why}.${wanted}`,
   );
 }
 
@@ -61,7 +69,7 @@ function unasked(view: string, why: string, { outstanding, userIdType }: TokenSc
  *
  * @throws what the database fails with
  */
-export async function hasDoubledKeys(ask: Ask, { users }: TokenSchema): Promise<boolean> {
+export async function hasDoubledKeys(ask: Ask, { users }: Pick<TokenSchema, 'users'>): Promise<boolean> {
   if (users?.kind !== 'view') return false;
   const [row] = await ask<{ found: boolean }>(
     `SELECT EXISTS (SELECT FROM ${users.name} u GROUP BY u.${users.keyColumn} HAVING count(*) > 1) AS found`,

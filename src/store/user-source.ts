@@ -89,7 +89,7 @@ const WAYS_OUT =
  */
 export async function usersToCheck(
   ask: Ask,
-  outstanding: Relation,
+  outstanding: Relation | undefined,
   options: UserOptions,
 ): Promise<UserSource | undefined> {
   const { userCheck, userTable, userIdColumn, passwordHash, mayLackUsers = false } = options;
@@ -114,12 +114,16 @@ export async function usersToCheck(
  *
  * @throws SchemaError USER_TABLE_MISSING where activity can't be read, GRANTS_MISSING
  */
-export async function findUsers(ask: Ask, outstanding: Relation, names: UserNames): Promise<UserSource> {
-  const reference = await userReference(ask, outstanding);
+export async function findUsers(
+  ask: Ask,
+  outstanding: Relation | undefined,
+  names: UserNames,
+): Promise<UserSource> {
+  const reference = outstanding && (await userReference(ask, outstanding));
   const { userTable } = names;
   if (userTable === undefined && reference === undefined) {
     throw refused(
-      `user_id of ${outstanding.qualified} refers to no table, so it can't be told which one says who is still active ` +
+      `${unreferred(outstanding)}, so it can't be told which one says who is still active ` +
         `(Django's own is auth_user). ${WAYS_OUT}`,
     );
   }
@@ -177,6 +181,12 @@ function claimsOf(
       : `The column ${column} of the view ${relation.qualified} is of the type ${type}, and claims must be jsonb. Cast it, or ` +
           'rename it if it is not meant for access tokens.',
   );
+}
+
+function unreferred(outstanding: Relation | undefined): string {
+  return outstanding === undefined
+    ? 'There are no token tables that refer to the users'
+    : `user_id of ${outstanding.qualified} refers to no table`;
 }
 
 /** @param referred the column that `user_id` refers to, where it is this table's */

@@ -23,7 +23,7 @@ const MAX_CLAIMS_BYTES = 4096;
  *
  * @param wantsClaims SQL: whether an input wants claims at all; absent: each does
  */
-export function whoJoin(schema: TokenSchema, input: string, wantsClaims?: string): string {
+export function whoJoin(schema: Pick<TokenSchema, 'users'>, input: string, wantsClaims?: string): string {
   const { users } = schema;
   if (users === undefined || !isJoined(users)) return '';
   const { password, claims } = users.columns;
@@ -68,7 +68,7 @@ function isJoined({ kind, columns }: UserSource): boolean {
 }
 
 /** The facts, as columns of a SELECT; `standingOf` reads them. */
-export function whoColumns(schema: TokenSchema, input: string): string {
+export function whoColumns(schema: Pick<TokenSchema, 'users'>, input: string): string {
   return `${isActive(schema, input)} AS active,
            ${isRevoked(input)} AS revoked${extraFacts(schema)
              .map(
@@ -79,7 +79,7 @@ export function whoColumns(schema: TokenSchema, input: string): string {
 }
 
 /** The same columns, handed on from one CTE to the next. */
-export function whoNames(schema: TokenSchema, row: string): string {
+export function whoNames(schema: Pick<TokenSchema, 'users'>, row: string): string {
   return ['active', 'revoked', ...extraFacts(schema).map(({ name }) => name)]
     .map((name) => `${row}.${name}`)
     .join(', ');
@@ -91,7 +91,7 @@ interface Fact {
 }
 
 /** What is known of a user's row where it is joined. */
-function extraFacts({ users }: TokenSchema): readonly Fact[] {
+function extraFacts({ users }: Pick<TokenSchema, 'users'>): readonly Fact[] {
   if (users === undefined || !isJoined(users)) return [];
   const found: Fact = { name: 'found', sql: (input) => `(${input}.user_key IS NULL OR w.found)` };
   const facts =
@@ -105,7 +105,7 @@ function extraFacts({ users }: TokenSchema): readonly Fact[] {
 }
 
 /** Whether the columns of `whoColumns` let a token be refreshed. */
-export function isInGoodStanding({ users }: TokenSchema): string {
+export function isInGoodStanding({ users }: Pick<TokenSchema, 'users'>): string {
   return `active AND NOT revoked${users?.passwordHash === undefined ? '' : ' AND NOT changed'}${users?.columns.claims === undefined ? '' : ' AND claims_fit'}`;
 }
 
@@ -133,7 +133,7 @@ function isChanged({ passwordHash }: UserSource): (input: string) => string {
  * @param parameter such as `$10`
  */
 export function markInput(
-  { users }: TokenSchema,
+  { users }: Pick<TokenSchema, 'users'>,
   parameter: string,
 ): { readonly array: string; readonly column: string } {
   return users?.passwordHash === undefined
@@ -143,14 +143,14 @@ export function markInput(
 
 /** The values of that parameter: none where there is none. */
 export function markValues(
-  { users }: TokenSchema,
+  { users }: Pick<TokenSchema, 'users'>,
   marks: () => readonly (string | undefined)[],
 ): readonly string[] {
   return users?.passwordHash === undefined ? [] : [arrayLiteral(marks())];
 }
 
 /** True for a token that names no user: simplejwt checks none then. */
-function isActive(schema: TokenSchema, input: string): string {
+function isActive(schema: Pick<TokenSchema, 'users'>, input: string): string {
   const { users } = schema;
   if (users === undefined) return 'true';
   if (isJoined(users)) return `(${input}.user_key IS NULL OR coalesce(w.active, false))`;

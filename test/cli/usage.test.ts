@@ -67,7 +67,7 @@ describe('usage', () => {
     [['serve', '--prot', '1'], 'Did you mean --port?'],
     [['serve', '--port'], 'argument missing'],
     [['serve', 'extra'], 'too many arguments'],
-    [['serve', '--port', 'x', '--leeway', '5'], '--leeway takes a duration of whole seconds from 0s to 1h'],
+    [['serve', '--port', 'x', '--leeway', '5'], '--leeway takes a duration from 0s to 1h'],
     [['serve', '--blacklist', 'async'], 'needs a Redis'],
     [['serve', '--signing-key', 'hunter2'], 'set CARELINK_SIGNING_KEY in the environment'],
     [['serve', '--database-url', 'postgres://h/d'], 'set CARELINK_SIGNING_KEY, or name its file'],

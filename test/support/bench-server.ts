@@ -9,6 +9,7 @@ import { createLog } from '../../src/observe/log.js';
 import { createChain } from '../../src/rotation/chain.js';
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { TokenStore } from '../../src/rotation/ports.js';
+import { NO_MARKS } from '../../src/rotation/policy.js';
 import { createTokenService } from '../../src/rotation/service.js';
 import { Walks } from '../../src/rotation/walks.js';
 import { countBlacklisted } from '../../src/store/audit.js';
@@ -63,6 +64,10 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
   const service = createTokenService({
     settings: {
       names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
+      rotation: 'on',
+      marks: NO_MARKS,
+      tokenTables: true,
+      verifyBlacklist: true,
       accessLifetimeSeconds: 900,
       refreshLifetimeSeconds: 43_200,
       slidingLifetimeSeconds: 900,
@@ -75,6 +80,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     chain: createChain([Buffer.alloc(32, 1)]),
     store: faulty(store, database, faults),
     revocations,
+    reissuing: undefined,
     outbox: undefined,
     cache: new MemoryCache({ maxActive: faults.includes('forgetful') ? 1 : 10_000, maxSpent: 10_000 }),
     doubtful: new DoubtfulClaims(1_000),

@@ -13,11 +13,13 @@ import type { RotationContext, RotationSettings } from '../../src/rotation/conte
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { RotationEvent } from '../../src/rotation/events.js';
 import type { TokenService } from '../../src/rotation/outcomes.js';
+import { NO_MARKS, OFFERED_MARKS } from '../../src/rotation/policy.js';
 import { createTokenService } from '../../src/rotation/service.js';
 import { Walks } from '../../src/rotation/walks.js';
 import type { Database, Purpose, Statement } from '../../src/store/database.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { NotConnectedError } from '../../src/store/errors.js';
+import { PgReissues } from '../../src/store/reissues.js';
 import { readSchema } from '../../src/store/schema.js';
 import { PgRevocations } from '../../src/store/revocations.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
@@ -136,6 +138,17 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     random: Math.random,
     unwritten: unwritten.letters,
   });
+  const site = { kind: 'tables', schema, records: settings.rotation === 'keep' } as const;
+  const reissues = new PgReissues({
+    database,
+    site,
+    clock,
+    lanes: 2,
+    monotonicMs,
+    random: Math.random,
+    onBatch: (size) => batches.push(size),
+    unwritten: unwritten.letters,
+  });
   const { codec } = await createCodec({
     algorithm: 'HS256',
     signingKey: TEST_SIGNING_KEY,
@@ -183,6 +196,10 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   const context: RotationContext = {
     settings: {
       names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
+      rotation: 'on',
+      marks: settings.rotation === 'offered' ? OFFERED_MARKS : NO_MARKS,
+      tokenTables: true,
+      verifyBlacklist: true,
       accessLifetimeSeconds: 900,
       refreshLifetimeSeconds: 12 * 3600,
       slidingLifetimeSeconds: 900,
@@ -196,6 +213,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     chain: createChain(chainKeys),
     store,
     revocations,
+    reissuing: { store: reissues, freshId: () => randomBytes(16).toString('hex') },
     cache: sharing?.cache ?? cache ?? new MemoryCache({ maxActive: 10_000, maxSpent: 10_000 }),
     outbox: sharing?.outbox,
     doubtful: new DoubtfulClaims(1_000),

@@ -28,11 +28,20 @@ export const cleanupCommand: CommandDescriptor<CleanupSettings> = {
 async function cleanup(settings: CleanupSettings, output: Output): Promise<ExitCode> {
   const interrupted = new AbortController();
   void stopSignal().then(() => interrupted.abort());
-  const [{ onCleanupDatabase }, { cleanUp, surveyCleanup }] = await Promise.all([
+  const [{ checkNothingToCleanUp, onCleanupDatabase }, { cleanUp, surveyCleanup }] = await Promise.all([
     import('../../compose/cleanup.js'),
     import('../../cleanup/index.js'),
   ]);
   const { signal } = interrupted;
+  if (!settings.tokenTables) {
+    await checkNothingToCleanUp(settings);
+    output.document({ event: 'done', deleted: 0, ended: 'done' });
+    output.say(
+      'There are no token tables, so there is nothing to clean up.',
+      'Cleaned up 0 expired token records',
+    );
+    return 0;
+  }
   if (settings.dryRun) {
     const told = await onCleanupDatabase(settings, (session) => surveyCleanup(session, settings.cleanup));
     output.document(snakeCased({ event: 'dry_run', ...told }));

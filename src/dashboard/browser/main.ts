@@ -11,7 +11,7 @@ import { followTheme } from './theme.js';
 
 /** Outcomes as lines: what an operator tells apart. */
 const RATES = [
-  { label: 'rotated', colour: '--s1', outcomes: ['rotated'] },
+  { label: 'refreshed', colour: '--s1', outcomes: ['rotated', 'reissued'] },
   { label: 'replayed', colour: '--s2', outcomes: ['replayed'] },
   { label: 'in progress', colour: '--s3', outcomes: ['in_progress'] },
   {
@@ -35,7 +35,7 @@ const LATENCIES = [
 ];
 const DURATION = 'carelink_token_refresh_duration_seconds';
 const successful = (labels: Readonly<Record<string, string>>): boolean =>
-  labels['outcome'] === 'rotated' || labels['outcome'] === 'replayed';
+  ['rotated', 'replayed', 'reissued'].includes(labels['outcome'] ?? '');
 
 /** Figures are of the last five seconds: of one alone they would jump. */
 const SMOOTHED = 5;

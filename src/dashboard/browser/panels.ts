@@ -64,6 +64,7 @@ const PANELS: readonly Panel[] = [
   { title: 'Requests since start', needs: 'carelink_token_refresh_total', lines: [
     ['refreshes', count('carelink_token_refresh_total')],
     ['rotated', count('carelink_token_refresh_total', { outcome: 'rotated' })],
+    ['reissued (token kept)', count('carelink_token_refresh_total', { outcome: 'reissued' })],
     ['in progress (429)', count('carelink_token_refresh_total', { outcome: 'in_progress' })],
     ['unavailable (503)', count('carelink_token_refresh_total', { outcome: 'unavailable' })],
     ['verify', count('carelink_http_requests_total', { route: 'verify' })],

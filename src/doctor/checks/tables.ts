@@ -17,7 +17,8 @@ export const TABLE_CHECKS: readonly Check[] = [
       ? [fault(schema.message, 'Do as it says, and run doctor again.')]
       : [],
   ),
-  ofDatabase('token_tables', "simplejwt's tables are there", ({ facts }) => {
+  ofDatabase('token_tables', "simplejwt's tables are there, or not, as you say", ({ facts }, { options }) => {
+    if (!options.tokenTables) return facts.tables.length === 0 ? [] : [thereAfterAll(facts.tables)];
     const missing = [
       ...(facts.outstanding ? [] : ['token_blacklist_outstandingtoken']),
       ...(facts.blacklisted ? [] : ['token_blacklist_blacklistedtoken']),
@@ -119,6 +120,13 @@ async function readLongExpired(
 }
 
 /** Made anew beside them, they would be a second and empty set: every log-out would be undone. */
+function thereAfterAll(tables: readonly TableFacts[]): Finding {
+  return fault(
+    `--token-tables none says that there are no token tables, but there are: ${tables.map(({ schema, name }) => `${schema}.${name}`).join(', ')}. The server does not start: log-outs that are written there would not hold.`,
+    'Leave --token-tables out. If no Django of this database uses the tables any more, drop them first.',
+  );
+}
+
 function inOtherSchema(tables: readonly TableFacts[], { role }: DatabaseFacts): Finding {
   const schemas = [...new Set(tables.map(({ schema }) => schema))];
   const names = [...new Set(tables.map(({ name }) => name))].join(' and ');

@@ -5,6 +5,7 @@ import {
   ofTables,
   warning,
   type Check,
+  type Finding,
   type Judged,
   type Reached,
 } from '../check.js';
@@ -125,7 +126,9 @@ export const TOKEN_CHECKS: readonly Check[] = [
     'SLIDING_TOKEN_LIFETIME',
     (options) => options.slidingLifetimeSeconds,
   ),
-  ofOurSamples('rotation', 'Django rotates refresh tokens, as this server does', (samples, { nowMs }) => {
+  ofOurSamples('rotation', 'Django rotates as --rotation says', (samples, { nowMs }, { options }) => {
+    // Both kinds of client are expected.
+    if (options.rotation === 'offered') return 'unused';
     const old = samples.filter(
       ({ type, issuedAtSeconds, expired }) =>
         type === 'refresh' &&
@@ -136,13 +139,10 @@ export const TOKEN_CHECKS: readonly Check[] = [
     if (old.length < UNROTATED_MIN) {
       return cannotTell(`fewer than ${UNROTATED_MIN} sampled tokens are older than 3 hours`);
     }
-    if (old.some(({ spent }) => spent === true)) return [];
-    return [
-      warning(
-        `None of ${old.length} tokens that are older than 3 hours was ever spent: ROTATE_REFRESH_TOKENS or BLACKLIST_AFTER_ROTATION seems to be off at Django, as both are by default.`,
-        "This server always rotates and blacklists. Make sure that every client stores the refresh token of each answer: one that keeps the log-in's is logged out at its second refresh.",
-      ),
-    ];
+    const spent = old.filter((sample) => sample.spent === true).length;
+    if (options.rotation === 'on') return spent > 0 ? [] : [unrotated(old.length)];
+    // Log-outs spend tokens, too, but not most of them.
+    return spent <= old.length / 2 ? [] : [rotatesAfterAll(spent, old.length, options.rotation)];
   }),
   ofOurSamples(
     'password_claim',
@@ -177,6 +177,20 @@ function judgePasswords(
   const { what, mend } = told('password_changed', changed, options);
   const hint = found === undefined || found.name === revoke ? '' : ` They have a hash in ${found.name}.`;
   return [fault(`All of ${judged.length} sampled tokens ${what}: they are all refused.${hint}`, mend)];
+}
+
+function unrotated(count: number): Finding {
+  return warning(
+    `None of ${count} tokens that are older than 3 hours was ever spent: ROTATE_REFRESH_TOKENS or BLACKLIST_AFTER_ROTATION seems to be off at Django, as both are by default.`,
+    "This server rotates and blacklists. Say --rotation off (or keep) to do as Django does, or --rotation offered to move to rotation: docs/rotation.md. Otherwise make sure that every client stores the refresh token of each answer: one that keeps the log-in's is logged out at its second refresh.",
+  );
+}
+
+function rotatesAfterAll(spent: number, count: number, rotation: 'off' | 'keep'): Finding {
+  return warning(
+    `${spent} of ${count} tokens that are older than 3 hours are spent: Django seems to rotate and blacklist, and --rotation ${rotation} does not.`,
+    'If ROTATE_REFRESH_TOKENS and BLACKLIST_AFTER_ROTATION are on at Django, leave --rotation out.',
+  );
 }
 
 /** A rotation here must not shorten, or lengthen, what a log-in gave. */

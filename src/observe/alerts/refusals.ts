@@ -38,7 +38,7 @@ export const REFUSALS_UNUSUAL: AlertRule = {
     const grown = (outcome?: string): number =>
       counted(now, outcome) - (longBefore ? counted(longBefore, outcome) : 0);
     const all = grown() - grown('bad_request');
-    const refreshed = grown('rotated') + grown('replayed');
+    const refreshed = grown('rotated') + grown('replayed') + grown('reissued');
     return REFUSALS.flatMap((outcome): readonly Symptom[] => {
       const refused = grown(outcome);
       const tokens = gaugeOf(now.metrics, 'carelink_refused_tokens', { outcome }) ?? 0;

@@ -28,6 +28,7 @@ describe("cleanup's settings", () => {
         vacuum: 'auto',
       },
       dryRun: false,
+      tokenTables: true,
       everyMs: undefined,
     });
   });

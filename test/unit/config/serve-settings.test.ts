@@ -52,7 +52,15 @@ describe("serve's settings", () => {
         subAsText: false,
         maxTokenBytes: 8_192,
       },
-      rotation: { blacklist: 'auto', requestTimeoutMs: 5_000, reuseGraceMs: 0, onReuse: 'reject' },
+      rotation: {
+        policy: 'on',
+        tokenTables: true,
+        verifyBlacklist: true,
+        blacklist: 'auto',
+        requestTimeoutMs: 5_000,
+        reuseGraceMs: 0,
+        onReuse: 'reject',
+      },
       users: {
         userCheck: 'auto',
         userTable: undefined,

@@ -69,6 +69,7 @@ describe('the option tables', () => {
     expect(migrateSettings(flags, source())).toEqual({
       command: 'migrate',
       yes: false,
+      tokenTables: true,
       action: 'up',
       names: [],
       database: { kind: 'url', url: 'postgres://h/d' },

@@ -87,6 +87,8 @@ interface Case {
 const good: KpiSums = {
   verified: 1_000, succeeded: 1_000, rotated: 1_000, replayed: 0, failed5xx: 0, durationUs: 5e6, statements: 50, met: 0,
   cached: 1_000, confirmed: 1_000, audited: 1_000, unaudited: 0,
+  reissued: 0,
+  unspent: 0,
 }; // prettier-ignore
 
 let depth = 0;

@@ -6,6 +6,8 @@ import { kpisOf, MIN_SAMPLES, type KpiId } from '../../../src/observe/kpis.js';
 const HEALTHY: KpiSums = {
   verified: 1000, succeeded: 1000, rotated: 1000, replayed: 0, failed5xx: 0, durationUs: 20_000_000, statements: 50,
   met: 5, cached: 990, confirmed: 1000, audited: 1000, unaudited: 0,
+  reissued: 0,
+  unspent: 0,
 }; // prettier-ignore
 
 const of = (sums: Partial<KpiSums>, id: KpiId) =>
@@ -54,5 +56,22 @@ describe('the five KPIs', () => {
         for (const kpi of kpisOf(sums as unknown as KpiSums)) expect(kpi.verdict).toBe('unmeasured');
       }),
     );
+  });
+});
+
+describe('a site that spends no token', () => {
+  const off = { rotated: 0, reissued: 1000, unspent: 1000, met: 0, cached: 0, confirmed: 0, audited: 0 };
+
+  it('has no lock, cache or row to be measured by, and says so; time and statements are measured', () => {
+    for (const id of ['concurrent_refresh', 'cache_hit', 'background'] as const)
+      expect(of(off, id)).toMatchObject({ verdict: 'unmeasured', note: 'no token is spent by this policy' });
+    for (const id of ['refresh_duration', 'db_queries'] as const)
+      expect(of(off, id)).toMatchObject({ verdict: 'pass' });
+  });
+
+  it('and where both kinds come, the shares are of those that are spent', () => {
+    const half = { rotated: 500, reissued: 500, unspent: 500, cached: 490, met: 2 };
+    expect(of(half, 'cache_hit')).toMatchObject({ denominator: 500, verdict: 'pass' });
+    expect(of(half, 'concurrent_refresh')).toMatchObject({ denominator: 500, verdict: 'pass' });
   });
 });

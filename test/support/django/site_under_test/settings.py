@@ -60,9 +60,12 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "rest_framework",
-    "rest_framework_simplejwt.token_blacklist",
     "people",
 ]
+# simplejwt's tables belong to an app of their own, which its default is to go
+# without.
+if flag("DJANGO_BLACKLIST_APP", "1"):
+    INSTALLED_APPS.append("rest_framework_simplejwt.token_blacklist")
 
 DATABASES = {
     "default": {

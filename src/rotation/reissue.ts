@@ -1,0 +1,69 @@
+import { accessClaims, parsed, successorClaims } from './claims.js';
+import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
+import { accessSpan, refreshSpan } from './lifetimes.js';
+import type { RefreshOutcome } from './outcomes.js';
+import type { Due } from './policy.js';
+import type { Request } from './request.js';
+import { refusalOf } from './standing.js';
+
+/**
+ * A refresh that spends nothing: one look at the token and its user, in a statement that it shares with others. No cache
+ * and no lock, for any number may come at once, and a hint would go on saying `active` when Django already refuses.
+ */
+export function reissue(
+  context: RotationContext,
+  request: Request,
+  due: Exclude<Due, 'spend'>,
+): Promise<RefreshOutcome> {
+  return orUnavailable(() => judgeAndAnswer(context, request, due));
+}
+
+async function judgeAndAnswer(
+  context: RotationContext,
+  request: Request,
+  due: Exclude<Due, 'spend'>,
+): Promise<RefreshOutcome> {
+  const { settings, codec, cache, clock, reissuing } = context;
+  if (reissuing === undefined) throw new Error('a policy that reissues has nothing to judge tokens by');
+  const { subject, deadlineMs } = request;
+  request.trace.read = true;
+  // While a site moves, others' claims may be in Redis, and not yet in the rows.
+  if (cache.takesClaims && (await cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
+  const issuedAtUs = clock.nowUs();
+  const successor = due === 'reissue' ? await successorOf(context, request, issuedAtUs) : undefined;
+  const { jti, userKey, issuedAtSeconds, mark } = subject;
+  const { standing, freshClaims } = await reissuing.store.judge(
+    { jti, userKey, issuedAtSeconds, mark, issuedAtUs, successor },
+    deadlineMs,
+  );
+  switch (standing) {
+    case 'good':
+      break;
+    case 'blacklisted':
+      return { kind: 'blacklisted' };
+    case 'unavailable':
+      return UNAVAILABLE;
+    default:
+      return refusalOf(standing);
+  }
+  if (freshClaims === null) return UNAVAILABLE;
+  const claims = accessClaims(
+    subject.claims,
+    settings.names,
+    { jti: reissuing.freshId(), ...accessSpan(settings, issuedAtUs) },
+    parsed(codec, freshClaims),
+  );
+  return { kind: 'reissued', access: await codec.sign(claims), refresh: successor?.token, issuedAtUs };
+}
+
+/** Drawn, and not derived: the same token may be reissued at any time, and each of its successors is another one. */
+async function successorOf(
+  { settings, codec, reissuing }: RotationContext,
+  { subject }: Request,
+  issuedAtUs: number,
+): Promise<{ readonly jti: string; readonly token: string; readonly expiresAtSeconds: number }> {
+  const jti = reissuing?.freshId() ?? '';
+  const span = refreshSpan(settings, issuedAtUs);
+  const token = await codec.sign(successorClaims(subject.claims, settings.names, { jti, ...span }));
+  return { jti, token, expiresAtSeconds: span.expiresAtSeconds };
+}
