@@ -27,6 +27,7 @@ import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema, readSiteSchema, type TokenSchema } from '../store/schema.js';
 import { databaseTarget } from './database-target.js';
+import { hasDoubledKeys, probeUserView } from '../store/user-probe.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { exampleSecrets } from './example-secrets.js';
@@ -61,6 +62,7 @@ async function gather(settings: DoctorSettings, releases: ReleaseStack): Promise
       ...tokens,
       algorithm: keys.algorithm,
       userCheck: settings.users.userCheck,
+      blacklist: settings.rotation.blacklist,
       compat: settings.http.compat,
       poolSize: settings.poolSize,
       cleansUp: settings.cleanup !== undefined,
@@ -192,7 +194,22 @@ async function readSchemaOf(
         const clock = new ObservedDatabaseClock(() => performance.now(), Date.now());
         const health = await checkHealth(database, site, clock, () => performance.now());
         const userIdType = site.users?.keyType ?? read?.userIdType ?? site.userKeyType;
-        return { evidence: { kind: 'read', userIdType, userTable: site.users?.name, health }, read };
+        // What health says already another check tells.
+        if (health === 'ok') await probeUserView(askOf(database), read ?? site);
+        const isView = site.users?.kind === 'view';
+        return {
+          evidence: {
+            kind: 'read',
+            userIdType,
+            userTable: site.users?.name,
+            health,
+            unreadColumns: site.users?.unread ?? [],
+            view: isView
+              ? { doubled: await attempt(() => hasDoubledKeys(askOf(database), site)) }
+              : undefined,
+          },
+          read,
+        };
       } catch (error) {
         if (!(error instanceof SchemaError)) throw error;
         return { evidence: { kind: 'refused', code: error.code, message: error.message }, read: undefined };

@@ -42,6 +42,7 @@ export async function judgeSamples(
   const rules = await rulesOf(settings);
   const judged = await Promise.all(rows.map((row) => judgeToken(row, rules)));
   if (schema === undefined || judged.length === 0) return judged.map(({ sample }) => sample);
+  const isLookedUpByOwner = schema.users?.keyColumn === schema.users?.primaryColumn;
   const asked = judged.map(({ sample: { issuedAtSeconds }, userKey, mark }) => ({
     userKey,
     issuedAtSeconds,
@@ -49,8 +50,12 @@ export async function judgeSamples(
   }));
   const standings = await attempt(() => readStandings(database, schema, asked));
   if ('why' in standings) return judged.map(({ sample }) => sample);
-  return judged.map(({ sample }, at) => {
+  return judged.map(({ sample, userKey }, at) => {
     const standing = standings.value[at];
+    const owner = rows[at]?.user_id ?? undefined;
+    if (isLookedUpByOwner && owner !== undefined && userKey !== undefined && owner !== userKey) {
+      return { ...sample, fate: 'user_other' };
+    }
     if (sample.fate !== 'accepted' || standing === undefined) return sample;
     return { ...sample, fate: FATES[standing] };
   });
@@ -62,6 +67,7 @@ const FATES = {
   inactive: 'inactive',
   password_changed: 'password_changed',
   revoked: 'revoked',
+  claims_unfit: 'claims_unfit',
 } as const;
 
 async function rulesOf({ keys, tokens, signingKey, schema, nowUs }: SampleSettings): Promise<SampleRules> {

@@ -13,7 +13,23 @@ export function tellSchema(
   log: Log,
 ): void {
   if (schema.users !== undefined) {
-    log.info('user_check_on', { table: schema.users.name });
+    const { name, kind, columns, unread } = schema.users;
+    log.info('user_check_on', { table: name });
+    if (columns.active === undefined) {
+      log.warn('user_check_exists', { cause: 'as asked: only users who were deleted are refused' });
+    }
+    if (kind === 'view') {
+      log.info('user_view', {
+        table: name,
+        cause: 'each refresh asks the view; blacklisting is synchronous',
+      });
+    }
+    if (unread.length > 0) {
+      log.warn('user_columns_unread', {
+        table: name,
+        cause: `${unread.join(', ')}: where Django lets only such users refresh, make a view and name it with --user-table`,
+      });
+    }
   } else if (settings.database.kind === 'url') {
     log.warn('user_check_off', { cause: 'as asked: deactivated and deleted users go on refreshing' });
   }
@@ -42,6 +58,20 @@ export function refusalNews(log: Log, monotonicMs: () => number): (error: unknow
       ...describeError(error),
       cause:
         'a trigger, a constraint or a sequence behind its table: `carelink-tokens doctor` looks at the sequences',
+    });
+  };
+}
+
+/** What the site's view says of one user can't be had, or put into a token: he gets 503 until that is mended, and nobody else. */
+export function badRowNews(log: Log): (userKey: string, why: unknown) => void {
+  return (userKey, why) => {
+    log.warn('user_row_failed', {
+      user_id: userKey,
+      ...(why === 'claims_unfit' ? { kind: 'claims_unfit' } : describeError(why)),
+      cause:
+        why === 'claims_unfit'
+          ? 'claims of the view must be one row, a JSON object, 4096 bytes at most'
+          : 'the view of users raised an error, or took too long, for this user',
     });
   };
 }

@@ -3,7 +3,7 @@ import { optional, toggle, valued } from './option.js';
 import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { objectName } from './sql-kinds.js';
-import { PASSWORD_OPTIONS, USER_TABLE_OPTIONS } from './user-options.js';
+import { PASSWORD_OPTIONS, USER_OPTIONS } from './user-options.js';
 
 /** All that `migrate` takes. */
 export const MIGRATE_OPTIONS = {
@@ -15,7 +15,7 @@ export const MIGRATE_OPTIONS = {
   notify: toggle({
     help: 'install triggers that tell every server what Django does by itself: log-outs, users deactivated or deleted, changed passwords',
   }),
-  ...USER_TABLE_OPTIONS,
+  ...USER_OPTIONS,
   ...PASSWORD_OPTIONS,
   'home-schema': optional(objectName('schema'), {
     help: "up: the schema of Django's tables, where several have them and it can't be told which one this is for",

@@ -6,7 +6,7 @@ import type { MigrateSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
 import { GRANTED_COMMANDS, MIGRATE_ACTIONS } from './vocabulary.js';
-import { passwordSettings, userNameSettings } from './user-options.js';
+import { passwordSettings, userSettings } from './user-options.js';
 
 /**
  * @param words what was typed without dashes: an action, and names of migrations
@@ -51,7 +51,7 @@ export function migrateSettings(
     buildCovered: values['build-covered'],
     notify: values.notify,
     tokenTables,
-    users: { ...userNameSettings(values), ...passwordSettings(values) },
+    users: { ...userSettings(values), ...passwordSettings(values) },
     home: values['home-schema'],
     role: values.role,
     dropTables: values['drop-tables'],

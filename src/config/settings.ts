@@ -149,7 +149,7 @@ export interface RotationChoices {
   readonly onReuse: 'reject' | 'revoke-family' | 'revoke-user';
 }
 
-export interface UserNameSettings {
+export interface UserSettings {
   /** Undefined: the table that user_id refers to. */
   readonly userTable: string | undefined;
   /** Undefined: the column that user_id refers to; of another table its primary key, else `id`. */
@@ -158,10 +158,9 @@ export interface UserNameSettings {
   readonly passwordColumn?: string;
   /** Undefined: passwords are not compared. */
   readonly passwordHash?: PasswordHash;
-}
-
-export interface UserSettings extends UserNameSettings {
-  readonly userCheck: 'auto' | 'on' | 'off';
+  /** Undefined: `claims`, where a view has it. */
+  readonly userClaimsColumn: string | undefined;
+  readonly userCheck: 'auto' | 'on' | 'exists' | 'off';
 }
 
 export interface MigrateSettings extends SharedSettings {
@@ -177,7 +176,7 @@ export interface MigrateSettings extends SharedSettings {
   readonly notify: boolean;
   /** False: only our own schema, without all that is about simplejwt's tables. */
   readonly tokenTables: boolean;
-  readonly users: UserNameSettings;
+  readonly users: UserSettings;
   /** The Django schema that ours belongs to, where that can't be told. */
   readonly home: string | undefined;
   /** Whom `grants` are for. */

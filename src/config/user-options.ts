@@ -1,11 +1,15 @@
 import { oneOf, text } from './kinds.js';
 import { optional, valued, type ValuesOf } from './option.js';
-import type { UserNameSettings, UserSettings } from './settings.js';
+import type { UserSettings } from './settings.js';
 import { columnName, tableName } from './sql-kinds.js';
 import { PASSWORD_HASHES } from './vocabulary.js';
 
-/** Where the users are: `serve` looks at them, and the triggers of `migrate --notify` are on their table. */
-export const USER_TABLE_OPTIONS = {
+/** Who may refresh: `serve` asks in every claim, and the triggers of `migrate --notify` are on the table of users. */
+export const USER_OPTIONS = {
+  'user-check': valued(oneOf(['auto', 'on', 'exists', 'off']), {
+    default: 'auto',
+    help: 'whose tokens are refused; auto, on: of inactive and deleted users; exists: of deleted users; off: of nobody. auto is off for the embedded database without users',
+  }),
   'user-table': optional(tableName, {
     help: 'the table or view of users, also schema.table',
     absentText: 'what user_id refers to',
@@ -17,6 +21,10 @@ export const USER_TABLE_OPTIONS = {
   'user-active-column': valued(columnName, {
     default: 'is_active',
     help: 'its column that says who may refresh: a boolean, or a number that is not 0',
+  }),
+  'user-claims-column': optional(columnName, {
+    help: 'the column of a view (jsonb) that goes into each new access token',
+    absentText: 'claims, where the view has it',
   }),
 };
 
@@ -36,34 +44,23 @@ export const PASSWORD_OPTIONS = {
   }),
 };
 
-/** The same, for whoever checks users. */
-export const USER_OPTIONS = {
-  'user-check': valued(oneOf(['auto', 'on', 'off']), {
-    default: 'auto',
-    help: 'refuse tokens of inactive and deleted users; auto: on, but for the embedded database, which has no users',
-  }),
-  ...USER_TABLE_OPTIONS,
-};
-
-export function userNameSettings(values: ValuesOf<typeof USER_TABLE_OPTIONS>): UserNameSettings {
+export function userSettings(values: ValuesOf<typeof USER_OPTIONS>): UserSettings {
   return {
+    userCheck: values['user-check'],
     userTable: values['user-table'],
     userIdColumn: values['user-id-column'],
     userActiveColumn: values['user-active-column'],
+    userClaimsColumn: values['user-claims-column'],
   };
 }
 
 /** The hash is there where passwords are compared. */
 export function passwordSettings(
   values: ValuesOf<typeof PASSWORD_OPTIONS>,
-): Pick<UserNameSettings, 'passwordColumn' | 'passwordHash'> {
+): Pick<UserSettings, 'passwordColumn' | 'passwordHash'> {
   const compared = values['revoke-claim'] !== undefined;
   return {
     passwordColumn: values['user-password-column'],
     ...(compared ? { passwordHash: values['revoke-claim-hash'] } : {}),
   };
-}
-
-export function userSettings(values: ValuesOf<typeof USER_OPTIONS>): UserSettings {
-  return { userCheck: values['user-check'], ...userNameSettings(values) };
 }

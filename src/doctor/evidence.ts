@@ -23,7 +23,8 @@ export interface Options {
   readonly issuer: string | undefined;
   readonly names: ClaimNames;
   readonly subAsText: boolean;
-  readonly userCheck: 'auto' | 'on' | 'off';
+  readonly userCheck: 'auto' | 'on' | 'exists' | 'off';
+  readonly blacklist: 'auto' | 'sync' | 'async';
   readonly compat: '5.2' | '5.5';
   readonly poolSize: number;
   readonly accessLifetimeSeconds: number;
@@ -56,7 +57,16 @@ export type DatabaseEvidence =
     }; // prettier-ignore
 
 export type SchemaEvidence =
-  | { readonly kind: 'read'; readonly userIdType: string; readonly userTable: string | undefined; readonly health: string }
+  | {
+      readonly kind: 'read';
+      readonly userIdType: string;
+      readonly userTable: string | undefined;
+      readonly health: string;
+      /** Columns of the user table that may keep users out, and that nobody reads. */
+      readonly unreadColumns: readonly string[];
+      /** Undefined: users are in a table. */
+      readonly view: { readonly doubled: Reading<boolean> } | undefined;
+    }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   | { readonly kind: 'unread'; readonly why: string }; // prettier-ignore
 

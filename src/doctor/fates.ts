@@ -103,6 +103,11 @@ export function told(
         what: "have user ids that don't fit the key of users",
         mend: 'Give --user-id-column the column that USER_ID_FIELD names, and --user-table its table.',
       };
+    case 'user_other':
+      return {
+        what: `name another user in the claim ${names.userId} than their rows do, so another user's row would say whether they are refreshed`,
+        mend: 'Give --user-id-column the column that USER_ID_FIELD names.',
+      };
     case 'inactive':
       return {
         what: 'are of users who are not there or not active',
@@ -112,6 +117,11 @@ export function told(
       return {
         what: `have in the claim ${names.revoke ?? ''} no hash of their user's password, or that of another one`,
         mend: 'Check --revoke-claim, --revoke-claim-hash and --user-password-column; it is right where these passwords were changed.',
+      };
+    case 'claims_unfit':
+      return {
+        what: 'are of users whose claims in the view of users are no JSON object, or over 4096 bytes',
+        mend: 'Mend the view: until then these users get 503, and their tokens stay unspent.',
       };
     case 'revoked':
       return {

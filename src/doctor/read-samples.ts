@@ -17,6 +17,8 @@ export interface SampleRow {
   readonly id: string;
   /** Never to be printed or logged. */
   readonly token: string;
+  /** What the row says whose it is; null where its user is gone. */
+  readonly user_id: string | null;
   /** Of the row; null where Django was told none. */
   readonly created_us: string | null;
   readonly expired: boolean;
@@ -70,10 +72,10 @@ export function readSampleRows(
           FROM ends
          CROSS JOIN LATERAL (VALUES ${places.join(', ')}) AS places (at, rows)
          CROSS JOIN LATERAL (
-           SELECT id, token, created_at, expires_at FROM ${outstanding}
+           SELECT id, token, user_id, created_at, expires_at FROM ${outstanding}
             WHERE id <= places.at ORDER BY id DESC LIMIT places.rows) o
       )
-      SELECT s.id::text AS id, s.token, ${microsecondsSql('s.created_at')} AS created_us,
+      SELECT s.id::text AS id, s.token, s.user_id::text AS user_id, ${microsecondsSql('s.created_at')} AS created_us,
              s.expires_at <= clock_timestamp() AS expired, ${spent} AS spent,
              EXISTS (SELECT FROM times t WHERE t.blacklisted_at = s.created_at) AS ours
         FROM sampled s

@@ -18,7 +18,7 @@ export async function readStandings(
     readonly issuedAtSeconds: number | undefined;
     readonly mark: string | undefined;
   }[],
-): Promise<Standing[]> {
+): Promise<(Standing | 'claims_unfit')[]> {
   const mark = markInput(schema, '$3');
   const rows = await database.query<WhoFacts>('health', {
     text: `
@@ -31,5 +31,8 @@ export async function readStandings(
       ...markValues(schema, () => tokens.map(({ mark }) => mark)),
     ],
   });
-  return rows.map(standingOf);
+  return rows.map((row) => {
+    const standing = standingOf(row);
+    return standing === 'good' && row.claims_fit === false ? 'claims_unfit' : standing;
+  });
 }

@@ -26,8 +26,12 @@ export type Fate =
   | 'no_refresh_exp'
   | 'bad_user'
   | 'user_unfit'
+  /** The token names its user by another field than the one by which users are looked up. */
+  | 'user_other'
   | 'inactive'
   | 'password_changed'
+  /** The site's view has claims for its user that no token can hold. */
+  | 'claims_unfit'
   | 'revoked';
 
 /** A token of the table as checks judge it: nothing of it but its form. */

@@ -15,6 +15,9 @@ export interface TokenCodec {
 
   /** Signs claims, adding `aud` and `iss` where they are configured, and returns a compact JWS. */
   sign(claims: Claims): string | Promise<string>;
+
+  /** Reads the text of a JSON object as a payload is read; undefined where it is none. */
+  parse(text: string): Claims | undefined;
 }
 
 /**

@@ -56,6 +56,7 @@ function codecOver(jws: Jws, rules: ClaimRules): TokenCodec {
         ? opened.then((payload) => judge(payload, nowUs))
         : judge(opened, nowUs);
     },
+    parse: parseClaims,
     sign(claims) {
       return jws.seal(stringifyClaims(withRegisteredClaims(claims, rules)));
     },

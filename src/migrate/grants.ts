@@ -85,7 +85,10 @@ async function readSubject(
   const ask = askSession(session);
   const read = tokenTables ? readSchemaBy : readSiteSchema;
   try {
-    return { schema: await read(ask, { ...users, userCheck: 'auto' }), usersUnread: undefined };
+    return {
+      schema: await read(ask, { ...users, userCheck: users.userCheck ?? 'auto' }),
+      usersUnread: undefined,
+    };
   } catch (error) {
     if (!(error instanceof SchemaError) || error.code !== 'USER_TABLE_MISSING') throw error;
     return {

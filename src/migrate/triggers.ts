@@ -6,7 +6,7 @@ import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
 import type { Finding } from './preflight.js';
 import { askSession, type Session } from './session.js';
-import { numberTriggerSql } from './number-trigger.js';
+import { changedTriggerSql } from './changed-trigger.js';
 
 /** A trigger of this tool's. */
 export interface TriggerFacts {
@@ -33,6 +33,9 @@ export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
 /** No column has this name: the migration then puts no trigger on any user table. */
 const NO_COLUMN = '-';
 
+/** Every table has it. The migration looks whether there is such a column, and what it makes of it is replaced. */
+const ANY_COLUMN = 'tableoid';
+
 /**
  * Makes them, in the transaction that this is called in, and tells what came of it for the ledger. Where no trigger can
  * tell of users, those of the blacklist are made all the same.
@@ -55,10 +58,13 @@ export async function installTriggers(
     session.query('SELECT set_config($1, $2, true)', [name, value]);
   await set('carelink.user_table', told?.name ?? '');
   await set('carelink.user_id_column', told?.columns.key ?? NO_COLUMN);
-  await set('carelink.user_active_column', told?.columns.active ?? NO_COLUMN);
+  // The first version needs the name of a column that is there, and what it makes of that is replaced; the second one needs none.
+  const active = told?.columns.active ?? (first && told !== undefined ? ANY_COLUMN : NO_COLUMN);
+  await set('carelink.user_active_column', active);
   await set('carelink.user_password_column', names.passwordColumn ?? 'password');
   await session.query(sql);
-  if (first && told?.activeType === 'number') await session.query(numberTriggerSql(told));
+  if (first && told !== undefined && (told.activeColumn === undefined || told.activeType === 'number'))
+    await session.query(changedTriggerSql(told));
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
 }
 
@@ -68,7 +74,7 @@ async function usersToTellOf(
   warn: (finding: Finding) => void,
 ): Promise<UserSource | undefined> {
   const { found } = await readTokenTablePlaces(ask);
-  if (found?.outstanding === undefined) return undefined;
+  if (found?.outstanding === undefined || names.userCheck === 'off') return undefined;
   const untold = (why: string): void =>
     warn({
       severity: 'warn',

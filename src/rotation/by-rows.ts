@@ -1,5 +1,5 @@
 import type { Subject } from './claims.js';
-import { RETRY_AFTER_SECONDS, type RotationContext } from './context.js';
+import { RETRY_AFTER_SECONDS, UNAVAILABLE, type RotationContext } from './context.js';
 import { settleDoubt } from './in-doubt.js';
 import { judge } from './judge.js';
 import type { RefreshOutcome } from './outcomes.js';
@@ -45,10 +45,19 @@ export async function judgeByRows(
     case 'unspent':
       return 'unspent';
     case 'replay': {
+      const fresh = state.freshClaims;
+      if (fresh === null) return { outcome: UNAVAILABLE, learned };
       const claims = replayedClaims(context, request, judgement.successor, judgement.claimedAtUs);
       settleDoubt(context, subject.jti);
       const keyIndex = context.chain.candidatesAfter(subject.jti).indexOf(judgement.successor.jti);
-      const outcome = await pair(context, claims, judgement.successor, judgement.claimedAtUs, keyIndex);
+      const outcome = await pair(
+        context,
+        claims,
+        judgement.successor,
+        judgement.claimedAtUs,
+        keyIndex,
+        fresh,
+      );
       return { outcome: { ...outcome, replayed: true }, learned };
     }
     case 'in_progress':

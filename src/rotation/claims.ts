@@ -1,6 +1,6 @@
 import type { Refusal } from './outcomes.js';
 import { NO_MARKS, ROTATES } from './policy.js';
-import type { Claims } from './ports.js';
+import type { Claims, Codec, FreshClaims } from './ports.js';
 
 /** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`, `SLIDING_TOKEN_REFRESH_EXP_CLAIM`,
  * `REVOKE_TOKEN_CLAIM`). */
@@ -97,11 +97,30 @@ export function successorClaims(
   };
 }
 
-/** The claims of the access token that goes with a refresh token: its own four first, as simplejwt orders them. */
+/** @throws Error: the store hands over no text that isn't an object, and without it a token would say more than it may */
+export function parsed(codec: Codec, freshClaims: FreshClaims): Claims | undefined {
+  if (freshClaims === undefined) return undefined;
+  const fresh = codec.parse(freshClaims);
+  if (fresh === undefined) throw new Error('fresh claims are no JSON object');
+  return fresh;
+}
+
+/** Claims that mean something to whoever verifies a token: nobody but this server sets them. */
+const NEVER_FRESH = new Set(['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'refresh_exp', '__proto__']);
+
+/** Ours, in refresh tokens; they have no business in access tokens. */
+const OWN_PREFIX = 'carelink_';
+
+/**
+ * The claims of the access token that goes with a refresh token: its own four first, as simplejwt orders them.
+ *
+ * @param fresh what the site has for the user now: in place of the same claim of the refresh token, else behind all
+ */
 export function accessClaims(
   refreshClaims: Claims,
   names: ClaimNames,
   access: Span & { readonly jti: string },
+  fresh?: Claims,
 ): Claims {
   const own: Record<string, unknown> = {
     [names.tokenType]: 'access',
@@ -114,6 +133,11 @@ export function accessClaims(
     // would change the object instead of being set in it.
     if (Object.hasOwn(own, name) || name === 'jti' || name === '__proto__' || name === ROTATES) continue;
     own[name] = refreshClaims[name];
+  }
+  for (const name of fresh === undefined ? [] : Object.keys(fresh)) {
+    const reserved =
+      NEVER_FRESH.has(name) || name.startsWith(OWN_PREFIX) || Object.values(names).includes(name);
+    if (!reserved) own[name] = fresh?.[name];
   }
   return own;
 }

@@ -1,8 +1,8 @@
-import { accessClaims, successorClaims } from './claims.js';
+import { accessClaims, parsed, successorClaims } from './claims.js';
 import type { RotationContext } from './context.js';
 import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
-import type { Claim, Claimed, Claims } from './ports.js';
+import type { Claim, Claimed, Claims, FreshClaims } from './ports.js';
 import type { Request } from './request.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
@@ -57,18 +57,24 @@ export function replayedClaims(
   return successorClaims(subject.claims, settings.names, span, settings.marks);
 }
 
-/** The pair to hand out: the successor, and the access token that goes with it. */
+/** The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now. */
 export async function pair(
   { settings, chain, codec }: RotationContext,
   refreshClaims: Claims,
   successor: { readonly jti: string; readonly token: string },
   claimedAtUs: number,
   keyIndex: number,
+  freshClaims?: FreshClaims,
 ): Promise<Rotated> {
-  const access = accessClaims(refreshClaims, settings.names, {
-    jti: chain.accessOf(successor.jti, keyIndex),
-    ...accessSpan(settings, claimedAtUs),
-  });
+  const access = accessClaims(
+    refreshClaims,
+    settings.names,
+    {
+      jti: chain.accessOf(successor.jti, keyIndex),
+      ...accessSpan(settings, claimedAtUs),
+    },
+    parsed(codec, freshClaims),
+  );
   return {
     kind: 'rotated',
     access: await codec.sign(access),

@@ -4,9 +4,17 @@ import type { BadStanding, Standing } from './standing.js';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
+/**
+ * What the site has for a user's access tokens at this moment, beside the token's own claims (rule 31): text of a JSON
+ * object; undefined: nothing.
+ */
+export type FreshClaims = string | undefined;
+
 export interface Codec {
   verify(token: string, nowUs: number): CodecVerdict | Promise<CodecVerdict>;
   sign(claims: Claims): string | Promise<string>;
+  /** Reads fresh claims without losing a digit; undefined where the text is no JSON object. */
+  parse(text: string): Claims | undefined;
 }
 
 export type CodecVerdict =
@@ -46,7 +54,7 @@ export interface Claim {
 }
 
 export type ClaimResult =
-  | { readonly kind: 'won'; readonly successorRowId: string }
+  | { readonly kind: 'won'; readonly successorRowId: string; readonly freshClaims: FreshClaims }
   /** Won, but the successor's row stood already: a second claim of this token, to be judged by its rows. */
   | { readonly kind: 'successor_stands' }
   /**
@@ -75,6 +83,8 @@ export interface TokenState {
     | undefined;
   /** Of the token's user. */
   readonly standing: Standing;
+  /** Null: what the site has can't be put into a token. */
+  readonly freshClaims?: FreshClaims | null;
   /** The database's clock when the rows were read. */
   readonly readAtUs: number;
 }
@@ -141,7 +151,13 @@ export interface ReissueQuery {
 /** Whether a token may be answered without being spent. */
 export interface Reissues {
   /** @throws StoreUnavailableError */
-  judge(query: ReissueQuery, deadlineMs: number): Promise<Standing | 'blacklisted' | 'unavailable'>;
+  judge(query: ReissueQuery, deadlineMs: number): Promise<ReissueVerdict>;
+}
+
+export interface ReissueVerdict {
+  readonly standing: Standing | 'blacklisted' | 'unavailable';
+  /** Null: what the site has can't be put into a token. */
+  readonly freshClaims?: FreshClaims | null;
 }
 
 /** Ends tokens: log-outs and revocations, and what a family is followed by. */

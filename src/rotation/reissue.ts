@@ -1,4 +1,4 @@
-import { accessClaims, successorClaims } from './claims.js';
+import { accessClaims, parsed, successorClaims } from './claims.js';
 import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
 import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
@@ -32,11 +32,11 @@ async function judgeAndAnswer(
   const issuedAtUs = clock.nowUs();
   const successor = due === 'reissue' ? await successorOf(context, request, issuedAtUs) : undefined;
   const { jti, userKey, issuedAtSeconds, mark } = subject;
-  const verdict = await reissuing.store.judge(
+  const { standing, freshClaims } = await reissuing.store.judge(
     { jti, userKey, issuedAtSeconds, mark, issuedAtUs, successor },
     deadlineMs,
   );
-  switch (verdict) {
+  switch (standing) {
     case 'good':
       break;
     case 'blacklisted':
@@ -44,12 +44,15 @@ async function judgeAndAnswer(
     case 'unavailable':
       return UNAVAILABLE;
     default:
-      return refusalOf(verdict);
+      return refusalOf(standing);
   }
-  const claims = accessClaims(subject.claims, settings.names, {
-    jti: reissuing.freshId(),
-    ...accessSpan(settings, issuedAtUs),
-  });
+  if (freshClaims === null) return UNAVAILABLE;
+  const claims = accessClaims(
+    subject.claims,
+    settings.names,
+    { jti: reissuing.freshId(), ...accessSpan(settings, issuedAtUs) },
+    parsed(codec, freshClaims),
+  );
   return { kind: 'reissued', access: await codec.sign(claims), refresh: successor?.token, issuedAtUs };
 }
 

@@ -99,7 +99,14 @@ async function settle(
       case 'won': {
         settleDoubt(context, subject.jti);
         const { claimedAtUs, successor } = pending.claim;
-        const outcome = await pair(context, pending.claims, successor, claimedAtUs, NEWEST_KEY);
+        const outcome = await pair(
+          context,
+          pending.claims,
+          successor,
+          claimedAtUs,
+          NEWEST_KEY,
+          result.freshClaims,
+        );
         const learned = {
           spent: subject.jti,
           successor: { jti: successor.jti, rowId: result.successorRowId, claimedAtUs },

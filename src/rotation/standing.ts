@@ -17,6 +17,9 @@ export interface WhoFacts {
   readonly found?: boolean | null;
   /** The password isn't the one that the token was made for; absent where it is not compared. */
   readonly changed?: boolean | null;
+  /** What the site wants in the user's access tokens, as text of JSON; absent where there is no such thing. */
+  readonly claims?: string | null;
+  readonly claims_fit?: boolean | null;
 }
 
 /** In Django's order (rule 28): what is revoked is as good as blacklisted, and that is asked before the user is. */

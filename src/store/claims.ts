@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Claim, ClaimResult } from '../rotation/ports.js';
+import type { BadRows } from './bad-rows.js';
 import { claimByJtiSql, claimKnownSql, type ClaimRow, type Outlived } from './claim-sql.js';
 import { claimValues, rowEnds } from './claim-values.js';
 import { isOfTheRow } from './errors.js';
@@ -19,6 +20,7 @@ export interface ClaimsOptions extends InOrderOptions {
   readonly dates: () => RowDates;
   /** The database refuses to write a row: a trigger, a constraint, a sequence behind its table. */
   readonly onRefused: (error: unknown) => void;
+  readonly badRows: BadRows;
   /** How the groups of claims are made and bounded. */
   readonly groups: Pick<
     GroupQueueOptions<Claim, RawClaim>,
@@ -53,6 +55,8 @@ export class Claims {
    * those that don't are left out by the others, and come here.
    */
   readonly #outlived: Queue;
+  /** Of users whose row in the site's view failed a statement: each goes by itself. */
+  readonly #alone: Queue;
   readonly #goneUsers = new LRUCache<string, true>({ max: 10_000, ttl: GONE_USER_TTL_MS });
   #inside = 0;
 
@@ -60,11 +64,17 @@ export class Claims {
     this.#options = options;
     const { schema } = options;
     const aside: Outlived = schema.mayKeep ? 'left_out' : 'as_they_are';
-    const queueOf = (name: string, last: Last, textOf: (patience: Patience) => string): Queue => {
+    const queueOf = (
+      name: string,
+      last: Last,
+      textOf: (patience: Patience) => string,
+      size: { readonly lanes?: number; readonly maxBatch?: number } = {},
+    ): Queue => {
       const text = { usual: textOf('usual'), brief: textOf('brief') };
       return new GroupQueue({
         ...options.groups,
-        spareLanes: options.groups.lanes,
+        spareLanes: size.lanes ?? options.groups.lanes,
+        ...size,
         keyOf: (claim) => claim.jti,
         whenReferenceGone: (claim, gone, alone) => this.#whenReferenceGone(claim, gone, alone),
         execute: (items, patience) => this.#claimAll(`${name}_${patience}`, text[patience], items, last),
@@ -75,6 +85,10 @@ export class Claims {
     this.#outlived = queueOf('claim_outlived', tokenOf, (patience) =>
       claimByJtiSql(schema, patience, 'kept'),
     );
+    this.#alone = queueOf('claim_outlived', tokenOf, (patience) => claimByJtiSql(schema, patience, 'kept'), {
+      lanes: 1,
+      maxBatch: 1,
+    });
   }
 
   /** Whether a claim could be answered by its deadline. */
@@ -101,7 +115,8 @@ export class Claims {
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
     if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey))
       return { kind: 'refused', standing: 'gone' };
-    let queue = claim.rowId === undefined ? this.#byJti : this.#known;
+    const alone = this.#options.badRows.has(claim.userKey);
+    let queue = alone ? this.#alone : claim.rowId === undefined ? this.#byJti : this.#known;
     let repeated = false;
     this.#inside++;
     try {
@@ -114,13 +129,19 @@ export class Claims {
           queue = this.#outlived;
         } else {
           const read = readClaim(result, repeated);
+          if (read === 'claims_unfit') {
+            this.#options.badRows.note(claim.userKey, read);
+            return { kind: 'unavailable', sent: repeated };
+          }
           if (read !== 'again') return read;
           // The row isn't where the cache said, or was made by another session while ours looked for it.
-          queue = this.#byJti;
+          if (!alone) queue = this.#byJti;
         }
         if (this.#options.monotonicMs() >= deadlineMs) return { kind: 'unavailable', sent: repeated };
       }
     } catch (error) {
+      // Rolled back: the token is unspent, and is refreshed once the view says something of this user.
+      if (this.#options.badRows.isBad(claim.userKey, error)) return { kind: 'unavailable', sent: repeated };
       if (!isOfTheRow(error)) throw error;
       // What a trigger or a constraint refuses is rolled back: the token is unspent, and may be taken when that is mended.
       this.#options.onRefused(error);
@@ -130,7 +151,7 @@ export class Claims {
     }
   }
 
-  #claimAll(name: string, text: string, claims: readonly Claim[], last: Last): Promise<ClaimRow[]> {
+  async #claimAll(name: string, text: string, claims: readonly Claim[], last: Last): Promise<ClaimRow[]> {
     const { schema, dates } = this.#options;
     const { marginSeconds } = dates();
     const values = [
@@ -139,7 +160,11 @@ export class Claims {
       arrayLiteral(claims.map(last)),
       ...markValues(schema, () => claims.map(({ mark }) => mark)),
     ];
-    return queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });
+    try {
+      return await queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });
+    } catch (error) {
+      throw this.#options.badRows.asOfTheView(error);
+    }
   }
 
   #whenReferenceGone(claim: Claim, gone: ReferenceGone, alone: boolean): RawClaim | undefined {

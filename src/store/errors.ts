@@ -26,6 +26,15 @@ export class UncertainCommitError extends Error {
   readonly code = 'COMMIT_UNCERTAIN';
 }
 
+/**
+ * The server cancelled a statement that asks the site's view of users, and rolled it back. It is one of its rows that took
+ * so long, or all of them: asked one by one it is found out.
+ */
+export class SlowViewError extends Error {
+  override readonly name = 'SlowViewError';
+  readonly code = 'VIEW_TOO_SLOW';
+}
+
 /** The database is reachable but is not what this program needs; the message says what to run. */
 export class SchemaError extends Error {
   override readonly name = 'SchemaError';
@@ -115,6 +124,7 @@ const READ_ONLY_TRANSACTION = '25006'; // a standby, or a primary that was demot
 /** Reads SQLSTATE and fields of an error of `pg`. */
 export function classify(error: unknown): Failure {
   if (error instanceof NotConnectedError) return { kind: 'not_sent' };
+  if (error instanceof SlowViewError) return { kind: 'refused', error };
   const sqlState = sqlStateOf(error);
   if (sqlState === undefined || SESSION_ENDED.has(sqlState)) return { kind: 'in_doubt' };
   if (sqlState.startsWith(CONNECTION_EXCEPTION_CLASS)) return { kind: 'in_doubt' };
@@ -259,4 +269,9 @@ export function lacks(error: unknown): 'table' | 'column' | 'right' | undefined 
 
 function detailOf(error: unknown): string {
   return error instanceof Error && 'detail' in error && typeof error.detail === 'string' ? error.detail : '';
+}
+
+/** The server cancelled the statement (statement_timeout): it is rolled back. */
+export function isCancelledStatement(error: unknown): boolean {
+  return sqlStateOf(error) === STATEMENT_CANCELLED;
 }

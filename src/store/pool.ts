@@ -43,10 +43,12 @@ export class PgDatabase implements Database {
   readonly #pool: pg.Pool;
   readonly #onStatement: (purpose: Purpose) => void;
   readonly #onWaiting: PoolOptions['onWaiting'];
-  readonly #around: ReturnType<typeof transactionSetUp>;
+  #setUp: string;
+  #around: ReturnType<typeof transactionSetUp>;
   /** Connections behind which another session may be in each transaction. */
   readonly #pooled = new Set<pg.ClientBase>();
-  readonly #statementTimeoutMs: number;
+  readonly #quiet: boolean;
+  #statementTimeoutMs: number;
   readonly #size: number;
   /** Who serves each connection, where that can be known; nobody needs to for the embedded PostgreSQL. */
   readonly #backends = new WeakMap<pg.ClientBase, Backend>();
@@ -63,7 +65,8 @@ export class PgDatabase implements Database {
     // The embedded PostgreSQL is reached by its parts, and nothing is in between.
     this.#embedded = typeof connection !== 'string' && !('hosts' in connection);
     const { statementTimeoutMs, quiet = false } = options;
-    const setUp = sessionSetUp({ statementTimeoutMs, quiet });
+    this.#quiet = quiet;
+    this.#setUp = sessionSetUp({ statementTimeoutMs, quiet });
     this.#around = transactionSetUp({ statementTimeoutMs, quiet });
     this.#onStatement = options.onStatement;
     this.#onWaiting = options.onWaiting;
@@ -85,7 +88,7 @@ export class PgDatabase implements Database {
         this.#pooled.add(client);
         client.once('end', () => this.#pooled.delete(client));
       } else {
-        await client.query(setUp);
+        await client.query(this.#setUp);
       }
     };
     this.#givenUp = new GivenUpBackends({
@@ -104,6 +107,19 @@ export class PgDatabase implements Database {
     );
     this.#pool = this.#routed.pool;
     this.#pool.on('error', options.onIdleError);
+  }
+
+  /**
+   * From now on the server cancels statements that take longer than this, which rolls them back: unlike one that is given
+   * up, it is known not to stand. To be called before statements are under way.
+   */
+  async limitStatements(statementTimeoutMs: number): Promise<void> {
+    this.#statementTimeoutMs = statementTimeoutMs;
+    const settings = { statementTimeoutMs, quiet: this.#quiet };
+    this.#setUp = sessionSetUp(settings);
+    this.#around = transactionSetUp(settings);
+    const open = await Promise.all(Array.from({ length: this.usage.idle }, () => this.#pool.connect()));
+    for (const client of open) client.release(true);
   }
 
   async query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {

@@ -1,7 +1,13 @@
 import { rowEndSeconds } from '../rotation/lifetimes.js';
-import { StoreUnavailableError, type Reissues, type ReissueQuery } from '../rotation/ports.js';
-import { standingOf, type Standing } from '../rotation/standing.js';
+import {
+  StoreUnavailableError,
+  type Reissues,
+  type ReissueQuery,
+  type ReissueVerdict,
+} from '../rotation/ports.js';
+import { standingOf } from '../rotation/standing.js';
 import { MAX_WAIT_MS } from './admission.js';
+import { BadRows } from './bad-rows.js';
 import type { Purpose, Statement } from './database.js';
 import { isOfTheRow } from './errors.js';
 import { GroupQueue, type GroupQueueOptions, type QueueRefusal } from './group-queue.js';
@@ -28,6 +34,8 @@ export interface ReissuesOptions extends InOrderOptions {
   readonly onBatch?: (size: number) => void;
   readonly onWaited?: (ms: number) => void;
   readonly onTurnedAway?: (why: QueueRefusal, ofRefresh: boolean) => void;
+  /** A user's row of the site's view fails statements, or has claims that no token can hold (`claims_unfit`). */
+  readonly onBadRow?: (userKey: string, why: unknown) => void;
   /** The database refuses to write a successor's row. */
   readonly onRefused?: (error: unknown) => void;
   /** Tokens that are spent though no row says so (outbox/letters.ts). */
@@ -53,6 +61,9 @@ type Verdict = ReissueRow | 'user_gone';
 export class PgReissues implements Reissues {
   readonly #options: ReissuesOptions;
   readonly #queue: GroupQueue<Item, Verdict>;
+  /** Of users whose row in the site's view failed a statement: each goes by itself. */
+  readonly #alone: GroupQueue<Item, Verdict>;
+  readonly #badRows: BadRows;
   readonly #records: boolean;
   #inside = 0;
   #serial = 0;
@@ -85,7 +96,9 @@ export class PgReissues implements Reissues {
       ...(onWaited && { onWaited }),
       ...(onTurnedAway && { onRefused: (why) => onTurnedAway(why, options.purpose !== 'verify') }),
     };
+    this.#badRows = new BadRows(site.schema, (userKey, why) => options.onBadRow?.(userKey, why));
     this.#queue = new GroupQueue(groups);
+    this.#alone = new GroupQueue({ ...groups, lanes: 1, maxBatch: 1 });
   }
 
   /** Whether a refresh that comes now would be refused. */
@@ -98,34 +111,41 @@ export class PgReissues implements Reissues {
     return this.#inside;
   }
 
-  async judge(query: ReissueQuery, deadlineMs: number): Promise<Standing | 'blacklisted' | 'unavailable'> {
+  async judge(query: ReissueQuery, deadlineMs: number): Promise<ReissueVerdict> {
     const { onRefused, unwritten } = this.#options;
-    if (unwritten !== undefined && unwritten.size > 0 && unwritten.has(query.jti)) return 'blacklisted';
+    if (unwritten !== undefined && unwritten.size > 0 && unwritten.has(query.jti))
+      return { standing: 'blacklisted' };
+    const queue = this.#badRows.has(query.userKey) ? this.#alone : this.#queue;
     this.#inside++;
     try {
-      const settled = await this.#queue.submit({ query, key: String(this.#serial++) }, deadlineMs);
+      const settled = await queue.submit({ query, key: String(this.#serial++) }, deadlineMs);
       if (settled.kind === 'unavailable')
         throw new StoreUnavailableError('the token could not be judged in time');
       const { result } = settled;
-      if (result === 'user_gone') return 'gone';
+      if (result === 'user_gone') return { standing: 'gone' };
       if (result.tables_there) return this.#tablesThere();
-      return result.blacklisted ? 'blacklisted' : standingOf(result);
+      if (result.blacklisted) return { standing: 'blacklisted' };
+      const standing = standingOf(result);
+      const unfit = result.claims_fit === false;
+      if (unfit && standing === 'good') this.#badRows.note(query.userKey, 'claims_unfit');
+      return { standing, freshClaims: unfit ? null : (result.claims ?? undefined) };
     } catch (error) {
+      if (this.#badRows.isBad(query.userKey, error)) return { standing: 'unavailable' };
       if (!isOfTheRow(error)) throw error;
       onRefused?.(error);
-      return 'unavailable';
+      return { standing: 'unavailable' };
     } finally {
       this.#inside--;
     }
   }
 
-  #tablesThere(): 'unavailable' {
+  #tablesThere(): ReissueVerdict {
     const { site } = this.#options;
     if (site.kind === 'tableless') site.onTablesThere();
-    return 'unavailable';
+    return { standing: 'unavailable' };
   }
 
-  #judgeAll(text: string, items: readonly Item[]): Promise<ReissueRow[]> {
+  async #judgeAll(text: string, items: readonly Item[]): Promise<ReissueRow[]> {
     const queries = items.map(({ query }) => query);
     const values = [
       arrayLiteral(queries.map(({ jti }) => jti)),
@@ -137,7 +157,11 @@ export class PgReissues implements Reissues {
     const name = this.#records ? 'reissue_recorded' : 'reissue';
     const statement: Statement = { name, text, values };
     const { purpose = this.#records ? 'claim' : 'lookup' } = this.#options;
-    return queryInOrder<ReissueRow>(this.#options, purpose, statement);
+    try {
+      return await queryInOrder<ReissueRow>(this.#options, purpose, statement);
+    } catch (error) {
+      throw this.#badRows.asOfTheView(error);
+    }
   }
 
   #successors(queries: readonly ReissueQuery[]): string[] {

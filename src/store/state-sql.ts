@@ -53,7 +53,7 @@ export function readStateSql(schema: TokenSchema, confirm = false): string {
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
            ${microsecondsSql('clock_timestamp()')} AS now_us
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]${mark.array})
-           WITH ORDINALITY AS i (jti, user_key, iat, until${mark.column}, n)${whoJoin(schema, 'i')}
+           WITH ORDINALITY AS i (jti, user_key, iat, until${mark.column}, n)${whoJoin(schema, 'i', 'i.n = ANY ($5::int[])')}
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
       LEFT JOIN ${schema.blacklisted} b ON b.token_id = o.id
       LEFT JOIN LATERAL (

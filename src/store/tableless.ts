@@ -39,9 +39,12 @@ export class TablelessStore implements TokenStore {
     return Promise.reject(new Error('a claim where there are no token tables'));
   }
 
-  async readState({ jti, userKey, issuedAtSeconds }: StateQuery, deadlineMs: number): Promise<TokenState> {
-    const query = { jti, userKey, issuedAtSeconds, issuedAtUs: 0, successor: undefined };
-    const standing = await this.#users.judge(query, deadlineMs);
+  async readState(
+    { jti, userKey, issuedAtSeconds, mark }: StateQuery,
+    deadlineMs: number,
+  ): Promise<TokenState> {
+    const query = { jti, userKey, issuedAtSeconds, mark, issuedAtUs: 0, successor: undefined };
+    const { standing } = await this.#users.judge(query, deadlineMs);
     if (standing === 'unavailable' || standing === 'blacklisted')
       throw new StoreUnavailableError('there are token tables after all');
     return { row: undefined, successor: undefined, standing, readAtUs: this.#nowUs() };

@@ -8,6 +8,7 @@ import {
   type TokenStore,
 } from '../rotation/ports.js';
 import { MAX_WAIT_MS } from './admission.js';
+import { BadRows } from './bad-rows.js';
 import { Claims } from './claims.js';
 import { encodable } from './encoding.js';
 import { GroupQueue, type QueueRefusal } from './group-queue.js';
@@ -34,6 +35,8 @@ export interface TokenStoreOptions extends InOrderOptions {
   readonly confirms?: () => boolean;
   /** The database refuses to write a row: a trigger, a constraint, a sequence behind its table. */
   readonly onRefused?: (error: unknown) => void;
+  /** A user's row of the site's view fails statements, or has claims that no token can hold (`claims_unfit`). */
+  readonly onBadRow?: (userKey: string, why: unknown) => void;
   /** Tokens that are spent though no row says so: their claims were answered, and could not be written (outbox/letters.ts). */
   readonly unwritten?: { readonly size: number; has(jti: string): boolean };
   /** How long the claim that had waited longest for a statement did so. */
@@ -53,6 +56,9 @@ export class PgTokenStore implements TokenStore {
   readonly #options: TokenStoreOptions;
   readonly #claims: Claims;
   readonly #states: GroupQueue<StateQuery, StateRow>;
+  /** Of users whose row in the site's view failed a statement. */
+  readonly #statesAlone: GroupQueue<StateQuery, StateRow>;
+  readonly #badRows: BadRows;
   #lookingUp = 0;
 
   constructor(options: TokenStoreOptions) {
@@ -67,8 +73,10 @@ export class PgTokenStore implements TokenStore {
       random,
       ...(lagMs && { lagMs }),
     };
+    this.#badRows = new BadRows(schema, (userKey, why) => options.onBadRow?.(userKey, why));
     this.#claims = new Claims({
       ...options,
+      badRows: this.#badRows,
       dates: () => this.#dates,
       onRefused: (error) => options.onRefused?.(error),
       groups: {
@@ -81,18 +89,22 @@ export class PgTokenStore implements TokenStore {
     const state = readStateSql(schema);
     const confirmed = readStateSql(schema, true);
     const confirms = options.confirms ?? (() => false);
-    this.#states = new GroupQueue({
-      ...shared,
-      spareLanes: 1,
-      onBatch: () => undefined,
-      onRefused: (why, { candidates }) => onTurnedAway?.(why, candidates.length > 0),
-      keyOf: (query) => query.jti,
-      whenReferenceGone: () => undefined,
-      execute: (items) =>
-        confirms()
-          ? this.#readStates('read_state_confirmed', confirmed, items)
-          : this.#readStates('read_state', state, items),
-    });
+    const statesOf = (size: { readonly lanes?: number; readonly maxBatch?: number }) =>
+      new GroupQueue<StateQuery, StateRow>({
+        ...shared,
+        ...size,
+        spareLanes: 1,
+        onBatch: () => undefined,
+        onRefused: (why, { candidates }) => onTurnedAway?.(why, candidates.length > 0),
+        keyOf: (query) => query.jti,
+        whenReferenceGone: () => undefined,
+        execute: (items) =>
+          confirms()
+            ? this.#readStates('read_state_confirmed', confirmed, items)
+            : this.#readStates('read_state', state, items),
+      });
+    this.#states = statesOf({});
+    this.#statesAlone = statesOf({ lanes: 1, maxBatch: 1 });
   }
 
   canHold(text: string): boolean {
@@ -138,14 +150,20 @@ export class PgTokenStore implements TokenStore {
     // Only a refresh asks for successors.
     const ofRefresh = query.candidates.length > 0 ? 1 : 0;
     this.#lookingUp += ofRefresh;
-    const settled = await this.#states
+    const queue = this.#badRows.has(query.userKey) ? this.#statesAlone : this.#states;
+    const settled = await queue
       .submit(query, deadlineMs)
+      .catch((error: unknown) => {
+        if (!this.#badRows.isBad(query.userKey, error)) throw error;
+        throw new StoreUnavailableError("the user's row of the view could not be read", { cause: error });
+      })
       .finally(() => (this.#lookingUp -= ofRefresh));
     if (settled.kind === 'unavailable')
       throw new StoreUnavailableError('the token could not be looked up in time');
     const { id, outlived } = settled.result;
     if (outlived && id !== null) await this.#keep(id, query.expiresAtSeconds);
     const state = toState(settled.result);
+    if (state.freshClaims === null) this.#badRows.note(query.userKey, 'claims_unfit');
     // What is known of letters can be a second old: rows that are written by now speak for themselves.
     const unwritten = this.#isUnwritten(query.jti) && state.row?.blacklistedAtUs === undefined;
     return unwritten ? { ...state, standing: 'revoked' } : state;
@@ -169,7 +187,7 @@ export class PgTokenStore implements TokenStore {
     return this.#options.dates?.() ?? ORDINARY_DATES;
   }
 
-  #readStates(name: string, text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
+  async #readStates(name: string, text: string, queries: readonly StateQuery[]): Promise<StateRow[]> {
     const numbers: number[] = [];
     const candidates: string[] = [];
     for (const [index, query] of queries.entries()) {
@@ -189,6 +207,10 @@ export class PgTokenStore implements TokenStore {
     ];
     // Only a refresh asks for successors: the rest is for verify and sliding tokens.
     const purpose = candidates.length > 0 ? 'lookup' : 'verify';
-    return queryInOrder<StateRow>(this.#options, purpose, { name, text, values });
+    try {
+      return await queryInOrder<StateRow>(this.#options, purpose, { name, text, values });
+    } catch (error) {
+      throw this.#badRows.asOfTheView(error);
+    }
   }
 }

@@ -54,6 +54,13 @@ export interface UserRelation {
   readonly bases: Readonly<Record<string, string>>;
 }
 
+const NUMBERS = new Set(['smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision']);
+
+/** @param base a type as `bases` has it */
+export function isNumber(base: string | undefined): boolean {
+  return base !== undefined && NUMBERS.has(base);
+}
+
 export async function readRelation(ask: Ask, oid: number): Promise<UserRelation | undefined> {
   const [row] = await ask<{
     schema: string;

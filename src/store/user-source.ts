@@ -3,7 +3,15 @@ import { SchemaError } from './errors.js';
 import { quoteIdentifier } from './quote.js';
 import type { Relation } from './token-tables.js';
 import { checkPasswordHash, type PasswordHash } from './password-hash.js';
-import { oidOf, parentWith, readRelation, userReference, type UserRelation } from './user-catalog.js';
+import { mayExclude, refuseGuess } from './user-exclusions.js';
+import {
+  isNumber,
+  oidOf,
+  parentWith,
+  readRelation,
+  userReference,
+  type UserRelation,
+} from './user-catalog.js';
 
 /** Where the users are, and by which columns they are judged: found by the foreign key, or as the operator says. */
 export interface UserSource {
@@ -16,16 +24,19 @@ export interface UserSource {
   readonly keyType: string;
   /** The column that `user_id` refers to, quoted; mostly the same. */
   readonly primaryColumn: string;
-  readonly activeColumn: string;
+  /** Quoted; undefined: every user who is there may refresh. */
+  readonly activeColumn: string | undefined;
   /** How the password's hash was made that tokens hold; undefined: no password is compared. */
   readonly passwordHash?: PasswordHash | undefined;
   /** Boolean, or a number that is true where it isn't 0. */
   readonly activeType: 'boolean' | 'number';
+  /** Columns that may keep users out whom Django's own query or rule keeps out, and that are not read. */
+  readonly unread: readonly string[];
   /** All columns that are read, as the catalog has them. */
   readonly columns: {
     readonly key: string;
     readonly primary: string;
-    readonly active: string;
+    readonly active: string | undefined;
     /** Absent: it is not compared. */
     readonly password?: string | undefined;
     /** What is put into access tokens; absent: nothing is. */
@@ -44,10 +55,20 @@ export interface UserNames {
   readonly passwordColumn?: string | undefined;
   /** How the hash was made that tokens hold of it; undefined: it isn't looked at. */
   readonly passwordHash?: PasswordHash | undefined;
+  /** Undefined: `claims`, where a view has it. */
+  readonly userClaimsColumn?: string | undefined;
+  /** Undefined: `auto`. */
+  readonly userCheck?: UserCheck;
 }
 
+/**
+ * Who may refresh: who is active (`auto`, `on`), every user who is there (`exists`), anybody (`off`). `auto` lets anybody
+ * where there are no users, in the embedded database.
+ */
+export type UserCheck = 'auto' | 'on' | 'exists' | 'off';
+
 export interface UserOptions extends UserNames {
-  readonly userCheck: 'auto' | 'on' | 'off';
+  readonly userCheck: UserCheck;
   /**
    * With `auto`, go on where activity can't be read, and check nobody: the embedded database has no users of anybody's,
    * and a revocation asks whose a token is, not whether he is active.
@@ -58,6 +79,7 @@ export interface UserOptions extends UserNames {
 /** What every refusal ends with: the ways out of it. */
 const WAYS_OUT =
   'Name a table or a view that says it with --user-table (and --user-id-column, --user-active-column). ' +
+  'Or say --user-check exists: then only users who were deleted are refused. ' +
   'Or say --user-check off: then deactivated and deleted users go on refreshing until their tokens expire.';
 
 /**
@@ -113,6 +135,9 @@ export async function findUsers(
     );
   }
   const key = keyOf(users, reference?.table === oid ? reference?.column : undefined, names);
+  const checksActive = names.userCheck !== 'exists';
+  const active = checksActive ? names.userActiveColumn : undefined;
+  if (userTable === undefined) refuseGuess(users, key.name, active);
   return {
     name: users.relation.qualified,
     relation: users.relation,
@@ -120,16 +145,42 @@ export async function findUsers(
     keyColumn: quoteIdentifier(key.name),
     keyType: key.type,
     primaryColumn: quoteIdentifier(key.primary),
-    activeColumn: quoteIdentifier(names.userActiveColumn),
-    activeType: await activeTypeOf(ask, users, key.name, names.userActiveColumn),
+    activeColumn: active === undefined ? undefined : quoteIdentifier(active),
+    activeType: active === undefined ? 'boolean' : await activeTypeOf(ask, users, key.name, active),
+    unread: userTable === undefined ? mayExclude(users, active) : [],
     columns: {
       key: key.name,
       primary: key.primary,
-      active: names.userActiveColumn,
+      active,
       ...(await passwordOf(ask, users, names)),
+      claims: claimsOf(users, names),
     },
     passwordHash: names.passwordHash,
   };
+}
+
+/** The column of a view that goes into access tokens. A table's is its own business. */
+function claimsOf(
+  { kind, relation, types }: UserRelation,
+  { userClaimsColumn }: UserNames,
+): string | undefined {
+  if (kind !== 'view') {
+    if (userClaimsColumn === undefined) return undefined;
+    throw refused(
+      `--user-claims-column takes a column of a view, and ${relation.qualified} is a table. Make a view with the columns ` +
+        'id, is_active and claims, and name it with --user-table.',
+    );
+  }
+  const column = userClaimsColumn ?? 'claims';
+  const type = types[column];
+  if (type === undefined && userClaimsColumn === undefined) return undefined;
+  if (type === 'jsonb') return column;
+  throw refused(
+    type === undefined
+      ? `The view ${relation.qualified} has no column ${column}. Name another with --user-claims-column.`
+      : `The column ${column} of the view ${relation.qualified} is of the type ${type}, and claims must be jsonb. Cast it, or ` +
+          'rename it if it is not meant for access tokens.',
+  );
 }
 
 function unreferred(outstanding: Relation | undefined): string {
@@ -172,8 +223,6 @@ async function passwordOf(
   return { password: column };
 }
 
-const NUMBERS = new Set(['smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision']);
-
 async function activeTypeOf(
   ask: Ask,
   { oid, relation, bases }: UserRelation,
@@ -190,7 +239,7 @@ async function activeTypeOf(
     );
   }
   if (type === 'boolean') return 'boolean';
-  if (NUMBERS.has(type)) return 'number';
+  if (isNumber(type)) return 'number';
   throw refused(
     `The column ${column} of ${relation.qualified} is neither boolean nor a number (${type}): it can't be ` +
       `told who may refresh. Name another with --user-active-column. ${WAYS_OUT}`,
@@ -199,6 +248,7 @@ async function activeTypeOf(
 
 /** Whether a user's row says that he may refresh. Django stores a number where a field isn't boolean. */
 export function activeSql({ activeColumn, activeType }: UserSource, row: string): string {
+  if (activeColumn === undefined) return 'true';
   return activeType === 'boolean' ? `${row}.${activeColumn}` : `${row}.${activeColumn} <> 0`;
 }
 

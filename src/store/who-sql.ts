@@ -20,8 +20,10 @@ const MAX_CLAIMS_BYTES = 4096;
  *
  * Of two rows each must say active, and neither is believed in what else it says: `password` and `claims` are NULL, and
  * claims don't fit.
+ *
+ * @param wantsClaims SQL: whether an input wants claims at all; absent: each does
  */
-export function whoJoin(schema: Pick<TokenSchema, 'users'>, input: string): string {
+export function whoJoin(schema: Pick<TokenSchema, 'users'>, input: string, wantsClaims?: string): string {
   const { users } = schema;
   if (users === undefined || !isJoined(users)) return '';
   const { password, claims } = users.columns;
@@ -32,7 +34,10 @@ export function whoJoin(schema: Pick<TokenSchema, 'users'>, input: string): stri
     told.push('CASE WHEN count(*) = 1 THEN min(u.password) END AS password');
   }
   if (claims !== undefined) {
-    read.push(`v.${quoteIdentifier(claims)} AS claims`);
+    const column = `v.${quoteIdentifier(claims)}`;
+    read.push(
+      `${wantsClaims === undefined ? column : `CASE WHEN ${wantsClaims} THEN ${column} END`} AS claims`,
+    );
     told.push(
       'CASE WHEN count(*) = 1 AND bool_and(u.fit) THEN min(u.text) END AS claims',
       'coalesce(count(*) = 1 AND bool_and(u.fit), false) AS fit',
@@ -48,9 +53,13 @@ export function whoJoin(schema: Pick<TokenSchema, 'users'>, input: string): stri
       ) w ON true`;
 }
 
-/** Claims as text, and whether they can be put into a token: none, or an object that isn't too long. */
+/** Deeper than that JSON is refused by a client's parser before ours. */
+const MAX_BRACKETS = 400;
+
+/** Claims as text, and whether they can be put into a token: none, or an object that isn't too long or too deep. */
 function fitting(rows: string): string {
-  return `SELECT t.*, t.text IS NULL OR jsonb_typeof(t.claims) = 'object' AND octet_length(t.text) <= ${MAX_CLAIMS_BYTES} AS fit
+  return `SELECT t.*, t.text IS NULL OR jsonb_typeof(t.claims) = 'object' AND octet_length(t.text) <= ${MAX_CLAIMS_BYTES}
+                             AND length(t.text) - length(translate(t.text, '[{', '')) <= ${MAX_BRACKETS} AS fit
                   FROM (SELECT r.*, r.claims::text AS text FROM (${rows}) r OFFSET 0) t`;
 }
 

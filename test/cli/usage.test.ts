@@ -89,7 +89,7 @@ describe('usage', () => {
     expect(stderr.trim().split('\n')).toEqual([
       'error: CONFIG_INVALID: PORT takes a port from 0 to 65535, not "http".',
       '       CARELINK_ON_REUSE takes one of reject, revoke-family, revoke-user, not "shrug".',
-      '       --user-check takes one of auto, on, off, not "maybe".',
+      '       --user-check takes one of auto, on, exists, off, not "maybe".',
     ]);
   });
 

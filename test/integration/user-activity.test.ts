@@ -1,4 +1,3 @@
-import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { readSchema } from '../../src/store/schema.js';
@@ -6,6 +5,7 @@ import { run } from '../cli/run.js';
 import { testDatabase } from '../support/database.js';
 import type { InstanceOptions } from '../support/rotation.js';
 import { rotationWorld } from '../support/rotation-world.js';
+import { toldOf } from '../support/told.js';
 import { services } from '../support/services.js';
 import { insertOutstanding, mintRefresh, TEST_SIGNING_KEY } from '../support/tokens.js';
 
@@ -154,16 +154,3 @@ describe.skipIf(services().postgres === undefined)('whether a user is active', (
       },
     ));
 });
-
-/** What is told while the statements run. */
-async function toldOf(url: string, statements: readonly string[]): Promise<(string | undefined)[]> {
-  const client = new pg.Client({ connectionString: url });
-  const payloads: (string | undefined)[] = [];
-  client.on('notification', ({ payload }) => payloads.push(payload));
-  await client.connect();
-  await client.query('LISTEN carelink_changes');
-  for (const statement of statements) await client.query(statement);
-  await client.query('SELECT');
-  await client.end();
-  return payloads;
-}

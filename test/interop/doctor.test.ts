@@ -77,7 +77,9 @@ describe.skipIf(!ready)('doctor', () => {
           'refresh-lifetime': lifetime,
           'simplejwt-compat': '5.2',
           ...flags,
-          ...(flags['redis-url'] === 'REDIS/16' && { 'redis-url': `redis://127.0.0.1:${redis.port}/16` }),
+          ...(typeof flags['redis-url'] === 'string' && {
+            'redis-url': flags['redis-url'].replace(/^REDIS/, `redis://127.0.0.1:${redis.port}`),
+          }),
         },
         { env, cwd: '/', readFile: reader },
       ),

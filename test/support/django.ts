@@ -1,11 +1,19 @@
 /** A real Django + simplejwt beside the server under test, on the same database. */
 import { fileURLToPath } from 'node:url';
-import { manage, manageTyped, startGunicorn, type Env } from './django/process.js';
+import {
+  converse,
+  manage,
+  manageTyped,
+  startGunicorn,
+  type Conversation,
+  type Env,
+} from './django/process.js';
 import { query } from './postgres.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
-/** Which user model: integer `auth_user`, bigint, uuid, or a table with names of its own (`hospital_staff`). */
-export type Variant = 'auth' | 'bigint' | 'uuid' | 'staff';
+/** Which user model: the keys of USER_MODELS in site_under_test/settings.py. */
+export type Variant =
+  'auth' | 'bigint' | 'uuid' | 'staff' | 'keyed_by_uuid' | 'mail' | 'code' | 'smallint' | 'nurse' | 'soft';
 
 export interface DjangoOptions {
   /** URL of a database that exists; its tables are made by Django's own `migrate`. */
@@ -109,6 +117,11 @@ export async function startDjango(options: DjangoOptions): Promise<Django> {
       });
     },
   };
+}
+
+/** The same project without its web server: migrated, and asked in Python. */
+export function startConversation(options: DjangoOptions): Promise<Conversation> {
+  return converse(environment(options));
 }
 
 function environment(options: DjangoOptions): Env {

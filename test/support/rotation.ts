@@ -36,6 +36,8 @@ export interface Instance {
   /** What happens to the next statements of a purpose; see `Fault`. */
   readonly faults: Fault[];
   readonly batches: number[];
+  /** Users of whom it was told that their row of the view failed. */
+  readonly badRows: string[];
   /** How the claims ended that were written behind. */
   readonly written: string[];
   readonly status: () => ReturnType<SharedCache['status']> | undefined;
@@ -55,7 +57,7 @@ export interface Fault {
 
 export interface InstanceOptions extends Partial<RotationSettings> {
   readonly chainKeys?: readonly Buffer[];
-  readonly userCheck?: 'auto' | 'on' | 'off';
+  readonly userCheck?: 'auto' | 'on' | 'exists' | 'off';
   /** As --user-table and its like. */
   readonly users?: Partial<UserOptions>;
   /** Instead of a memory of its own. */
@@ -77,6 +79,9 @@ export interface InstanceOptions extends Partial<RotationSettings> {
 
 const CHAIN_KEY = randomBytes(32);
 
+/** As `serve` has it. */
+const VIEW_SHARE = 0.3;
+
 /** One instance as `serve` composes it, without its HTTP port: several of them on one database make a fleet. */
 export async function startInstance(databaseUrl: string, options: InstanceOptions = {}): Promise<Instance> {
   const {
@@ -94,6 +99,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   const statements = new Map<Purpose, number>();
   const faults: Fault[] = [];
   const batches: number[] = [];
+  const badRows: string[] = [];
   const pool = testDatabase(databaseUrl, {
     size: 8,
     quiet,
@@ -107,6 +113,8 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     userActiveColumn: 'is_active',
     ...users,
   });
+  if (schema.users?.kind === 'view')
+    await pool.limitStatements(VIEW_SHARE * (settings.requestTimeoutMs ?? 5_000));
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
   const releases = new ReleaseStack();
   releases.add(() => pool.end());
@@ -120,6 +128,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     random: Math.random,
     onBatch: (size) => batches.push(size),
     unwritten: unwritten.letters,
+    onBadRow: (userKey) => badRows.push(userKey),
   });
   const revocations = new PgRevocations({
     database,
@@ -224,6 +233,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     statements,
     faults,
     batches,
+    badRows,
     written,
     status: () => sharing?.status(),
     close: () => releases.release(),

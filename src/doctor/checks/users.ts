@@ -6,9 +6,11 @@ import {
   ofTables,
   warning,
   type Check,
+  type Finding,
   type Reached,
   type Unknown,
 } from '../check.js';
+import type { Options } from '../evidence.js';
 import { told } from '../fates.js';
 import { ofOurSamples } from './tokens.js';
 
@@ -34,7 +36,8 @@ export const USER_CHECKS: readonly Check[] = [
       return [fault(schema.message, 'Correct --revoke-claim-hash, or leave --revoke-claim out.')];
     }
     if (schema.kind !== 'read') return withoutSchema(database);
-    if (options.userCheck === 'off' || schema.userTable !== undefined) return [];
+    if (options.userCheck === 'off') return [];
+    if (schema.userTable !== undefined) return ofUsers(schema.userTable, schema, options);
     return [
       warning(
         'No user table was found: deactivated and deleted users go on refreshing.',
@@ -105,6 +108,48 @@ export const USER_CHECKS: readonly Check[] = [
 
 /** Whoever changed a password is there and active: that is asked first. */
 const isActive = (fate: Fate): boolean => fate === 'accepted' || fate === 'password_changed';
+
+/** What is found, and isn't all that could be said of who may refresh. */
+function ofUsers(
+  table: string,
+  { unreadColumns, view }: Extract<Reached['schema'], { kind: 'read' }>,
+  { userCheck, blacklist }: Options,
+): Finding[] {
+  const found: Finding[] = [];
+  if (view !== undefined && blacklist === 'async') {
+    found.push(
+      fault(
+        `--blacklist async can't be kept with the view ${table}: no trigger tells of what a view reads.`,
+        'Leave --blacklist out, or say sync.',
+      ),
+    );
+  }
+  if (view !== undefined && 'value' in view.doubled && view.doubled.value) {
+    found.push(
+      fault(
+        `The view ${table} has two rows for some user: each must say that he is active, and his claims are not used.`,
+        'Let the view have one row for each user: a join with a table of many rows wants EXISTS, or an aggregate.',
+      ),
+    );
+  }
+  if (userCheck === 'exists') {
+    found.push(
+      note(
+        'By --user-check exists only users who were deleted are refused.',
+        'Where some users may not log in, make a view that says so, and name it with --user-table.',
+      ),
+    );
+  }
+  if (unreadColumns.length > 0) {
+    found.push(
+      note(
+        `${table} has the column ${unreadColumns.join(', ')}, which is not read.`,
+        "Where Django's USER_AUTHENTICATION_RULE asks for it, make a view that says who may refresh, and name it with --user-table.",
+      ),
+    );
+  }
+  return found;
+}
 
 /** simplejwt 5.5.1 brought this migration, and ids as text. */
 const OF_5_5_1 = '0013_alter_blacklistedtoken_options_and_more';

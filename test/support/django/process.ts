@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { endWithUs } from '../end-with-us.js';
@@ -33,6 +34,45 @@ export async function manageTyped(env: Env, args: readonly string[], typed: stri
   child.stdin.end(typed);
   const code = await new Promise((resolve) => child.once('exit', resolve));
   if (code !== 0) throw new Error(`manage.py ${args.join(' ')} ended with ${String(code)}: ${told}`);
+}
+
+export interface Conversation {
+  /** Evaluates one expression of Python (people/management/commands/converse.py). */
+  ask<Answer>(python: string): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+export async function converse(env: Env): Promise<Conversation> {
+  const child = endWithUs(
+    spawn(PYTHON, ['manage.py', 'converse'], {
+      cwd: PROJECT,
+      env: { ...process.env, ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    }),
+  );
+  let complaints = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async (): Promise<unknown> => {
+    const { value: line, done } = await lines.next();
+    if (done === true) throw new Error(`Django ended: ${complaints}`);
+    const { value, error } = JSON.parse(line) as { value?: unknown; error?: string };
+    if (error !== undefined) throw new Error(error);
+    return value;
+  };
+  await answer();
+  return {
+    async ask<Answer>(python: string) {
+      child.stdin.write(`${JSON.stringify(python)}\n`);
+      return (await answer()) as Answer;
+    },
+    async stop() {
+      if (child.exitCode !== null) return;
+      const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+      child.stdin.end();
+      await exited;
+    },
+  };
 }
 
 export interface Gunicorn {

@@ -67,6 +67,7 @@ describe("serve's settings", () => {
         userIdColumn: undefined,
         userActiveColumn: 'is_active',
         passwordColumn: 'password',
+        userClaimsColumn: undefined,
       },
       shutdownTimeoutMs: 10_000,
       drainDelayMs: 0,

@@ -77,9 +77,11 @@ describe('the option tables', () => {
       buildCovered: false,
       notify: false,
       users: {
+        userCheck: 'auto',
         userTable: undefined,
         userIdColumn: undefined,
         userActiveColumn: 'is_active',
+        userClaimsColumn: undefined,
         passwordColumn: 'password',
       },
       home: undefined,

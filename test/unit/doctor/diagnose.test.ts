@@ -11,7 +11,7 @@ const evidence: Evidence = {
   options: {
     algorithm: 'HS256', audience: [], issuer: undefined,
     names: { userId: 'user_id', jti: 'jti', tokenType: 'token_type', slidingEnd: 'refresh_exp' }, subAsText: false,
-    userCheck: 'auto', compat: '5.5', poolSize: 10,
+    userCheck: 'auto', blacklist: 'auto', compat: '5.5', poolSize: 10,
     accessLifetimeSeconds: 900, refreshLifetimeSeconds: 43_200, slidingLifetimeSeconds: 900, cleansUp: false,
     rotation: 'on', tokenTables: true,
   },

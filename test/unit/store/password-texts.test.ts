@@ -22,6 +22,7 @@ const schemaWith = (passwordHash?: PasswordHash): TokenSchema => ({
     primaryColumn: 'id',
     activeColumn: 'is_active',
     activeType: 'boolean',
+    unread: [],
     columns: {
       key: 'id',
       primary: 'id',

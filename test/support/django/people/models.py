@@ -4,6 +4,7 @@ import uuid
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.utils import timezone
 
 
 class Manager(BaseUserManager):
@@ -42,3 +43,68 @@ class StaffMember(Person):
 
     class Meta:
         db_table = "hospital_staff"
+
+
+class KeyedByUuid(Person):
+    """A key that isn't called id."""
+
+    uuid = models.UUIDField(primary_key=True, default=uuid.uuid4)
+
+
+class MailUser(AbstractBaseUser):
+    """No column says who is active: is_active is an attribute in Python."""
+
+    email = models.EmailField(primary_key=True)
+
+    objects = Manager()
+
+    USERNAME_FIELD = "email"
+
+
+class CodeUser(Person):
+    code = models.CharField(primary_key=True, max_length=20)
+
+
+class SmallintUser(Person):
+    """A table that was there before Django."""
+
+    is_active = models.SmallIntegerField(default=1)
+
+
+class Employee(Person):
+    id = models.BigAutoField(primary_key=True)
+
+
+class Nurse(Employee):
+    """Inherits its columns by a join."""
+
+    ward = models.CharField(max_length=20, default="")
+
+
+class NotDeleted(Manager):
+    def get_queryset(self):
+        return super().get_queryset().filter(deleted_at__isnull=True)
+
+
+class SoftUser(Person):
+    """Deleted users stay in the table, and Django doesn't see them."""
+
+    id = models.BigAutoField(primary_key=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = NotDeleted()
+
+
+class Lock(models.Model):
+    """Who is locked out, in a table of its own."""
+
+    user_id = models.BigIntegerField()
+    until = models.DateTimeField()
+
+
+def is_not_locked(user):
+    """A USER_AUTHENTICATION_RULE."""
+    if user is None or not user.is_active:
+        return False
+    now = timezone.now()
+    return not Lock.objects.filter(user_id=user.pk, until__gt=now).exists()

@@ -23,6 +23,12 @@ USER_MODELS = {
     "bigint": "people.BigintUser",
     "uuid": "people.UuidUser",
     "staff": "people.StaffMember",
+    "keyed_by_uuid": "people.KeyedByUuid",
+    "mail": "people.MailUser",
+    "code": "people.CodeUser",
+    "smallint": "people.SmallintUser",
+    "nurse": "people.Nurse",
+    "soft": "people.SoftUser",
 }
 
 # "single-use" is docs/django/serializers.py as it ships: docs/django is on
@@ -87,6 +93,11 @@ SIMPLE_JWT = {
     "VERIFYING_KEY": os.environ.get("DJANGO_VERIFYING_KEY", ""),
     "AUDIENCE": os.environ.get("DJANGO_AUDIENCE"),
     "ISSUER": os.environ.get("DJANGO_ISSUER"),
+    "USER_ID_FIELD": os.environ.get("DJANGO_USER_ID_FIELD", "id"),
+    "USER_AUTHENTICATION_RULE": os.environ.get(
+        "DJANGO_USER_RULE",
+        "rest_framework_simplejwt.authentication.default_user_authentication_rule",
+    ),
     "ROTATE_REFRESH_TOKENS": flag("DJANGO_ROTATE", "1"),
     "BLACKLIST_AFTER_ROTATION": flag("DJANGO_BLACKLIST", "1"),
     "ACCESS_TOKEN_LIFETIME": seconds("DJANGO_ACCESS_SECONDS", "900"),

@@ -1,10 +1,11 @@
 import type { UserSource } from '../store/user-source.js';
 
 /**
- * What replaces the function of the migration `notify_changes` where a number says who is active: that one compares
+ * What replaces the function of the migration `notify_changes` where no boolean says who is active: that one compares
  * booleans, and would tell of every change of a user that anything may have changed.
  */
-export function numberTriggerSql({ keyColumn, activeColumn }: UserSource): string {
+export function changedTriggerSql({ keyColumn, activeColumn }: UserSource): string {
+  const active = activeColumn === undefined ? 'true' : `${activeColumn} <> 0`;
   return `
     CREATE OR REPLACE FUNCTION carelink.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
     DECLARE
@@ -12,9 +13,9 @@ export function numberTriggerSql({ keyColumn, activeColumn }: UserSource): strin
     BEGIN
       items := ARRAY(
         SELECT to_json(u.key::text)::text
-          FROM (SELECT ${keyColumn} AS key, ${activeColumn} <> 0 AS active FROM before
+          FROM (SELECT ${keyColumn} AS key, ${active} AS active FROM before
                 UNION ALL
-                SELECT ${keyColumn}, ${activeColumn} <> 0 FROM after) AS u
+                SELECT ${keyColumn}, ${active} FROM after) AS u
          GROUP BY u.key
         HAVING count(*) <> 2 OR count(u.active) = 1 OR bool_and(u.active) IS DISTINCT FROM bool_or(u.active)
          LIMIT 1001);
