@@ -325,6 +325,9 @@ async function compose(
   cleanUpBeside(settings, database, metrics, log, releases);
   if (admin) tellHostLimits(settings, log);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
+  const failed = Promise.race([storage.failed, broken.failed]);
+  // A program needn't listen to it, and a stop ends the embedded database, too.
+  failed.catch(() => undefined);
   return {
     publicUrl,
     adminUrl,
@@ -340,7 +343,7 @@ async function compose(
         : undefined,
     startDraining,
     stop: () => releases.release(),
-    failed: Promise.race([storage.failed, broken.failed]),
+    failed,
     inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },
   };
 }
