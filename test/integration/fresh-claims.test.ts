@@ -136,4 +136,30 @@ describe.skipIf(services().postgres === undefined)('claims of the site’s view 
     await is(token, 'nurse', 'raises');
     expect((await service.verify(token.token)).kind).toBe('valid');
   });
+
+  describe.each(['off', 'keep'] as const)('with --rotation %s', (rotation) => {
+    it('are as new', async () => {
+      const { service } = await world.start({ users, rotation });
+      const token = await world.login({ claims: { role: 'old' } });
+      for (const role of ['doctor', 'visitor']) {
+        await is(token, role);
+        const outcome = await service.refresh(token.token);
+        if (outcome.kind !== 'reissued') throw new Error(`expected 200, got ${outcome.kind}`);
+        expect(claimsOf(outcome.access)).toMatchObject({ role });
+      }
+    });
+
+    it.each(['raises', 'array', 'doubled'] as const)(
+      'that are %s hurt nobody but their own user',
+      async (what) => {
+        const { service, badRows } = await world.start({ users, rotation });
+        const hostile = await world.login();
+        await is(hostile, 'nurse', what);
+        const others = await Promise.all(Array.from({ length: 9 }, () => world.login()));
+        const outcomes = await Promise.all([hostile, ...others].map(({ token }) => service.refresh(token)));
+        expect(outcomes.map(({ kind }) => kind)).toEqual(['unavailable', ...others.map(() => 'reissued')]);
+        expect(badRows).toEqual([String(hostile.userId)]);
+      },
+    );
+  });
 });

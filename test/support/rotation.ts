@@ -140,6 +140,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   });
   const site = { kind: 'tables', schema, records: settings.rotation === 'keep' } as const;
   const reissues = new PgReissues({
+    onBadRow: (userKey) => badRows.push(userKey),
     database,
     site,
     clock,
