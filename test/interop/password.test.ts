@@ -73,15 +73,18 @@ describe.skipIf(!ready).each(MODES)('a changed password, $mode', (options) => {
         token = pairOf(reply).refresh;
       }
     });
-    await sleep(150);
+    // Bounds against hanging: all sessions are under way, and then all are refused.
+    await expect.poll(() => before, { timeout: 30_000 }).toBeGreaterThan(SESSIONS);
     await change(pair, user, name);
     // Where claims are in Redis a change is known within a second.
     if (options.async) await heard(options);
     endedAt = performance.now();
+    await expect
+      .poll(() => last.filter(({ reply }) => reply.status === 401).length, { timeout: 30_000 })
+      .toBe(SESSIONS);
     await sleep(250);
     stop = true;
     await Promise.all(racing);
-    expect(before).toBeGreaterThan(SESSIONS);
     expect(late).toEqual([]);
     expect(last.map(({ reply }) => reply)).toEqual(
       last.map(() => expect.objectContaining({ status: 401, body: PASSWORD_CHANGED }) as Reply),
