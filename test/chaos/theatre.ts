@@ -178,7 +178,7 @@ export async function written(adminUrl: string, result: 'written' | 'double' = '
 }
 
 /** Counted from a server's beginning to listen: until then it answers nobody. */
-export function timesLost(fleet: Fleet): number {
+function timesLost(fleet: Fleet): number {
   return fleet.outputs().reduce((times, output) => {
     const [starting = '', serving = ''] = output.split('"event":"listening"');
     const connected =
