@@ -129,7 +129,8 @@ export function describeStalledCommits(stalledMs: number): void {
             () => 'written',
             () => 'given up',
           );
-        expect(await write()).toBe('given up');
+        // Sessions wait for the standby from when the checkpointer has read the new setting.
+        await expect.poll(write, { timeout: 10_000 }).toBe('given up');
         const last = write();
         const ended = database.end().then(() => 'ended');
         expect(await last).toBe('given up');
