@@ -84,7 +84,7 @@ async function fromMultipart(contentType: string, body: Buffer, field: TokenFiel
   }
   try {
     const headers = { 'content-type': contentType };
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- undici warns of it for it reads without a bound; this body has been read, within 64 KiB
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- undici warns of it for it reads without a bound; this body has been read, within `Limits.bodyBytes`
     const form = await new Response(body, { headers }).formData();
     return lastOf(form.getAll(field), field);
   } catch {
