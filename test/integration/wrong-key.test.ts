@@ -79,6 +79,26 @@ describe.skipIf(services().postgres === undefined)('a signing key that is not th
     }
   });
 
+  it('and so are an audience, an issuer and an algorithm that are not', async () => {
+    const wrong = [
+      ['--audience', 'carelink'],
+      ['--issuer', 'https://django'],
+      ['--algorithm', 'HS384'],
+    ];
+    const servers = await Promise.all(wrong.map((args) => startServer({ databaseUrl: database.url, args })));
+    try {
+      for (const [n, server] of servers.entries())
+        expect([wrong[n], server.output()]).toEqual([
+          wrong[n],
+          expect.stringMatching(
+            /all of them are refused.*"event":"samples_refused"|"event":"samples_refused"/,
+          ),
+        ]);
+    } finally {
+      await Promise.all(servers.map((server) => server.stop()));
+    }
+  });
+
   it('of several workers, or a wrong --user-id-claim or path, is told once', async () => {
     const args = ['--workers', '2'];
     const [another, unnamed] = await Promise.all([

@@ -147,6 +147,8 @@ export interface LoadOptions {
 export interface Load {
   /** Grows while the load runs. */
   readonly attempts: readonly Attempt[];
+  /** When each request was sent that has no answer yet, ms since 1970. */
+  pending(): number[];
   /** Lets every user come to an end: until it has a 200 or a 401 for the token it holds. */
   stop(): Promise<void>;
 }
@@ -161,13 +163,17 @@ export function startLoad(options: LoadOptions): Load {
   const { logins, urls, twins, pauseMs = PAUSE_MS, patienceMs = PATIENCE_MS, random = Math.random } = options;
   const attempts: Attempt[] = [];
   const agent = new Agent({ keepAlive: true });
+  const pending = new Map<number, number>();
   let stopping = false;
   let requests = 0;
 
   const send = async (family: string, token: string): Promise<Attempt> => {
     const targets = urls();
     const target = targets[Math.floor(random() * targets.length)]!;
-    const attempt = await sendRefresh(target, family, token, requests++, agent);
+    const id = requests++;
+    pending.set(id, Date.now());
+    const attempt = await sendRefresh(target, family, token, id, agent);
+    pending.delete(id);
     attempts.push(attempt);
     return attempt;
   };
@@ -196,6 +202,7 @@ export function startLoad(options: LoadOptions): Load {
   const users = Promise.all(logins.map(live));
   return {
     attempts,
+    pending: () => [...pending.values()],
     stop: async () => {
       stopping = true;
       await users;

@@ -1,5 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { benchWorld, CLOSED_LOAD, OPEN_LOAD } from '../cli/bench-world.js';
+import { BIN, cleanEnvironment } from '../support/server.js';
 import { services } from '../support/services.js';
 
 describe.skipIf(services().postgresBin === undefined)('bench', () => {
@@ -50,3 +58,36 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
     expect(code).toBe(1);
   });
 });
+
+it.skipIf(services().chromium === undefined)(
+  'an interrupted bench reports what it has, and its page shows the verdict on a phone',
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'carelink-bench-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const [out, html] = [join(directory, 'report.json'), join(directory, 'report.html')];
+    const child = spawn(process.execPath, [BIN, 'bench', '--duration', '1h', '--out', out, '--html', html], {
+      cwd: directory,
+      env: cleanEnvironment(),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const exited = once(child, 'close');
+    let said = '';
+    while (!said.includes('measuring')) said += String((await once(child.stderr, 'data'))[0]);
+    child.kill('SIGINT');
+    expect(await exited).toEqual([130, null]);
+    const report = JSON.parse(readFileSync(out, 'utf8')) as { verdict: string; findings: { code: string }[] };
+    expect(report.findings.map(({ code }) => code)).toContain('interrupted');
+
+    const browser = await chromium.launch({
+      executablePath: services().chromium!,
+      args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
+    });
+    onTestFinished(() => browser.close());
+    const page = await browser.newPage({ viewport: { width: 390, height: 844 } });
+    await page.goto(pathToFileURL(html).href);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
+    const verdict = page.getByText(report.verdict, { exact: false }).first();
+    const box = await verdict.boundingBox();
+    expect(box!.y + box!.height).toBeLessThanOrEqual(844);
+  },
+);

@@ -124,6 +124,7 @@ describe('serve', () => {
       let stdout = '';
       while (!stdout.includes('Ctrl-C')) stdout += String((await once(child.stdout, 'data'))[0]);
       expect(stdout).not.toContain('\u001b[');
+      expect(stdout).toMatch(/sample token \(it expires in 15 minutes\)/);
       const line = stdout.split('\n').find((one) => one.trim().startsWith('curl '));
       expect(line).toBeDefined();
       // curl is not everywhere: the line's parts are what is tried.

@@ -24,6 +24,8 @@ const GRACE_MS = 30_000;
 const USERS = 40;
 /** One of each worker; with TEST_KILLS as many as one has the patience for. */
 const KILLS = Number(process.env['TEST_KILLS'] ?? 2);
+/** Longer than the other worker leaves a request unanswered; a halted one leaves it for good. */
+const HALTED_MS = 1_000;
 
 describe.skipIf(!ready)('serve --workers 2', () => {
   let database: FreshDatabase;
@@ -93,7 +95,11 @@ describe.skipIf(!ready)('serve --workers 2', () => {
         const now = await scrape(server, 'carelink_token_refresh_total{outcome="rotated"}');
         expect(now).toBeGreaterThanOrEqual(counted);
         counted = now;
-        const victim = workersOf(server)[kills % 2]!;
+        // The older one: its successor may have no connection yet, and so no request to lose.
+        const victim = workersOf(server)[0]!;
+        // Halted first, so that it is sure to have requests in its hands when it dies.
+        process.kill(victim, 'SIGSTOP');
+        await until(() => load.pending().some((sentAtMs) => sentAtMs < Date.now() - HALTED_MS));
         process.kill(victim, 'SIGKILL');
         await until(() => !workersOf(server).includes(victim) && workersOf(server).length === 2);
         await until(async () => (await scrape(server, 'carelink_workers')) === 2);
