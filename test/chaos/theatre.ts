@@ -8,7 +8,7 @@ import {
   startCluster,
 } from '../support/postgres.js';
 import {
-  type RedisCluster, type RedisServer, type SentinelSetup, startRedis, startRedisCluster, startSentinels, until,
+  type RedisCluster, type RedisServer, type SentinelSetup, startRedis, owedIn, startRedisCluster, startSentinels, until,
 } from '../support/redis.js'; // prettier-ignore
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { issueTokens } from '../support/tokens.js';
@@ -129,7 +129,7 @@ export async function openTheatre(setting: Setting): Promise<Theatre> {
         // What a dead server owed is written by another within seconds; and what was answered has its rows then.
         await until(
           async () =>
-            (await owed(
+            (await owedIn(
               cluster?.nodes.concat(cluster.replicas) ?? (await currentRedis(sentinels, redis)),
             )) === 0,
         );
@@ -152,19 +152,6 @@ async function currentRedis(
   redis: RedisServer,
 ): Promise<RedisServer[]> {
   return [sentinels === undefined ? redis : await sentinels.master()];
-}
-
-/** Entries of all outboxes. */
-async function owed(nodes: readonly RedisServer[]): Promise<number> {
-  const script =
-    "local n = 0 for _, k in ipairs(redis.call('KEYS', 'carelink_tokens:*:outbox')) do n = n + redis.call('XLEN', k) end return n";
-  const lengths = await Promise.all(
-    nodes.map(async ({ cli }) => {
-      if ((await cli('ROLE')).startsWith('slave')) return 0;
-      return Number(await cli('EVAL', script, '0'));
-    }),
-  );
-  return lengths.reduce((sum, length) => sum + length, 0);
 }
 
 /** How many claims a server has written behind; 0 where it can't say. */

@@ -198,3 +198,16 @@ export async function until(done: () => Promise<boolean>): Promise<void> {
   }
   throw new Error('Redis did not get ready');
 }
+
+/** Entries of all outboxes: claims that are answered and in no row yet. */
+export async function owedIn(nodes: readonly RedisServer[]): Promise<number> {
+  const script =
+    "local n = 0 for _, k in ipairs(redis.call('KEYS', 'carelink_tokens:*:outbox')) do n = n + redis.call('XLEN', k) end return n";
+  const lengths = await Promise.all(
+    nodes.map(async ({ cli }) => {
+      if ((await cli('ROLE')).startsWith('slave')) return 0;
+      return Number(await cli('EVAL', script, '0'));
+    }),
+  );
+  return lengths.reduce((sum, length) => sum + length, 0);
+}
