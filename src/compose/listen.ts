@@ -10,12 +10,16 @@ import type { Door } from '../http/door.js';
 import { limitsFor } from '../http/limits.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
+import { accessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
 import type { TokenService } from '../rotation/outcomes.js';
+import { RateLimit } from '../rotation/rate-limit.js';
 import { readClientFiles } from './client-files.js';
 import { ADMIN_PORT, listening, PUBLIC_PORT } from './listening.js';
 import type { Observing } from './observe.js';
 import type { ReleaseStack } from './release.js';
+
+const monotonicMs = (): number => performance.now();
 
 export interface ListenParts {
   readonly settings: ServeSettings;
@@ -60,6 +64,9 @@ export async function listen(
     tls: http.tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
     cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins) : undefined,
+    proxies: http.trustedProxies,
+    forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
+    accessLog: accessLog(http.accessLog, log),
     assets: clientAssets(http.basePath, readClientFiles()),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: {

@@ -30,6 +30,7 @@ import { watchDatabase, watchingWrites } from './health.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
+import { RateLimit } from '../rotation/rate-limit.js';
 import { Walks } from '../rotation/walks.js';
 import { askOf, type Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
@@ -183,6 +184,7 @@ export async function compose(
     cache,
     outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
+    throttle: settings.http.throttle.user && new RateLimit(settings.http.throttle.user, monotonicMs),
     walks: new Walks({ requestTimeoutMs: settings.rotation.requestTimeoutMs, monotonicMs }),
     clock,
     history,

@@ -1,3 +1,4 @@
+import { EDGE_OPTIONS } from './edge-options.js';
 import { chainKey, secretText } from './key-kinds.js';
 import {
   durationFraction,
@@ -12,7 +13,6 @@ import {
 } from './kinds.js';
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
-import { corsOrigin } from './origin-kind.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { ROTATION_OPTIONS } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
@@ -48,9 +48,7 @@ export const SERVE_OPTIONS = {
   }),
   'tls-cert': optional(path('file'), { help: 'PEM certificate chain: serve https (with --tls-key)' }),
   'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
-  'cors-origin': list(corsOrigin, {
-    help: 'an origin whose pages may call the token endpoints from a browser: https://app.example.org, https://*.example.org, *',
-  }),
+  ...EDGE_OPTIONS,
   'max-connections': valued(integer({ min: 1, max: 1_000_000 }), {
     default: '10000',
     help: 'HTTP connections at most',
