@@ -44,7 +44,8 @@ describe.skipIf(!services().postgres)('the policies of a site', () => {
   });
 
   async function liveAll(app: boolean): Promise<void> {
-    const { url: database, drop } = await freshDatabase();
+    const fresh = await freshDatabase();
+    const database = fresh.url;
     await createSimplejwtTables(database);
     if (!app)
       await query(database, 'DROP TABLE token_blacklist_blacklistedtoken, token_blacklist_outstandingtoken');
@@ -59,7 +60,7 @@ describe.skipIf(!services().postgres)('the policies of a site', () => {
         ours.set(policy, await life(policy, { url, database, normal: normalOfOurs }));
     } finally {
       await Promise.all([...servers.values()].map((server) => server.stop()));
-      await drop();
+      await fresh.drop();
     }
   }
 
