@@ -56,7 +56,9 @@ describe.skipIf(!ready)('behind PgBouncer in transaction mode', () => {
         expect((await refresh(server.url, tokens[6]!)).status).toBe(200);
         expect((await fetch(`${server.adminUrl}/readyz`)).status).toBe(200);
         await query(database.url, 'CREATE TABLE token_blacklist_outstandingtoken (id bigint)');
-        expect((await refresh(server.url, tokens[0]!)).status).toBe(503);
+        // Unless a look at its health came first: then it has ended already.
+        const answer = refresh(server.url, tokens[0]!).then(({ status }) => status);
+        expect([503, 'gone']).toContain(await answer.catch(() => 'gone'));
         expect((await server.exited).code).toBe(4);
       } finally {
         await server.stop();
