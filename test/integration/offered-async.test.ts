@@ -92,8 +92,7 @@ describe.skipIf(!ready)('a rotation that is offered, with claims in Redis', () =
       const kinds = outcomes.map(({ kind }) => kind);
       expect(kinds.filter((kind) => kind === 'rotated')).toHaveLength(1);
       // 401 once it is spent, 429 to who came at the same time, an access token to an old client that came before.
-      for (const kind of kinds)
-        expect(['rotated', 'reissued', 'blacklisted', 'in_progress']).toContain(kind);
+      for (const kind of kinds) expect(['rotated', 'reissued', 'blacklisted', 'in_progress']).toContain(kind);
       expect((await two.service.refresh(token, false)).kind).toBe('blacklisted');
     }
     for (const { events } of [one, two])
