@@ -46,7 +46,9 @@ export const SERVE_OPTIONS = {
     absentText: 'nowhere; they are in the log, the metrics and the dashboard',
     sensitive: true,
   }),
-  'tls-cert': optional(path('file'), { help: 'PEM certificate chain: serve https (with --tls-key)' }),
+  'tls-cert': optional(path('file'), {
+    help: 'PEM certificate chain: serve https (with --tls-key); a renewed one is taken while it runs',
+  }),
   'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
   ...EDGE_OPTIONS,
   'max-connections': valued(integer({ min: 1, max: 1_000_000 }), {
@@ -62,11 +64,11 @@ export const SERVE_OPTIONS = {
     help: `the algorithm that signs and verifies: ${ALGORITHMS.join(', ')}`,
   }),
   'signing-key-file': optional(path('file'), {
-    help: "file with the key that signs: Django's SIGNING_KEY or SECRET_KEY, or a PEM or JWK private key; one line end after it is left out",
+    help: "file with the key that signs: Django's SIGNING_KEY or SECRET_KEY, or a PEM or JWK private key; one line end after it is left out. Read again on SIGHUP",
     absentText: 'CARELINK_SIGNING_KEY; the embedded server makes one',
   }),
   'verifying-key-file': list(path('file'), {
-    help: 'file with another key that is accepted: an earlier secret, a PEM public key, a JWK or JWKS',
+    help: 'file with another key that is accepted: an earlier secret, a PEM public key, a JWK or JWKS. Read again on SIGHUP',
   }),
   leeway: valued(durationFraction({ min: '0s', max: '1h' }), {
     default: '0s',

@@ -33,7 +33,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       basePath: values['base-path'],
       paths: pathsOf(resolved, problems),
       maxConnections: values['max-connections'],
-      tls: tlsSettings(resolved, files, problems),
+      ...tlsSettings(resolved, files, problems),
       compat: values['simplejwt-compat'],
       refreshCookie: values['refresh-cookie'],
       ...edgeSettings(resolved, problems),

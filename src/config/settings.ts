@@ -3,6 +3,7 @@
  * who takes them, so that compose hands each one on whole.
  */
 import type { EdgeSettings } from './edge-settings.js';
+import type { TlsPair } from './tls-pair.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
@@ -86,8 +87,9 @@ export interface HttpSettings extends EdgeSettings {
   /** Of each endpoint, without a slash at its end. */
   readonly paths: EndpointPaths;
   readonly maxConnections: number;
-  /** PEM texts. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls: TlsPair | undefined;
+  /** Where it was read from: absolute paths. */
+  readonly tlsFiles: { readonly cert: string; readonly key: string } | undefined;
   readonly compat: '5.2' | '5.5';
   /** Refresh tokens travel in cookies. */
   readonly refreshCookie: boolean;
