@@ -21,7 +21,8 @@ export async function refresh(
 ): Promise<RefreshOutcome> {
   const arrivedAtUs = context.clock.nowUs();
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  const subject = await identify(context, token, 'refresh', arrivedAtUs);
+  const identified = identify(context, token, 'refresh', arrivedAtUs);
+  const subject = identified instanceof Promise ? await identified : identified;
   if (isRefusal(subject)) return subject;
   const { rotation } = context.settings;
   const marked = isMarked(subject.claims);

@@ -87,7 +87,8 @@ export class GroupQueue<Item, Result> {
   readonly #options: GroupQueueOptions<Item, Result>;
   #waiting: Entry<Item, Result>[] = [];
   readonly #spare: SpareLanes<Item, Result>;
-  readonly #out = new Set<Entry<Item, Result>>();
+  /** What statements are out with. */
+  readonly #out = new Set<readonly Entry<Item, Result>[]>();
   readonly #admission: Admission;
   #submittedMs = -Infinity;
   #busyLanes = 0;
@@ -231,7 +232,7 @@ export class GroupQueue<Item, Result> {
   /** Never rejects: whatever happens is settled with the entries. Resolves with whether the statement succeeded. */
   async #send(batch: Entry<Item, Result>[], patience: Patience): Promise<boolean> {
     this.#options.onBatch(batch.length);
-    for (const entry of batch) this.#out.add(entry);
+    this.#out.add(batch);
     try {
       const items = batch.map((entry) => entry.item);
       const results = await this.#options.execute(items, patience);
@@ -247,7 +248,7 @@ export class GroupQueue<Item, Result> {
       this.#recover(batch, classify(error));
       return false;
     } finally {
-      for (const entry of batch) this.#out.delete(entry);
+      this.#out.delete(batch);
     }
   }
 
@@ -324,8 +325,10 @@ export class GroupQueue<Item, Result> {
     this.#waiting = alive(this.#waiting, nowMs);
     this.#spare.dropExpired(nowMs);
     const answerDueMs = nowMs - ANSWER_MS;
-    for (const entry of this.#out) {
-      if (entry.deadlineMs <= answerDueMs) entry.resolve({ kind: 'unavailable', sent: true });
+    for (const batch of this.#out) {
+      for (const entry of batch) {
+        if (entry.deadlineMs <= answerDueMs) entry.resolve({ kind: 'unavailable', sent: true });
+      }
     }
     if (this.depth === 0 && this.#out.size === 0) {
       clearInterval(this.#sweep);
