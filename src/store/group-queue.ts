@@ -48,6 +48,8 @@ export interface GroupQueueOptions<Item, Result> {
   readonly maxQueued: number;
   /** How long an item may have to wait behind others; beyond it `submit` answers unavailable at once. */
   readonly maxWaitMs: number;
+  /** How long nothing more is sent after a statement that took so long: others go first. Not at all where it isn't given. */
+  readonly pauseMs?: (tookMs: number) => number;
   /** How long an answer waits until this process reads it; 0 where it isn't given. */
   readonly lagMs?: (nowMs: number) => number;
   readonly monotonicMs: () => number;
@@ -221,12 +223,16 @@ export class GroupQueue<Item, Result> {
 
   /** One of the lanes: what it takes tells what those that wait must expect. */
   async #sendTimed(batch: Entry<Item, Result>[]): Promise<void> {
-    const { monotonicMs, onWaited } = this.#options;
+    const { monotonicMs, onWaited, pauseMs } = this.#options;
     const nowMs = monotonicMs();
     // The head has waited longest.
     onWaited?.(nowMs - (batch[0]?.submittedMs ?? nowMs));
     const ended = this.#admission.sends(batch.length, nowMs);
-    ended(await this.#send(batch, 'usual'), monotonicMs());
+    const succeeded = await this.#send(batch, 'usual');
+    const endedMs = monotonicMs();
+    ended(succeeded, endedMs);
+    if (pauseMs !== undefined)
+      this.#restUntilMs = Math.max(this.#restUntilMs, endedMs + pauseMs(endedMs - nowMs));
   }
 
   /** Never rejects: whatever happens is settled with the entries. Resolves with whether the statement succeeded. */
