@@ -24,6 +24,12 @@ export async function refresh(
   const identified = identify(context, token, 'refresh', arrivedAtUs);
   const subject = identified instanceof Promise ? await identified : identified;
   if (isRefusal(subject)) return subject;
+  // Who comes too often is told so before any store is asked.
+  const charged = context.throttle === undefined ? undefined : subject.userKey;
+  if (charged !== undefined) {
+    const waitMs = context.throttle?.charge(charged) ?? 0;
+    if (waitMs > 0) return { kind: 'throttled', waitMs };
+  }
   const { rotation } = context.settings;
   const marked = isMarked(subject.claims);
   const due = dueTo(rotation, { marked, accepts });
@@ -43,6 +49,9 @@ export async function refresh(
   } finally {
     const { met, read } = trace;
     const ended = outcome?.kind ?? 'broken';
+    // Only what was granted counts: whoever is refused, or waits for a store, has had nothing.
+    if (charged !== undefined && ended !== 'rotated' && ended !== 'reissued')
+      context.throttle?.refund(charged);
     context.emit({ kind: 'refresh', jti: subject.jti, outcome: ended, met, read, ...SPENDS_NOT[due] });
     if (rotation === 'offered') context.emit({ kind: 'offer', accepted: due === 'spend', outcome: ended });
   }
