@@ -18,8 +18,10 @@ export const corsOrigin: ValueKind<CorsOrigin> = {
     if (text === '*') return { kind: 'any' };
     const [, scheme, suffix, port = ''] = WILDCARD.exec(text) ?? [];
     if (scheme !== undefined && suffix !== undefined) {
-      const url = new URL(`${scheme}//a${suffix}${port && `:${port}`}`);
-      return { kind: 'under', scheme: url.protocol, suffix: suffix.toLowerCase(), port: url.port };
+      const below = originOf(`${scheme}//a${suffix}${port && `:${port}`}`);
+      return (
+        below && { kind: 'under', scheme: below.protocol, suffix: suffix.toLowerCase(), port: below.port }
+      );
     }
     const url = originOf(text);
     return url === undefined || url.pathname !== '/' || text.endsWith('/')

@@ -24,6 +24,7 @@ describe('an origin in --cors-origin', () => {
   it.each([
     'app.example.org', 'ftp://app.example.org', 'https://', 'https://*', 'https://*.org', 'https://*app.example.org',
     'https://a.*.example.org', 'https://user@app.example.org', 'https://app.example.org?x', 'https://app.example.org#x', '',
+    'https://*.example.org:99999', 'https://*.example.123', 'https://*.192.0.2.1', 'https://*.xn--a.test',
   ])('may not be "%s"', (text) => expect(corsOrigin.parse(text)).toBeUndefined()); // prettier-ignore
 
   it('is told what to leave out', () => {
