@@ -31,8 +31,10 @@ export class ClientAddress {
     const told = request.headers[this.#header];
     if (told === undefined || !this.#isTrusted(address)) return address;
     // Node joins the lines of a header with commas.
-    const hops = hopsOf(this.#header, Array.isArray(told) ? told.join() : told);
-    for (const hop of hops.reverse()) {
+    const text = Array.isArray(told) ? told.join() : told;
+    const isForwarded = this.#header === 'forwarded';
+    for (const part of partsOf(text, isForwarded)) {
+      const hop = isForwarded ? nodeIn(part) : addressIn(part);
       // `unknown`, a name, a typing error: nobody further than the last proxy is known.
       if (hop === undefined) return address;
       address = hop;
@@ -51,21 +53,45 @@ export class ClientAddress {
   }
 }
 
-/** Undefined for what is no address. */
-function hopsOf(header: string, text: string): (string | undefined)[] {
-  if (header !== 'forwarded') return text.split(',').map((hop) => addressIn(hop.trim()));
-  return elementsOf(text).map((element) => {
-    const node = /(?:^|;)\s*for=("(?:[^"\\]|\\.)*"|[^;\s]*)/i.exec(element)?.[1] ?? '';
-    return addressIn(node.replace(/^"(.*)"$/, '$1').replace(/\\(.)/g, '$1'));
-  });
+/**
+ * What stands between commas, the last one first. In `Forwarded` (RFC 7239, 4) a comma in a quoted string separates nothing;
+ * quotes are read from the end as well, or one that a client leaves open would swallow what a proxy appends.
+ */
+function* partsOf(text: string, mayQuote: boolean): Generator<string> {
+  let end = text.length;
+  let isQuoted = false;
+  for (let at = end - 1; at >= 0; at--) {
+    if (mayQuote && text[at] === '"' && !isEscaped(text, at)) isQuoted = !isQuoted;
+    if (text[at] !== ',' || isQuoted) continue;
+    yield text.slice(at + 1, end).trim();
+    end = at;
+  }
+  yield isQuoted ? '' : text.slice(0, end).trim();
 }
 
-/** The elements of `Forwarded` (RFC 7239, 4): a comma in a quoted string separates nothing. */
-function elementsOf(text: string): string[] {
-  return text.match(/(?:"(?:[^"\\]|\\.)*"|[^",]|")+/g)?.map((element) => element.trim()) ?? [];
+function isEscaped(text: string, at: number): boolean {
+  let before = at;
+  while (text[before - 1] === '\\') before--;
+  return (at - before) % 2 === 1;
 }
 
-/** `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`. */
+/** One `name=value` of an element, with what ends it. Linear in its length, whatever a client writes. */
+const PAIR = /[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=("(?:[^"\\]|\\.)*"|[^;"\s]*)[ \t]*)?(?:;|$)/y;
+
+/** The address that an element of `Forwarded` is `for`; undefined where that is none. */
+function nodeIn(element: string): string | undefined {
+  PAIR.lastIndex = 0;
+  while (PAIR.lastIndex < element.length) {
+    const pair = PAIR.exec(element);
+    if (pair === null) return undefined;
+    const [, name, value = ''] = pair;
+    if (name?.toLowerCase() === 'for')
+      return addressIn(value.replace(/^"(.*)"$/, '$1').replace(/\\(.)/g, '$1'));
+  }
+  return undefined;
+}
+
+/** Of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`. */
 function addressIn(text: string): string | undefined {
   const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
   const address = plain(bare);

@@ -67,6 +67,14 @@ describe("a client's address", () => {
     ['by=198.51.100.1', '127.0.0.1'],
     ['host="a;for=1.1.1.1"', '127.0.0.1'],
     ['for=198.51.100.1, "for=1.1.1.1', '127.0.0.1'],
+    // A quote that a client left open ends at none that a proxy wrote.
+    ['for=1.1.1.1;x=", for="[2001:db8:2::1]:4711"', '2001:db8:2::1'],
+    ['for=1.1.1.1;x=", for=198.51.100.1;host="api.example.org"', '198.51.100.1'],
+    ['for=1.1.1.1;x="\\, for="198.51.100.1"', '198.51.100.1'],
+    // Nor does a host that it asked for say who it is.
+    ['host="a;for=1.1.1.1;b";for=198.51.100.1', '198.51.100.1'],
+    ['for="198.51.100.1"; proto=https', '198.51.100.1'],
+    [';;for=[2001:db8:2::1]', '2001:db8:2::1'],
   ])('with Forwarded: %s is %s', (header, address) =>
     expect(from('127.0.0.1', header, 'forwarded')).toBe(address),
   );
@@ -77,6 +85,24 @@ describe("a client's address", () => {
     const headers = { 'x-forwarded-for': '198.51.100.1' };
     expect(named.of({ socket: { remoteAddress: '127.0.0.1' }, headers } as unknown as IncomingMessage)).toBe(
       '127.0.0.1',
+    );
+  });
+
+  it('is found in one pass: quotes that a client leaves open can not keep a server busy', () => {
+    const startedMs = performance.now();
+    // Squared, this takes half a minute.
+    expect(from('127.0.0.1', `"${String.raw`\"`.repeat(120_000)}`, 'forwarded')).toBe('127.0.0.1');
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+
+  it('can not be chosen by a client by quotes and escapes of Forwarded', () => {
+    const unit = fc.constantFrom('for=1.1.1.1', ';', ',', '"', '\\', '=', 'x', ' ');
+    fc.assert(
+      fc.property(fc.string({ unit }), (said) => {
+        for (const heard of ['for="198.51.100.1:80"', 'for=198.51.100.1;host="a.example"'])
+          expect(from('127.0.0.1', `${said}, ${heard}`, 'forwarded')).toBe('198.51.100.1');
+      }),
+      { numRuns: 5_000 },
     );
   });
 
