@@ -136,8 +136,8 @@ export class Reloads {
 
   async #give(renewal: Renewal, cause: string): Promise<void> {
     const { server, log } = this.#options;
-    this.#inUse = renewal;
     const silent = await server.renew(renewal);
+    this.#inUse = renewal;
     for (const worker of silent) log.error('reload_unconfirmed', { worker, cause: UNCONFIRMED });
     log.info('reloaded', { cause });
   }

@@ -27,7 +27,7 @@ export function renewalFault(pair: TlsPair, wallClockMs: number): string | undef
   if (fault !== undefined) return fault;
   const blocks = pair.cert.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) return 'The file of --tls-cert holds no PEM certificate.';
-  if (blocks.length !== (pair.cert.match(/-----BEGIN/g) ?? []).length || endsInABlock(pair.cert)) {
+  if (blocks.length !== (pair.cert.match(/-----BEGIN CERTIFICATE/g) ?? []).length || breaksOff(pair.cert)) {
     return 'The file of --tls-cert breaks off in the middle of a certificate.';
   }
   const { validFrom, validTo } = new X509Certificate(pair.cert);
@@ -37,7 +37,8 @@ export function renewalFault(pair: TlsPair, wallClockMs: number): string | undef
   return undefined;
 }
 
-function endsInABlock(text: string): boolean {
-  const rest = text.slice(text.lastIndexOf('-----END CERTIFICATE-----') + '-----END CERTIFICATE-----'.length);
-  return /^-/m.test(rest);
+/** Whole blocks may be of any kind: one file can hold the chain, its key, and DH parameters. */
+function breaksOff(text: string): boolean {
+  const rest = text.replace(/-----BEGIN ([A-Z0-9 ]+)-----[^]*?-----END \1-----/g, '');
+  return /^-----/m.test(rest) || /^-[^\n]*$/.test(rest.slice(rest.lastIndexOf('\n') + 1));
 }

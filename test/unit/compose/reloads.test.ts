@@ -14,8 +14,8 @@ import { OTHER_TLS, TLS } from '../../support/tls-pair.js';
 const [OLD, NEXT] = ['o'.repeat(48), 'n'.repeat(48)];
 const NOW_MS = Date.parse('2030-01-01T00:00:00Z');
 
-/** Files, and a server that takes what it is given, or whose workers are silent when it is given the nth. */
-function world(silent: Readonly<Record<number, readonly number[]>> = {}) {
+/** Files, and a server that takes what it is given, or whose workers are silent, or that fails, when it is given the nth. */
+function world(silent: Readonly<Record<number, readonly number[] | Error>> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'carelink-reloads-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
@@ -45,7 +45,9 @@ function world(silent: Readonly<Record<number, readonly number[]>> = {}) {
     async renew(renewal: Renewal) {
       given.push(renewal);
       await sleep(1);
-      return silent[given.length] ?? [];
+      const answer = silent[given.length] ?? [];
+      if (answer instanceof Error) throw answer;
+      return answer;
     },
   };
   const log = createLog({
@@ -96,6 +98,15 @@ describe('SIGHUP', () => {
     ]);
   });
 
+  it('does not take for in use what the server could not take, and tries it again', async () => {
+    const { reloads, write, given, events } = world({ 2: new Error('no memory') });
+    write('signing.key', NEXT);
+    await reloads.all();
+    await reloads.all();
+    expect(signedWith(given)).toEqual([OLD, NEXT, OLD, NEXT]);
+    expect(events()).toEqual(['reload_refused', 'reloaded']);
+  });
+
   it('changes nothing at all where one file is no good, and says which', async () => {
     const { reloads, write, show, given, lines } = world();
     const attempts: readonly (readonly [() => void, RegExp])[] = [
@@ -140,6 +151,33 @@ describe('SIGHUP', () => {
 });
 
 describe('a renewed certificate', () => {
+  it.each<[string, (pair: typeof TLS) => string]>([
+    ['with its key in the same file', ({ cert, key }) => cert + key],
+    ['behind its key', ({ cert, key }) => key + cert],
+    ['with lines of remarks', ({ cert }) => `--- tokens.example ---\n${cert}--- end ---\n`],
+  ])('is taken %s, as it is at the start', async (_, textOf) => {
+    const { reloads, write, events } = world();
+    write('cert.pem', textOf(OTHER_TLS));
+    write('key.pem', OTHER_TLS.key);
+    await reloads.certificate();
+    expect(events()).toEqual(['reloaded']);
+  });
+
+  it('is not taken where the file breaks off, wherever that is', async () => {
+    const { cert, key } = OTHER_TLS;
+    const whole = cert + key + cert;
+    const endOfFirst = cert.length;
+    const { reloads, write, given } = world();
+    write('key.pem', key);
+    for (let at = endOfFirst + 1; at < whole.length - 1; at += 7) {
+      // Between two blocks nothing is missing.
+      if (Math.abs(at - endOfFirst - key.length) <= 1) continue;
+      write('cert.pem', whole.slice(0, at));
+      await reloads.certificate();
+      expect([at, given]).toEqual([at, []]);
+    }
+  });
+
   it('is taken with the keys in use, though the key files say something else by now', async () => {
     const { reloads, write, show, given, events } = world();
     write('signing.key', NEXT);
