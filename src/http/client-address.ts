@@ -25,6 +25,11 @@ export class ClientAddress {
       this.#trusted.addSubnet(address, prefix, isIPv6(address) ? 'ipv6' : 'ipv4');
   }
 
+  /** Node tells the address of a connection that has broken only where it was asked for it before. */
+  remember({ socket }: IncomingMessage): string | undefined {
+    return socket.remoteAddress;
+  }
+
   /** '' where the connection has broken and nothing is known of it. */
   of(request: IncomingMessage): string {
     let address = plain(request.socket.remoteAddress ?? '');

@@ -63,6 +63,7 @@ export class Exchange {
 
   static start(shared: Exchanges, route: TokenRoute, request: TokenRequest, response: ServerResponse): void {
     request.exchange = new Exchange(shared, route, request, response);
+    if (shared.accessLog !== undefined || shared.forgers !== undefined) shared.clients.remember(request);
     request.on('data', onData);
     request.on('end', onEnd);
   }
