@@ -103,6 +103,19 @@ function addressIn(text: string): string | undefined {
   return isIP(address) === 0 ? undefined : address;
 }
 
+/** Whom a rate counts as one. Whoever has one address of IPv6 has all of its network of 64 bits. */
+export function countedAs(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [before, after] = address
+    .split('::', 2)
+    .map((half) => half.split(':').filter((group) => group !== ''));
+  const groups = [...(before ?? [])];
+  if (after !== undefined)
+    groups.push(...Array<string>(8 - groups.length - after.length).fill('0'), ...after);
+  const network = groups.slice(0, 4);
+  return network.map((group) => Number.parseInt(group, 16).toString(16)).join(':');
+}
+
 /** One form for each address: without a zone, and IPv4 that came in over IPv6 as IPv4. */
 function plain(address: string): string {
   const [bare = ''] = address.toLowerCase().split('%', 1);

@@ -5,7 +5,7 @@ import type { Log } from '../observe/log.js';
 import type { HttpObserver, RequestOutcome } from '../observe/requests.js';
 import type { RateLimit } from '../rotation/rate-limit.js';
 import { tokenInBody } from './body.js';
-import type { ClientAddress } from './client-address.js';
+import { countedAs, type ClientAddress } from './client-address.js';
 import { requestIdOf, traceIdOf } from './request-id.js';
 import { BODY_TOO_LARGE, Reply, send, serverError, throttled } from './respond.js';
 import { closeLingering } from './linger.js';
@@ -100,7 +100,7 @@ export class Exchange {
         this.#shared.observe.onRefused(reply.outcome, token, this.#address());
       }
       if (this.#shared.forgers !== undefined && FORGED.has(reply.outcome)) {
-        const waitMs = this.#shared.forgers.charge(this.#address());
+        const waitMs = this.#shared.forgers.charge(countedAs(this.#address()));
         if (waitMs > 0) reply = throttled(waitMs);
       }
     } catch (error) {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EDGE_OPTIONS } from '../../../src/config/edge-options.js';
-import { ClientAddress } from '../../../src/http/client-address.js';
+import { ClientAddress, countedAs } from '../../../src/http/client-address.js';
 
 const rangesOf = (...texts: string[]) => {
   const parsed = EDGE_OPTIONS['trusted-proxy'].parse(texts);
@@ -115,6 +115,21 @@ describe("a client's address", () => {
       { numRuns: 5_000 },
     );
   });
+});
+
+describe('a rate counts as one', () => {
+  it.each([
+    ['198.51.100.7', '198.51.100.7'],
+    ['', ''],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+    ['2001:db8:1:2::1', '2001:db8:1:2'],
+    ['2001:0db8:0001:0002::ffff', '2001:db8:1:2'],
+    ['2001:db8::1', '2001:db8:0:0'],
+    ['2001:db8:0:0:1::', '2001:db8:0:0'],
+    ['2001::3:4:5:6:7:8', '2001:0:3:4'],
+    ['64:ff9b::192.0.2.1', '64:ff9b:0:0'],
+    ['::1', '0:0:0:0'],
+  ])('%s and all of %s', (address, counted) => expect(countedAs(address)).toBe(counted));
 });
 
 describe('--trusted-proxy', () => {

@@ -1,0 +1,32 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { RateLimit } from '../../../src/rotation/rate-limit.js';
+import { REFRESH, start, type Started } from './server-under-test.js';
+
+describe('whoever sends forged tokens', () => {
+  let started: Started | undefined;
+  afterEach(() => started?.server.close(1_000));
+
+  it('is held to one rate for a whole network of IPv6, of which every address is theirs', async () => {
+    started = await start({
+      service: { refresh: () => Promise.resolve({ kind: 'invalid', reason: 'invalid' }) },
+      proxies: { ranges: [{ address: '127.0.0.1', prefix: 32 }], header: 'x-forwarded-for' },
+      forgers: new RateLimit({ count: 2, periodMs: 3_600_000 }, () => 1_000),
+    });
+    const statuses: number[] = [];
+    for (const address of [
+      '2001:db8::1',
+      '2001:db8::2',
+      '2001:db8::3:4',
+      '2001:db8:0:1::1',
+      '198.51.100.7',
+    ]) {
+      const answer = await fetch(`${started.url}${REFRESH}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
+        body: '{"refresh":"a.b.c"}',
+      });
+      statuses.push(answer.status);
+    }
+    expect(statuses).toEqual([401, 401, 429, 401, 401]);
+  });
+});
