@@ -1,9 +1,6 @@
 import { readIdentity, type Identity } from '../../store/identity.js';
 import { cannotTell, fault, ofQuery, warning, type Check } from '../check.js';
 
-const silence = (tls: boolean): string =>
-  tls ? 'does it speak TLS (rediss://) at this port?' : 'is it a Redis, and without TLS?';
-
 /** Two systems in one Redis write each other's rotations into the wrong tables; `serve` does not start there. */
 const OWNER = ofQuery<Identity>(
   'redis_owner',
@@ -45,7 +42,7 @@ export const REDIS_CHECKS: readonly Check[] = [
         ];
       return [
         fault(
-          `The Redis of --redis-url does not answer (${redis.code ?? `nothing was said in time: ${silence(redis.tls)}`}).`,
+          `The Redis of --redis-url at ${redis.place} does not answer: ${redis.why}.`,
           'Start it, or correct --redis-url. Refreshes go on without it, but instances no longer know of each other.',
         ),
       ];
