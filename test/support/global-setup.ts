@@ -18,7 +18,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const [shared, redis, django, redisPy] = await Promise.all([
     probePostgres(asked('TEST_DATABASE_URL')),
     probeRedis(asked('TEST_REDIS_URL')),
-    probePython('django, rest_framework_simplejwt, psycopg2, gunicorn'),
+    probePython('django, rest_framework_simplejwt, corsheaders, psycopg2, gunicorn'),
     probePython('redis'),
   ]);
   let own: Cluster | undefined;
