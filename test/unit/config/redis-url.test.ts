@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { redisUrl } from '../../../src/config/redis-url.js';
 
@@ -19,4 +20,24 @@ describe('a Redis URL', () => {
     'h:6379', 'http://h', 'redis//h', 'redis://a,b', 'redis://h:0', 'redis://h:70000', 'redis://h/x',
     'redis+cluster://a/1', 'redis+sentinel://a,b', 'redis://%ff@h', 'redis+cluster://a,,b',
   ])('not %s', (text) => expect(redisUrl.parse(text)).toBeUndefined()); // prettier-ignore
+});
+
+describe('whatever is given as a Redis URL', () => {
+  const piece = fc.oneof(
+    fc.constantFrom('redis://', 'rediss://', 'unix://', 'redis+sentinel://', 'redis+cluster://', 'h', ':', '@', '/', '?', '#', '%', '%ff', '%41', '&', '=', ',', '[', ']', 'db', 'ssl_cert_reqs', '6379', '"', ' ', '\0'),
+    fc.string({ maxLength: 4 }),
+  ); // prettier-ignore
+  it('is read, or refused in one sentence that quotes nothing of it', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const text = `redis://user:hunter2${pieces.join('')}`;
+        for (const one of [text, pieces.join('')]) {
+          if (redisUrl.parse(one) !== undefined) continue;
+          const told = redisUrl.explain?.(one) ?? '';
+          expect(told).not.toMatch(/hunter2|\n/);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
 });
