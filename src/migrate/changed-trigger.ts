@@ -1,4 +1,5 @@
 import type { UserSource } from '../store/user-source.js';
+import { OWN_SCHEMA } from '../store/own-schema.js';
 
 /**
  * What replaces the function of the migration `notify_changes` where no boolean says who is active: that one compares
@@ -7,7 +8,7 @@ import type { UserSource } from '../store/user-source.js';
 export function changedTriggerSql({ keyColumn, activeColumn }: UserSource): string {
   const active = activeColumn === undefined ? 'true' : `${activeColumn} <> 0`;
   return `
-    CREATE OR REPLACE FUNCTION carelink.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
+    CREATE OR REPLACE FUNCTION ${OWN_SCHEMA}.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
     DECLARE
       items text[];
     BEGIN
@@ -19,7 +20,7 @@ export function changedTriggerSql({ keyColumn, activeColumn }: UserSource): stri
          GROUP BY u.key
         HAVING count(*) <> 2 OR count(u.active) = 1 OR bool_and(u.active) IS DISTINCT FROM bool_or(u.active)
          LIMIT 1001);
-      IF items <> '{}' THEN PERFORM carelink.tell('users', items); END IF;
+      IF items <> '{}' THEN PERFORM ${OWN_SCHEMA}.tell('users', items); END IF;
       RETURN NULL;
     EXCEPTION WHEN OTHERS THEN
       PERFORM pg_catalog.pg_notify('carelink_changes', '{"gap":true}');

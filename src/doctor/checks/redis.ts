@@ -1,4 +1,5 @@
 import { readIdentity, type Identity } from '../../store/identity.js';
+import { OWN_SCHEMA } from '../../store/own-schema.js';
 import { cannotTell, fault, ofQuery, warning, type Check } from '../check.js';
 
 /** Two systems in one Redis write each other's rotations into the wrong tables; `serve` does not start there. */
@@ -10,7 +11,7 @@ const OWNER = ofQuery<Identity>(
     if (redis?.kind !== 'reached') return cannotTell('Redis does not answer');
     if (redis.owner === undefined) return [];
     if (identity.kind !== 'known')
-      return cannotTell('this role may not read carelink.identity, or it is not there');
+      return cannotTell(`this role may not read ${OWN_SCHEMA}.identity, or it is not there`);
     if (redis.owner === identity.id) return [];
     return [
       fault(
