@@ -6,6 +6,8 @@ export interface RedisFailure {
   readonly lasting: boolean;
   /** What is so, and what to do. Holds no password, and has no full stop. */
   readonly why: string;
+  /** Of one that may be otherwise in a moment: its code in brackets, and what may be done, to go on with. */
+  readonly detail?: string;
 }
 
 const UNTRUSTED = /^(?:SELF_SIGNED_CERT|DEPTH_ZERO_|UNABLE_TO_(?:GET|VERIFY)|CERT_|INVALID_CA|ERR_TLS_CERT_)/;
@@ -62,10 +64,10 @@ function ofSentinels(message: string, address: RedisAddress): RedisFailure | und
 function ofCode(code: string, address: RedisAddress): RedisFailure {
   const place = placeOf(address);
   const lasting = (why: string): RedisFailure => ({ lasting: true, why: `${why} (${code})` });
-  const now = (why: string): RedisFailure => ({
-    lasting: false,
-    why: `it could not be reached (${code})${why}`,
-  });
+  const now = (hint: string): RedisFailure => {
+    const detail = `(${code})${hint}`;
+    return { lasting: false, why: `it could not be reached ${detail}`, detail };
+  };
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
     return now('. Its certificate has expired or is not valid yet: renew it, and check the clocks of both');
   }

@@ -26,7 +26,7 @@ export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
 }
 
-/** Nobody answers, or not at the moment. The message is why, without a full stop. */
+/** Nobody answers, or not at the moment. The message says why behind `does not answer`, without a full stop. */
 export class RedisAwayError extends Error {
   override readonly name = 'RedisAwayError';
 }
@@ -73,7 +73,7 @@ export async function probeRedis(address: RedisAddress, keys: RedisKeys): Promis
     if (fault !== undefined) throw new RedisRefusedError(fault.message);
     const other = await whatAnswers(address);
     if (other !== undefined) throw new RedisRefusedError(unfit(other, address).message);
-    throw new RedisAwayError(failureOf(cause, address)?.why ?? silence(address));
+    throw new RedisAwayError(failureOf(cause, address)?.detail ?? `(${silence(address)})`);
   } finally {
     client.disconnect();
   }
@@ -90,7 +90,7 @@ async function ready(client: Redis | Cluster): Promise<void> {
 }
 
 /** What is said where nothing was: as it looks where one side speaks TLS and the other one doesn't. */
-export function silence({ tls }: RedisAddress): string {
+function silence({ tls }: RedisAddress): string {
   return tls
     ? 'nothing was said in time: does it speak TLS (rediss://) at this port?'
     : 'nothing was said in time: is it a Redis, and without TLS?';

@@ -108,7 +108,7 @@ export interface TableFacts {
 }
 
 export type RedisEvidence =
-  /** `why` is a clause, without a full stop. */
+  /** `why` goes on behind `does not answer`, and has no full stop. */
   | { readonly kind: 'unreachable'; readonly place: string; readonly why: string }
   /** It answers, and refuses what every connection needs; the message says what to do. */
   | { readonly kind: 'refused'; readonly message: string }

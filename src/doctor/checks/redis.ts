@@ -43,7 +43,7 @@ export const REDIS_CHECKS: readonly Check[] = [
         ];
       return [
         fault(
-          `The Redis of --redis-url at ${redis.place} does not answer: ${redis.why}.`,
+          `The Redis of --redis-url at ${redis.place} does not answer ${redis.why}.`,
           'Start it, or correct --redis-url. Refreshes go on without it, but instances no longer know of each other.',
         ),
       ];
