@@ -4,8 +4,11 @@ import type { RedisAddress } from './redis-address.js';
 import { CERTIFICATE_ALERT, WANTS_CERTIFICATE } from './redis-failure.js';
 import { redisTlsOptions } from './redis-tls.js';
 
-/** Both ways are tried at once, and one that is right answers in milliseconds. */
+/** Both ways are tried at once, and one that is right answers in milliseconds. A start waits no longer. */
 const PATIENCE_MS = 1_000;
+
+/** How long an alert about our certificate may take, once we are done with our part. */
+const ALERT_MS = 250;
 
 type Heard = { readonly said: string; readonly secure: boolean; readonly code: string | undefined };
 
@@ -14,14 +17,17 @@ type Heard = { readonly said: string; readonly secure: boolean; readonly code: s
  * the other way round, so that a client sees a reset or silence. Returns what is so and what to do; undefined: that can't be
  * told. Never rejects.
  */
-export async function whatAnswers(address: RedisAddress): Promise<string | undefined> {
+export async function whatAnswers(
+  address: RedisAddress,
+  patienceMs = PATIENCE_MS,
+): Promise<string | undefined> {
   const [node] = address.nodes;
   const place = address.path === undefined ? node : { path: address.path };
   if (place === undefined) return undefined;
   // Of sentinels it is they who are asked first.
   const tls = address.kind === 'sentinel' ? address.sentinel?.tls === true : address.tls !== undefined;
   const [plain, secured] = await Promise.all([
-    hear(connectPlain(place), 'connect'),
+    hear(connectPlain(place), 'connect', patienceMs),
     hear(
       connectTls({
         ...(address.tls && redisTlsOptions(address.tls)),
@@ -30,6 +36,7 @@ export async function whatAnswers(address: RedisAddress): Promise<string | undef
         checkServerIdentity: () => undefined,
       }),
       'secureConnect',
+      patienceMs,
     ),
   ]);
   if (tls) {
@@ -50,7 +57,7 @@ function isRedis({ said }: Heard): boolean {
   return /^(?:\+PONG|-)/.test(said);
 }
 
-function hear(socket: Socket, ready: 'connect' | 'secureConnect'): Promise<Heard> {
+function hear(socket: Socket, ready: 'connect' | 'secureConnect', patienceMs: number): Promise<Heard> {
   return new Promise((resolve) => {
     let secure = false;
     const end = (said: string, code?: string): void => {
@@ -58,12 +65,12 @@ function hear(socket: Socket, ready: 'connect' | 'secureConnect'): Promise<Heard
       socket.destroy();
       resolve({ said, secure, code });
     };
-    const timer = setTimeout(() => end(''), PATIENCE_MS);
+    const timer = setTimeout(() => end(''), patienceMs);
     socket.once(ready, () => {
       secure = ready === 'secureConnect';
       // An alert about our certificate comes after we are done; what we wrote meanwhile would turn it into a reset.
       if (!secure) socket.write('PING\r\n');
-      else setTimeout(() => socket.destroyed || socket.write('PING\r\n'), PATIENCE_MS / 4);
+      else setTimeout(() => socket.destroyed || socket.write('PING\r\n'), ALERT_MS);
     });
     socket.once('data', (data) => end(data.toString('latin1', 0, 100)));
     // It may fail again once it is given up.

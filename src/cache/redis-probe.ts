@@ -71,7 +71,7 @@ export async function probeRedis(address: RedisAddress, keys: RedisKeys): Promis
     const cause = failure ?? (error as Error);
     const fault = refusedByItself(cause, { address, keys });
     if (fault !== undefined) throw new RedisRefusedError(fault.message);
-    const other = await whatAnswers(address);
+    const other = await whatAnswers(address, TIMEOUT_MS);
     if (other !== undefined) throw new RedisRefusedError(unfit(other, address).message);
     throw new RedisAwayError(failureOf(cause, address)?.detail ?? `(${silence(address)})`);
   } finally {
