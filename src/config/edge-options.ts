@@ -1,7 +1,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import { oneOf, type ValueKind } from './kinds.js';
 import { list, optional, valued } from './option.js';
-import { corsOrigin } from './origin-kind.js';
+import { corsOrigin, type CorsOrigin } from './origin-kind.js';
 
 export interface Range {
   readonly address: string;
@@ -43,6 +43,25 @@ const rate: ValueKind<{ readonly count: number; readonly periodMs: number }> = {
     return periodMs === undefined || Number(count) === 0 ? undefined : { count: Number(count), periodMs };
   },
 };
+
+interface Rate {
+  readonly count: number;
+  readonly periodMs: number;
+}
+
+/** What stands between browsers and the server. */
+export interface EdgeSettings {
+  /** Whose pages may call the endpoints from another origin. None: nobody's. */
+  readonly corsOrigins: readonly CorsOrigin[];
+  readonly trustedProxies: {
+    readonly ranges: readonly Range[];
+    /** In lower case. */
+    readonly header: string;
+  };
+  /** Undefined: no limit. */
+  readonly throttle: { readonly user: Rate | undefined; readonly address: Rate | undefined };
+  readonly accessLog: 'off' | 'errors' | 'all';
+}
 
 /** What stands between browsers and this server: other origins, proxies, clients that come too often. */
 export const EDGE_OPTIONS = {

@@ -1,26 +1,6 @@
-import type { Range } from './edge-options.js';
-import type { CorsOrigin } from './origin-kind.js';
+import type { EdgeSettings } from './edge-options.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
-
-interface Rate {
-  readonly count: number;
-  readonly periodMs: number;
-}
-
-/** What stands between browsers and the server. */
-export interface EdgeSettings {
-  /** Whose pages may call the endpoints from another origin. None: nobody's. */
-  readonly corsOrigins: readonly CorsOrigin[];
-  readonly trustedProxies: {
-    readonly ranges: readonly Range[];
-    /** In lower case. */
-    readonly header: string;
-  };
-  /** Undefined: no limit. */
-  readonly throttle: { readonly user: Rate | undefined; readonly address: Rate | undefined };
-  readonly accessLog: 'off' | 'errors' | 'all';
-}
 
 export function edgeSettings(
   { values, given }: Resolved<typeof SERVE_OPTIONS>,

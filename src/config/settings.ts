@@ -2,7 +2,7 @@
  * What a command is to do: read once from options and environment, checked, and frozen. The parts are grouped by
  * who takes them, so that compose hands each one on whole.
  */
-import type { EdgeSettings } from './edge-settings.js';
+import type { EdgeSettings } from './edge-options.js';
 import type { TlsPair } from './tls-pair.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
