@@ -5,6 +5,7 @@ import { connectClient, type Connection } from './connector.js';
 import type { Database } from './database.js';
 import type { TokenSchema } from './schema.js';
 import { servedBy } from './stalled.js';
+import { OWN_SCHEMA } from './own-schema.js';
 
 /**
  * Why nothing is heard. `triggers_old`: they are of an earlier release, or compare another column. `not_installed`: there are no triggers, which is a choice and no fault. `user_view`: users are
@@ -189,7 +190,7 @@ interface Installed {
 function triggersSql(schema: TokenSchema): { readonly text: string; readonly values: readonly string[] } {
   const needed = [
     [schema.blacklisted, 'carelink_tell_blacklisted'],
-    ['carelink.revoked_before', 'carelink_tell_revoked'],
+    [`${OWN_SCHEMA}.revoked_before`, 'carelink_tell_revoked'],
     ...(schema.users === undefined
       ? []
       : [
