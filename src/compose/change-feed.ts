@@ -33,7 +33,10 @@ export function openChangeFeed(
   if (settings.database.kind === 'embedded') return undefined;
   const { database, schema, cache, metrics, log, monotonicMs } = parts;
   const feed = new PgChangeFeed({
-    connection: databaseTarget(settings.listenUrl ?? settings.database.url),
+    connection: databaseTarget({
+      ...settings.database,
+      ...(settings.listenUrl === undefined ? {} : { url: settings.listenUrl }),
+    }),
     database,
     schema,
     monotonicMs,

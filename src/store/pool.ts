@@ -8,8 +8,10 @@ import {
   isCancelledWait,
   isGivenUp,
   isStaleStatement,
+  isTooSlow,
   leavesConnectionUsable,
   NotConnectedError,
+  troubleOf,
   UncertainCommitError,
 } from './errors.js';
 import { sessionSetUp, transactionSetUp } from './session-settings.js';
@@ -33,6 +35,8 @@ export interface PoolOptions {
   readonly onWaiting?: (full: boolean) => () => void;
   /** There is a pooler between here and PostgreSQL. */
   readonly onPooler?: () => void;
+  /** No connection could be opened. Said each time; a wait for a connection that others use is none. */
+  readonly onNotConnected?: (error: NotConnectedError) => void;
   /** An idle connection broke; the pool replaces it by itself. */
   readonly onIdleError: (error: Error) => void;
 }
@@ -43,6 +47,7 @@ export class PgDatabase implements Database {
   readonly #pool: pg.Pool;
   readonly #onStatement: (purpose: Purpose) => void;
   readonly #onWaiting: PoolOptions['onWaiting'];
+  readonly #onNotConnected: PoolOptions['onNotConnected'];
   #setUp: string;
   #around: ReturnType<typeof transactionSetUp>;
   /** Connections behind which another session may be in each transaction. */
@@ -55,6 +60,9 @@ export class PgDatabase implements Database {
   readonly #givenUp: GivenUpBackends;
   /** Connections whose statement was given up, and whose backend can't be named: kept until it is answered. */
   readonly #kept = new Set<pg.PoolClient>();
+  readonly #open = new Set<pg.ClientBase>();
+  /** Connections that are closed as soon as nobody uses them. */
+  readonly #old = new WeakSet<pg.ClientBase>();
   /** Their last commit may not be on the synchronous standby. */
   readonly #uncertain = new WeakSet<pg.ClientBase>();
   readonly #embedded: boolean;
@@ -70,6 +78,7 @@ export class PgDatabase implements Database {
     this.#around = transactionSetUp({ statementTimeoutMs, quiet });
     this.#onStatement = options.onStatement;
     this.#onWaiting = options.onWaiting;
+    this.#onNotConnected = options.onNotConnected;
     this.#statementTimeoutMs = options.statementTimeoutMs;
     const onConnect: (client: pg.ClientBase) => unknown = async (client) => {
       // A connection that breaks while it is out tells its query, and says it as an event besides: without a
@@ -78,6 +87,8 @@ export class PgDatabase implements Database {
       client.on('notice', (notice) => {
         if (isCancelledWait(notice)) this.#uncertain.add(client);
       });
+      this.#open.add(client);
+      client.once('end', () => this.#open.delete(client));
       options.onStatement('connect');
       const { pooled, backend } = this.#embedded
         ? { pooled: false, backend: undefined }
@@ -122,6 +133,22 @@ export class PgDatabase implements Database {
     for (const client of open) client.release(true);
   }
 
+  /**
+   * What is open now is used no more, once what runs over it has ended: it may lead to a server that was the primary, is
+   * alive, and whose reading is out of date.
+   */
+  async renew(): Promise<void> {
+    for (const client of this.#open) this.#old.add(client);
+    const idle = await Promise.all(
+      Array.from({ length: this.usage.idle }, () => this.#pool.connect().catch(() => undefined)),
+    );
+    for (const client of idle) this.#release(client);
+  }
+
+  #release(client: pg.PoolClient | undefined): void {
+    client?.release(this.#old.has(client));
+  }
+
   async query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
     // Each open connection may hold a stale statement, and is closed when it says so; a new one prepares anew.
     for (let others = this.usage.open; ; others--) {
@@ -143,12 +170,13 @@ export class PgDatabase implements Database {
       if (this.#uncertain.delete(client)) {
         throw new UncertainCommitError('the wait for the synchronous standby was cancelled');
       }
-      client.release();
+      this.#release(client);
       return rows as Row[];
     } catch (error) {
+      if (troubleOf(error) === 'read only') void this.renew();
       const usable =
         leavesConnectionUsable(error) && (!this.#pooled.has(client) || (await isRolledBack(client)));
-      if (usable) client.release();
+      if (usable) this.#release(client);
       else this.#discard(client, error);
       throw error;
     }
@@ -177,7 +205,7 @@ export class PgDatabase implements Database {
     this.#pool.options.max = this.#size - this.#givenUp.count;
     if (this.#pool.waitingCount === 0 || this.#pool.totalCount >= this.#pool.options.max) return;
     this.#routed.connect().then(
-      (client) => client.release(),
+      (client) => this.#release(client),
       () => undefined,
     );
   }
@@ -204,6 +232,9 @@ export class PgDatabase implements Database {
     const waited = this.#onWaiting?.(idleCount <= waitingCount && totalCount >= options.max);
     try {
       return await this.#routed.connect();
+    } catch (error) {
+      if (error instanceof NotConnectedError && !isTooSlow(error)) this.#onNotConnected?.(error);
+      throw error;
     } finally {
       waited?.();
     }
@@ -268,7 +299,7 @@ export class PgDatabase implements Database {
         });
       }
       this.#uncertain.delete(client);
-      if (broken === undefined) client.release();
+      if (broken === undefined) this.#release(client);
       else this.#discard(client, broken);
     }
   }
