@@ -12,6 +12,8 @@ import type { ReleaseStack } from './release.js';
 export interface HeardChanges extends ChangeFeed {
   /** For /readyz: `ok`, or why nothing is heard. */
   readonly check: string | undefined;
+  /** Listens over a new connection: the one that is there may lead to another server than all the others. */
+  renew(): void;
 }
 
 /**
@@ -66,6 +68,7 @@ export function openChangeFeed(
       return feed.state === 'alive' ? 'ok' : feed.state.replaceAll('_', ' ');
     },
     subscribe: (listener) => feed.subscribe(listener),
+    renew: () => feed.renew(),
   };
 }
 

@@ -32,7 +32,7 @@ import { markReader, openChain, openCodec, mintToken } from './tokens.js';
 import { watchRowDates } from './row-dates.js';
 import { watchSurroundings } from './surroundings.js';
 import { watch } from './watch.js';
-import { watchDatabase, watchingWrites } from './health.js';
+import { tellLost, watchDatabase, watchingWrites } from './health.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { NO_MARKS, OFFERED_MARKS } from '../rotation/policy.js';
@@ -131,7 +131,13 @@ async function compose(
   admin: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Serving> {
-  const metrics = observing(monotonicMs, { alone: admin });
+  const metrics = observing(monotonicMs, {
+    alone: admin,
+    onLooked(lost, of) {
+      operator.onCommitsLost(lost);
+      tellLost(lost, of, log);
+    },
+  });
   const pool = poolMetrics(metrics.registry);
   const telling = { onStatement: (purpose: Purpose) => metrics.onStatement(purpose), ...pool };
   const storage = await openStorage(settings, log, telling, releases, signal);
@@ -161,6 +167,8 @@ async function compose(
   const operator = operatorMetrics(metrics.registry, {
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
   });
+  // The server that was there before may be alive: nothing more is read from it, or heard.
+  const onCut = [() => void database.renew(), () => metrics.historyCut()];
   const { health, history } = await watchDatabase(
     {
       database,
@@ -174,6 +182,10 @@ async function compose(
       log,
       onState: (state) => {
         if (state === 'token tables there' && site.kind === 'tableless') site.onTablesThere();
+      },
+      onReadOnly: () => void database.renew(),
+      onCut() {
+        for (const act of onCut) act();
       },
     },
     releases,
@@ -261,6 +273,7 @@ async function compose(
     tables !== undefined && spendsTokens(settings)
       ? openChangeFeed(settings, { database, schema: tables, cache, metrics, log, monotonicMs }, releases)
       : undefined;
+  if (feed !== undefined) onCut.push(() => feed.renew());
   const context: RotationContext = {
     settings: {
       names: settings.tokens.names,
