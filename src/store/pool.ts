@@ -14,6 +14,7 @@ import {
   troubleOf,
   UncertainCommitError,
 } from './errors.js';
+import { answers, Connections } from './connections.js';
 import { sessionSetUp, transactionSetUp } from './session-settings.js';
 import { GivenUpBackends, servedBy, untilAnswered, type Backend } from './stalled.js';
 
@@ -60,9 +61,7 @@ export class PgDatabase implements Database {
   readonly #givenUp: GivenUpBackends;
   /** Connections whose statement was given up, and whose backend can't be named: kept until it is answered. */
   readonly #kept = new Set<pg.PoolClient>();
-  readonly #open = new Set<pg.ClientBase>();
-  /** Connections that are closed as soon as nobody uses them. */
-  readonly #old = new WeakSet<pg.ClientBase>();
+  readonly #connections = new Connections();
   /** Their last commit may not be on the synchronous standby. */
   readonly #uncertain = new WeakSet<pg.ClientBase>();
   readonly #embedded: boolean;
@@ -87,8 +86,7 @@ export class PgDatabase implements Database {
       client.on('notice', (notice) => {
         if (isCancelledWait(notice)) this.#uncertain.add(client);
       });
-      this.#open.add(client);
-      client.once('end', () => this.#open.delete(client));
+      this.#connections.add(client);
       options.onStatement('connect');
       const { pooled, backend } = this.#embedded
         ? { pooled: false, backend: undefined }
@@ -138,7 +136,7 @@ export class PgDatabase implements Database {
    * alive, and whose reading is out of date.
    */
   async renew(): Promise<void> {
-    for (const client of this.#open) this.#old.add(client);
+    this.#connections.outdate();
     const idle = await Promise.all(
       Array.from({ length: this.usage.idle }, () => this.#pool.connect().catch(() => undefined)),
     );
@@ -146,7 +144,18 @@ export class PgDatabase implements Database {
   }
 
   #release(client: pg.PoolClient | undefined): void {
-    client?.release(this.#old.has(client));
+    client?.release(this.#connections.rests(client) === 'outdated');
+  }
+
+  /** A connection that somebody on the way has forgotten takes what is sent and never answers. */
+  async #leads(client: pg.PoolClient): Promise<boolean> {
+    if (this.#embedded || !this.#connections.restedLong(client)) return true;
+    this.#onStatement('health');
+    if (await answers(client)) return true;
+    client.release(true);
+    // What has been idle as long leads nowhere either, and each would be found out by itself.
+    void this.renew();
+    return false;
   }
 
   async query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
@@ -231,7 +240,10 @@ export class PgDatabase implements Database {
     const { idleCount, waitingCount, totalCount, options } = this.#pool;
     const waited = this.#onWaiting?.(idleCount <= waitingCount && totalCount >= options.max);
     try {
-      return await this.#routed.connect();
+      for (;;) {
+        const client = await this.#routed.connect();
+        if (await this.#leads(client)) return client;
+      }
     } catch (error) {
       if (error instanceof NotConnectedError && !isTooSlow(error)) this.#onNotConnected?.(error);
       throw error;
