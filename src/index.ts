@@ -4,7 +4,8 @@ import { cleanUp, surveyCleanup, type CleanupEvent, type DryRun, type Summary } 
 import { runBenchCommand } from './compose/bench.js';
 import { onCleanupDatabase } from './compose/cleanup.js';
 import { changeMigrations, surveyMigrations as surveyOf, type MigrateControl } from './compose/migrate.js';
-import { startServing, type Serving } from './compose/serve.js';
+import type { Serving } from './compose/serving.js';
+import { startServing } from './compose/start-serving.js';
 import { benchSettings } from './config/bench-settings.js';
 import { cleanupSettings } from './config/cleanup-settings.js';
 import { CommandError, ConfigError } from './config/errors.js';
@@ -21,7 +22,7 @@ export { CommandError, ConfigError } from './config/errors.js';
 export type { BenchReport } from './bench/index.js';
 export type { MigrateEvent, Overview as MigrationSurvey, Report as MigrateReport } from './migrate/index.js';
 export type { Flags } from './config/resolve.js';
-export type { Serving } from './compose/serve.js';
+export type { Serving } from './compose/serving.js';
 
 /**
  * Starts a refresh server. Options are those of the command line, without their dashes

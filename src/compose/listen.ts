@@ -3,6 +3,7 @@ import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type AdminServerOptions } from '../http/admin.js';
 import { clientAssets } from '../http/assets.js';
+import { Cors } from '../http/cors.js';
 import { demoRoutes, type Demo } from '../http/demo.js';
 import type { EventStreams } from '../http/events.js';
 import type { Door } from '../http/door.js';
@@ -58,6 +59,7 @@ export async function listen(
     compat: http.compat,
     tls: http.tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins) : undefined,
     assets: clientAssets(http.basePath, readClientFiles()),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: {

@@ -9,7 +9,7 @@ import { MergedObservations } from '../observe/merged-observations.js';
 import { tellHostLimits } from './host-limits.js';
 import { ADMIN_PORT, listening } from './listening.js';
 import { ReleaseStack } from './release.js';
-import type { Serving } from './serve.js';
+import type { Serving } from './serving.js';
 import { watch } from './watch.js';
 import type { Answers } from './worker-messages.js';
 import { Workers } from './workers.js';

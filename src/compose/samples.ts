@@ -43,10 +43,10 @@ export async function judgeSamples(
   const judged = await Promise.all(rows.map((row) => judgeToken(row, rules)));
   if (schema === undefined || judged.length === 0) return judged.map(({ sample }) => sample);
   const isLookedUpByOwner = schema.users?.keyColumn === schema.users?.primaryColumn;
-  const asked = judged.map(({ sample: { issuedAtSeconds }, userKey, mark }) => ({
+  const asked = judged.map(({ sample: { issuedAtSeconds }, userKey, passwordHash }) => ({
     userKey,
     issuedAtSeconds,
-    mark,
+    passwordHash,
   }));
   const standings = await attempt(() => readStandings(database, schema, asked));
   if ('why' in standings) return judged.map(({ sample }) => sample);

@@ -1,3 +1,4 @@
+import { openEntrance } from './entrance.js';
 import { openChangeFeed } from './change-feed.js';
 import { cleanUpBeside } from './cleanup.js';
 import { openDemo } from './demo.js';
@@ -5,71 +6,38 @@ import { tellHostLimits } from './host-limits.js';
 import { openLetters } from './letters.js';
 import { listen } from './listen.js';
 import { badRowNews, refusalNews, tellAsync, tellRotationEvent, tellSchema } from './tell.js';
-import { toCommandError } from './command-errors.js';
-import { isLoopback } from '../config/loopback.js';
 import type { ServeSettings } from '../config/settings.js';
 import type { Readiness } from '../http/admin.js';
-import { Door } from '../http/door.js';
-import { LagProbe } from '../http/lag-probe.js';
 import { EventStreams } from '../http/events.js';
-import type { KpiReading } from '../observe/kpi-meter.js';
-import { admissionMetrics } from '../observe/admission-metrics.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
 import { operatorMetrics } from '../observe/operator-metrics.js';
 import { poolMetrics } from '../observe/pool-metrics.js';
-import { NO_LOG, type Log } from '../observe/log.js';
-import type { MetricsSink } from '../observe/metrics.js';
+import type { Log } from '../observe/log.js';
 import { observing } from './observe.js';
-import { ReleaseStack } from './release.js';
-import { StartPatience } from './start-patience.js';
+import type { ReleaseStack } from './release.js';
 import { blacklistFor, needsOf } from './needs.js';
+import type { Serving } from './serving.js';
+import { rotationSettings } from './rotation-settings.js';
 import { openStorage } from './storage.js';
-import { openCache, type SharedCache } from './shared-cache.js';
+import { openCache } from './shared-cache.js';
 import { Broken, openSite, spendsTokens } from './site.js';
-import { openStores, type Stores } from './stores.js';
 import { tellRefusedSamples } from './samples.js';
-import { markReader, openChain, openCodec, mintToken } from './tokens.js';
+import { passwordHashReader, openChain, openCodec, sampleToken } from './tokens.js';
 import { watchRowDates } from './row-dates.js';
 import { watchSurroundings } from './surroundings.js';
 import { watch } from './watch.js';
 import { tellLost, watchDatabase, watchingWrites } from './health.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
-import { NO_MARKS, OFFERED_MARKS } from '../rotation/policy.js';
 import { createTokenService } from '../rotation/service.js';
 import { Walks } from '../rotation/walks.js';
 import { askOf, type Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
-import { MAX_WAIT_MS } from '../store/admission.js';
 import { isCancelledStatement } from '../store/errors.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkRights } from '../store/rights.js';
 import { probeUserView } from '../store/user-probe.js';
 import { ORDINARY_DATES } from '../store/row-dates.js';
-
-export interface Serving {
-  readonly publicUrl: string;
-  readonly adminUrl: string;
-  /**
-   * Only with the embedded database. A fresh token to try, for the terminal and never for the log: only where the key
-   * is the directory's own and nobody else's machine can reach the server.
-   */
-  readonly embedded:
-    { readonly sampleRefreshToken: string | undefined; readonly dataDir: string } | undefined;
-  /** From now on answers close their connections and /readyz says no, while all is served: a stop follows. */
-  readonly startDraining: () => void;
-  /** Stops accepting, finishes what is in flight, closes everything. */
-  stop(): Promise<void>;
-  /** Rejects when something the server can't do without has broken for good. */
-  readonly failed: Promise<never>;
-  /** For a process that has the admin port of several. */
-  readonly inside: {
-    readonly readiness: () => Promise<Readiness>;
-    readonly metrics: Pick<MetricsSink, 'snapshot'>;
-    readonly kpis: () => KpiReading;
-    readonly outbox: SharedCache['status'];
-  };
-}
 
 /** Group commit lanes: two statements in flight keep the database busy while the next batch gathers (measured). */
 const LANES = 2;
@@ -83,48 +51,10 @@ const VIEW_SHARE = 0.3;
 /** Claims in doubt that are remembered: an outage's worth of what can be in flight. */
 const MAX_DOUBTFUL = 100_000;
 
-/** Long enough to read the page and paste the line. */
-const SAMPLE_SECONDS = 15 * 60;
-
 const monotonicMs = (): number => performance.now();
 
-/**
- * Builds a refresh server out of its parts and starts it. A database that isn't up yet is waited for.
- *
- * @param options.admin false: it is one of several, and another process has the admin port for all of them
- * @param options.tellsSetUp false: another of them has told what the set-up means
- * @param options.signal calls the start off
- * @throws CommandError with what to do about it
- */
-export async function startServing(
-  settings: ServeSettings,
-  log: Log,
-  {
-    admin = true,
-    tellsSetUp = true,
-    signal,
-  }: { readonly admin?: boolean; readonly tellsSetUp?: boolean; readonly signal?: AbortSignal } = {},
-): Promise<Serving> {
-  const patience = new StartPatience(databaseWaitMs(settings), monotonicMs, log);
-  for (;;) {
-    const releases = new ReleaseStack();
-    try {
-      return await compose(settings, { log, setUpLog: tellsSetUp ? log : NO_LOG }, releases, admin, signal);
-    } catch (error) {
-      await releases.release().catch(() => undefined);
-      signal?.throwIfAborted();
-      const told = toCommandError(error, settings.database);
-      if (!(await patience.waitOut(error, told, signal))) throw told;
-    }
-  }
-}
-
-/** The embedded one is ours to start. */
-function databaseWaitMs({ database, databaseWaitMs: ms }: ServeSettings): number {
-  return database.kind === 'url' ? ms : 0;
-}
-
-async function compose(
+/** A refresh server out of its parts, each of which is released in the end. */
+export async function compose(
   settings: ServeSettings,
   { log, setUpLog }: { readonly log: Log; readonly setUpLog: Log },
   releases: ReleaseStack,
@@ -209,42 +139,24 @@ async function compose(
     },
     releases,
   );
-  const admission = admissionMetrics(metrics.registry);
-  const lag = new LagProbe(monotonicMs);
-  releases.add(() => lag.close());
-  const onRefused = refusalNews(log, monotonicMs);
-  const lanes = Math.min(LANES, storage.poolSize);
-  const stores: Stores = openStores(settings, site, {
-    database: written,
-    dates,
-    clock,
-    lanes,
-    lagMs: (nowMs) => lag.standingMs(nowMs),
-    monotonicMs,
-    random: Math.random,
-    onBatch: (size) => metrics.onBatch(size),
-    confirms: () => health.confirms,
-    onRefused,
-    onBadRow: badRowNews(log),
-    unwritten: unwritten.letters,
-    onWaited: (ms) => admission.onWaited(ms / 1000),
-    onTurnedAway(why, ofRefresh) {
-      admission.onRefused(why);
-      if (ofRefresh) door.refusedInside();
+  const { stores, door } = openEntrance(
+    settings,
+    site,
+    {
+      database: written,
+      dates,
+      clock,
+      lanes: Math.min(LANES, storage.poolSize),
+      monotonicMs,
+      onBatch: (size) => metrics.onBatch(size),
+      confirms: () => health.confirms,
+      onRefused: refusalNews(log, monotonicMs),
+      onBadRow: badRowNews(log),
+      unwritten: unwritten.letters,
     },
-  });
-  const door = new Door({
-    lagMs: (nowMs) => lag.standingMs(nowMs),
-    storeIsBusy: (nowMs) => stores.isBusy(nowMs),
-    inStore: () => stores.inside(),
-    maxWaitMs: MAX_WAIT_MS,
-    monotonicMs,
-    random: Math.random,
-    onRefused(count) {
-      admission.onRefused('door', count);
-      metrics.onRefusedUnread(count);
-    },
-  });
+    metrics,
+    releases,
+  );
   const shared = await openCache(
     settings,
     tables,
@@ -256,7 +168,7 @@ async function compose(
       database: written,
       dates,
       clock,
-      markOf: markReader(settings),
+      passwordHashOf: passwordHashReader(settings),
       unwritten,
       monotonicMs,
       metrics,
@@ -275,21 +187,7 @@ async function compose(
       : undefined;
   if (feed !== undefined) onCut.push(() => feed.renew());
   const context: RotationContext = {
-    settings: {
-      names: settings.tokens.names,
-      subAsText: settings.tokens.subAsText,
-      rotation: settings.rotation.policy,
-      marks: settings.rotation.policy === 'offered' ? OFFERED_MARKS : NO_MARKS,
-      tokenTables: settings.rotation.tokenTables,
-      verifyBlacklist: settings.rotation.verifyBlacklist,
-      accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
-      refreshLifetimeSeconds: settings.tokens.refreshLifetimeSeconds,
-      slidingLifetimeSeconds: settings.tokens.slidingLifetimeSeconds,
-      leewaySeconds: settings.tokens.leewaySeconds,
-      graceUs: settings.rotation.reuseGraceMs * 1000,
-      onReuse: settings.rotation.onReuse,
-      requestTimeoutMs: settings.rotation.requestTimeoutMs,
-    },
+    settings: rotationSettings(settings),
     codec,
     chain: openChain(settings, signingKey, setUpLog),
     store: stores.store,
@@ -347,10 +245,7 @@ async function compose(
     embedded:
       settings.database.kind === 'embedded'
         ? {
-            sampleRefreshToken:
-              settings.keys.signingKey === undefined && isLoopback(settings.http.host)
-                ? await mintToken(settings, codec, clock, 'refresh', '1', SAMPLE_SECONDS)
-                : undefined,
+            sampleRefreshToken: await sampleToken(settings, codec, clock),
             dataDir: settings.database.dataDir,
           }
         : undefined,

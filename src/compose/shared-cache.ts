@@ -40,7 +40,7 @@ export interface SharedCacheOptions extends RedisWatchOptions {
   readonly database: Database;
   readonly schema: TokenSchema;
   /** The hash of the password that a token holds; undefined: none is compared. */
-  readonly markOf: ((token: string) => string | undefined) | undefined;
+  readonly passwordHashOf: ((token: string) => string | undefined) | undefined;
   readonly dates?: () => RowDates;
   readonly clock: DatabaseClock;
   /** What the database refused to write. */
@@ -104,7 +104,7 @@ export async function openSharedCache(
     database: options.database,
     schema: options.schema,
     ...(options.dates === undefined ? {} : { dates: options.dates }),
-    markOf: options.markOf,
+    passwordHashOf: options.passwordHashOf,
     maxQueued: 2 * MAX_OWED,
     monotonicMs,
     random: Math.random,

@@ -1,3 +1,4 @@
+import { isLoopback } from '../config/loopback.js';
 import type { KeySettings, ServeSettings } from '../config/settings.js';
 import { chainKeyFrom } from '../jwt/chain-key.js';
 import { parseClaims } from '../jwt/claims-json.js';
@@ -6,7 +7,7 @@ import type { TokenCodec } from '../jwt/codec.js';
 import { createCodec } from '../jwt/create-codec.js';
 import type { Log } from '../observe/log.js';
 import { createChain, type Chain } from '../rotation/chain.js';
-import { passwordMark } from '../rotation/claims.js';
+import { passwordHashIn } from '../rotation/claims.js';
 import { accessSpan, refreshSpan } from '../rotation/lifetimes.js';
 import type { DatabaseClock } from '../rotation/ports.js';
 
@@ -48,14 +49,14 @@ export function chainOf({ algorithm, chainKeys, verifyingKeys }: KeySettings, si
 }
 
 /** Reads the hash of the password that a verified token holds; undefined where none is compared. */
-export function markReader({
+export function passwordHashReader({
   tokens: { names },
 }: Pick<ServeSettings, 'tokens'>): ((token: string) => string | undefined) | undefined {
   if (names.revoke === undefined) return undefined;
   return (token) => {
     const text = decodeText(token.split('.')[1] ?? '');
     const claims = text === undefined ? undefined : parseClaims(text);
-    return claims && passwordMark(claims, names);
+    return claims && passwordHashIn(claims, names);
   };
 }
 
@@ -84,4 +85,17 @@ export async function mintToken(
     [names.jti]: crypto.randomUUID().replaceAll('-', ''),
     [names.userId]: userId,
   });
+}
+
+/** Long enough to read the page and paste the line. */
+const SAMPLE_SECONDS = 15 * 60;
+
+/** A token to try an embedded server with: only where the key is its own, and nobody else's machine can reach it. */
+export async function sampleToken(
+  settings: ServeSettings,
+  codec: TokenCodec,
+  clock: DatabaseClock,
+): Promise<string | undefined> {
+  if (settings.keys.signingKey !== undefined || !isLoopback(settings.http.host)) return undefined;
+  return mintToken(settings, codec, clock, 'refresh', '1', SAMPLE_SECONDS);
 }

@@ -2,7 +2,8 @@ import cluster from 'node:cluster';
 import type { ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
-import { startServing, type Serving } from './serve.js';
+import type { Serving } from './serving.js';
+import { startServing } from './start-serving.js';
 import type { Answers, FromPrimary, FromWorker, Question } from './worker-messages.js';
 
 /** Node counts workers from 1, those that are started again too: the set-up is the same for all. */

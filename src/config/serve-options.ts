@@ -12,6 +12,7 @@ import {
 } from './kinds.js';
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
+import { corsOrigin } from './origin-kind.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { ROTATION_OPTIONS } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
@@ -47,6 +48,9 @@ export const SERVE_OPTIONS = {
   }),
   'tls-cert': optional(path('file'), { help: 'PEM certificate chain: serve https (with --tls-key)' }),
   'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
+  'cors-origin': list(corsOrigin, {
+    help: 'an origin whose pages may call the token endpoints from a browser: https://app.example.org, https://*.example.org, *',
+  }),
   'max-connections': valued(integer({ min: 1, max: 1_000_000 }), {
     default: '10000',
     help: 'HTTP connections at most',

@@ -35,6 +35,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       tls: tlsSettings(resolved, files, problems),
       compat: values['simplejwt-compat'],
       refreshCookie: values['refresh-cookie'],
+      corsOrigins: values['cors-origin'],
       demo: values.demo,
     },
     admin: { host: values['admin-host'], port: values['admin-port'] },
@@ -61,6 +62,11 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   }
   if (values['revoke-claim'] !== undefined && values['user-check'] === 'off') {
     problems.push('--revoke-claim is compared with the password of a user: it excludes --user-check off.');
+  }
+  if (settings.http.refreshCookie && settings.http.corsOrigins.length > 0) {
+    problems.push(
+      '--refresh-cookie is for pages of the same origin alone: it excludes --cors-origin. Without it tokens travel in bodies.',
+    );
   }
   checkDemo(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);

@@ -2,6 +2,7 @@
  * What a command is to do: read once from options and environment, checked, and frozen. The parts are grouped by
  * who takes them, so that compose hands each one on whole.
  */
+import type { CorsOrigin } from './origin-kind.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
@@ -97,6 +98,8 @@ export interface HttpSettings {
   readonly compat: '5.2' | '5.5';
   /** Refresh tokens travel in cookies. */
   readonly refreshCookie: boolean;
+  /** Whose pages may call the endpoints from another origin. None: nobody's. */
+  readonly corsOrigins: readonly CorsOrigin[];
   /** The page for trying it. */
   readonly demo: boolean;
 }

@@ -2,7 +2,7 @@ import { standingOf, type Standing, type WhoFacts } from '../rotation/standing.j
 import type { Database } from '../store/database.js';
 import { arrayLiteral } from '../store/quote.js';
 import type { TokenSchema } from '../store/schema.js';
-import { markInput, markValues, whoColumns, whoJoin } from '../store/who-sql.js';
+import { passwordHashInput, passwordHashValues, whoColumns, whoJoin } from '../store/who-sql.js';
 
 /**
  * What a refresh would find of these tokens' users, in one statement.
@@ -16,19 +16,19 @@ export async function readStandings(
   tokens: readonly {
     readonly userKey: string | undefined;
     readonly issuedAtSeconds: number | undefined;
-    readonly mark: string | undefined;
+    readonly passwordHash: string | undefined;
   }[],
 ): Promise<(Standing | 'claims_unfit')[]> {
-  const mark = markInput(schema, '$3');
+  const hash = passwordHashInput(schema, '$3');
   const rows = await database.query<WhoFacts>('health', {
     text: `
       SELECT ${whoColumns(schema, 'i')}
-        FROM unnest($1::text[], $2::bigint[]${mark.array}) WITH ORDINALITY AS i (user_key, iat${mark.column}, n)${whoJoin(schema, 'i')}
+        FROM unnest($1::text[], $2::bigint[]${hash.array}) WITH ORDINALITY AS i (user_key, iat${hash.column}, n)${whoJoin(schema, 'i')}
        ORDER BY i.n`,
     values: [
       arrayLiteral(tokens.map(({ userKey }) => userKey)),
       arrayLiteral(tokens.map(({ issuedAtSeconds }) => issuedAtSeconds)),
-      ...markValues(schema, () => tokens.map(({ mark }) => mark)),
+      ...passwordHashValues(schema, () => tokens.map(({ passwordHash }) => passwordHash)),
     ],
   });
   return rows.map((row) => {

@@ -1,5 +1,5 @@
 import type { TokenCodec } from '../jwt/codec.js';
-import { isRefusal, passwordMark, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
+import { isRefusal, passwordHashIn, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
 import type { PasswordHash } from '../store/password-hash.js';
 import { encodable } from '../store/encoding.js';
 import { fittingUserKey, type UserKeyType } from '../store/user-key.js';
@@ -61,7 +61,7 @@ export interface JudgedToken {
   readonly sample: TokenSample;
   readonly userKey: string | undefined;
   /** The hash of the user's password that it holds, where that is compared. */
-  readonly mark: string | undefined;
+  readonly passwordHash: string | undefined;
 }
 
 export interface SampleRules {
@@ -114,7 +114,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     spent: row.spent ?? undefined,
     ours: row.ours,
   };
-  return { sample, userKey, mark: passwordMark(told, rules.names) };
+  return { sample, userKey, passwordHash: passwordHashIn(told, rules.names) };
 }
 
 async function fateOf(

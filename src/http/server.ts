@@ -3,6 +3,7 @@ import type { Log } from '../observe/log.js';
 import type { HttpObserver } from '../observe/requests.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import type { Asset } from './assets.js';
+import type { Cors } from './cors.js';
 import type { DemoRoutes } from './demo.js';
 import type { Door } from './door.js';
 import { Exchange, type Exchanges, type TokenRequest } from './exchange.js';
@@ -32,6 +33,8 @@ export interface PublicServerOptions {
   readonly slidingEnd: string;
   /** Undefined: refresh tokens travel in bodies. */
   readonly refreshCookie?: RefreshCookie | undefined;
+  /** Undefined: pages of other origins read nothing. */
+  readonly cors?: Cors | undefined;
   /** Files by their path. */
   readonly assets?: ReadonlyMap<string, Asset> | undefined;
   readonly demo?: DemoRoutes | undefined;
@@ -45,7 +48,7 @@ export interface PublicServerOptions {
 
 /** The port that takes over Django's token endpoint. */
 export function createPublicServer(options: PublicServerOptions): HttpServer {
-  const { demo, door } = options;
+  const { cors, demo, door } = options;
   const routes = tokenRoutes(options.service, options.paths, options, options.refreshCookie, door);
   const assets = new Map([...(options.assets ?? []), ...(demo?.assets ?? [])]);
   const atRoot = nothingHere(`${options.paths.refresh}/`);
@@ -66,6 +69,11 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
     tls: options.tls,
     onDrain: () => (shared.draining = true),
     onRequest(request, response, expectsContinue) {
+      const preflight = cors?.begin(request, response);
+      if (preflight !== undefined) {
+        refuse(request, response, preflight);
+        return;
+      }
       const { headers, method = '' } = request;
       const path = pathOf(request.url ?? '');
       const route = routes.get(path);

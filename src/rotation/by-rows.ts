@@ -91,8 +91,8 @@ async function successorIsClaimed(
 
 function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {
   trace.read = true;
-  const { jti, userKey, issuedAtSeconds, expiresAtSeconds, mark } = subject;
+  const { jti, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash } = subject;
   const candidates = context.chain.candidatesAfter(jti);
-  const query = { jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds, mark };
+  const query = { jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
   return context.store.readState(query, deadlineMs);
 }

@@ -1,5 +1,5 @@
 import type { Refusal } from './outcomes.js';
-import { NO_MARKS, ROTATES } from './policy.js';
+import { NO_ADDED_CLAIMS, ROTATES } from './policy.js';
 import type { Claims, Codec, FreshClaims } from './ports.js';
 
 /** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`, `SLIDING_TOKEN_REFRESH_EXP_CLAIM`,
@@ -22,7 +22,7 @@ export interface Subject {
   readonly issuedAtSeconds: number | undefined;
   readonly expiresAtSeconds: number;
   /** The hash of the user's password at the log-in; undefined: there is none, or it isn't compared. */
-  readonly mark?: string | undefined;
+  readonly passwordHash?: string | undefined;
   readonly claims: Claims;
 }
 
@@ -53,7 +53,7 @@ export function readSubject(
     issuedAtSeconds: seconds(claims['iat']),
     // The codec has refused a token whose exp is no sensible number.
     expiresAtSeconds: seconds(claims['exp']) ?? 0,
-    mark: passwordMark(claims, names),
+    passwordHash: passwordHashIn(claims, names),
     claims,
   };
 }
@@ -62,9 +62,9 @@ export function readSubject(
 const HASH = /^[0-9A-F]{32,128}$/;
 
 /** The hash of the password that a token was made for; undefined where it has none: to Django it has changed then. */
-export function passwordMark(claims: Claims, { revoke }: Pick<ClaimNames, 'revoke'>): string | undefined {
-  const mark = revoke === undefined ? undefined : claims[revoke];
-  return typeof mark === 'string' && HASH.test(mark) ? mark : undefined;
+export function passwordHashIn(claims: Claims, { revoke }: Pick<ClaimNames, 'revoke'>): string | undefined {
+  const hash = revoke === undefined ? undefined : claims[revoke];
+  return typeof hash === 'string' && HASH.test(hash) ? hash : undefined;
 }
 
 export function isRefusal(read: Subject | Refusal): read is Refusal {
@@ -80,20 +80,20 @@ export interface Span {
 /**
  * The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat.
  *
- * @param marks what the policy adds
+ * @param added what the policy adds
  */
 export function successorClaims(
   claims: Claims,
   names: ClaimNames,
   next: Span & { readonly jti: string },
-  marks: Claims = NO_MARKS,
+  added: Claims = NO_ADDED_CLAIMS,
 ): Claims {
   return {
     ...claims,
     exp: next.expiresAtSeconds,
     iat: next.issuedAtSeconds,
     [names.jti]: next.jti,
-    ...marks,
+    ...added,
   };
 }
 

@@ -26,7 +26,7 @@ export interface RotationSettings extends Lifetimes {
   readonly subAsText?: boolean;
   readonly rotation: Rotation;
   /** Claims that successors carry beside those of their token. */
-  readonly marks: Claims;
+  readonly addedClaims: Claims;
   /** False: the site has no blacklist app, so nothing can be logged out by token. */
   readonly tokenTables: boolean;
   /** Whether `verify/` refuses blacklisted tokens: not every site's does. */

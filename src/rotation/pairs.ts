@@ -29,7 +29,7 @@ export async function prepare(
   const jti = made?.successorJti ?? chain.successorOf(subject.jti);
   const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs);
   const span = { jti, issuedAtSeconds, expiresAtSeconds };
-  const claims = successorClaims(subject.claims, settings.names, span, settings.marks);
+  const claims = successorClaims(subject.claims, settings.names, span, settings.addedClaims);
   const successor = { jti, token: await codec.sign(claims), expiresAtSeconds };
   const claim = {
     jti: subject.jti,
@@ -39,7 +39,7 @@ export async function prepare(
     issuedAtSeconds: subject.issuedAtSeconds,
     expiresAtSeconds: subject.expiresAtSeconds,
     claimedAtUs,
-    mark: subject.mark,
+    passwordHash: subject.passwordHash,
     successor,
   };
   return { claim, claims };
@@ -54,7 +54,7 @@ export function replayedClaims(
 ): Claims {
   const { settings } = context;
   const span = { jti: successor.jti, ...refreshSpan(settings, claimedAtUs) };
-  return successorClaims(subject.claims, settings.names, span, settings.marks);
+  return successorClaims(subject.claims, settings.names, span, settings.addedClaims);
 }
 
 /** The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now. */

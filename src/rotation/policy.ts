@@ -52,9 +52,9 @@ export function spends(rotation: Rotation): boolean {
 export const ROTATES = 'carelink_rotates';
 
 /** What an offered rotation adds to the claims of its successors. */
-export const OFFERED_MARKS: Claims = Object.freeze({ [ROTATES]: true });
+export const OFFERED_CLAIMS: Claims = Object.freeze({ [ROTATES]: true });
 
-export const NO_MARKS: Claims = Object.freeze({});
+export const NO_ADDED_CLAIMS: Claims = Object.freeze({});
 
 export function isMarked(claims: Claims): boolean {
   return claims[ROTATES] === true;

@@ -49,7 +49,7 @@ export interface Claim {
   /** Becomes `blacklisted_at` of the old row and `created_at` of the successor: the marker of a rotation. */
   readonly claimedAtUs: number;
   /** The hash of the user's password that the token holds. */
-  readonly mark?: string | undefined;
+  readonly passwordHash?: string | undefined;
   readonly successor: { readonly jti: string; readonly token: string; readonly expiresAtSeconds: number };
 }
 
@@ -97,7 +97,7 @@ export interface StateQuery {
   /** The end of its life: until then it must be known that it was blacklisted. */
   readonly expiresAtSeconds: number;
   /** The hash of the user's password that the token holds. */
-  readonly mark?: string | undefined;
+  readonly passwordHash?: string | undefined;
 }
 
 export interface FoundToken {
@@ -140,7 +140,7 @@ export interface ReissueQuery {
   readonly userKey: string | undefined;
   readonly issuedAtSeconds: number | undefined;
   /** The hash of the user's password at the log-in, where it is compared. */
-  readonly mark?: string | undefined;
+  readonly passwordHash?: string | undefined;
   /** Of what is answered; becomes `created_at` of the successor's row. */
   readonly issuedAtUs: number;
   /** Undefined: only an access token is answered. Its row is written where the site's Django writes one. */

@@ -31,9 +31,9 @@ async function judgeAndAnswer(
   if (cache.takesClaims && (await cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   const issuedAtUs = clock.nowUs();
   const successor = due === 'reissue' ? await successorOf(context, request, issuedAtUs) : undefined;
-  const { jti, userKey, issuedAtSeconds, mark } = subject;
+  const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
   const { standing, freshClaims } = await reissuing.store.judge(
-    { jti, userKey, issuedAtSeconds, mark, issuedAtUs, successor },
+    { jti, userKey, issuedAtSeconds, passwordHash, issuedAtUs, successor },
     deadlineMs,
   );
   switch (standing) {

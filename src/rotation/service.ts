@@ -71,10 +71,10 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
 }
 
 function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
-  const { jti, userKey, issuedAtSeconds, mark } = subject;
+  const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const expiresAtSeconds = presentableUntil(subject, context.settings.names);
-  const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, mark };
+  const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
   return context.store.readState(query, deadlineMs);
 }
 

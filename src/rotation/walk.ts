@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RotationContext } from './context.js';
 import { acrossGap, mayGoOnBeyond } from './gap.js';
 import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
@@ -235,7 +236,7 @@ class Walk {
       }
       const tookMs = monotonicMs() - beganMs;
       const isLast = start + SWEEP >= this.#passed.length;
-      if (!isLast) await pause(Math.min(tookMs, LONGEST_PAUSE_MS));
+      if (!isLast) await sleep(Math.min(tookMs, LONGEST_PAUSE_MS));
     }
   }
 
@@ -290,8 +291,4 @@ export function longestLine(
     if (line.length > longest.line.length) longest = { line, keyIndex };
   }
   return longest;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,7 +1,7 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { Patience } from './spare-lanes.js';
 import type { TokenSchema } from './schema.js';
-import { isInGoodStanding, markInput, userIdOf, whoColumns, whoJoin, whoNames } from './who-sql.js';
+import { isInGoodStanding, passwordHashInput, userIdOf, whoColumns, whoJoin, whoNames } from './who-sql.js';
 
 /**
  * The claim: many refreshes in one statement. It spends the old tokens, records their successors, and tells who
@@ -34,16 +34,16 @@ export interface ClaimRow extends WhoFacts {
  */
 export type Outlived = 'left_out' | 'kept' | 'as_they_are';
 
-type Mark = ReturnType<typeof markInput>;
+type PasswordHashInput = ReturnType<typeof passwordHashInput>;
 
 const INPUT = {
-  known: ({ array, column }: Mark) => `
+  known: ({ array, column }: PasswordHashInput) => `
     SELECT n, row_id, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
            next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, to_timestamp(exp) AS expires_at${column}
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
                   $8::bigint[], $9::bigint[]${array})
            WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, exp, row_id${column}, n)`,
-  byJti: ({ array, column }: Mark) => `
+  byJti: ({ array, column }: PasswordHashInput) => `
     SELECT n, jti, user_key, iat, to_timestamp(0) + claimed_us * interval '1 microsecond' AS claimed_at,
            next_jti, next_token, to_timestamp(next_exp) AS next_expires_at, token, to_timestamp(exp) AS expires_at${column}
       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
@@ -113,7 +113,7 @@ function patient(patience: Patience, input: string): string {
 /** Claims tokens whose row ids are known. Joins on id *and* jti: after a restore the ids are used again (rule 1). */
 export function claimKnownSql(schema: TokenSchema, patience: Patience, outlived: Outlived): string {
   return `
-  WITH judged AS (${checked(schema, patient(patience, INPUT.known(markInput(schema, '$10'))), 'o.id = i.row_id AND o.jti = i.jti')}
+  WITH judged AS (${checked(schema, patient(patience, INPUT.known(passwordHashInput(schema, '$10'))), 'o.id = i.row_id AND o.jti = i.jti')}
   ),${claim(schema, outlived)}`;
 }
 
@@ -124,7 +124,7 @@ export function claimKnownSql(schema: TokenSchema, patience: Patience, outlived:
  */
 export function claimByJtiSql(schema: TokenSchema, patience: Patience, outlived: Outlived): string {
   return `
-  WITH checked AS (${checked(schema, patient(patience, INPUT.byJti(markInput(schema, '$10'))), 'o.jti = i.jti')}
+  WITH checked AS (${checked(schema, patient(patience, INPUT.byJti(passwordHashInput(schema, '$10'))), 'o.jti = i.jti')}
   ),
   made AS (
     INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)

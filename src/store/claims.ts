@@ -13,7 +13,7 @@ import { readClaim, type RawClaim } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import type { Patience } from './spare-lanes.js';
 import { isUserGone } from './user-gone.js';
-import { markValues } from './who-sql.js';
+import { passwordHashValues } from './who-sql.js';
 
 export interface ClaimsOptions extends InOrderOptions {
   readonly schema: TokenSchema;
@@ -158,7 +158,7 @@ export class Claims {
       ...claimValues(claims, marginSeconds),
       rowEnds(claims, marginSeconds),
       arrayLiteral(claims.map(last)),
-      ...markValues(schema, () => claims.map(({ mark }) => mark)),
+      ...passwordHashValues(schema, () => claims.map(({ passwordHash }) => passwordHash)),
     ];
     try {
       return await queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });

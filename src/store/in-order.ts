@@ -10,12 +10,22 @@ export interface InOrderOptions {
 interface Numbered {
   /** From 1: which item of the statement it is of. */
   readonly n: number;
+}
+
+interface Timed extends Numbered {
   readonly now_us: string;
   readonly ahead?: boolean | null;
 }
 
-/** Rows come back in any order; each tells its number. Every answer is also a reading of the database's clock. */
-export async function queryInOrder<Row extends Numbered>(
+/** The rows of a statement, which come back in any order, in the order of its items. */
+export function inOrder<Row extends Numbered>(rows: readonly Row[]): Row[] {
+  const ordered: Row[] = [];
+  for (const row of rows) ordered[row.n - 1] = row;
+  return ordered;
+}
+
+/** The same, and a reading of the database's clock by the way, in one pass: it is on the way of each refresh. */
+export async function queryInOrder<Row extends Timed>(
   { database, clock, monotonicMs }: InOrderOptions,
   purpose: Purpose,
   statement: Statement,

@@ -9,6 +9,7 @@ import type { Database } from './database.js';
 import { isOfTheRow } from './errors.js';
 import type { Settlement } from './group-entry.js';
 import { GroupQueue, type GroupQueueOptions } from './group-queue.js';
+import { inOrder } from './in-order.js';
 import { arrayLiteral } from './quote.js';
 import { blacklistByJtiSql, findSql, type LoggedOutRow } from './revocation-sql.js';
 import type { RowDates } from './row-dates.js';
@@ -94,9 +95,7 @@ export class LogOuts {
           arrayLiteral(items.map(({ userKey, ofNobody }) => (ofNobody ? undefined : userKey))),
         ];
         const statement = { name: 'blacklist_by_jti', text: blacklist, values };
-        const ordered: LoggedOutRow[] = [];
-        for (const row of await database.query<LoggedOutRow>('revoke', statement)) ordered[row.n - 1] = row;
-        return ordered;
+        return inOrder(await database.query<LoggedOutRow>('revoke', statement));
       },
     });
     this.#finds = new GroupQueue<readonly string[], FoundToken[]>({

@@ -2,13 +2,20 @@ import type { WhoFacts } from '../rotation/standing.js';
 import type { SiteSchema, TokenSchema } from './schema.js';
 import { microsecondsSql } from './time-sql.js';
 import { TABLES_THERE } from './token-tables.js';
-import { existingUserIdOf, isInGoodStanding, markInput, whoColumns, whoJoin, whoNames } from './who-sql.js';
+import {
+  existingUserIdOf,
+  isInGoodStanding,
+  passwordHashInput,
+  whoColumns,
+  whoJoin,
+  whoNames,
+} from './who-sql.js';
 
 /**
  * Tokens that are answered without being spent: many in one statement, which reads.
  *
  * Parameters, each an array with one element a refresh: $1 jti, $2 user key, $3 iat (s). Where successors are recorded
- * also $4 issued at (us), $5 successor's jti, $6 successor's token, $7 end of its row (s). Last the mark, where passwords
+ * also $4 issued at (us), $5 successor's jti, $6 successor's token, $7 end of its row (s). Last the password hash, where passwords
  * are compared.
  */
 export interface ReissueRow extends WhoFacts {
@@ -20,9 +27,9 @@ export interface ReissueRow extends WhoFacts {
 }
 
 function input(schema: SiteSchema): string {
-  const mark = markInput(schema, '$4');
-  return `unnest($1::text[], $2::text[], $3::bigint[]${mark.array})
-           WITH ORDINALITY AS i (jti, user_key, iat${mark.column}, n)${whoJoin(schema, 'i')}`;
+  const hash = passwordHashInput(schema, '$4');
+  return `unnest($1::text[], $2::text[], $3::bigint[]${hash.array})
+           WITH ORDINALITY AS i (jti, user_key, iat${hash.column}, n)${whoJoin(schema, 'i')}`;
 }
 
 const NOW = `${microsecondsSql('clock_timestamp()')} AS now_us`;
@@ -54,13 +61,13 @@ export function judgeTablelessSql(schema: SiteSchema): string {
 
 /** The same as `judgeSql`, and records the successors of the good ones: simplejwt does from 5.5 on. */
 export function judgeAndRecordSql(schema: TokenSchema): string {
-  const mark = markInput(schema, '$8');
+  const hash = passwordHashInput(schema, '$8');
   return `
   WITH judged AS (
     SELECT i.*, ${isBlacklisted(schema)},
            ${whoColumns(schema, 'i')}
-      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[]${mark.array})
-           WITH ORDINALITY AS i (jti, user_key, iat, issued_us, next_jti, next_token, next_exp${mark.column}, n)${whoJoin(schema, 'i')}
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[]${hash.array})
+           WITH ORDINALITY AS i (jti, user_key, iat, issued_us, next_jti, next_token, next_exp${hash.column}, n)${whoJoin(schema, 'i')}
   ),
   recorded AS (
     INSERT INTO ${schema.outstanding} (token, created_at, expires_at, user_id, jti)

@@ -17,7 +17,7 @@ import { judgeAndRecordSql, judgeSql, judgeTablelessSql, type ReissueRow } from 
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import type { SiteSchema, TokenSchema } from './schema.js';
 import { isUserGone } from './user-gone.js';
-import { markValues } from './who-sql.js';
+import { passwordHashValues } from './who-sql.js';
 
 export interface ReissuesOptions extends InOrderOptions {
   readonly site:
@@ -152,7 +152,7 @@ export class PgReissues implements Reissues {
       arrayLiteral(queries.map(({ userKey }) => userKey)),
       arrayLiteral(queries.map(({ issuedAtSeconds }) => issuedAtSeconds)),
       ...(this.#records ? this.#successors(queries) : []),
-      ...markValues(this.#options.site.schema, () => queries.map(({ mark }) => mark)),
+      ...passwordHashValues(this.#options.site.schema, () => queries.map(({ passwordHash }) => passwordHash)),
     ];
     const name = this.#records ? 'reissue_recorded' : 'reissue';
     const statement: Statement = { name, text, values };

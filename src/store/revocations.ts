@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Places } from '../rotation/places.js';
 import {
   StoreUnavailableError,
@@ -171,11 +172,7 @@ export class PgRevocations implements Revocations {
       } finally {
         leave();
       }
-      await pause(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
+      await sleep(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
     }
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

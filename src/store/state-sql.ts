@@ -1,7 +1,7 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { TokenSchema } from './schema.js';
 import { microsecondsSql } from './time-sql.js';
-import { markInput, whoColumns, whoJoin } from './who-sql.js';
+import { passwordHashInput, whoColumns, whoJoin } from './who-sql.js';
 
 export interface StateRow extends WhoFacts {
   readonly n: number;
@@ -44,7 +44,7 @@ const CONFIRMED = `
  * @param confirm rotations that are to be replayed are on the synchronous standby when it returns
  */
 export function readStateSql(schema: TokenSchema, confirm = false): string {
-  const mark = markInput(schema, '$7');
+  const hash = passwordHashInput(schema, '$7');
   return `
     SELECT i.n::int AS n, o.id, ${microsecondsSql('b.blacklisted_at')} AS blacklisted_us,
            s.id AS next_id, s.jti AS next_jti, s.token AS next_token,
@@ -52,8 +52,8 @@ export function readStateSql(schema: TokenSchema, confirm = false): string {
            ${whoColumns(schema, 'i')},${confirm ? CONFIRMED : ''}
            b.token_id IS NOT NULL AND o.expires_at < to_timestamp(i.until) AS outlived,
            ${microsecondsSql('clock_timestamp()')} AS now_us
-      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]${mark.array})
-           WITH ORDINALITY AS i (jti, user_key, iat, until${mark.column}, n)${whoJoin(schema, 'i', 'i.n = ANY ($5::int[])')}
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]${hash.array})
+           WITH ORDINALITY AS i (jti, user_key, iat, until${hash.column}, n)${whoJoin(schema, 'i', 'i.n = ANY ($5::int[])')}
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
       LEFT JOIN ${schema.blacklisted} b ON b.token_id = o.id
       LEFT JOIN LATERAL (

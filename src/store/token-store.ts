@@ -19,7 +19,7 @@ import { toState } from './rows.js';
 import type { TokenSchema } from './schema.js';
 import { keepRowSql, readStateSql, type StateRow } from './state-sql.js';
 import { fittingUserKey } from './user-key.js';
-import { markValues } from './who-sql.js';
+import { passwordHashValues } from './who-sql.js';
 
 export interface TokenStoreOptions extends InOrderOptions {
   readonly schema: TokenSchema;
@@ -138,8 +138,8 @@ export class PgTokenStore implements TokenStore {
 
   /** What is known of letters can be a second old: it may be written by now, and then its rows say the rest. */
   async #claimUnwritten(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
-    const { jti, userKey, issuedAtSeconds, expiresAtSeconds, mark } = claim;
-    const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, mark };
+    const { jti, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash } = claim;
+    const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
     const { row } = await this.readState(query, deadlineMs);
     return row?.blacklistedAtUs === undefined
       ? { kind: 'refused', standing: 'revoked' }
@@ -203,7 +203,7 @@ export class PgTokenStore implements TokenStore {
       arrayLiteral(queries.map((q) => q.expiresAtSeconds)),
       arrayLiteral(numbers),
       arrayLiteral(candidates),
-      ...markValues(this.#options.schema, () => queries.map(({ mark }) => mark)),
+      ...passwordHashValues(this.#options.schema, () => queries.map(({ passwordHash }) => passwordHash)),
     ];
     // Only a refresh asks for successors: the rest is for verify and sliding tokens.
     const purpose = candidates.length > 0 ? 'lookup' : 'verify';

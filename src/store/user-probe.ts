@@ -3,7 +3,7 @@ import { isPrivilegeMissing, isRowSecurity, SchemaError, sqlStateOf } from './er
 import { hiddenInWords } from './rights.js';
 import type { SiteSchema, TokenSchema } from './schema.js';
 import { userKeyTypeOf } from './user-key.js';
-import { markInput, userIdOf, whoColumns, whoJoin } from './who-sql.js';
+import { passwordHashInput, userIdOf, whoColumns, whoJoin } from './who-sql.js';
 
 /** Errors of a statement's text, not of its rows: types that don't fit, an operator that isn't there. */
 const OF_THE_TEXT = '42';
@@ -25,11 +25,11 @@ export async function probeUserView(ask: Ask, schema: TokenSchema | SiteSchema):
   ) {
     throw unasked(users.name, `its column ${users.keyColumn} is of the type ${users.keyType}`, tables);
   }
-  const mark = markInput(schema, `'{}'`);
+  const hash = passwordHashInput(schema, `'{}'`);
   try {
     await ask(
       `SELECT ${whoColumns(schema, 'i')}${tables === undefined ? '' : `, coalesce(o.user_id, ${userIdOf(tables, 'i')}) AS user_id`}
-         FROM unnest('{}'::text[], '{}'::bigint[]${mark.array}) AS i (user_key, iat${mark.column})${whoJoin(schema, 'i')}
+         FROM unnest('{}'::text[], '{}'::bigint[]${hash.array}) AS i (user_key, iat${hash.column})${whoJoin(schema, 'i')}
          ${tables === undefined ? '' : `LEFT JOIN ${tables.outstanding} o ON false`}`,
     );
   } catch (error) {

@@ -124,29 +124,29 @@ function isChanged({ passwordHash }: UserSource): (input: string) => string {
   if (passwordHash === undefined) return () => 'false';
   const hash = passwordHashSql('w.password', passwordHash);
   return (input) =>
-    `(coalesce(w.found, false) AND (${input}.mark IS NULL OR ${hash} IS DISTINCT FROM ${input}.mark))`;
+    `(coalesce(w.found, false) AND (${input}.password_hash IS NULL OR ${hash} IS DISTINCT FROM ${input}.password_hash))`;
 }
 
 /**
- * The input's column `mark`, last of all, where passwords are compared: the parameter that holds it, and its name.
+ * The input's column `password_hash`, last of all, where passwords are compared: the parameter that holds it, and its name.
  *
  * @param parameter such as `$10`
  */
-export function markInput(
+export function passwordHashInput(
   { users }: Pick<TokenSchema, 'users'>,
   parameter: string,
 ): { readonly array: string; readonly column: string } {
   return users?.passwordHash === undefined
     ? { array: '', column: '' }
-    : { array: `, ${parameter}::text[]`, column: ', mark' };
+    : { array: `, ${parameter}::text[]`, column: ', password_hash' };
 }
 
 /** The values of that parameter: none where there is none. */
-export function markValues(
+export function passwordHashValues(
   { users }: Pick<TokenSchema, 'users'>,
-  marks: () => readonly (string | undefined)[],
+  hashes: () => readonly (string | undefined)[],
 ): readonly string[] {
-  return users?.passwordHash === undefined ? [] : [arrayLiteral(marks())];
+  return users?.passwordHash === undefined ? [] : [arrayLiteral(hashes())];
 }
 
 /** True for a token that names no user: simplejwt checks none then. */

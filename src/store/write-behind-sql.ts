@@ -1,7 +1,7 @@
 import { keepSql } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
 import { microsecondsSql } from './time-sql.js';
-import { existingUserIdOf, inGoodStanding, markInput, whoJoin } from './who-sql.js';
+import { existingUserIdOf, inGoodStanding, passwordHashInput, whoJoin } from './who-sql.js';
 
 /** What became of one claim. Times are microseconds. */
 export interface WrittenRow {
@@ -32,7 +32,7 @@ export interface WrittenRow {
  * where passwords are compared $10 the hash that the token holds
  */
 export function writeBehindSql(schema: TokenSchema): string {
-  const mark = markInput(schema, '$10');
+  const hash = passwordHashInput(schema, '$10');
   return `
   WITH quiet AS (
     -- The triggers of migrate --notify needn't tell: whoever writes tells Redis, and there is nobody else to know.
@@ -47,8 +47,8 @@ export function writeBehindSql(schema: TokenSchema): string {
            ${inGoodStanding(schema, 'i')} AS stands
       FROM quiet
      CROSS JOIN LATERAL unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-                               $8::text[], $9::bigint[]${mark.array})
-           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, token, exp${mark.column}, n)${whoJoin(schema, 'i')}
+                               $8::text[], $9::bigint[]${hash.array})
+           WITH ORDINALITY AS i (jti, user_key, iat, claimed_us, next_jti, next_token, next_exp, token, exp${hash.column}, n)${whoJoin(schema, 'i')}
       LEFT JOIN ${schema.outstanding} o ON o.jti = i.jti
       LEFT JOIN ${schema.outstanding} s ON s.jti = i.next_jti
      WHERE quiet.value IS NOT NULL

@@ -3,11 +3,12 @@ import { claimValues, rowEnds } from './claim-values.js';
 import type { Database } from './database.js';
 import { isOfTheRow, sqlStateOf } from './errors.js';
 import { GroupQueue } from './group-queue.js';
+import { inOrder } from './in-order.js';
 import { arrayLiteral } from './quote.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import type { TokenSchema } from './schema.js';
 import { isUserGone } from './user-gone.js';
-import { markValues } from './who-sql.js';
+import { passwordHashValues } from './who-sql.js';
 import { writeBehindSql, type WrittenRow } from './write-behind-sql.js';
 
 export interface WriteBehindOptions {
@@ -15,7 +16,7 @@ export interface WriteBehindOptions {
   readonly schema: TokenSchema;
   readonly dates?: () => RowDates;
   /** The hash of the password that a token holds; asked only where passwords are compared. */
-  readonly markOf?: ((token: string) => string | undefined) | undefined;
+  readonly passwordHashOf?: ((token: string) => string | undefined) | undefined;
   readonly maxQueued: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
@@ -93,20 +94,17 @@ export class PgWriteBehind {
   }
 
   async #writeAll(text: string, claims: readonly Claim[]): Promise<WrittenRow[]> {
-    const { schema, dates, markOf } = this.#options;
+    const { schema, dates, passwordHashOf } = this.#options;
     const { marginSeconds } = dates?.() ?? ORDINARY_DATES;
     const values = [
       ...claimValues(claims, marginSeconds),
       arrayLiteral(claims.map((c) => c.token)),
       rowEnds(claims, marginSeconds),
       // An entry of another instance says nothing of it, and its token does.
-      ...markValues(schema, () => claims.map(({ token }) => markOf?.(token))),
+      ...passwordHashValues(schema, () => claims.map(({ token }) => passwordHashOf?.(token))),
     ];
     const statement = { name: 'write_behind', text, values };
-    const rows = await this.#options.database.query<WrittenRow>('write_behind', statement);
-    const ordered: WrittenRow[] = [];
-    for (const row of rows) ordered[row.n - 1] = row;
-    return ordered;
+    return inOrder(await this.#options.database.query<WrittenRow>('write_behind', statement));
   }
 }
 

@@ -11,8 +11,9 @@ naiveDatesSuite(['America/New_York'], SYNC);
 it.skipIf(services().postgres === undefined || !services().django)(
   'what is spent here Django refuses without BLACKLIST_AFTER_ROTATION, too; only its verify/ does not look',
   async () => {
-    const { django, url, close } = await startPair({ env: { DJANGO_BLACKLIST: '0' } });
-    onTestFinished(close);
+    const pair = await startPair({ env: { DJANGO_BLACKLIST: '0' } });
+    onTestFinished(() => pair.close());
+    const { django, url } = pair;
     const { refresh: spent } = await django.mint(await django.makeUser());
     pairOf(await refresh(url, spent));
     expect((await refresh(django.url, spent)).status).toBe(401);

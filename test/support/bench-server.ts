@@ -9,7 +9,7 @@ import { createLog } from '../../src/observe/log.js';
 import { createChain } from '../../src/rotation/chain.js';
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { TokenStore } from '../../src/rotation/ports.js';
-import { NO_MARKS } from '../../src/rotation/policy.js';
+import { NO_ADDED_CLAIMS } from '../../src/rotation/policy.js';
 import { createTokenService } from '../../src/rotation/service.js';
 import { Walks } from '../../src/rotation/walks.js';
 import { countBlacklisted } from '../../src/store/audit.js';
@@ -65,7 +65,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     settings: {
       names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
       rotation: 'on',
-      marks: NO_MARKS,
+      addedClaims: NO_ADDED_CLAIMS,
       tokenTables: true,
       verifyBlacklist: true,
       accessLifetimeSeconds: 900,

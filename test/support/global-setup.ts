@@ -122,7 +122,7 @@ function findPgBouncer(): string | undefined {
 }
 
 async function probeDjango(): Promise<boolean> {
-  const imports = 'import django, rest_framework_simplejwt, psycopg2, gunicorn';
+  const imports = 'import django, rest_framework_simplejwt, corsheaders, psycopg2, gunicorn';
   return promisify(execFile)('/usr/bin/python3', ['-c', imports]).then(
     () => true,
     () => false,

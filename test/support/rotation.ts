@@ -13,7 +13,7 @@ import type { RotationContext, RotationSettings } from '../../src/rotation/conte
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { RotationEvent } from '../../src/rotation/events.js';
 import type { TokenService } from '../../src/rotation/outcomes.js';
-import { NO_MARKS, OFFERED_MARKS } from '../../src/rotation/policy.js';
+import { NO_ADDED_CLAIMS, OFFERED_CLAIMS } from '../../src/rotation/policy.js';
 import { createTokenService } from '../../src/rotation/service.js';
 import { Walks } from '../../src/rotation/walks.js';
 import type { Database, Purpose, Statement } from '../../src/store/database.js';
@@ -163,7 +163,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     shared &&
     (await openSharedCache(
       {
-        markOf: undefined,
+        passwordHashOf: undefined,
         redis: {
           kind: 'single',
           nodes: [{ host: '127.0.0.1', port: shared.port }],
@@ -198,7 +198,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     settings: {
       names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
       rotation: 'on',
-      marks: settings.rotation === 'offered' ? OFFERED_MARKS : NO_MARKS,
+      addedClaims: settings.rotation === 'offered' ? OFFERED_CLAIMS : NO_ADDED_CLAIMS,
       tokenTables: true,
       verifyBlacklist: true,
       accessLifetimeSeconds: 900,

@@ -5,7 +5,7 @@
 export interface Services {
   /** URL of a PostgreSQL whose role may create databases; see `freshDatabase()`. */
   readonly postgres: string | undefined;
-  /** True where Debian's Python can import Django, simplejwt, psycopg2 and gunicorn. */
+  /** True where Debian's Python can import Django, simplejwt, django-cors-headers, psycopg2 and gunicorn. */
   readonly django: boolean;
   readonly redis: string | undefined;
   /** Path of the browser's binary. */
@@ -34,7 +34,7 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   postgres:
     'PostgreSQL: apt-get install postgresql, or set TEST_DATABASE_URL to one whose role may create databases',
   django:
-    'Django with simplejwt: apt-get install python3-djangorestframework-simplejwt python3-psycopg2 gunicorn',
+    'Django with simplejwt: apt-get install python3-djangorestframework-simplejwt python3-django-cors-headers python3-psycopg2 gunicorn',
   redis: 'Redis: apt-get install redis-server and start it, or set TEST_REDIS_URL',
   chromium: 'Chromium: apt-get install chromium',
   pgbouncer: 'PgBouncer that can be run here: apt-get install pgbouncer',

@@ -14,8 +14,8 @@ import { census, cleanupWorld, fill, PLAIN } from '../integration/cleanup-suppor
 
 /** The built one, for the embedded PostgreSQL starts in a worker thread. */
 const { startServing } = (await import(
-  new URL('../../dist/compose/serve.js', import.meta.url).href
-)) as typeof import('../../src/compose/serve.js');
+  new URL('../../dist/compose/start-serving.js', import.meta.url).href
+)) as typeof import('../../src/compose/start-serving.js');
 
 /** Cleans up every so often, which no option would let it. */
 async function serving(flags: Record<string, string>, everyMs: number) {

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Serving } from '../../compose/serve.js';
+import type { Serving } from '../../compose/serving.js';
 import { CommandError } from '../../config/errors.js';
 import { SERVE_OPTIONS } from '../../config/serve-options.js';
 import { serveSettings } from '../../config/serve-settings.js';
@@ -40,7 +40,7 @@ async function serve(settings: ServeSettings, output: Output): Promise<ExitCode>
   if (settings.database.kind === 'embedded') output.note('starting the embedded PostgreSQL ...');
   const start = async (signal: AbortSignal): Promise<Omit<Serving, 'inside'>> => {
     if (settings.workers === 1) {
-      return (await import('../../compose/serve.js')).startServing(settings, log, { signal });
+      return (await import('../../compose/start-serving.js')).startServing(settings, log, { signal });
     }
     return (await import('../../compose/primary.js')).startPrimary(settings, log, signal);
   };

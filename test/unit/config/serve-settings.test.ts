@@ -36,6 +36,7 @@ describe("serve's settings", () => {
         tls: undefined,
         compat: '5.5',
         refreshCookie: false,
+        corsOrigins: [],
         demo: false,
       },
       admin: { host: '127.0.0.1', port: 9464 },
@@ -214,6 +215,16 @@ describe("serve's settings", () => {
     const { warnings } = serveSettings({}, source({ CARELINK_REUSE_GRASE: '5s' }));
     expect(warnings).toEqual([expect.stringContaining('CARELINK_REUSE_GRASE')]);
     expect(serveSettings({}, source({ CARELINK_CREATE_TABLES: '1' })).warnings).toEqual([]);
+  });
+
+  it('the refresh cookie and pages of other origins exclude each other', () => {
+    const cors = { 'cors-origin': ['https://app.example.org'] };
+    expect(serveSettings(cors, source()).http.corsOrigins).toEqual([
+      { kind: 'exact', origin: 'https://app.example.org' },
+    ]);
+    expect(() => serveSettings({ ...cors, 'refresh-cookie': true }, source())).toThrow(
+      'excludes --cors-origin',
+    );
   });
 
   it('a data directory on the command line and a database URL exclude each other', () => {

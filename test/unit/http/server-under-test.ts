@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http/limits.js';
 import type { Asset } from '../../../src/http/assets.js';
+import type { Cors } from '../../../src/http/cors.js';
 import type { HttpServer } from '../../../src/http/listener.js';
 import type { RefreshCookie } from '../../../src/http/refresh-cookie.js';
 import { createPublicServer } from '../../../src/http/server.js';
@@ -52,6 +53,7 @@ export async function start(
     tls?: { cert: string; key: string };
     refreshCookie?: RefreshCookie;
     assets?: ReadonlyMap<string, Asset>;
+    cors?: Cors;
   } = {},
 ): Promise<Started> {
   const logged: string[] = [];
@@ -64,6 +66,7 @@ export async function start(
     tls: options.tls,
     refreshCookie: options.refreshCookie,
     assets: options.assets,
+    cors: options.cors,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     observe: {
       onRequest: (route, outcome, durationUs) => observed.push({ route, outcome, durationUs }),

@@ -4,7 +4,7 @@ import {
   accuses,
   dueTo,
   isMarked,
-  OFFERED_MARKS,
+  OFFERED_CLAIMS,
   spends,
   type Due,
   type Rotation,
@@ -49,14 +49,14 @@ describe('the marker', () => {
   const span = { issuedAtSeconds: 3, expiresAtSeconds: 4 };
 
   it('is in the successor of an offered rotation, and stays in all that follow, under `on` too', () => {
-    const marked = successorClaims(LOGIN, NAMES, { jti: 'b', ...span }, OFFERED_MARKS);
+    const marked = successorClaims(LOGIN, NAMES, { jti: 'b', ...span }, OFFERED_CLAIMS);
     expect(isMarked(marked)).toBe(true);
     expect(isMarked(successorClaims(marked, NAMES, { jti: 'c', ...span }))).toBe(true);
     expect(Object.keys(marked)).toEqual([...Object.keys(LOGIN), 'carelink_rotates']);
   });
 
   it('is in no access token', () => {
-    const marked = successorClaims(LOGIN, NAMES, { jti: 'b', ...span }, OFFERED_MARKS);
+    const marked = successorClaims(LOGIN, NAMES, { jti: 'b', ...span }, OFFERED_CLAIMS);
     expect(accessClaims(marked, NAMES, { jti: 'x', ...span })).toEqual({
       token_type: 'access',
       exp: 4,

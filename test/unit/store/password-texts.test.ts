@@ -48,13 +48,13 @@ const texts = (schema: TokenSchema): string[] => [
 
 describe('the statements that judge a token', () => {
   it('know nothing of passwords where none is compared: no parameter, no column, no join', () => {
-    for (const text of texts(schemaWith())) expect(text).not.toMatch(/mark\b|password|changed|md5|sha|\bw\./);
+    for (const text of texts(schemaWith())) expect(text).not.toMatch(/password|changed|md5|sha|\bw\./);
   });
 
   it.each(['md5', 'sha256', 'sha512'] as const)('compare the %s of the user where one is', (hash) => {
     for (const text of texts(schemaWith(hash))) {
       expect(text).toContain(`${hash}(convert_to(w.password, 'UTF8'))`);
-      expect(text).toMatch(/::text\[\]\)\s+WITH ORDINALITY AS i \([^)]*, mark, n\)/);
+      expect(text).toMatch(/::text\[\]\)\s+WITH ORDINALITY AS i \([^)]*, password_hash, n\)/);
     }
   });
 });

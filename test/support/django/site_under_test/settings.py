@@ -67,6 +67,13 @@ INSTALLED_APPS = [
 if flag("DJANGO_BLACKLIST_APP", "1"):
     INSTALLED_APPS.append("rest_framework_simplejwt.token_blacklist")
 
+# django-cors-headers, for origins that are separated by blanks.
+if os.environ.get("DJANGO_CORS_ORIGINS"):
+    INSTALLED_APPS.append("corsheaders")
+    MIDDLEWARE.append("corsheaders.middleware.CorsMiddleware")
+    CORS_ALLOWED_ORIGINS = os.environ["DJANGO_CORS_ORIGINS"].split()
+    CORS_EXPOSE_HEADERS = ["Retry-After"]
+
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",

@@ -1,0 +1,22 @@
+import type { ServeSettings } from '../config/settings.js';
+import type { RotationSettings } from '../rotation/context.js';
+import { NO_ADDED_CLAIMS, OFFERED_CLAIMS } from '../rotation/policy.js';
+
+/** What the operations need of an operator's settings, in their own terms. */
+export function rotationSettings({ tokens, rotation }: ServeSettings): RotationSettings {
+  return {
+    names: tokens.names,
+    subAsText: tokens.subAsText,
+    rotation: rotation.policy,
+    addedClaims: rotation.policy === 'offered' ? OFFERED_CLAIMS : NO_ADDED_CLAIMS,
+    tokenTables: rotation.tokenTables,
+    verifyBlacklist: rotation.verifyBlacklist,
+    accessLifetimeSeconds: tokens.accessLifetimeSeconds,
+    refreshLifetimeSeconds: tokens.refreshLifetimeSeconds,
+    slidingLifetimeSeconds: tokens.slidingLifetimeSeconds,
+    leewaySeconds: tokens.leewaySeconds,
+    graceUs: rotation.reuseGraceMs * 1000,
+    onReuse: rotation.onReuse,
+    requestTimeoutMs: rotation.requestTimeoutMs,
+  };
+}

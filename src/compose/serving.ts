@@ -1,0 +1,28 @@
+import type { Readiness } from '../http/admin.js';
+import type { KpiReading } from '../observe/kpi-meter.js';
+import type { MetricsSink } from '../observe/metrics.js';
+import type { SharedCache } from './shared-cache.js';
+
+export interface Serving {
+  readonly publicUrl: string;
+  readonly adminUrl: string;
+  /**
+   * Only with the embedded database. A fresh token to try, for the terminal and never for the log: only where the key
+   * is the directory's own and nobody else's machine can reach the server.
+   */
+  readonly embedded:
+    { readonly sampleRefreshToken: string | undefined; readonly dataDir: string } | undefined;
+  /** From now on answers close their connections and /readyz says no, while all is served: a stop follows. */
+  readonly startDraining: () => void;
+  /** Stops accepting, finishes what is in flight, closes everything. */
+  stop(): Promise<void>;
+  /** Rejects when something the server can't do without has broken for good. */
+  readonly failed: Promise<never>;
+  /** For a process that has the admin port of several. */
+  readonly inside: {
+    readonly readiness: () => Promise<Readiness>;
+    readonly metrics: Pick<MetricsSink, 'snapshot'>;
+    readonly kpis: () => KpiReading;
+    readonly outbox: SharedCache['status'];
+  };
+}

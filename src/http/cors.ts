@@ -1,0 +1,84 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { Reply } from './respond.js';
+
+/**
+ * An origin whose pages may read answers (https://fetch.spec.whatwg.org/#http-cors-protocol).
+ * `under`: each host name that ends with the suffix, which begins with a dot.
+ */
+export type AllowedOrigin =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'exact'; readonly origin: string }
+  | { readonly kind: 'under'; readonly scheme: string; readonly suffix: string; readonly port: string };
+
+/** As a browser writes it: lower case, and no port where it is the scheme's own. */
+const SERIALIZED = /^(https?:)\/\/([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::(\d+))?$/;
+
+/** What a script may read of an answer beside its body: the TokenManager takes the server's clock from `Date`. */
+const EXPOSED = 'Date, Retry-After, X-Token-Refreshed, X-Refresh-Time, X-Request-Id';
+
+/** Those that django-cors-headers allows by default, and those that this server and tracing read. */
+const ALLOWED_HEADERS =
+  'accept, authorization, content-type, traceparent, tracestate, user-agent, x-carelink-rotation, x-csrftoken, x-requested-with';
+
+/** A day, as django-cors-headers says; browsers cut it to two hours or less. */
+const MAX_AGE_SECONDS = 86_400;
+
+const VARY = ['Vary', 'Origin'] as const;
+
+/**
+ * Lets pages of listed origins use the token endpoints. Tokens travel in bodies, so nothing is said of credentials: a
+ * browser sends no cookie, and a cookie would mean nothing here.
+ */
+export class Cors {
+  readonly #any: boolean;
+  readonly #exact: ReadonlySet<string>;
+  readonly #under: readonly Extract<AllowedOrigin, { kind: 'under' }>[];
+
+  constructor(origins: readonly AllowedOrigin[]) {
+    this.#any = origins.some(({ kind }) => kind === 'any');
+    this.#exact = new Set(origins.flatMap((one) => (one.kind === 'exact' ? [one.origin] : [])));
+    this.#under = origins.filter((one) => one.kind === 'under');
+  }
+
+  /** Whether pages of an origin may read answers. `null` is the origin of any sandbox, and of none in particular. */
+  allows(origin: string): boolean {
+    if (this.#exact.has(origin)) return true;
+    const [, scheme, host = '', port = ''] = SERIALIZED.exec(origin) ?? [];
+    if (scheme === undefined) return false;
+    if (this.#any) return true;
+    return this.#under.some(
+      (one) => one.scheme === scheme && one.port === port && host.endsWith(one.suffix) && host !== one.suffix,
+    );
+  }
+
+  /**
+   * Puts on a response what its answer needs, whatever that will be: an error that a page can't read would be told to its
+   * user as a network that is down. Returns the answer to a preflight; undefined for any other request.
+   */
+  begin(request: IncomingMessage, response: ServerResponse): Reply | undefined {
+    const { headers } = request;
+    const allowed = headers.origin !== undefined && this.allows(headers.origin);
+    if (request.method === 'OPTIONS' && headers['access-control-request-method'] !== undefined)
+      return preflight(allowed ? headers : undefined);
+    response.setHeader(...VARY);
+    if (allowed) {
+      response.setHeader('Access-Control-Allow-Origin', headers.origin as string);
+      response.setHeader('Access-Control-Expose-Headers', EXPOSED);
+    }
+    return undefined;
+  }
+}
+
+/** The same for every path: that nothing is there is for the request itself to be told. */
+function preflight(headers: IncomingHttpHeaders | undefined): Reply {
+  const allowed =
+    headers?.origin === undefined
+      ? []
+      : [
+          'Access-Control-Allow-Origin', headers.origin,
+          'Access-Control-Allow-Methods', 'GET, HEAD, POST, OPTIONS',
+          'Access-Control-Allow-Headers', ALLOWED_HEADERS,
+          'Access-Control-Max-Age', String(MAX_AGE_SECONDS),
+        ]; // prettier-ignore
+  return new Reply(204, [...VARY, ...allowed], '', 'valid');
+}
