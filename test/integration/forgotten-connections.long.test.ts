@@ -1,3 +1,3 @@
 import { describeForgotten } from './forgotten-suite.js';
 
-describeForgotten(60_000, 70_000);
+describeForgotten(60_000, 70_000, 1_000);

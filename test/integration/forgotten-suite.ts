@@ -18,9 +18,8 @@ import { services } from '../support/services.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { issueTokens } from '../support/tokens.js';
 
-/** So many at once after the rest; each is answered in that time. */
+/** So many at once after the rest. */
 const AT_ONCE = 8;
-const WITHIN_MS = 1_000;
 const PATIENCE = { timeout: 30_000, interval: 100 };
 
 const MODES = ['sync', 'async'] as const;
@@ -57,7 +56,8 @@ class Clients {
   }
 }
 
-export function describeForgotten(forgetsAfterMs: number, restMs: number): void {
+/** @param withinMs each is answered in that time; what hangs takes the request timeout, which is 5 s */
+export function describeForgotten(forgetsAfterMs: number, restMs: number, withinMs: number): void {
   const ready = services().postgres !== undefined && services().redis !== undefined;
   describe.skipIf(!ready)(`connections that are forgotten when idle for ${forgetsAfterMs} ms`, () => {
     let database: FreshDatabase;
@@ -132,13 +132,13 @@ export function describeForgotten(forgetsAfterMs: number, restMs: number): void 
       expect(toDatabase.forgotten - before).toBeGreaterThan(AT_ONCE);
       const tookMs = Math.max(...(await askAll('SELECT pg_sleep(0.05)')));
       console.log(JSON.stringify({ pool: AT_ONCE, forgetsAfterMs, restMs, tookMs: Math.round(tookMs) }));
-      expect(tookMs).toBeLessThan(WITHIN_MS);
+      expect(tookMs).toBeLessThan(withinMs);
     });
 
     it.each(MODES)('keep no refresh waiting after a rest: --blacklist %s', async (mode) => {
       const tookMs = await clients[mode].refreshAll();
       console.log(JSON.stringify({ mode, forgetsAfterMs, restMs, tookMs }));
-      expect(tookMs).toBeLessThan(WITHIN_MS);
+      expect(tookMs).toBeLessThan(withinMs);
       const checks = async () => {
         const answer = await fetch(`${servers[mode].adminUrl}/readyz`);
         return ((await answer.json()) as { checks: Record<string, string> }).checks;
