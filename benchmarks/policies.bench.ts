@@ -93,5 +93,6 @@ describe.skipIf(services().postgresBin === undefined)('policies', () => {
     );
     expect(results.off.every(({ failed }) => failed === 0)).toBe(true);
     expect(sent / refreshes).toBeLessThan(0.5);
+    expect(ratio).toBeGreaterThanOrEqual(2);
   });
 });

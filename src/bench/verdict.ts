@@ -28,7 +28,11 @@ export interface Judgement {
  * for is, too; any other miss is a fail; unmeasured is never a pass. Pure.
  */
 export function judge(run: Judged): Judgement {
+  const nothing = withoutOf(run);
   const kpis = run.kpis.map((row) => {
+    if (row.verdict === 'unmeasured' && nothing.has(row.id)) {
+      return { ...row, note: `--rotation ${run.rotation} spends no token` };
+    }
     const excuse = excuseForKpi(row, run);
     return excuse === undefined
       ? row
@@ -53,7 +57,7 @@ function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   const [missed, excused] = misses(run);
   if (missed !== undefined) return { verdict: 'fail', because: missed };
   if (excused !== undefined) return { verdict: 'inconclusive', because: excused };
-  const without = run.rotation === 'off' || run.rotation === 'keep' ? OF_SPENDING : NONE;
+  const without = withoutOf(run);
   const unmeasured = run.kpis.filter(({ id, verdict }) => verdict === 'unmeasured' && !without.has(id));
   const [first] = unmeasured;
   if (first !== undefined) {
@@ -68,6 +72,10 @@ function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
 /** Without a lock, a cache and a row there is nothing to measure. */
 const OF_SPENDING: ReadonlySet<string> = new Set(['concurrent_refresh', 'cache_hit', 'background']);
 const NONE: ReadonlySet<string> = new Set();
+
+function withoutOf({ rotation }: Judged): ReadonlySet<string> {
+  return rotation === 'off' || rotation === 'keep' ? OF_SPENDING : NONE;
+}
 
 /** The first miss that stands, and the first that the generator's trouble may explain. */
 function misses(run: Judged): readonly [string | undefined, string | undefined] {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { CommonSettings } from '../config/settings.js';
 import { switchOf } from '../config/option.js';
+import { settingsReader } from '../config/reader.js';
 import { processSource } from '../config/source.js';
 import { benchCommand } from './commands/bench.js';
 import { cleanupCommand } from './commands/cleanup.js';
@@ -131,11 +132,17 @@ ${examples.map((example) => `  ${example}`).join('\n')}
 ${exitCodesHelp()}`,
     )
     .action(async () => {
-      const settings = descriptor.settings(flagsOf(command, table), processSource(), command.args);
+      const read = settingsReader((source) =>
+        descriptor.settings(flagsOf(command, table), source, command.args),
+      );
+      const orders = cluster.isWorker
+        ? (await import('../compose/worker.js')).listenToPrimary(process)
+        : undefined;
+      const { settings, files } = read(await orders?.files);
       const output = (speaker.output = new Output(settings));
       // Workers of `serve` are told the same things; once is enough.
       if (cluster.isPrimary) for (const warning of settings.warnings) output.warn(warning);
-      done(await descriptor.run(settings, output));
+      done(await descriptor.run(settings, output, { read, files, orders }));
     });
 }
 

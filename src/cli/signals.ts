@@ -19,3 +19,26 @@ export function stopSignal(): Promise<StopSignal> {
     process.on('SIGINT', onSignal);
   });
 }
+
+/**
+ * Takes SIGHUP, which is ignored elsewhere. One that comes before there is a listener is kept for it. Windows has none that
+ * could be taken.
+ */
+export class HangUps {
+  #came = false;
+  #listener: (() => void) | undefined;
+
+  constructor() {
+    if (process.platform === 'win32') return;
+    process.removeAllListeners('SIGHUP');
+    process.on('SIGHUP', () => {
+      this.#came = true;
+      this.#listener?.();
+    });
+  }
+
+  answer(listener: () => void): void {
+    this.#listener = listener;
+    if (this.#came) listener();
+  }
+}

@@ -43,7 +43,7 @@ export function refreshAtMs(session: Session): number {
  * that our clock has been set since the server's was last seen: it isn't believed, or its end might not be noticed.
  */
 export function isFresh(session: Session, nowMs: number): boolean {
-  if (session.generation === 0) return false;
+  if (!session.generation) return false;
   const { expiresMs, lifeMs } = timesOf(session.access);
   const ageMs = nowMs + session.skewMs - (expiresMs - lifeMs);
   return Math.abs(ageMs) < Math.min(MARGIN_MS, lifeMs / 4);

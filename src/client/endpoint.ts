@@ -23,7 +23,9 @@ export type Answer =
 export interface Credentials {
   readonly id: string;
   /** Undefined: it is in the session's cookie. */
-  readonly refresh: string | undefined;
+  readonly refresh?: string | undefined;
+  /** See Session. */
+  readonly shared?: boolean | undefined;
 }
 
 /** The server's endpoints as a page or a worker sees them. Never rejects. */
@@ -64,7 +66,7 @@ export class Endpoint {
     return !!response?.ok || refusal(response).kind === 'refused';
   }
 
-  #post(url: string | URL, { id, refresh }: Credentials): Promise<Response | undefined> {
+  #post(url: string | URL, { id, refresh, shared }: Credentials): Promise<Response | undefined> {
     const cut = new AbortController();
     const failed = (): undefined => {
       cut.abort();
@@ -74,7 +76,7 @@ export class Endpoint {
       method: 'POST',
       headers: {
         // A new refresh token is kept: a server with --rotation offered rotates for whoever says so.
-        'X-Carelink-Rotation': 'accepted',
+        ...(!shared && { 'X-Carelink-Rotation': 'accepted' }),
         ...(this.#cookie && { [SESSION_HEADER]: id }),
         ...(refresh && { 'Content-Type': 'application/json' }),
       },
@@ -93,7 +95,7 @@ export class Endpoint {
 
 function refusal(response?: Response): Answer {
   const status = response?.status ?? 503;
-  if (status === 400 || status === 401) return { kind: 'refused' };
+  if ([400, 401].includes(status)) return { kind: 'refused' };
   if (status < 500 && ![408, 429].includes(status)) return { kind: 'broken', status };
   // A date, or a proxy's hour, is no reason to wait beyond any caller's patience.
   return { kind: 'again', afterMs: Math.min(Number(response?.headers.get('retry-after')), 10) * 1000 || 0 };

@@ -26,7 +26,7 @@ export class Events {
     return () => this.#target.removeEventListener(name, heard);
   }
 
-  emit<Name extends keyof AllEvents>(name: Name, detail: AllEvents[Name]): void {
+  emit<Name extends keyof AllEvents>(name: Name, detail?: AllEvents[Name]): void {
     this.#target.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

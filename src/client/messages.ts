@@ -5,6 +5,8 @@ export interface ScheduleTokenRefresh {
   readonly type: 'SCHEDULE_TOKEN_REFRESH';
   /** Absent in cookie mode. */
   readonly refreshToken?: string | undefined;
+  /** See TokenPair. */
+  readonly shared?: boolean | undefined;
   /** When the access token expires, by this computer's clock, in milliseconds since the epoch. */
   readonly expirationTime: number;
   /** How long before that it is to be refreshed; two minutes if absent. */
@@ -16,7 +18,11 @@ export interface ScheduleTokenRefresh {
 /** Worker to every page of the origin. */
 export interface TokenRefreshed {
   readonly type: 'TOKEN_REFRESHED';
-  readonly tokens: { readonly access: string; readonly refresh?: string | undefined };
+  readonly tokens: {
+    readonly access: string;
+    readonly refresh?: string | undefined;
+    readonly shared?: boolean | undefined;
+  };
   readonly session: string;
   /** The generation that these tokens are. */
   readonly generation: number;

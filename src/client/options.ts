@@ -28,6 +28,11 @@ export interface TokenManagerOptions {
 export interface TokenPair {
   readonly access: string;
   readonly refresh: string;
+  /**
+   * True where a client that keeps its refresh token for good may hold this one as well: an old version of your page, in
+   * another tab. A server with `--rotation offered` then leaves it unspent. Of no effect in cookie mode.
+   */
+  readonly shared?: boolean;
 }
 
 /** What a user interface shows. A new object whenever something in it changed, and only then. */

@@ -71,7 +71,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
     const answer = await endpoint.refresh(session);
     if (answer.kind !== 'pair') return answer;
     const next: Session = {
-      id: session.id,
+      ...session,
       generation: session.generation + 1,
       access: answer.access,
       refresh: answer.refresh,

@@ -9,7 +9,9 @@ export interface Session {
   /** '' while it is only known that there is a session: a tab that was reloaded, in cookie mode. */
   readonly access: string;
   /** Undefined in cookie mode. */
-  readonly refresh: string | undefined;
+  readonly refresh?: string | undefined;
+  /** An old client may hold the same refresh token, and keeps it: no rotation is asked for. */
+  readonly shared?: boolean | undefined;
   /** The server's clock minus this computer's, as last seen, in milliseconds. */
   readonly skewMs: number;
 }

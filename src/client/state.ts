@@ -34,7 +34,7 @@ export class SessionState {
   }
 
   /** Another session, or none, whatever was here. */
-  begin(session: Session | undefined): void {
+  begin(session?: Session): void {
     this.#current = session;
     this.#expected = undefined;
     // A manager that was disposed of may have a successor, with another user.
@@ -42,8 +42,8 @@ export class SessionState {
     this.nudge();
   }
 
-  /** A new tab takes this one session from another tab, until `undefined` ends that. */
-  expect(id: string | undefined): void {
+  /** A new tab takes this one session from another tab; without an id, none any more. */
+  expect(id?: string): void {
     this.#expected = id;
   }
 
@@ -58,7 +58,7 @@ export class SessionState {
   end(id: string): boolean {
     this.#ended.add(id);
     if (this.#current?.id !== id) return false;
-    this.begin(undefined);
+    this.begin();
     return true;
   }
 

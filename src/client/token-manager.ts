@@ -58,8 +58,9 @@ export class TokenManager {
       refreshUrl = '/account/token/refresh/',
       userClaim = 'user_id',
       maxQueue = 1_000,
+      maxWaitMs: patienceMs = 30_000,
+      reuseGraceMs: graceMs = 10_000,
     } = options;
-    const { maxWaitMs: patienceMs = 30_000, reuseGraceMs: graceMs = 10_000 } = options;
     const name = `carelink-tokens:${options.name ?? refreshUrl}`;
     this.#cookie = storage === 'cookie';
     const gone = this.#stop.signal;
@@ -122,12 +123,11 @@ export class TokenManager {
    * Begins a session with the tokens of a log-in. One that was here before is logged out first. In cookie mode the
    * refresh token is spent at once, and its successor is in a cookie.
    */
-  async setTokens({ access, refresh }: TokenPair): Promise<void> {
+  async setTokens({ access, refresh, shared }: TokenPair): Promise<void> {
     if (this.#state.current) void this.logout();
     this.#restoring = false;
     const id = newSessionId();
-    const session: Session = { id, generation: 0, access, refresh, skewMs: 0 };
-    this.#state.begin(session);
+    this.#state.begin({ id, generation: 0, access, refresh, skewMs: 0, shared });
     await this.#tab.ledger.begin(id);
     if (this.#cookie) await this.#refresh.now();
   }
@@ -183,7 +183,7 @@ export class TokenManager {
     this.#changed();
     await this.#restore().catch(() => undefined);
     this.#restoring = false;
-    this.#state.expect(undefined);
+    this.#state.expect();
     this.#changed();
     keepFresh({ ...this.#tab, worker, background, refresh: () => this.#refresh.now() });
   }
@@ -206,7 +206,7 @@ export class TokenManager {
     this.#tab.channel.ask({ id, generation: -1 });
     if (await state.until(() => !!state.current, this.#cookie ? COOKIE_PEERS_MS : PEERS_MS)) return;
     if (!this.#cookie) return;
-    state.begin({ id, generation, access: '', refresh: undefined, skewMs: 0 });
+    state.begin({ id, generation, access: '', skewMs: 0 });
     await this.#refresh.now();
   }
 
@@ -256,7 +256,7 @@ export class TokenManager {
     if (now.session === before.session && now.generation > before.generation) {
       this.#events.emit('refreshed', { generation: now.generation });
     }
-    this.#events.emit('changed', undefined);
+    this.#events.emit('changed');
   }
 
   #look(): TokenSnapshot {

@@ -36,9 +36,9 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
   );
 
   const onMessage = ({ data }: MessageEvent<unknown>): void => {
-    const { type, tokens, session, generation, skewMs } = (data ?? {}) as Record<string, unknown>;
+    const { type, tokens, session: id, ...rest } = (data ?? {}) as Record<string, unknown>;
     if (type === 'TOKEN_REFRESHED') {
-      const next = { ...(tokens as Partial<Session>), id: session, generation, skewMs };
+      const next = { ...(tokens as Partial<Session>), id, ...rest };
       if (isSession(next)) state.adopt(next);
     }
   };
@@ -49,15 +49,15 @@ export function linkWorker(options: WorkerLinkOptions): WorkerLink {
       const worker = registration?.active;
       if (!worker) return false;
       const expirationTime = expiresAtMs(session);
-      const message: ScheduleTokenRefresh = {
+      worker.postMessage({
         type: 'SCHEDULE_TOKEN_REFRESH',
         refreshToken: session.refresh,
         expirationTime,
         leadTime: expirationTime - refreshAtMs(session),
         session: session.id,
         generation: session.generation,
-      };
-      worker.postMessage(message);
+        shared: session.shared,
+      } satisfies ScheduleTokenRefresh);
       return true;
     },
   };

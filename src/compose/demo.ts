@@ -6,7 +6,11 @@ import type { DatabaseClock } from '../rotation/ports.js';
 import { mintToken } from './tokens.js';
 
 /** The page for trying it: its files, a log-in for everybody, and an endpoint that wants an access token. */
-export function openDemo(settings: ServeSettings, codec: TokenCodec, clock: DatabaseClock): Demo {
+export function openDemo(
+  settings: ServeSettings,
+  currentCodec: () => TokenCodec,
+  clock: DatabaseClock,
+): Demo {
   const read = (name: string): string => readFileSync(new URL(`../demo/${name}`, import.meta.url), 'utf8');
   const { names } = settings.tokens;
   return {
@@ -17,6 +21,7 @@ export function openDemo(settings: ServeSettings, codec: TokenCodec, clock: Data
       ['demo.js', { type: 'text/javascript; charset=utf-8', body: read('demo.js') }],
     ]),
     async login(user) {
+      const codec = currentCodec();
       const [access, refresh] = await Promise.all([
         mintToken(settings, codec, clock, 'access', user),
         mintToken(settings, codec, clock, 'refresh', user),
@@ -24,7 +29,7 @@ export function openDemo(settings: ServeSettings, codec: TokenCodec, clock: Data
       return { access, refresh };
     },
     async whoami(access) {
-      const verdict = await codec.verify(access, clock.nowUs());
+      const verdict = await currentCodec().verify(access, clock.nowUs());
       if (!verdict.ok || verdict.claims[names.tokenType] !== 'access') return undefined;
       return String(verdict.claims[names.userId]);
     },

@@ -10,18 +10,24 @@ import type { Door } from '../http/door.js';
 import { limitsFor } from '../http/limits.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
+import { accessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
 import type { TokenService } from '../rotation/outcomes.js';
+import { RateLimit } from '../rotation/rate-limit.js';
 import { readClientFiles } from './client-files.js';
 import { ADMIN_PORT, listening, PUBLIC_PORT } from './listening.js';
 import type { Observing } from './observe.js';
 import type { ReleaseStack } from './release.js';
+import type { Renewable } from './renewable.js';
+
+const monotonicMs = (): number => performance.now();
 
 export interface ListenParts {
   readonly settings: ServeSettings;
   readonly service: TokenService;
   readonly door: Door;
   readonly demo: Demo | undefined;
+  readonly certificate: Pick<Renewable, 'inUse' | 'showsWith'>;
   readonly metrics: Observing;
   /** Undefined: another process has the admin port. */
   readonly admin:
@@ -38,7 +44,7 @@ export interface Listening {
 
 /** Opens both ports. They are closed in reverse order: the public one drains while the admin port still says so. */
 export async function listen(
-  { settings, service, door, demo, metrics, admin, log }: ListenParts,
+  { settings, service, door, demo, certificate, metrics, admin, log }: ListenParts,
   releases: ReleaseStack,
 ): Promise<Listening> {
   const { http, shutdownTimeoutMs, drainDelayMs } = settings;
@@ -57,9 +63,12 @@ export async function listen(
     paths: http.paths,
     slidingEnd: settings.tokens.names.slidingEnd,
     compat: http.compat,
-    tls: http.tls,
+    tls: certificate.inUse().tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
     cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins) : undefined,
+    proxies: http.trustedProxies,
+    forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
+    accessLog: accessLog(http.accessLog, log),
     assets: clientAssets(http.basePath, readClientFiles()),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: {
@@ -70,6 +79,7 @@ export async function listen(
     observe: metrics,
     log,
   });
+  certificate.showsWith((tls) => publicServer.renewCertificate(tls));
   let adminUrl = '';
   if (adminServer !== undefined) {
     const { host, port } = settings.admin;

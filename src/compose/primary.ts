@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FileTexts } from '../config/reader.js';
 import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
 import { EventStreams } from '../http/events.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
+import { withChainKeys } from '../jwt/key-set.js';
 import type { Log } from '../observe/log.js';
 import { MergedObservations } from '../observe/merged-observations.js';
 import { tellHostLimits } from './host-limits.js';
 import { ADMIN_PORT, listening } from './listening.js';
 import { ReleaseStack } from './release.js';
+import { toSend } from './renewal.js';
 import type { Serving } from './serving.js';
 import { watch } from './watch.js';
 import type { Answers } from './worker-messages.js';
@@ -20,23 +23,27 @@ const monotonicMs = (): number => performance.now();
  * `--workers`: this process starts and watches the others, which do the work. It has the admin port for all of them, and
  * alerts are its own: it judges what they say together.
  *
+ * @param files what the settings were made of: workers are given the same
  * @param signal calls the start off
  * @throws CommandError with what to do about it
  */
 export async function startPrimary(
   settings: ServeSettings,
+  files: FileTexts,
   log: Log,
   signal: AbortSignal,
 ): Promise<Omit<Serving, 'inside'>> {
   const { admin, shutdownTimeoutMs, drainDelayMs } = settings;
   const releases = new ReleaseStack();
   try {
+    const first = { keys: withChainKeys(settings.keys, signingKeyOf(settings)), tls: settings.http.tls };
     const observed = new MergedObservations(Date.now(), monotonicMs);
     const workers = new Workers({
       count: settings.workers,
       stopTimeoutMs: shutdownTimeoutMs,
       monotonicMs,
       log,
+      files,
       onDeath: (workerId) => observed.died(workerId),
     });
     const fetch = async (): Promise<void> => {
@@ -93,6 +100,10 @@ export async function startPrimary(
       adminUrl,
       embedded: undefined,
       startDraining,
+      renewing: {
+        inUse: () => first,
+        renew: (renewal) => workers.renew(toSend(renewal)),
+      },
       stop: () => releases.release(),
       failed: workers.failed,
     };
@@ -110,6 +121,12 @@ function mergeOutboxes(all: readonly (Answers['outbox'] | undefined)[]): Answers
     depth: told.reduce((sum, { depth }) => sum + depth, 0),
     lag_ms: Math.max(0, ...told.map(({ lag_ms }) => lag_ms)),
   };
+}
+
+/** Workers share a database by its URL, and with that a signing key is given. */
+function signingKeyOf({ keys }: ServeSettings): string {
+  if (keys.signingKey === undefined) throw new Error('settings without a signing key');
+  return keys.signingKey;
 }
 
 const WITHOUT_REDIS =

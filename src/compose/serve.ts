@@ -7,6 +7,8 @@ import { openLetters } from './letters.js';
 import { listen } from './listen.js';
 import { badRowNews, refusalNews, tellAsync, tellRotationEvent, tellSchema } from './tell.js';
 import type { ServeSettings } from '../config/settings.js';
+import { isSameKeys } from '../jwt/key-change.js';
+import type { Keys } from '../jwt/key-set.js';
 import type { Readiness } from '../http/admin.js';
 import { EventStreams } from '../http/events.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
@@ -16,20 +18,22 @@ import type { Log } from '../observe/log.js';
 import { observing } from './observe.js';
 import type { ReleaseStack } from './release.js';
 import { blacklistFor, needsOf } from './needs.js';
-import type { Serving } from './serving.js';
+import type { Serving, StartOptions } from './serving.js';
 import { rotationSettings } from './rotation-settings.js';
 import { openStorage } from './storage.js';
 import { openCache } from './shared-cache.js';
 import { Broken, openSite, spendsTokens } from './site.js';
 import { tellRefusedSamples } from './samples.js';
-import { passwordHashReader, openChain, openCodec, sampleToken } from './tokens.js';
+import { openKeys, partsOf, passwordHashReader, sampleToken } from './tokens.js';
+import { Renewable } from './renewable.js';
 import { watchRowDates } from './row-dates.js';
-import { watchSurroundings } from './surroundings.js';
+import { tellCertificates, watchSurroundings } from './surroundings.js';
 import { watch } from './watch.js';
 import { tellLost, watchDatabase, watchingWrites } from './health.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
+import { RateLimit } from '../rotation/rate-limit.js';
 import { Walks } from '../rotation/walks.js';
 import { askOf, type Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
@@ -58,8 +62,7 @@ export async function compose(
   settings: ServeSettings,
   { log, setUpLog }: { readonly log: Log; readonly setUpLog: Log },
   releases: ReleaseStack,
-  admin: boolean,
-  signal: AbortSignal | undefined,
+  { admin = true, signal, takesRenewals }: Omit<StartOptions, 'tellsSetUp'>,
 ): Promise<Serving> {
   const metrics = observing(monotonicMs, {
     alone: admin,
@@ -92,7 +95,7 @@ export async function compose(
 
   const signingKey = settings.keys.signingKey ?? storage.signingKey;
   if (signingKey === undefined) throw new Error('settings without a signing key');
-  const codec = await openCodec(settings, signingKey, setUpLog);
+  const { keys, keySet } = await openKeys(settings, signingKey, setUpLog);
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
   const operator = operatorMetrics(metrics.registry, {
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
@@ -120,8 +123,12 @@ export async function compose(
     },
     releases,
   );
-  if (tables !== undefined)
-    await tellRefusedSamples(settings, signingKey, { database, schema: tables, clock }, setUpLog);
+  const tellSamples = async (of: Keys): Promise<void> => {
+    if (tables === undefined) return;
+    const read = { database, schema: tables, clock };
+    await tellRefusedSamples({ ...settings, keys: of }, of.signingKey, read, setUpLog);
+  };
+  await tellSamples(keys);
   const written = watchingWrites(database, monotonicMs, {
     onClaim: (seconds) => operator.onClaimStatement(seconds),
     onWritten: (rows) => health.onWritten(rows),
@@ -188,14 +195,14 @@ export async function compose(
   if (feed !== undefined) onCut.push(() => feed.renew());
   const context: RotationContext = {
     settings: rotationSettings(settings),
-    codec,
-    chain: openChain(settings, signingKey, setUpLog),
+    ...partsOf(keySet),
     store: stores.store,
     revocations: stores.revocations,
     reissuing: stores.reissuing,
     cache,
     outbox,
     doubtful: new DoubtfulClaims(MAX_DOUBTFUL),
+    throttle: settings.http.throttle.user && new RateLimit(settings.http.throttle.user, monotonicMs),
     walks: new Walks({ requestTimeoutMs: settings.rotation.requestTimeoutMs, monotonicMs }),
     clock,
     history,
@@ -205,9 +212,18 @@ export async function compose(
     },
     monotonicMs,
   };
-  shared.start(context, feed);
+  const renewable = new Renewable(
+    settings,
+    { context, inUse: { keys, tls: settings.http.tls } },
+    (now, before) => {
+      tellCertificates(now, operator);
+      if (!isSameKeys(now.keys, before.keys)) void tellSamples(now.keys);
+    },
+  );
+  tellCertificates(renewable.inUse(), operator);
+  shared.start(renewable.context, feed);
   tellAsync(settings, feed, setUpLog);
-  const service = createTokenService(context);
+  const service = createTokenService(renewable.context);
 
   const readiness = async (): Promise<Readiness> => {
     // Without Redis refreshes go on: it is told, and no reason to send them elsewhere.
@@ -220,13 +236,23 @@ export async function compose(
     };
     return { ready: state === 'ok', checks };
   };
-  watchSurroundings(settings, database, tables, operator, releases);
+  watchSurroundings(database, tables, operator, releases);
   const alerts = admin ? alertMetrics(metrics.registry) : undefined;
   const streams = new EventStreams((open) => alerts?.onStreams(open));
   const kpis = () => ({ ...metrics.kpis(), outbox: shared.status() });
-  const demo = settings.http.demo ? openDemo(settings, codec, clock) : undefined;
+  const demo = settings.http.demo ? openDemo(settings, () => renewable.context().codec, clock) : undefined;
+  await takesRenewals?.(renewable.renew);
   const { publicUrl, adminUrl, startDraining } = await listen(
-    { settings, service, door, demo, metrics, admin: admin ? { readiness, kpis, streams } : undefined, log },
+    {
+      settings,
+      service,
+      door,
+      demo,
+      certificate: renewable,
+      metrics,
+      admin: admin ? { readiness, kpis, streams } : undefined,
+      log,
+    },
     releases,
   );
   if (alerts !== undefined) {
@@ -245,11 +271,12 @@ export async function compose(
     embedded:
       settings.database.kind === 'embedded'
         ? {
-            sampleRefreshToken: await sampleToken(settings, codec, clock),
+            sampleRefreshToken: await sampleToken(settings, keySet.codec, clock),
             dataDir: settings.database.dataDir,
           }
         : undefined,
     startDraining,
+    renewing: renewable.alone,
     stop: () => releases.release(),
     failed,
     inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },

@@ -1,7 +1,19 @@
 import type { Readiness } from '../http/admin.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
 import type { MetricsSink } from '../observe/metrics.js';
+import type { Renewal, Renewing } from './renewal.js';
 import type { SharedCache } from './shared-cache.js';
+
+export interface StartOptions {
+  /** False: it is one of several, and another process has the admin port for all of them. */
+  readonly admin?: boolean;
+  /** False: another of them has told what the set-up means. */
+  readonly tellsSetUp?: boolean;
+  /** Calls the start off. */
+  readonly signal?: AbortSignal;
+  /** Called before the port is open: whoever has a renewal gives it then, and later ones the same way. */
+  readonly takesRenewals?: (renew: (renewal: Renewal) => Promise<void>) => Promise<void>;
+}
 
 export interface Serving {
   readonly publicUrl: string;
@@ -14,6 +26,8 @@ export interface Serving {
     { readonly sampleRefreshToken: string | undefined; readonly dataDir: string } | undefined;
   /** From now on answers close their connections and /readyz says no, while all is served: a stop follows. */
   readonly startDraining: () => void;
+  /** Takes keys and a certificate anew. */
+  readonly renewing: Renewing;
   /** Stops accepting, finishes what is in flight, closes everything. */
   stop(): Promise<void>;
   /** Rejects when something the server can't do without has broken for good. */

@@ -56,7 +56,7 @@ export interface SharedCache {
   /** For /kpis. */
   readonly status: () => { readonly mode: 'async' | 'sync'; readonly depth: number; readonly lag_ms: number };
   /** From now on it follows what others change, and deals with what turns out to have lost. */
-  start(context: RotationContext, feed: ChangeFeed | undefined): void;
+  start(context: () => RotationContext, feed: ChangeFeed | undefined): void;
 }
 
 /** Where nothing is spent, nothing is remembered. */
@@ -119,7 +119,7 @@ export async function openSharedCache(
         const write = async (claim: Claim): Promise<boolean> => {
           const written = await writer.write(claim, monotonicMs() + requestTimeoutMs);
           if (written.kind === 'refused') return false;
-          await settleLateClaim(context, claim, written);
+          await settleLateClaim(context(), claim, written);
           return true;
         };
         retryLetters(options.unwritten, write, (error) => observe.onTrouble(error), releases);
@@ -128,7 +128,7 @@ export async function openSharedCache(
   }
   const mode = wantedMode(options);
   let heard: ChangeFeed | undefined;
-  let context: RotationContext | undefined;
+  let context: (() => RotationContext) | undefined;
   const gate = new ClaimGate({
     mode: mode === 'auto' ? 'auto' : 'async',
     heard: () => heard?.alive === true,
@@ -196,7 +196,7 @@ export async function openSharedCache(
     late: (claim, written) =>
       context === undefined
         ? Promise.reject(new Error('not started'))
-        : settleLateClaim(context, claim, written),
+        : settleLateClaim(context(), claim, written),
     maxOwed: options.maxOwed ?? MAX_OWED,
     clock,
     requestTimeoutMs,

@@ -1,51 +1,42 @@
 import { isLoopback } from '../config/loopback.js';
 import type { KeySettings, ServeSettings } from '../config/settings.js';
-import { chainKeyFrom } from '../jwt/chain-key.js';
 import { parseClaims } from '../jwt/claims-json.js';
 import { decodeText } from '../jwt/compact.js';
 import type { TokenCodec } from '../jwt/codec.js';
-import { createCodec } from '../jwt/create-codec.js';
+import { importKeySet, withChainKeys, type Keys, type KeySet } from '../jwt/key-set.js';
 import type { Log } from '../observe/log.js';
 import { createChain, type Chain } from '../rotation/chain.js';
 import { passwordHashIn } from '../rotation/claims.js';
+import type { RotationContext } from '../rotation/context.js';
 import { accessSpan, refreshSpan } from '../rotation/lifetimes.js';
 import type { DatabaseClock } from '../rotation/ports.js';
 
-/** The codec of the configured keys; weak ones are told of. */
-export async function openCodec(settings: ServeSettings, signingKey: string, log: Log): Promise<TokenCodec> {
-  const { keys, tokens } = settings;
-  const { codec, warnings } = await createCodec({
-    algorithm: keys.algorithm,
-    signingKey,
-    verifyingKeys: keys.verifyingKeys,
-    audience: tokens.audience,
-    issuer: tokens.issuer,
-    leewaySeconds: tokens.leewaySeconds,
-    maxTokenBytes: tokens.maxTokenBytes,
-  });
+/** The keys that are configured, ready for use; weak ones are told of. */
+export async function openKeys(
+  settings: ServeSettings,
+  signingKey: string,
+  log: Log,
+): Promise<{ readonly keys: Keys; readonly keySet: KeySet }> {
+  const keys = withChainKeys(settings.keys, signingKey);
+  const { keySet, warnings } = await importKeySet(keys, settings.tokens);
   for (const warning of warnings) log.warn('weak_key', { cause: warning });
-  return codec;
-}
-
-/**
- * Pinned chain keys, or those that follow from the signing key and, where they are secrets, from its predecessors:
- * then the families that began under an old secret can still be followed.
- */
-export function openChain(settings: ServeSettings, signingKey: string, log: Log): Chain {
   if (settings.database.kind === 'url' && settings.keys.chainKeys.length === 0) {
     log.info('chain_key_follows_signing_key', {
       cause:
         'pin CARELINK_CHAIN_KEY before the signing key is changed, or families that began before are not found',
     });
   }
-  return chainOf(settings.keys, signingKey);
+  return { keys, keySet };
 }
 
-/** The same, told to nobody. */
-export function chainOf({ algorithm, chainKeys, verifyingKeys }: KeySettings, signingKey: string): Chain {
-  if (chainKeys.length > 0) return createChain(chainKeys);
-  const secrets = algorithm.startsWith('HS') ? [signingKey, ...verifyingKeys] : [signingKey];
-  return createChain(secrets.map((secret) => chainKeyFrom(secret, algorithm)));
+/** What the rotation room takes of a key set. */
+export function partsOf({ codec, chainKeys }: KeySet): Pick<RotationContext, 'codec' | 'chain'> {
+  return { codec, chain: createChain(chainKeys) };
+}
+
+/** The chain of the configured keys. */
+export function chainOf(keys: KeySettings, signingKey: string): Chain {
+  return createChain(withChainKeys(keys, signingKey).chainKeys);
 }
 
 /** Reads the hash of the password that a verified token holds; undefined where none is compared. */

@@ -1,7 +1,9 @@
 import cluster from 'node:cluster';
+import type { FileTexts } from '../config/reader.js';
 import type { ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
+import { OrderedRenewals } from './ordered-renewals.js';
 import type { Serving } from './serving.js';
 import { startServing } from './start-serving.js';
 import type { Answers, FromPrimary, FromWorker, Question } from './worker-messages.js';
@@ -17,19 +19,38 @@ export interface Channel {
 
 /** What the primary orders. */
 export interface Orders {
+  /** The files that the settings are made of. */
+  readonly files: Promise<FileTexts>;
   /** Resolves when it says that this one is to stop. */
   readonly asked: Promise<'primary'>;
+  readonly renewals: OrderedRenewals;
 }
 
 /** To be called before anything is started: a primary that stops meanwhile is heard. */
 export function listenToPrimary(channel: Channel): Orders {
-  return {
-    asked: new Promise((resolve) => {
+  const send = (message: FromWorker): void => void channel.send?.(message, () => undefined);
+  const renewals = new OrderedRenewals({
+    onTaken: (id) => send({ kind: 'renewed', id, taken: true }),
+    onFailed: (id) => send({ kind: 'renewed', id, taken: false }),
+  });
+  const orders = {
+    renewals,
+    files: new Promise<FileTexts>((resolve) => {
+      hear(channel, (order) => {
+        if (order.kind === 'renew') renewals.order(order.renewal, order.id);
+        if (order.kind !== 'begin') return;
+        if (order.renewal !== undefined) renewals.order(order.renewal);
+        resolve(order.files);
+      });
+    }),
+    asked: new Promise<'primary'>((resolve) => {
       hear(channel, (order) => {
         if (order.kind === 'stop') resolve('primary');
       });
     }),
   };
+  send({ kind: 'here' });
+  return orders;
 }
 
 function hear(channel: Channel, listener: (order: FromPrimary) => void): void {
@@ -57,6 +78,7 @@ export async function startWorker(
   settings: ServeSettings,
   log: Log,
   channel: Channel,
+  { renewals }: Orders,
   signal: AbortSignal,
 ): Promise<Serving> {
   const send = (message: FromWorker): void => void channel.send?.(message, () => undefined);
@@ -64,6 +86,15 @@ export async function startWorker(
     admin: false,
     tellsSetUp: cluster.worker?.id === FIRST_WORKER,
     signal,
+    takesRenewals: (renew) =>
+      renewals.takeWith(async (renewal) => {
+        try {
+          await renew(renewal);
+        } catch (error) {
+          log.error('reload_failed', describeError(error));
+          throw error;
+        }
+      }),
   });
   const { readiness, kpis, outbox, metrics } = serving.inside;
   const answers: { readonly [Q in Question]: () => Answers[Q] | Promise<Answers[Q]> } = {

@@ -1,9 +1,11 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { CommandError, type FailureExitCode } from '../config/errors.js';
+import type { FileTexts } from '../config/reader.js';
 import type { Log } from '../observe/log.js';
 import type { WorkerCounts } from '../observe/merged-observations.js';
 import { LONGEST_DELAY_MS, RestartPolicy } from './restart-policy.js';
+import type { SentRenewal } from './renewal.js';
 import type { Answers, FromPrimary, FromWorker, Question } from './worker-messages.js';
 
 export interface WorkersOptions {
@@ -12,12 +14,17 @@ export interface WorkersOptions {
   readonly stopTimeoutMs: number;
   readonly monotonicMs: () => number;
   readonly log: Log;
+  /** What its settings are made of, as this process has read them. */
+  readonly files: FileTexts;
   /** A worker has died for good: what it counted is to be kept. */
   readonly onDeath: (workerId: number) => void;
 }
 
 /** One that is busy for longer is not waited for: the others' answers are worth more than its own. */
 const ANSWER_TIMEOUT_MS = 1_000;
+
+/** A key takes milliseconds to import. One that is busy for longer than this answers no refresh either. */
+const RENEWAL_TIMEOUT_MS = 5_000;
 
 /** A worker ends by itself within its --shutdown-timeout; this is for one that doesn't. */
 const KILL_AFTER_MS = 5_000;
@@ -41,7 +48,9 @@ export class Workers {
   readonly #options: WorkersOptions;
   readonly #restarts = new RestartPolicy();
   readonly #living = new Map<number, Living>();
-  readonly #waiting = new Map<number, (answer: Answers[Question]) => void>();
+  readonly #waiting = new Map<number, (answer: unknown) => void>();
+  /** Keys and certificate, where they have been read again since the start. */
+  #renewal: SentRenewal | undefined;
   #asked = 0;
   #deaths = 0;
   #stopping = false;
@@ -75,16 +84,42 @@ export class Workers {
   }
 
   get counts(): WorkerCounts {
-    const listening = [...this.#living.values()].filter((one) => one.listeningSinceMs !== undefined).length;
-    return { listening, wanted: this.#options.count, deaths: this.#deaths };
+    return { listening: this.#listening.length, wanted: this.#options.count, deaths: this.#deaths };
   }
 
   /** What each worker that listens answers; undefined: nothing in time. */
   ask<Q extends Question>(what: Q): Promise<(readonly [workerId: number, answer: Answers[Q] | undefined])[]> {
-    const listening = [...this.#living].filter(([, { listeningSinceMs }]) => listeningSinceMs !== undefined);
     return Promise.all(
-      listening.map(async ([id, { worker }]) => [id, await this.#askOne(worker, what)] as const),
+      this.#listening.map(async ([id, { worker }]) => {
+        const answer = await this.#await(
+          worker,
+          (question) => ({ kind: 'ask', id: question, what }),
+          ANSWER_TIMEOUT_MS,
+        );
+        // A worker answers what it was asked.
+        return [id, answer as Answers[Q] | undefined] as const;
+      }),
     );
+  }
+
+  /**
+   * Gives all of them, and those that are started later, keys and a certificate. Returns the process ids of those that
+   * listen and have not confirmed it in time. One that is starting takes them before it listens.
+   */
+  async renew(renewal: SentRenewal): Promise<number[]> {
+    this.#renewal = renewal;
+    const order = (id: number): FromPrimary => ({ kind: 'renew', id, renewal });
+    for (const { worker, listeningSinceMs } of this.#living.values()) {
+      if (listeningSinceMs === undefined) tell(worker, order(this.#asked++));
+    }
+    const confirmed = await Promise.all(
+      this.#listening.map(async ([id, { worker }]) => {
+        const taken = (await this.#await(worker, order, RENEWAL_TIMEOUT_MS)) === true;
+        // Another one is started in the place of one that is gone.
+        return taken || !this.#living.has(id) ? [] : [worker.process.pid ?? 0];
+      }),
+    );
+    return confirmed.flat();
   }
 
   /** Lets all of them say that they won't serve for long. */
@@ -122,8 +157,12 @@ export class Workers {
           if (this.counts.listening === this.#options.count) this.#onComplete();
         } else if (message.kind === 'not_started') {
           living.notStarted = message;
+        } else if (message.kind === 'here') {
+          const renewal = this.#renewal === undefined ? {} : { renewal: this.#renewal };
+          tell(worker, { kind: 'begin', files: this.#options.files, ...renewal });
         } else {
-          this.#waiting.get(message.id)?.(message.answer);
+          const answer = message.kind === 'renewed' ? message.taken : message.answer;
+          this.#waiting.get(message.id)?.(answer);
         }
       });
     });
@@ -174,15 +213,19 @@ export class Workers {
     }, delayMs ?? LONGEST_DELAY_MS);
   };
 
-  async #askOne<Q extends Question>(worker: Worker, what: Q): Promise<Answers[Q] | undefined> {
+  get #listening(): (readonly [workerId: number, living: Living])[] {
+    return [...this.#living].filter(([, { listeningSinceMs }]) => listeningSinceMs !== undefined);
+  }
+
+  /** What it answers to a message; undefined: nothing in time. */
+  async #await(worker: Worker, message: (id: number) => FromPrimary, timeoutMs: number): Promise<unknown> {
     const id = this.#asked++;
     let timer: NodeJS.Timeout | undefined;
     try {
-      return await new Promise<Answers[Q] | undefined>((resolve) => {
-        timer = setTimeout(() => resolve(undefined), ANSWER_TIMEOUT_MS);
-        // A worker answers what it was asked.
-        this.#waiting.set(id, (answer) => resolve(answer as Answers[Q]));
-        tell(worker, { kind: 'ask', id, what });
+      return await new Promise<unknown>((resolve) => {
+        timer = setTimeout(() => resolve(undefined), timeoutMs);
+        this.#waiting.set(id, resolve);
+        tell(worker, message(id));
       });
     } finally {
       clearTimeout(timer);

@@ -18,9 +18,13 @@ export class FileReader {
     this.#problems = problems;
   }
 
+  absolute(path: string): string {
+    return resolve(this.#source.cwd, path);
+  }
+
   /** @param name of the option or variable, for the message */
   read(name: string, path: string): string | undefined {
-    const absolute = resolve(this.#source.cwd, path);
+    const absolute = this.absolute(path);
     try {
       const text = this.#source.readFile(absolute);
       if (text.trim() !== '') return text;
@@ -40,7 +44,7 @@ export class FileReader {
   readSecret(name: string, path: string): string | undefined {
     const text = this.read(name, path);
     if (text === undefined) return undefined;
-    const absolute = resolve(this.#source.cwd, path);
+    const absolute = this.absolute(path);
     const mode = this.#source.modeOf?.(absolute) ?? 0;
     if ((mode & READ_BY_ALL) !== 0) {
       this.#warnings.push(
@@ -62,7 +66,7 @@ export class FileReader {
     const text = whole?.replace(/\r?\n$/, '');
     if (text === undefined || !text.includes(NOT_UTF8) || text.includes('-----BEGIN ')) return text;
     this.#problems.push(
-      `${name}: the file ${resolve(this.#source.cwd, path)} is not UTF-8 text. A key is used as the UTF-8 bytes of its text, as Django uses SECRET_KEY; a key of random bytes can't be given. Make one of text (\`openssl rand -base64 48\`), sign with it at Django too, or convert the file with iconv where it was saved in another encoding.`,
+      `${name}: the file ${this.absolute(path)} is not UTF-8 text. A key is used as the UTF-8 bytes of its text, as Django uses SECRET_KEY; a key of random bytes can't be given. Make one of text (\`openssl rand -base64 48\`), sign with it at Django too, or convert the file with iconv where it was saved in another encoding.`,
     );
     return undefined;
   }

@@ -1,9 +1,9 @@
-import { createSecureContext } from 'node:tls';
 import type { FileReader } from './files.js';
 import { variableOf } from './option.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
 import type { HttpSettings, KeySettings } from './settings.js';
+import { pairFault } from './tls-pair.js';
 
 type ResolvedServe = Resolved<typeof SERVE_OPTIONS>;
 
@@ -58,28 +58,29 @@ function readSigningKey(
   return files.readKey(from, file, true);
 }
 
+const NO_TLS = { tls: undefined, tlsFiles: undefined };
+
 /** Both files, or neither; and that OpenSSL takes them as a pair is known before a port is opened. */
 export function tlsSettings(
   { values, given }: ResolvedServe,
   files: FileReader,
   problems: string[],
-): HttpSettings['tls'] {
+): Pick<HttpSettings, 'tls' | 'tlsFiles'> {
   const [certFile, keyFile] = [values['tls-cert'], values['tls-key']];
-  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined && keyFile === undefined) return NO_TLS;
   if (certFile === undefined || keyFile === undefined) {
     problems.push('--tls-cert and --tls-key come together: one of them is missing.');
-    return undefined;
+    return NO_TLS;
   }
   const cert = files.read(given['tls-cert'] ?? '--tls-cert', certFile);
   const key = files.readSecret(given['tls-key'] ?? '--tls-key', keyFile);
-  if (cert === undefined || key === undefined) return undefined;
-  try {
-    createSecureContext({ cert, key });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    problems.push(`--tls-cert and --tls-key are no PEM certificate and its private key (OpenSSL: ${code}).`);
-  }
-  return { cert, key };
+  if (cert === undefined || key === undefined) return NO_TLS;
+  const fault = pairFault({ cert, key });
+  if (fault !== undefined) problems.push(fault);
+  return {
+    tls: { cert, key },
+    tlsFiles: { cert: files.absolute(certFile), key: files.absolute(keyFile) },
+  };
 }
 
 function distinct(keys: readonly Buffer[]): Buffer[] {

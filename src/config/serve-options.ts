@@ -1,3 +1,4 @@
+import { EDGE_OPTIONS } from './edge-options.js';
 import { chainKey, secretText } from './key-kinds.js';
 import {
   durationFraction,
@@ -12,7 +13,6 @@ import {
 } from './kinds.js';
 import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
-import { corsOrigin } from './origin-kind.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { ROTATION_OPTIONS } from './rotation-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
@@ -46,11 +46,11 @@ export const SERVE_OPTIONS = {
     absentText: 'nowhere; they are in the log, the metrics and the dashboard',
     sensitive: true,
   }),
-  'tls-cert': optional(path('file'), { help: 'PEM certificate chain: serve https (with --tls-key)' }),
-  'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
-  'cors-origin': list(corsOrigin, {
-    help: 'an origin whose pages may call the token endpoints from a browser: https://app.example.org, https://*.example.org, *',
+  'tls-cert': optional(path('file'), {
+    help: 'PEM certificate chain: serve https (with --tls-key); a renewed one is taken while it runs',
   }),
+  'tls-key': optional(path('file'), { help: 'PEM private key of the certificate' }),
+  ...EDGE_OPTIONS,
   'max-connections': valued(integer({ min: 1, max: 1_000_000 }), {
     default: '10000',
     help: 'HTTP connections at most',
@@ -64,11 +64,11 @@ export const SERVE_OPTIONS = {
     help: `the algorithm that signs and verifies: ${ALGORITHMS.join(', ')}`,
   }),
   'signing-key-file': optional(path('file'), {
-    help: "file with the key that signs: Django's SIGNING_KEY or SECRET_KEY, or a PEM or JWK private key; one line end after it is left out",
+    help: "file with the key that signs: Django's SIGNING_KEY or SECRET_KEY, or a PEM or JWK private key; one line end after it is left out. Read again on SIGHUP",
     absentText: 'CARELINK_SIGNING_KEY; the embedded server makes one',
   }),
   'verifying-key-file': list(path('file'), {
-    help: 'file with another key that is accepted: an earlier secret, a PEM public key, a JWK or JWKS',
+    help: 'file with another key that is accepted: an earlier secret, a PEM public key, a JWK or JWKS. Read again on SIGHUP',
   }),
   leeway: valued(durationFraction({ min: '0s', max: '1h' }), {
     default: '0s',

@@ -1,4 +1,5 @@
 import { cleanupChoicesOfServer } from './cleanup-settings.js';
+import { edgeSettings } from './edge-settings.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -32,10 +33,10 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       basePath: values['base-path'],
       paths: pathsOf(resolved, problems),
       maxConnections: values['max-connections'],
-      tls: tlsSettings(resolved, files, problems),
+      ...tlsSettings(resolved, files, problems),
       compat: values['simplejwt-compat'],
       refreshCookie: values['refresh-cookie'],
-      corsOrigins: values['cors-origin'],
+      ...edgeSettings(resolved, problems),
       demo: values.demo,
     },
     admin: { host: values['admin-host'], port: values['admin-port'] },
@@ -62,11 +63,6 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   }
   if (values['revoke-claim'] !== undefined && values['user-check'] === 'off') {
     problems.push('--revoke-claim is compared with the password of a user: it excludes --user-check off.');
-  }
-  if (settings.http.refreshCookie && settings.http.corsOrigins.length > 0) {
-    problems.push(
-      '--refresh-cookie is for pages of the same origin alone: it excludes --cors-origin. Without it tokens travel in bodies.',
-    );
   }
   checkDemo(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);

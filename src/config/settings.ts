@@ -2,7 +2,8 @@
  * What a command is to do: read once from options and environment, checked, and frozen. The parts are grouped by
  * who takes them, so that compose hands each one on whole.
  */
-import type { CorsOrigin } from './origin-kind.js';
+import type { EdgeSettings } from './edge-settings.js';
+import type { TlsPair } from './tls-pair.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
@@ -84,7 +85,7 @@ export interface RedisSettings {
   readonly prefix: string;
 }
 
-export interface HttpSettings {
+export interface HttpSettings extends EdgeSettings {
   readonly host: string;
   /** 0: a free one. */
   readonly port: number;
@@ -93,13 +94,12 @@ export interface HttpSettings {
   /** Of each endpoint, without a slash at its end. */
   readonly paths: EndpointPaths;
   readonly maxConnections: number;
-  /** PEM texts. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls: TlsPair | undefined;
+  /** Where it was read from: absolute paths. */
+  readonly tlsFiles: { readonly cert: string; readonly key: string } | undefined;
   readonly compat: '5.2' | '5.5';
   /** Refresh tokens travel in cookies. */
   readonly refreshCookie: boolean;
-  /** Whose pages may call the endpoints from another origin. None: nobody's. */
-  readonly corsOrigins: readonly CorsOrigin[];
   /** The page for trying it. */
   readonly demo: boolean;
 }

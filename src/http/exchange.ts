@@ -1,10 +1,13 @@
 import { IncomingMessage, type ServerResponse } from 'node:http';
-import { randomUUID } from 'node:crypto';
 import { describeError } from '../observe/errors.js';
+import type { AccessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
-import type { HttpObserver } from '../observe/requests.js';
+import type { HttpObserver, RequestOutcome } from '../observe/requests.js';
+import type { RateLimit } from '../rotation/rate-limit.js';
 import { tokenInBody } from './body.js';
-import { BODY_TOO_LARGE, Reply, send, serverError } from './respond.js';
+import type { ClientAddress } from './client-address.js';
+import { requestIdOf, traceIdOf } from './request-id.js';
+import { BODY_TOO_LARGE, Reply, send, serverError, throttled } from './respond.js';
 import { closeLingering } from './linger.js';
 import type { Door } from './door.js';
 import type { TokenRoute } from './route.js';
@@ -14,6 +17,11 @@ export interface Exchanges {
   readonly bodyBytes: number;
   readonly observe: HttpObserver;
   readonly log: Log;
+  readonly clients: ClientAddress;
+  /** Undefined: no line a request. */
+  readonly accessLog: AccessLog | undefined;
+  /** Of those who send forged tokens, by address; undefined: they may go on. */
+  readonly forgers: RateLimit | undefined;
   /** What refreshes come in by; undefined: whatever comes is let in. */
   readonly door: Door | undefined;
   /** Set once the server stops: every answer from then on closes its connection. */
@@ -39,6 +47,7 @@ export class Exchange {
   #more: Buffer[] | undefined;
   #size = 0;
   #readAt = 0;
+  #id: string | undefined;
 
   private constructor(
     shared: Exchanges,
@@ -87,7 +96,11 @@ export class Exchange {
       if (token instanceof Promise) token = await token;
       reply = typeof token === 'string' ? await this.#route.handle(token, headers) : token;
       if (reply.status === 401 && this.#route.name === 'refresh' && typeof token === 'string') {
-        this.#shared.observe.onRefused(reply.outcome, token, this.#request.socket.remoteAddress ?? '');
+        this.#shared.observe.onRefused(reply.outcome, token, this.#address());
+      }
+      if (this.#shared.forgers !== undefined && FORGED.has(reply.outcome)) {
+        const waitMs = this.#shared.forgers.charge(this.#address());
+        if (waitMs > 0) reply = throttled(waitMs);
       }
     } catch (error) {
       reply = this.#failed(error);
@@ -105,7 +118,7 @@ export class Exchange {
   }
 
   #failed(error: unknown): Reply {
-    const id = randomUUID();
+    const id = this.#requestId();
     this.#shared.log.error('request_failed', {
       request_id: id,
       route: this.#route.name,
@@ -115,24 +128,38 @@ export class Exchange {
   }
 
   #send(reply: Reply): void {
-    const { draining, observe, log } = this.#shared;
+    const { draining, observe, accessLog } = this.#shared;
     if (draining) this.#response.shouldKeepAlive = false;
     // The client may have gone meanwhile; what it asked for happened nevertheless, and is counted.
     if (!this.#response.destroyed) send(this.#response, reply);
     const durationMs = performance.now() - this.#readAt;
     observe.onRequest(this.#route.name, reply.outcome, Math.round(durationMs * 1000));
-    if (log.debugEnabled) {
+    if (accessLog?.wants(reply.status) === true) {
       const { status, outcome } = reply;
-      const { name } = this.#route;
-      log.debug('request', {
-        route: name,
+      accessLog.write({
+        requestId: this.#requestId(),
+        traceId: traceIdOf(this.#request.headers),
+        address: this.#address(),
+        route: this.#route.name,
         status,
         outcome,
-        duration_ms: Math.round(durationMs * 1000) / 1000,
+        durationMs,
       });
     }
   }
+
+  #address(): string {
+    return this.#shared.clients.of(this.#request);
+  }
+
+  /** The same each time that it is asked for. */
+  #requestId(): string {
+    return (this.#id ??= requestIdOf(this.#request.headers, this.#shared.clients.isProxied(this.#request)));
+  }
 }
+
+/** What the verification of a token says where it was never signed, or not for this. An expired one is nobody's forgery. */
+const FORGED: ReadonlySet<RequestOutcome> = new Set(['invalid', 'malformed']);
 
 const EMPTY = Buffer.alloc(0);
 

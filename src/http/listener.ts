@@ -12,6 +12,8 @@ import { EXPECTATION_FAILED, methodNotAllowed, raw, send } from './respond.js';
 export interface HttpServer {
   /** All is served as before, and each answer asks its client to connect anew: a stop is near. */
   startDraining(): void;
+  /** Connections that begin now are shown this certificate; those that are open stay as they are. With TLS only. */
+  renewCertificate(tls: Tls): void;
   /** Rejects with the system's error where the address can't be had. Port 0 takes a free one. */
   listen(host: string, port: number): Promise<{ url: string; port: number }>;
   /**
@@ -63,10 +65,8 @@ export function createListener(options: ListenerOptions): HttpServer {
     requireHostHeader: false,
     keepAlive: true,
   };
-  const server =
-    tls === undefined
-      ? createServer<typeof TokenRequest>(settings)
-      : createTlsServer<typeof TokenRequest>({ ...settings, ...tls });
+  const tlsServer = tls && createTlsServer<typeof TokenRequest>({ ...settings, ...tls });
+  const server = tlsServer ?? createServer<typeof TokenRequest>(settings);
   const idle = options.makesRoom === true ? new IdleConnections(limits.maxConnections) : undefined;
   // The one that makes room is closed, but not yet gone, when the new one comes.
   server.maxConnections = limits.maxConnections * (idle === undefined ? 1 : 2);
@@ -106,6 +106,7 @@ export function createListener(options: ListenerOptions): HttpServer {
   };
   return {
     startDraining,
+    renewCertificate: (renewed) => tlsServer?.setSecureContext(renewed),
     listen: (host, port) =>
       new Promise((resolve, reject) => {
         server.once('error', reject);

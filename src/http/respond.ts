@@ -127,6 +127,14 @@ export function inProgress(retryAfterSeconds: number): Reply {
   return sentence(429, 'Token refresh already in progress.', 'in_progress', 'Retry-After', retry);
 }
 
+/** DRF's words, and a code by which clients tell it from a refresh in flight, which is over in a moment. */
+export function throttled(waitMs: number): Reply {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
+  const text = `Request was throttled. Expected available in ${seconds} second${seconds === 1 ? '' : 's'}.`;
+  const body = { detail: text, code: 'throttled', error: text };
+  return json(429, body, 'throttled', 'Retry-After', String(seconds));
+}
+
 function unavailable(retryAfterSeconds: number): Reply {
   const retry = String(retryAfterSeconds);
   return sentence(503, 'Token refresh is temporarily unavailable.', 'unavailable', 'Retry-After', retry);

@@ -1,8 +1,11 @@
 import type { ServerResponse } from 'node:http';
+import type { AccessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
 import type { HttpObserver } from '../observe/requests.js';
 import type { TokenService } from '../rotation/outcomes.js';
+import type { RateLimit } from '../rotation/rate-limit.js';
 import type { Asset } from './assets.js';
+import { ClientAddress, NO_PROXIES, type TrustedProxies } from './client-address.js';
 import type { Cors } from './cors.js';
 import type { DemoRoutes } from './demo.js';
 import type { Door } from './door.js';
@@ -42,6 +45,11 @@ export interface PublicServerOptions {
   readonly limits: Limits;
   /** What refreshes come in by; undefined: whatever comes is let in. */
   readonly door?: Door | undefined;
+  /** Undefined: no proxy is trusted. */
+  readonly proxies?: TrustedProxies | undefined;
+  /** Undefined: nobody is held to a rate. */
+  readonly forgers?: RateLimit | undefined;
+  readonly accessLog?: AccessLog | undefined;
   readonly observe: HttpObserver;
   readonly log: Log;
 }
@@ -54,7 +62,11 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
   const atRoot = nothingHere(`${options.paths.refresh}/`);
   const misrouted = new Misrouted(options.paths, options.log);
   const { bodyBytes } = options.limits;
-  const shared: Exchanges = { bodyBytes, observe: options.observe, log: options.log, door, draining: false };
+  const { observe, log, accessLog, forgers } = options;
+  const clients = new ClientAddress(options.proxies ?? NO_PROXIES);
+  const shared: Exchanges = {
+    bodyBytes, observe, log, clients, accessLog, forgers, door, draining: false,
+  }; // prettier-ignore
 
   /** Answers without reading the body. */
   const refuse = (request: TokenRequest, response: ServerResponse, reply: Reply): void => {

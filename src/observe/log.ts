@@ -11,6 +11,10 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
  */
 export interface LogFields extends Partial<ErrorDescription> {
   request_id?: string;
+  /** Of the W3C's trace context. */
+  trace_id?: string;
+  /** A client's IP address. */
+  address?: string;
   route?: string;
   outcome?: string;
   status?: number;
@@ -62,7 +66,7 @@ export const NO_LOG: Log = {
 // The type holds at compile time; this holds where an object with more fields than its type is handed over.
 // `satisfies` keeps the two in step.
 const ALLOWED = {
-  request_id: true, route: true, outcome: true, status: true, duration_ms: true, user_id: true, jti_prefix: true,
+  request_id: true, trace_id: true, address: true, route: true, outcome: true, status: true, duration_ms: true, user_id: true, jti_prefix: true,
   count: true, rows: true, attempt: true, delay_ms: true, lag_ms: true, depth: true, url: true, host: true,
   port: true, worker: true, version: true, mode: true, kind: true, cause: true, end: true, purpose: true,
   table: true, check: true, alert: true, severity: true, error_name: true, error_code: true, error_constraint: true, error_table: true,

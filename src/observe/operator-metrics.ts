@@ -12,7 +12,8 @@ export interface OperatorMetrics {
   onInvalidIndexes(count: number): void;
   /** Answered rotations that the database refuses to write. */
   onDeadLetters(count: number): void;
-  onCertificate(use: CertificateUse, validToSeconds: number): void;
+  /** The first that expires of those in use; undefined: there is none. */
+  onCertificate(use: CertificateUse, validToSeconds: number | undefined): void;
   /** The database goes on from an earlier point: a failover, or a restore. */
   onHistoryCut(): void;
   /** Refreshes that were answered before that, and have no rows any more. */
@@ -106,7 +107,10 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
     onClaimStatement: (seconds) => claims.observe(seconds),
     onInvalidIndexes: (count) => invalid.set(count),
     onDeadLetters: (count) => deadLetters.set(count),
-    onCertificate: (use, seconds) => certificates.set({ use }, seconds),
+    onCertificate(use, seconds) {
+      if (seconds === undefined) certificates.remove({ use });
+      else certificates.set({ use }, seconds);
+    },
     onHistoryCut: () => cuts.inc(),
     onCommitsLost: (count) => lost.inc(count),
   };

@@ -9,6 +9,7 @@ export const REQUEST_OUTCOMES = [
   'replayed',
   'reissued',
   'in_progress',
+  'throttled',
   'valid',
   'logged_out',
   'slid',

@@ -18,6 +18,7 @@ import type {
 } from './ports.js';
 import { isRefusal, readSubject, withSubAsText } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
+import type { RateLimit } from './rate-limit.js';
 import type { Walks } from './walks.js';
 
 export interface RotationSettings extends Lifetimes {
@@ -50,6 +51,8 @@ export interface RotationContext {
   /** For policies that answer without spending a token; undefined where there is none. */
   readonly reissuing: { readonly store: Reissues; readonly freshId: () => string } | undefined;
   readonly doubtful: DoubtfulClaims;
+  /** By user; undefined: everybody may refresh as often as they like. */
+  readonly throttle?: RateLimit | undefined;
   readonly walks: Walks;
   readonly clock: DatabaseClock;
   /** Undefined: nothing can be lost of it but by this process's own hands. */

@@ -32,6 +32,8 @@ export type RefreshOutcome =
     }
   /** Another refresh of the same token was in flight; this request did not spend it. */
   | { readonly kind: 'in_progress'; readonly retryAfterSeconds: number }
+  /** The user refreshes more often than is allowed; nothing was asked of any store. */
+  | { readonly kind: 'throttled'; readonly waitMs: number }
   | Refusal;
 
 export type VerifyOutcome = { readonly kind: 'valid' } | Refusal;

@@ -23,6 +23,12 @@ export async function refresh(
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const subject = await identify(context, token, 'refresh', arrivedAtUs);
   if (isRefusal(subject)) return subject;
+  // Who comes too often is told so before any store is asked.
+  const charged = context.throttle === undefined ? undefined : subject.userKey;
+  if (charged !== undefined) {
+    const waitMs = context.throttle?.charge(charged) ?? 0;
+    if (waitMs > 0) return { kind: 'throttled', waitMs };
+  }
   const { rotation } = context.settings;
   const marked = isMarked(subject.claims);
   const due = dueTo(rotation, { marked, accepts });
@@ -42,6 +48,9 @@ export async function refresh(
   } finally {
     const { met, read } = trace;
     const ended = outcome?.kind ?? 'broken';
+    // Only what was granted counts: whoever is refused, or waits for a store, has had nothing.
+    if (charged !== undefined && ended !== 'rotated' && ended !== 'reissued')
+      context.throttle?.refund(charged);
     context.emit({ kind: 'refresh', jti: subject.jti, outcome: ended, met, read, ...SPENDS_NOT[due] });
     if (rotation === 'offered') context.emit({ kind: 'offer', accepted: due === 'spend', outcome: ended });
   }

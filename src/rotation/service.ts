@@ -7,16 +7,27 @@ import { refresh } from './refresh.js';
 import { revokeDescendants } from './revoke.js';
 import { refusalOf } from './standing.js';
 
-/** The four operations, bound to what they work with. */
-export function createTokenService(context: RotationContext): TokenService {
+/**
+ * The four operations, bound to what they work with.
+ *
+ * @param current asked once by each: keys may be renewed meanwhile, and what has begun goes on with those it began with
+ */
+export function createTokenService(current: () => RotationContext): TokenService {
   return {
-    refresh: (token, accepts = false) => refresh(context, token, accepts),
-    verify: (token) => orUnavailable(() => verify(context, token)),
+    refresh: (token, accepts = false) => refresh(current(), token, accepts),
+    verify: (token) => {
+      const context = current();
+      return orUnavailable(() => verify(context, token));
+    },
     logout: (token) => {
+      const context = current();
       const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
       return orUnavailable(() => before(context, deadlineMs, logout(context, token, deadlineMs)));
     },
-    slide: (token) => orUnavailable(() => slide(context, token)),
+    slide: (token) => {
+      const context = current();
+      return orUnavailable(() => slide(context, token));
+    },
   };
 }
 

@@ -52,7 +52,7 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
       return { context, old, modern };
     };
 
-    const signIn = (page: Page, userId: number | string, refresh: string) => {
+    const signIn = (page: Page, userId: number | string, refresh: string, shared = false) => {
       const now = Math.floor(Date.now() / 1000);
       const access = mintRefresh({
         userId,
@@ -60,7 +60,11 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
         iatSeconds: now - 900,
         lifetimeSeconds: 899,
       });
-      return page.evaluate((pair) => window.manager.setTokens(pair), { access: access.token, refresh });
+      return page.evaluate((pair) => window.manager.setTokens(pair), {
+        access: access.token,
+        refresh,
+        shared,
+      });
     };
 
     const refreshed = (page: Page) =>
@@ -91,7 +95,59 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
       await context.close();
     });
 
-    it('where both share the token of one log-in the new one rotates it; the old one is refused, and nobody is accused', async () => {
+    it('keeps both signed in over the token of one log-in, 20 refreshes each, where ours is told that it is shared', async () => {
+      const login = await rotation.login();
+      const { context, old, modern } = await twoTabs();
+      const before = await offers('ignores');
+      await signIn(modern, login.userId, login.token, true);
+      for (let turn = 0; turn < TURNS; turn++) {
+        expect(await refreshed(modern)).toBe('signedIn');
+        expect(await oldClient(old, login.token)).toEqual([200, ['access']]);
+      }
+      // A tab that joins has it from the first, and knows as much.
+      const third = await context.newPage();
+      await third.goto(`${site.url}/?storage=memory`);
+      await third.waitForFunction(() => window.up === true);
+      expect(await refreshed(third)).toBe('signedIn');
+      expect(await oldClient(old, login.token)).toEqual([200, ['access']]);
+      expect(await offers('ignores')).toBe(before + 2 * TURNS + 2);
+      // A log-out ends it for both, and the next log-in is not shared.
+      expect(await modern.evaluate(() => window.manager.logout())).toBe(true);
+      expect((await oldClient(old, login.token))[0]).toBe(401);
+      const next = await rotation.login({ userId: login.userId });
+      await signIn(modern, login.userId, next.token);
+      expect(await refreshed(modern)).toBe('signedIn');
+      expect((await oldClient(old, next.token))[0]).toBe(401);
+      const metrics = await (await fetch(`${server.adminUrl}/metrics`)).text();
+      expect(metrics).toContain('carelink_token_reuse_total{kind="late"} 0');
+      await context.close();
+    });
+
+    it('a shared token is left unspent by the service worker, and after a reload', async () => {
+      const login = await rotation.login();
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      const isUp = () => page.waitForFunction(() => window.up === true);
+      await page.goto(`${site.url}/?storage=session&worker=1&background`);
+      await isUp();
+      await page.evaluate(() => navigator.serviceWorker.getRegistration('/account/token/client/').then((r) => new Promise((active) => {
+        const look = (): unknown => (r?.active ? active(undefined) : setTimeout(look, 20));
+        look();
+      }))); // prettier-ignore
+      // Only the worker can refresh now.
+      await page.evaluate(() => (window.fetch = () => Promise.reject(new Error('not by the page'))));
+      await signIn(page, login.userId, login.token, true);
+      await page.evaluate(() => void dispatchEvent(new Event('focus')));
+      await page.waitForFunction(() => window.manager.getSnapshot().generation === 1);
+      await page.reload();
+      await isUp();
+      expect(await refreshed(page)).toBe('signedIn');
+      expect(await page.evaluate(() => window.manager.getSnapshot().generation)).toBe(2);
+      expect(await oldClient(page, login.token)).toEqual([200, ['access']]);
+      await context.close();
+    });
+
+    it('where both share the token of one log-in unknowingly the new one rotates it; the old one is refused, and nobody is accused', async () => {
       const login = await rotation.login();
       const { context, old, modern } = await twoTabs();
       expect(await oldClient(old, login.token)).toEqual([200, ['access']]);

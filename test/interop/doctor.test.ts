@@ -165,6 +165,33 @@ describe.skipIf(!ready)('doctor', () => {
     ]);
   });
 
+  test('whether the site rotates is read from its old tokens, and each policy is held against it', async () => {
+    const url = await tokensOnly();
+    await addTokens(url, 30, { iatSeconds: Math.floor(Date.now() / 1000) - 4 * 3_600 });
+    const of = async (rotation: string) =>
+      (await look({ 'database-url': url, rotation })).find(({ check }) => check === 'rotation')!;
+    // A site that doesn't: `off`, `keep` and `offered` fit.
+    const statuses = async () =>
+      Promise.all(['on', 'off', 'keep', 'offered'].map(async (rotation) => (await of(rotation)).status));
+    expect(await statuses()).toEqual(['warning', 'ok', 'ok', 'unused']);
+    // Now and then somebody logs out.
+    const spend = (count: number) =>
+      query(
+        url,
+        `INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at)
+         SELECT id, now() FROM token_blacklist_outstandingtoken WHERE id > 5
+          ORDER BY id DESC LIMIT $1 ON CONFLICT DO NOTHING`,
+        [count],
+      );
+    await spend(3);
+    expect(await statuses()).toEqual(['ok', 'ok', 'ok', 'unused']);
+    // A site that does.
+    await spend(30);
+    expect(await statuses()).toEqual(['ok', 'warning', 'warning', 'unused']);
+    for (const rotation of ['off', 'keep'])
+      expect((await of(rotation)).findings[0]!.what).toContain(`--rotation ${rotation} does not`);
+  });
+
   test('a password that is compared: tokens with its hash are accepted, and without it none is', async () => {
     const url = await tokensOnly();
     const flags = { 'database-url': url, 'revoke-claim': 'hash_password' };

@@ -7,6 +7,7 @@ import { createPublicServer } from '../../src/http/server.js';
 import { createCodec } from '../../src/jwt/create-codec.js';
 import { createLog } from '../../src/observe/log.js';
 import { createChain } from '../../src/rotation/chain.js';
+import type { RotationContext } from '../../src/rotation/context.js';
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { TokenStore } from '../../src/rotation/ports.js';
 import { NO_ADDED_CLAIMS } from '../../src/rotation/policy.js';
@@ -61,7 +62,7 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
   const { codec } = await createCodec({
     algorithm: 'HS256', signingKey: TEST_SIGNING_KEY, verifyingKeys: [], audience: [], issuer: undefined, leewaySeconds: 0,
   }); // prettier-ignore
-  const service = createTokenService({
+  const context: RotationContext = {
     settings: {
       names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
       rotation: 'on',
@@ -88,7 +89,8 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     clock,
     emit: (event) => metrics.onRotationEvent(event),
     monotonicMs,
-  });
+  };
+  const service = createTokenService(() => context);
   const server = createPublicServer({
     service, paths: pathsUnder('/account/token'), slidingEnd: 'refresh_exp', compat: '5.5', limits: DEFAULT_LIMITS, observe: metrics, log,
   }); // prettier-ignore

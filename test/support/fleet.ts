@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import { request as secureRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt, FinalRows, TokenPair } from '../chaos/history.js';
 import { query } from './postgres.js';
@@ -103,7 +104,7 @@ export async function sendRefresh(
 function post(url: URL, body: unknown, agent?: Agent): Promise<{ status: Attempt['status']; body: string }> {
   return new Promise((resolve) => {
     const none = () => resolve({ status: 'none', body: '' });
-    const sent = request(url, {
+    const sent = (url.protocol === 'https:' ? secureRequest : request)(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       timeout: REQUEST_TIMEOUT_MS,
@@ -142,6 +143,8 @@ export interface LoadOptions {
   /** How long a user repeats a token that is answered neither 200 nor 401. */
   readonly patienceMs?: number;
   readonly random?: () => number;
+  /** For TLS: what it trusts. Its connections are kept. */
+  readonly agent?: Agent;
 }
 
 export interface Load {
@@ -162,7 +165,7 @@ const PATIENCE_MS = 60_000;
 export function startLoad(options: LoadOptions): Load {
   const { logins, urls, twins, pauseMs = PAUSE_MS, patienceMs = PATIENCE_MS, random = Math.random } = options;
   const attempts: Attempt[] = [];
-  const agent = new Agent({ keepAlive: true });
+  const agent = options.agent ?? new Agent({ keepAlive: true });
   const pending = new Map<number, number>();
   let stopping = false;
   let requests = 0;

@@ -18,7 +18,14 @@ export const NOTICED_MS = 1_000;
 export interface HaProxyOptions {
   /** Requests at each server at a time; the others wait in the proxy, for so long at most. */
   readonly queue?: { readonly maxConnections: number; readonly timeoutMs: number };
+  /** Appends to X-Forwarded-For whom it heard, and gives each request an id. */
+  readonly forwards?: boolean;
 }
+
+const FORWARDS = `  option forwardfor
+  unique-id-format %[uuid()]
+  unique-id-header X-Request-ID
+`;
 
 /**
  * An HAProxy of the test's own before servers, which it asks for /readyz at their admin ports five times a second. It
@@ -26,7 +33,7 @@ export interface HaProxyOptions {
  */
 export async function startHaProxy(
   servers: readonly { readonly port: number; readonly adminPort: number }[],
-  { queue }: HaProxyOptions = {},
+  { queue, forwards = false }: HaProxyOptions = {},
 ): Promise<HaProxy> {
   const directory = mkdtempSync(join(tmpdir(), 'carelink-haproxy-'));
   const port = await freePort();
@@ -47,7 +54,7 @@ defaults
   timeout server 30s
 frontend tokens
   bind 127.0.0.1:${port}
-  default_backend servers
+${forwards ? FORWARDS : ''}  default_backend servers
 backend servers
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host 127.0.0.1

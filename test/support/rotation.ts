@@ -223,10 +223,10 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     emit: (event) => events.push(event),
     monotonicMs,
   };
-  sharing?.start(context, shared?.feed);
+  sharing?.start(() => context, shared?.feed);
   // One that starts waits for Redis only so long, and on a busy machine goes on without: that is not what is tested.
   while (sharing !== undefined && (await sharing.check()) !== 'ok') await sleep(20);
-  const service = createTokenService(context);
+  const service = createTokenService(() => context);
   return {
     service,
     store,

@@ -7,10 +7,11 @@ import { serveSettings } from '../../config/serve-settings.js';
 import type { ServeSettings } from '../../config/settings.js';
 import { describeError } from '../../observe/errors.js';
 import type { Log, LogFields } from '../../observe/log.js';
-import type { CommandDescriptor } from '../descriptor.js';
+import type { Orders } from '../../compose/worker.js';
+import type { CommandDescriptor, Launch } from '../descriptor.js';
 import { failureOf, type ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
-import { stopSignal, type StopSignal } from '../signals.js';
+import { HangUps, stopSignal, type StopSignal } from '../signals.js';
 
 export const serveCommand: CommandDescriptor<ServeSettings> = {
   name: 'serve',
@@ -28,43 +29,62 @@ export const serveCommand: CommandDescriptor<ServeSettings> = {
 type Running = Pick<Serving, 'stop' | 'failed'>;
 
 /** Runs until SIGTERM or SIGINT, or until something the server can't do without is gone for good. */
-async function serve(settings: ServeSettings, output: Output): Promise<ExitCode> {
+async function serve(
+  settings: ServeSettings,
+  output: Output,
+  { read, files, orders }: Launch<ServeSettings>,
+): Promise<ExitCode> {
   // Before anything is started: a signal that comes while it starts stops it, too.
   const signalled = stopSignal();
+  const hangUps = new HangUps();
   const { createLog, readableLines } = await import('../../observe/log.js');
   const forPeople = process.stderr.isTTY && !settings.json;
   const destination = forPeople ? readableLines(process.stderr) : process.stderr;
   const log = createLog({ level: settings.logLevel, destination });
   output.logTo(log);
-  if (cluster.isWorker) return work(settings, log, signalled);
+  if (orders !== undefined) {
+    hangUps.answer(() => log.info('signal_ignored', { kind: 'SIGHUP', cause: HANG_UP_OF_WORKER }));
+    return work(settings, orders, log, signalled);
+  }
   if (settings.database.kind === 'embedded') output.note('starting the embedded PostgreSQL ...');
   const start = async (signal: AbortSignal): Promise<Omit<Serving, 'inside'>> => {
     if (settings.workers === 1) {
       return (await import('../../compose/start-serving.js')).startServing(settings, log, { signal });
     }
-    return (await import('../../compose/primary.js')).startPrimary(settings, log, signal);
+    return (await import('../../compose/primary.js')).startPrimary(settings, files, log, signal);
   };
   const serving = await startUnless(signalled, start, log);
   announce(settings, serving, output);
-  await until(serving, signalled, log);
+  const { Reloads } = await import('../../compose/reloads.js');
+  const reloads = new Reloads({ settings, read, server: serving.renewing, wallClockMs: Date.now, log });
+  hangUps.answer(() => void reloads.all());
+  const unwatch = reloads.watch();
+  await until(serving, signalled, log).finally(unwatch);
   return 0;
 }
 
+const HANG_UP_OF_WORKER =
+  'the first process reads keys and certificates again, and hands them to its workers: send it SIGHUP';
+
 /** One of `--workers`: the primary speaks for it, and tells it when to stop. */
-async function work(settings: ServeSettings, log: Log, signalled: Promise<StopSignal>): Promise<ExitCode> {
-  const { listenToPrimary, startWorker, tellNotStarted } = await import('../../compose/worker.js');
-  const primary = listenToPrimary(process);
+async function work(
+  settings: ServeSettings,
+  orders: Orders,
+  log: Log,
+  signalled: Promise<StopSignal>,
+): Promise<ExitCode> {
+  const { startWorker, tellNotStarted } = await import('../../compose/worker.js');
   // Whoever stops a service signals each of its processes. The primary's order comes after its --drain-delay, and one
   // that is signalled by itself keeps to that, too.
   const late = signalled.then((signal) => sleep(settings.drainDelayMs, signal));
   try {
     const serving = await startUnless(
-      Promise.race([signalled, primary.asked]),
-      (signal) => startWorker(settings, log, process, signal),
+      Promise.race([signalled, orders.asked]),
+      (signal) => startWorker(settings, log, process, orders, signal),
       log,
     );
     void signalled.then(() => serving.startDraining());
-    await until(serving, Promise.race([late, primary.asked]), log);
+    await until(serving, Promise.race([late, orders.asked]), log);
     return 0;
   } catch (error) {
     const failure = failureOf(error);

@@ -30,7 +30,14 @@ self.addEventListener('message', (event) => {
 });
 
 async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<void> {
-  const { refreshToken, expirationTime = 0, leadTime = LEAD_MS, session = '', generation = 0 } = wanted;
+  const {
+    refreshToken,
+    shared,
+    expirationTime = 0,
+    leadTime = LEAD_MS,
+    session = '',
+    generation = 0,
+  } = wanted;
   if (expirationTime - leadTime > Date.now()) return;
   await exclusively(
     name,
@@ -39,11 +46,11 @@ async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<void> {
       const entry = await ledger.read(session);
       // Logged out, or rotated since: the page has the news by another way, or asks for them.
       if (entry !== undefined && entry.generation > generation) return;
-      const pair = await endpoint.refresh({ id: session, refresh: refreshToken });
+      const pair = await endpoint.refresh({ id: session, refresh: refreshToken, shared });
       if (pair.kind !== 'pair') return;
       const message: TokenRefreshed = {
         type: 'TOKEN_REFRESHED',
-        tokens: { access: pair.access, refresh: pair.refresh },
+        tokens: { access: pair.access, refresh: pair.refresh, shared },
         session,
         generation: generation + 1,
         skewMs: pair.skewMs ?? 0,

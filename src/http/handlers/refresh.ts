@@ -1,7 +1,7 @@
 import type { RefreshOutcome, TokenService } from '../../rotation/outcomes.js';
 import type { RequestOutcome } from '../../observe/requests.js';
 import type { RefreshCookie } from '../refresh-cookie.js';
-import { inProgress, Reply, SAFE_HEADERS, type Refusals } from '../respond.js';
+import { inProgress, Reply, SAFE_HEADERS, throttled, type Refusals } from '../respond.js';
 import type { TokenRoute } from '../route.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
@@ -38,6 +38,8 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookie?:
               );
         case 'in_progress':
           return inProgress(outcome.retryAfterSeconds);
+        case 'throttled':
+          return throttled(outcome.waitMs);
         default:
           // A cookie stays: this 401 may have lost a race, and the winner's cookie is already there.
           return refusals.of(outcome);

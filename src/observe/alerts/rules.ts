@@ -254,7 +254,8 @@ export const ALERT_RULES: readonly AlertRule[] = [
     code: 'CERTIFICATE_EXPIRES',
     severity: 'warning',
     title: 'A certificate is about to expire',
-    action: 'Renew it, and restart with the new file.',
+    action:
+      'Renew it, in the file that it was read from. That of --tls-cert is taken by itself; for a verifying key send SIGHUP.',
     forMs: 0,
     clearMs: 0,
     judge: ({ metrics, wallClockMs }) =>

@@ -58,6 +58,23 @@ describe('the KPI table', () => {
     expect(run(kpis).verdict).toBe(verdict === 'unmeasured' ? 'inconclusive' : verdict);
   });
 
+  it('has what spends no token unmeasured where the policy spends none, with the reason, and the run passes', () => {
+    const nothing = { concurrent_refresh: [0, 0], cache_hit: [0, 0], background: [0, 0] } as const;
+    const kpis = kpiReport(SEEN, server(nothing));
+    for (const rotation of ['off', 'keep'] as const) {
+      const { verdict, because, kpis: rows } = run(kpis, { rotation });
+      expect([verdict, because]).toEqual(['pass', expect.stringContaining('which spends no token')]);
+      expect(rows.flatMap(({ id, note }) => (id in nothing ? [note] : []))).toEqual(
+        Array(3).fill(`--rotation ${rotation} spends no token`),
+      );
+      // What it has to measure is wanted all the same.
+      const few = kpiReport(SEEN, server({ ...nothing, db_queries: [1, 9] }));
+      expect(run(few, { rotation }).verdict).toBe('inconclusive');
+    }
+    for (const rotation of ['on', 'offered'] as const)
+      expect(run(kpis, { rotation }).verdict).toBe('inconclusive');
+  });
+
   it('calls unmeasured what a server does not tell, or could not check, and never passes it', () => {
     const untold = server();
     const withoutCache = { ...untold, kpis: new Map([...untold.kpis].filter(([id]) => id !== 'cache_hit')) };

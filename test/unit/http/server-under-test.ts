@@ -3,14 +3,17 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/http/limits.js';
 import type { Asset } from '../../../src/http/assets.js';
+import type { TrustedProxies } from '../../../src/http/client-address.js';
 import type { Cors } from '../../../src/http/cors.js';
 import type { HttpServer } from '../../../src/http/listener.js';
 import type { RefreshCookie } from '../../../src/http/refresh-cookie.js';
 import { createPublicServer } from '../../../src/http/server.js';
 import type { SimplejwtCompat } from '../../../src/http/simplejwt-texts.js';
+import { accessLog } from '../../../src/observe/access-log.js';
 import { createLog, type LogLevel } from '../../../src/observe/log.js';
 import type { RequestOutcome, RouteName } from '../../../src/observe/requests.js';
 import type { TokenService } from '../../../src/rotation/outcomes.js';
+import type { RateLimit } from '../../../src/rotation/rate-limit.js';
 
 export const ROTATED = {
   kind: 'rotated',
@@ -54,10 +57,17 @@ export async function start(
     refreshCookie?: RefreshCookie;
     assets?: ReadonlyMap<string, Asset>;
     cors?: Cors;
+    proxies?: TrustedProxies;
+    forgers?: RateLimit;
+    accessLog?: 'off' | 'errors' | 'all';
   } = {},
 ): Promise<Started> {
   const logged: string[] = [];
   const observed: Observed[] = [];
+  const log = createLog({
+    level: options.level ?? 'debug',
+    destination: { write: (line) => void logged.push(line) },
+  });
   const server = createPublicServer({
     service: { ...SERVICE, ...options.service },
     paths: pathsUnder(options.basePath ?? '/account/token'),
@@ -66,16 +76,16 @@ export async function start(
     tls: options.tls,
     refreshCookie: options.refreshCookie,
     assets: options.assets,
+    proxies: options.proxies,
+    forgers: options.forgers,
+    accessLog: accessLog(options.accessLog ?? 'off', log),
     cors: options.cors,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     observe: {
       onRequest: (route, outcome, durationUs) => observed.push({ route, outcome, durationUs }),
       onRefused: () => undefined,
     },
-    log: createLog({
-      level: options.level ?? 'debug',
-      destination: { write: (line) => void logged.push(line) },
-    }),
+    log,
   });
   const { url, port } = await server.listen('127.0.0.1', options.port ?? 0);
   return { server, port, url, logged, observed };
