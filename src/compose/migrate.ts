@@ -84,7 +84,7 @@ export function planDown(
  * @throws CommandError with what to do about it
  */
 export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbedded): Promise<Overview> {
-  const { buildCovered, notify, home, tokenTables } = settings;
+  const { buildCovered, notify, home, tokenTables, users } = settings;
   const createTables = mayCreateTables(settings);
   return onMigratedDatabase(
     settings,
@@ -94,6 +94,7 @@ export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbed
         notify,
         createTables,
         tokenTables,
+        users,
         ...(home === undefined ? {} : { home }),
       }),
     onEmbedded,

@@ -1,11 +1,12 @@
-import type { UserSource } from '../store/user-source.js';
+import { activeSql, type UserSource } from '../store/user-source.js';
 
 /**
  * What replaces the function of the migration `notify_changes` where no boolean says who is active: that one compares
  * booleans, and would tell of every change of a user that anything may have changed.
  */
-export function changedTriggerSql({ keyColumn, activeColumn }: UserSource): string {
-  const active = activeColumn === undefined ? 'true' : `${activeColumn} <> 0`;
+export function changedTriggerSql(users: UserSource): string {
+  const { keyColumn } = users;
+  const active = activeSql(users);
   return `
     CREATE OR REPLACE FUNCTION carelink.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
     DECLARE

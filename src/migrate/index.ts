@@ -18,6 +18,7 @@ import { readServer } from './surroundings.js';
 import { allTables, readTokenTablePlaces, tablesThere } from '../store/token-tables.js';
 import type { UserNames } from '../store/user-source.js';
 import { up } from './up.js';
+import { DJANGO_USERS } from './user-triggers.js';
 
 export { MigrateError } from './errors.js';
 export type { PlannedUndoing } from './down.js';
@@ -42,6 +43,7 @@ export interface OverviewOptions extends ReadOptions {
   readonly createTables?: boolean;
   readonly buildCovered?: boolean;
   readonly notify?: boolean;
+  readonly users?: UserNames;
   readonly home?: string;
 }
 
@@ -79,12 +81,6 @@ export interface RemoveOptions extends ChangeOptions {
 
 /** A stall of live traffic that nobody notices; the pauses between two tries are ten times that and more. */
 const DEFAULT_LOCK_TIMEOUT_MS = 100;
-
-const DJANGO_USERS: UserNames = {
-  userTable: undefined,
-  userIdColumn: undefined,
-  userActiveColumn: 'is_active',
-};
 
 const APPLICATION_NAME = 'carelink-tokens migrate';
 
@@ -143,8 +139,9 @@ export async function readMigrationOverview(
 ): Promise<Overview> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { buildCovered = false, createTables = false, notify = false, tokenTables = true } = options;
+  const { users = DJANGO_USERS } = options;
   return look(connection, options, (session, server) => {
-    const chosen = { buildCovered, createTables, notify };
+    const chosen = { buildCovered, createTables, notify, users };
     return readOverview(session, ofSite(migrations, tokenTables), server, chosen);
   });
 }

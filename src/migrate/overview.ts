@@ -1,3 +1,4 @@
+import type { UserNames } from '../store/user-source.js';
 import type { TableFacts } from './catalog.js';
 import { estimateIndex, rowsOf, type IndexCost } from './estimate.js';
 import type { Migration } from './files.js';
@@ -70,9 +71,13 @@ export async function readOverview(
   session: Session,
   migrations: readonly Migration[],
   server: ServerFacts,
-  options: PlanOptions & { readonly createTables: boolean; readonly notify: boolean },
+  options: PlanOptions & {
+    readonly createTables: boolean;
+    readonly notify: boolean;
+    readonly users: UserNames;
+  },
 ): Promise<Overview> {
-  const picture = await readPicture(session, migrations);
+  const picture = await readPicture(session, migrations, options.users);
   const chosen = asked(migrations, picture, { notify: options.notify, names: undefined });
   const standings = judgeAll(chosen, picture, options);
   const around = await readSurroundings(session, subjectsOf(migrations));

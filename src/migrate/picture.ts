@@ -1,4 +1,5 @@
 import { isPrivilegeMissing, sqlStateOf } from '../store/errors.js';
+import type { UserNames } from '../store/user-source.js';
 import { readIndexes, readTables, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
 import { MigrateError } from './errors.js';
@@ -9,8 +10,9 @@ import { describeHolders, sessionsInWords, type Conflict } from './lock-holders.
 import { notOwner } from './preflight.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
-import type { Session } from './session.js';
+import { askSession, type Session } from './session.js';
 import { readTriggers, type TriggerFacts } from './triggers.js';
+import { wantedUserTriggers } from './user-triggers.js';
 import { readWanted, type Wanted } from './wanted.js';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -30,6 +32,8 @@ export interface Picture {
   readonly ours: ReadonlySet<string>;
   /** This tool's own. */
   readonly triggers: readonly TriggerFacts[];
+  /** What those on users are to be; undefined: nothing is wanted of them. */
+  readonly users: Awaited<ReturnType<typeof wantedUserTriggers>>;
   /** By the migration's name; absent where its table doesn't exist yet. */
   readonly wanted: ReadonlyMap<string, Wanted>;
 }
@@ -43,8 +47,12 @@ export function subjectsOf(migrations: readonly Migration[]): string[] {
  * @throws MigrateError UNSAFE where the role may not even read the tables or the ledger, CONTENDED where somebody holds one so that
  * nobody else may
  */
-export async function readPicture(session: Session, migrations: readonly Migration[]): Promise<Picture> {
-  return look(session, migrations).catch(async (error: unknown) => {
+export async function readPicture(
+  session: Session,
+  migrations: readonly Migration[],
+  users?: UserNames,
+): Promise<Picture> {
+  return look(session, migrations, users).catch(async (error: unknown) => {
     if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
     const who = sessionsInWords(await describeHolders(session, lookConflict(migrations)));
     throw new MigrateError(
@@ -66,7 +74,7 @@ export async function readPictureBeside(run: RunContext, migrations: readonly Mi
   return withLockTimeout(
     run,
     { name: 'a look at the tables', lockTimeoutMs: LOOK_LOCK_TIMEOUT_MS, conflict },
-    () => look(run.session, migrations),
+    () => look(run.session, migrations, run.userTable),
   );
 }
 
@@ -75,9 +83,13 @@ function lookConflict(migrations: readonly Migration[]): Conflict {
   return { tables: subjectsOf(migrations), from: 'AccessExclusiveLock' };
 }
 
-async function look(session: Session, migrations: readonly Migration[]): Promise<Picture> {
+async function look(
+  session: Session,
+  migrations: readonly Migration[],
+  users: UserNames | undefined,
+): Promise<Picture> {
   try {
-    return await session.rehearse(() => lookAround(session, migrations));
+    return await session.rehearse(() => lookAround(session, migrations, users));
   } catch (error) {
     if (!isPrivilegeMissing(error)) throw error;
     const { message } = error as Error;
@@ -85,12 +97,17 @@ async function look(session: Session, migrations: readonly Migration[]): Promise
   }
 }
 
-async function lookAround(session: Session, migrations: readonly Migration[]): Promise<Picture> {
+async function lookAround(
+  session: Session,
+  migrations: readonly Migration[],
+  users: UserNames | undefined,
+): Promise<Picture> {
   // Sizes and copies of a table take a lock on it, if the weakest one.
   await session.query(`SET LOCAL lock_timeout = '${LOOK_LOCK_TIMEOUT_MS}ms'`);
   const tables = await readTables(session, subjectsOf(migrations));
   const hidden = tables.find(({ readable }) => !readable);
   if (hidden !== undefined) throw new MigrateError('UNSAFE', notOwner(hidden));
+  const triggers = await readTriggers(session);
   return {
     tables,
     indexes: await readIndexes(
@@ -100,7 +117,8 @@ async function lookAround(session: Session, migrations: readonly Migration[]): P
     ledger: await readLedger(session),
     home: await readHome(session),
     ours: await readOurs(session, migrations),
-    triggers: await readTriggers(session),
+    triggers,
+    users: users && triggers.length > 0 ? await wantedUserTriggers(askSession(session), users) : undefined,
     wanted: await readWanted(session, migrations, tables),
   };
 }

@@ -6,7 +6,8 @@ import type { Standing } from './standing.js';
 const isAt = (found: string, place: string): boolean => found === place || found.startsWith(`${place} v`);
 
 /** Its SQL replaces what is there: so it is run again where one is missing, was switched off, or is another release's. */
-export function judgeTriggers(migration: Migration, { ledger, triggers }: Picture): Standing {
+export function judgeTriggers(migration: Migration, picture: Picture): Standing {
+  const { ledger, triggers } = picture;
   const entry = ledger.get(migration.name);
   const pending = (detail?: string): Standing => ({
     migration,
@@ -19,7 +20,24 @@ export function judgeTriggers(migration: Migration, { ledger, triggers }: Pictur
   const missing = (entry.definition ?? '')
     .split(', ')
     .filter((place) => !triggers.some((one) => one.enabled && isAt(one.place, place)));
-  return missing.length === 0
-    ? { migration, state: 'applied', action: 'nothing' }
-    : pending(`missing or switched off: ${missing.join(', ')}`);
+  if (missing.length > 0) return pending(`missing or switched off: ${missing.join(', ')}`);
+  const others = otherUsers(migration, picture);
+  return others === undefined ? { migration, state: 'applied', action: 'nothing' } : pending(others);
+}
+
+/** What is made of users is made of what an earlier run said of them: how that differs from what this one says. */
+function otherUsers({ name }: Migration, { users, triggers }: Picture): string | undefined {
+  if (users === undefined) return undefined;
+  if ('unusable' in users) return users.unusable;
+  const found = triggers.find(({ place }) => isAt(place, users.place));
+  if (name === 'notify_changes') {
+    if (found !== undefined)
+      return users.said && found.compares !== users.compares
+        ? `it compares other columns: ${found.compares ?? 'unknown'}`
+        : undefined;
+    const onOthers = triggers.some(({ compares }) => compares !== null);
+    return users.said || !onOthers ? `not there: ${users.place}` : undefined;
+  }
+  if (found === undefined || users.version === undefined || !users.said) return undefined;
+  return found.place === users.version ? undefined : `it compares another column: ${found.place}`;
 }

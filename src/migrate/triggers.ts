@@ -1,18 +1,17 @@
-import type { Ask } from '../store/database.js';
-import { SchemaError } from '../store/errors.js';
-import { readTokenTablePlaces, type Relation } from '../store/token-tables.js';
-import { findUsers, type UserNames, type UserSource } from '../store/user-source.js';
-import { MigrateError } from './errors.js';
+import type { UserNames } from '../store/user-source.js';
+import { changedTriggerSql } from './changed-trigger.js';
 import type { Migration } from './files.js';
 import type { Finding } from './preflight.js';
 import { askSession, type Session } from './session.js';
-import { changedTriggerSql } from './changed-trigger.js';
+import { usersToTellOf } from './user-triggers.js';
 
 /** A trigger of this tool's. */
 export interface TriggerFacts {
   /** `name on schema.table`, as the ledger keeps it. */
   readonly place: string;
   readonly enabled: boolean;
+  /** Of the one on users that are changed: which user, and whether active, as its function has it, without quotes. */
+  readonly compares: string | null;
 }
 
 export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
@@ -21,8 +20,10 @@ export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
     `SELECT format('%s on %I.%I', t.tgname, n.nspname, c.relname)
               || CASE WHEN t.tgnargs > 0
                       THEN ' v' || translate(encode(t.tgargs, 'escape'), '\\,', '/;') ELSE '' END AS place,
-            t.tgenabled IN ('O', 'A') AS enabled
+            t.tgenabled IN ('O', 'A') AS enabled,
+            replace(substring(p.prosrc FROM 'FROM \\(SELECT (.+?) AS active'), '"', '') AS compares
        FROM pg_trigger t
+       JOIN pg_proc p ON p.oid = t.tgfoid
        JOIN pg_class c ON c.oid = t.tgrelid
        JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE t.tgname LIKE 'carelink\\_tell\\_%' AND NOT t.tgisinternal
@@ -50,9 +51,7 @@ export async function installTriggers(
   warn: (finding: Finding) => void,
 ): Promise<string> {
   const first = name === 'notify_changes';
-  // Whether a password can be compared is for the server to say: here it is told of where there is one.
-  const bare = { ...names, passwordHash: undefined };
-  const users = await usersToTellOf(askSession(session), bare, first ? warn : () => undefined);
+  const users = await usersToTellOf(askSession(session), names, first ? warn : () => undefined);
   const told = users?.kind === 'table' ? users : undefined;
   const set = (name: string, value: string): Promise<unknown> =>
     session.query('SELECT set_config($1, $2, true)', [name, value]);
@@ -65,42 +64,20 @@ export async function installTriggers(
   await session.query(sql);
   if (first && told !== undefined && (told.activeColumn === undefined || told.activeType === 'number'))
     await session.query(changedTriggerSql(told));
+  if (told !== undefined) await dropElsewhere(session, told.name);
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
 }
 
-async function usersToTellOf(
-  ask: Ask,
-  names: UserNames,
-  warn: (finding: Finding) => void,
-): Promise<UserSource | undefined> {
-  const { found } = await readTokenTablePlaces(ask);
-  if (found?.outstanding === undefined || names.userCheck === 'off') return undefined;
-  const untold = (why: string): void =>
-    warn({
-      severity: 'warn',
-      code: 'users_untold',
-      message:
-        `${why} So no trigger tells of users who are deactivated or deleted; log-outs are told. ` +
-        'A server looks at the user in every claim all the same, and blacklists synchronously.',
-    });
-  const users = await readUsers(ask, found.outstanding, names, untold);
-  if (users?.kind === 'view')
-    untold(`The user table ${users.name} is a view, which can have no such trigger.`);
-  return users;
-}
-
-async function readUsers(
-  ask: Ask,
-  outstanding: Relation,
-  names: UserNames,
-  untold: (why: string) => void,
-): Promise<UserSource | undefined> {
-  try {
-    return await findUsers(ask, outstanding, names);
-  } catch (error) {
-    if (!(error instanceof SchemaError)) throw error;
-    if (names.userTable !== undefined) throw new MigrateError('UNSAFE', error.message, { cause: error });
-    untold(error.message);
-    return undefined;
-  }
+/** Their functions are made for the new table: at another one they could only say that anything may have changed. */
+async function dropElsewhere(session: Session, users: string): Promise<void> {
+  const drops = await session.query<{ sql: string }>(
+    `SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname) AS sql
+       FROM pg_trigger t
+       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = 'carelink'::regnamespace
+       JOIN pg_class c ON c.oid = t.tgrelid AND pg_has_role(c.relowner, 'USAGE')
+       JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE t.tgname LIKE 'carelink\\_tell\\_users\\_%' AND NOT t.tgisinternal AND c.oid <> to_regclass($1)`,
+    [users],
+  );
+  for (const { sql } of drops) await session.query(sql);
 }

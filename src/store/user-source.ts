@@ -247,9 +247,10 @@ async function activeTypeOf(
 }
 
 /** Whether a user's row says that he may refresh. Django stores a number where a field isn't boolean. */
-export function activeSql({ activeColumn, activeType }: UserSource, row: string): string {
+export function activeSql({ activeColumn, activeType }: UserSource, row?: string): string {
   if (activeColumn === undefined) return 'true';
-  return activeType === 'boolean' ? `${row}.${activeColumn}` : `${row}.${activeColumn} <> 0`;
+  const column = row === undefined ? activeColumn : `${row}.${activeColumn}`;
+  return activeType === 'boolean' ? column : `${column} <> 0`;
 }
 
 /** The names of all columns that are read, each once: what a role needs to see, and a health check to name. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { query } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { decodeToken } from '../support/tokens.js';
-import { pairOf, refresh, slide } from './api.js';
+import { pairOf, refresh, slide, whoami } from './api.js';
 import type { Reply } from './http.js';
 import { heard, MODES, startPair, type Pair } from './pair.js';
 
@@ -167,3 +167,33 @@ describe.skipIf(!ready).each(MODES)('a changed password, $mode', (options) => {
     );
   });
 });
+
+/**
+ * Releases whose API compares the password, too (from 5.3 on; Debian has 5.2.2): directories of their sources, where there
+ * are any, as for matrix-5.5.test.ts.
+ */
+for (const source of [process.env['SIMPLEJWT_5_5_SOURCE'], process.env['SIMPLEJWT_HEAD_SOURCE']]) {
+  if (source === undefined) continue;
+  test.each(MODES)(`nobody loops between refresh and API of ${source}, $mode`, async (options) => {
+    const args = ['--revoke-claim', 'hash_password'];
+    const env = { PYTHONPATH: source, DJANGO_CHECK_REVOKE: '1' };
+    const pair = await startPair({ ...options, args, env });
+    try {
+      const user = await pair.django.makeUser({ username: 'looping', password: 'old one' });
+      const login = await pair.django.obtain('looping', 'old one');
+      const first = pairOf(await refresh(pair.url, login.refresh));
+      expect((await whoami(pair.django.url, first.access)).status).toBe(200);
+      await pair.django.setPassword(user, 'new one');
+      await heard(options);
+      expect((await whoami(pair.django.url, first.access)).status).toBe(401);
+      for (const url of pair.urls) {
+        expect(await refresh(url, first.refresh)).toMatchObject({ status: 401, body: PASSWORD_CHANGED });
+      }
+      const again = await pair.django.obtain('looping', 'new one');
+      const second = pairOf(await refresh(pair.url, again.refresh));
+      expect((await whoami(pair.django.url, second.access)).status).toBe(200);
+    } finally {
+      await pair.close();
+    }
+  });
+}

@@ -13,11 +13,12 @@ export interface GrantedRole {
 export async function grantedRole(
   databaseUrl: string,
   commands: readonly ('serve' | 'cleanup' | 'revoke' | 'doctor')[] = [],
+  site: Pick<NonNullable<Parameters<typeof readNeededGrants>[1]>, 'users' | 'tokenTables'> = {},
 ): Promise<GrantedRole> {
   const name = `tokens "${randomBytes(6).toString('hex')}"`;
   const quoted = `"${name.replaceAll('"', '""')}"`;
   await query(databaseUrl, `CREATE ROLE ${quoted} LOGIN; REVOKE ALL ON SCHEMA public FROM PUBLIC`);
-  const { grants } = await readNeededGrants(databaseUrl, { role: name, commands });
+  const { grants } = await readNeededGrants(databaseUrl, { role: name, commands, ...site });
   for (const { sql } of grants) await query(databaseUrl, sql);
   const url = new URL(databaseUrl);
   url.username = name;

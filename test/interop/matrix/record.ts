@@ -1,10 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { startDjango } from '../../support/django.js';
 import { freshDatabase } from '../../support/postgres.js';
-import { send } from '../http.js';
-import { cases } from './all.js';
 import { normal, type NormalReply } from './normal.js';
-import { world } from './world.js';
+import { repliesAt } from './replies.js';
+import { FIRST, givePasswords, settingsOf, SITES, type Site } from './sites.js';
 
 /**
  * What simplejwt 5.5.1 answered to each case. Debian has no package of it, so it was asked once: its sources
@@ -13,10 +12,10 @@ import { world } from './world.js';
  */
 const FILE = new URL('../recorded/simplejwt-5.5.1.json', import.meta.url);
 
-export type Record55 = Readonly<Record<string, NormalReply>>;
+export type Replies = Readonly<Record<string, NormalReply>>;
 
-export function readRecord(): Record55 {
-  return JSON.parse(readFileSync(FILE, 'utf8')) as Record55;
+export function readRecord(): Replies {
+  return JSON.parse(readFileSync(FILE, 'utf8')) as Replies;
 }
 
 /**
@@ -25,32 +24,63 @@ export function readRecord(): Record55 {
  */
 const HEAD_FILE = new URL('../recorded/simplejwt-998eb63.json', import.meta.url);
 
-export function readHeadRecord(): Partial<Record55> {
-  return JSON.parse(readFileSync(HEAD_FILE, 'utf8')) as Partial<Record55>;
+export function readHeadRecord(): Partial<Replies> {
+  return JSON.parse(readFileSync(HEAD_FILE, 'utf8')) as Partial<Replies>;
 }
 
-export function writeRecord(record: Record55): void {
-  const lines = Object.entries(record).map(
+/** What both answer at the other sites, by the site's name: of each only what the one below it doesn't say. */
+const SITES_FILES = {
+  '5.5.1': new URL('../recorded/simplejwt-5.5.1-sites.json', import.meta.url),
+  head: new URL('../recorded/simplejwt-998eb63-sites.json', import.meta.url),
+} as const;
+
+export type Release = keyof typeof SITES_FILES;
+
+/** All that a release answers at a site: 5.5.1 as at the first site or otherwise, the head as 5.5.1 or otherwise. */
+export function readSiteRecord(release: Release, site: Site): Replies {
+  const of551 = { ...readRecord(), ...readSites('5.5.1')[site.name] };
+  return release === '5.5.1' ? of551 : { ...of551, ...readSites('head')[site.name] };
+}
+
+function readSites(release: Release): Readonly<Record<string, Replies>> {
+  return JSON.parse(readFileSync(SITES_FILES[release], 'utf8')) as Record<string, Replies>;
+}
+
+export function writeRecord(record: Replies): void {
+  writeFileSync(FILE, `${lines(record)}\n`);
+}
+
+/** `all`: by the site's name. */
+export function writeSiteRecord(release: Release, all: Readonly<Record<string, Replies>>): void {
+  const texts = SITES.map((site) => {
+    const below = release === '5.5.1' ? readRecord() : readSiteRecord('5.5.1', site);
+    const own = Object.entries(all[site.name]!).filter(
+      ([name, reply]) => JSON.stringify(reply) !== JSON.stringify(below[name]),
+    );
+    return `${JSON.stringify(site.name)}: ${lines(Object.fromEntries(own))}`;
+  });
+  writeFileSync(SITES_FILES[release], `{\n${texts.join(',\n')}\n}\n`);
+}
+
+/** A line for each reply, so that a change of one is a change of one line. */
+function lines(record: Replies): string {
+  const all = Object.entries(record).map(
     ([name, reply]) => `${JSON.stringify(name)}: ${JSON.stringify(reply)}`,
   );
-  writeFileSync(FILE, `{\n${lines.join(',\n')}\n}\n`);
+  return `{\n${all.join(',\n')}\n}`;
 }
 
-/** Asks the simplejwt whose package lies in `source`. */
-export async function ask(source: string): Promise<Record55> {
+/** Asks the simplejwt whose package lies in `source`; without one, Debian's. */
+export async function ask(source?: string, site = FIRST): Promise<Replies> {
   const database = await freshDatabase();
-  const django = await startDjango({ database: database.url, env: { PYTHONPATH: source } });
+  const path = source === undefined ? {} : { PYTHONPATH: source };
+  const django = await startDjango({ database: database.url, env: { ...settingsOf(site), ...path } });
   try {
     const [active, inactive] = [await django.makeUser(), await django.makeUser()];
     await django.deactivateUser(inactive);
-    const given = world(database.url, {
-      active: Number(active),
-      inactive: Number(inactive),
-      unknown: 999_999,
-    });
-    const record: Record<string, NormalReply> = {};
-    for (const one of cases) record[one.name] = normal(await send(django.url, await one.message(given)));
-    return record;
+    await givePasswords(database.url);
+    const users = { active: Number(active), inactive: Number(inactive), unknown: 999_999 };
+    return await repliesAt(site, { database: database.url, users, url: () => django.url, normal });
   } finally {
     await django.stop();
     await database.drop();

@@ -25,11 +25,24 @@ export interface Users {
 
 const HOUR = 3600;
 
-export function world(database: string, users: Users): World {
-  const mint = (options: MintOptions = {}) => mintRefresh({ userId: users.active, ...options });
+export interface Surroundings {
+  /** Without simplejwt's app there are no rows: a token is what it says of itself, and nobody can log it out. */
+  readonly app: boolean;
+  /** Of the users' password, where tokens carry it. */
+  readonly hash: string | undefined;
+}
+
+export function world(
+  database: string,
+  users: Users,
+  { app, hash }: Surroundings = { app: true, hash: undefined },
+): World {
+  const marked = hash === undefined ? {} : { hash_password: hash };
+  const mint = ({ claims, ...options }: MintOptions = {}) =>
+    mintRefresh({ userId: users.active, ...options, claims: { ...marked, ...claims } });
   const recorded = async (options: MintOptions) => {
     const token = mint(options);
-    const [id] = await insertOutstanding(database, [token]);
+    const [id] = app ? await insertOutstanding(database, [token]) : [];
     return { id, token: token.token };
   };
   return {
@@ -40,6 +53,7 @@ export function world(database: string, users: Users): World {
     access: (options) => mint({ tokenType: 'access', lifetimeSeconds: 900, ...options }).token,
     async blacklisted(options = {}) {
       const { id, token } = await recorded(options);
+      if (!app) return token;
       const insert = `INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at) VALUES ($1, now())`;
       await query(database, insert, [id]);
       return token;

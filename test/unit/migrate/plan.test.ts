@@ -52,6 +52,7 @@ const picture = (more: Partial<Picture> & { readonly entry?: LedgerEntry | undef
   tables: [table],
   indexes: [],
   triggers: [],
+  users: undefined,
   home: undefined,
   ours: new Set(),
   wanted: new Map([['w', { kind: 'index', index: wanted }]]),
