@@ -103,12 +103,16 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
           ]),
         ),
       );
+      const cpuRatio = (of: 'server' | 'database') =>
+        +median(cpu.this[of].map((one, round) => one / cpu.other[of][round]!)).toFixed(3);
       console.log(
         JSON.stringify({
           rateRatios: ratios('perSecond').map((ratio) => +ratio.toFixed(3)),
           rate: +median(ratios('perSecond')).toFixed(3),
           mean: +median(ratios('meanMs')).toFixed(3),
           p99: +median(ratios('p99Ms')).toFixed(3),
+          serverCpu: cpuRatio('server'),
+          databaseCpu: cpuRatio('database'),
         }),
       );
       expect(results.this.map((r) => r.failed)).toEqual(results.this.map(() => 0));

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type AdminServerOptions } from '../http/admin.js';
-import { clientAssets } from '../http/assets.js';
+import { clientAssets, jwksAsset } from '../http/assets.js';
 import { Cors } from '../http/cors.js';
 import { demoRoutes, type Demo } from '../http/demo.js';
 import type { EventStreams } from '../http/events.js';
@@ -27,7 +27,7 @@ export interface ListenParts {
   readonly service: TokenService;
   readonly door: Door;
   readonly demo: Demo | undefined;
-  readonly certificate: Pick<Renewable, 'inUse' | 'showsWith'>;
+  readonly renewable: Pick<Renewable, 'inUse' | 'showsWith' | 'publicKeys'>;
   readonly metrics: Observing;
   /** Undefined: another process has the admin port. */
   readonly admin:
@@ -44,7 +44,7 @@ export interface Listening {
 
 /** Opens both ports. They are closed in reverse order: the public one drains while the admin port still says so. */
 export async function listen(
-  { settings, service, door, demo, certificate, metrics, admin, log }: ListenParts,
+  { settings, service, door, demo, renewable, metrics, admin, log }: ListenParts,
   releases: ReleaseStack,
 ): Promise<Listening> {
   const { http, shutdownTimeoutMs, drainDelayMs } = settings;
@@ -63,13 +63,16 @@ export async function listen(
     paths: http.paths,
     slidingEnd: settings.tokens.names.slidingEnd,
     compat: http.compat,
-    tls: certificate.inUse().tls,
+    tls: renewable.inUse().tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
     cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins) : undefined,
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
     accessLog: accessLog(http.accessLog, log),
-    assets: clientAssets(http.basePath, readClientFiles()),
+    assets: new Map([
+      ...clientAssets(http.basePath, readClientFiles()),
+      [`${http.basePath}/.well-known/jwks.json`, jwksAsset(renewable.publicKeys)],
+    ]),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: {
       ...limitsFor(settings.tokens.maxTokenBytes, http.refreshCookie),
@@ -79,7 +82,7 @@ export async function listen(
     observe: metrics,
     log,
   });
-  certificate.showsWith((tls) => publicServer.renewCertificate(tls));
+  renewable.showsWith((tls) => publicServer.renewCertificate(tls));
   let adminUrl = '';
   if (adminServer !== undefined) {
     const { host, port } = settings.admin;

@@ -1,6 +1,6 @@
 import type { ServeSettings } from '../config/settings.js';
 import type { TlsPair } from '../config/tls-pair.js';
-import { importKeySet } from '../jwt/key-set.js';
+import { importKeySet, type KeySet } from '../jwt/key-set.js';
 import type { RotationContext } from '../rotation/context.js';
 import { isSamePair, type Renewal, type Renewing } from './renewal.js';
 import { partsOf } from './tokens.js';
@@ -14,22 +14,31 @@ export class Renewable {
   readonly #onRenewed: (now: Renewal, before: Renewal) => void;
   readonly #show: ((tls: TlsPair) => void)[] = [];
   #context: RotationContext;
+  #publicKeys: KeySet['publicKeys'];
   #inUse: Renewal;
 
   /** @param onRenewed is told what holds from now on */
   constructor(
     { tokens }: Pick<ServeSettings, 'tokens'>,
-    first: { readonly context: RotationContext; readonly inUse: Renewal },
+    first: {
+      readonly context: RotationContext;
+      readonly publicKeys: KeySet['publicKeys'];
+      readonly inUse: Renewal;
+    },
     onRenewed: (now: Renewal, before: Renewal) => void,
   ) {
     this.#tokens = tokens;
     this.#onRenewed = onRenewed;
     this.#context = first.context;
+    this.#publicKeys = first.publicKeys;
     this.#inUse = first.inUse;
   }
 
   /** What a request that begins now works with. */
   readonly context = (): RotationContext => this.#context;
+
+  /** By which others verify what is signed now. */
+  readonly publicKeys = (): KeySet['publicKeys'] => this.#publicKeys;
 
   readonly inUse = (): Renewal => this.#inUse;
 
@@ -55,6 +64,7 @@ export class Renewable {
       for (const show of this.#show) show(renewal.tls);
     }
     this.#context = { ...this.#context, ...partsOf(keySet) };
+    this.#publicKeys = keySet.publicKeys;
     this.#inUse = renewal;
     this.#onRenewed(renewal, before);
   };

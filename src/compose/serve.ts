@@ -214,7 +214,7 @@ export async function compose(
   };
   const renewable = new Renewable(
     settings,
-    { context, inUse: { keys, tls: settings.http.tls } },
+    { context, publicKeys: keySet.publicKeys, inUse: { keys, tls: settings.http.tls } },
     (now, before) => {
       tellCertificates(now, operator);
       if (!isSameKeys(now.keys, before.keys)) void tellSamples(now.keys);
@@ -248,7 +248,7 @@ export async function compose(
       service,
       door,
       demo,
-      certificate: renewable,
+      renewable,
       metrics,
       admin: admin ? { readiness, kpis, streams } : undefined,
       log,

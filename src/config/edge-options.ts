@@ -8,6 +8,11 @@ export interface Range {
   readonly prefix: number;
 }
 
+export interface Rate {
+  readonly count: number;
+  readonly periodMs: number;
+}
+
 /** `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`. */
 const cidr: ValueKind<Range> = {
   placeholder: 'cidr',
@@ -33,7 +38,7 @@ const headerName: ValueKind<string> = {
 const PERIODS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** As DRF writes rates: `30/m`, `100/day`; it reads the first letter of the period, too. */
-const rate: ValueKind<{ readonly count: number; readonly periodMs: number }> = {
+const rate: ValueKind<Rate> = {
   placeholder: 'rate',
   allowed: 'a rate such as 5/s, 30/m, 600/h or 2000/d',
   parse(text) {

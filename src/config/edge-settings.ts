@@ -1,27 +1,8 @@
-import type { Range } from './edge-options.js';
-import type { CorsOrigin } from './origin-kind.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
+import type { EdgeSettings } from './settings.js';
 
-interface Rate {
-  readonly count: number;
-  readonly periodMs: number;
-}
-
-/** What stands between browsers and the server. */
-export interface EdgeSettings {
-  /** Whose pages may call the endpoints from another origin. None: nobody's. */
-  readonly corsOrigins: readonly CorsOrigin[];
-  readonly trustedProxies: {
-    readonly ranges: readonly Range[];
-    /** In lower case. */
-    readonly header: string;
-  };
-  /** Undefined: no limit. */
-  readonly throttle: { readonly user: Rate | undefined; readonly address: Rate | undefined };
-  readonly accessLog: 'off' | 'errors' | 'all';
-}
-
+/** What the options for proxies, other origins and rates come to. */
 export function edgeSettings(
   { values, given }: Resolved<typeof SERVE_OPTIONS>,
   problems: string[],

@@ -2,7 +2,8 @@
  * What a command is to do: read once from options and environment, checked, and frozen. The parts are grouped by
  * who takes them, so that compose hands each one on whole.
  */
-import type { EdgeSettings } from './edge-settings.js';
+import type { Range, Rate } from './edge-options.js';
+import type { CorsOrigin } from './origin-kind.js';
 import type { TlsPair } from './tls-pair.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
@@ -83,6 +84,20 @@ export interface RedisSettings {
   readonly database: number;
   /** What all keys begin with. */
   readonly prefix: string;
+}
+
+/** What stands between browsers and the server. */
+export interface EdgeSettings {
+  /** Whose pages may call the endpoints from another origin. None: nobody's. */
+  readonly corsOrigins: readonly CorsOrigin[];
+  readonly trustedProxies: {
+    readonly ranges: readonly Range[];
+    /** In lower case. */
+    readonly header: string;
+  };
+  /** Undefined: no limit. */
+  readonly throttle: { readonly user: Rate | undefined; readonly address: Rate | undefined };
+  readonly accessLog: 'off' | 'errors' | 'all';
 }
 
 export interface HttpSettings extends EdgeSettings {

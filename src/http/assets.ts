@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { Reply } from './respond.js';
+import { NOT_FOUND, Reply } from './respond.js';
 
 /** A file that the public port serves as it is. */
 export interface Asset {
@@ -37,4 +37,25 @@ export function clientAssets(
       asset(script, files.serviceWorker, 'Service-Worker-Allowed', '/'),
     ],
   ]);
+}
+
+/** How long those who verify may keep the keys: a new one should be among them that much before it signs. */
+const KEYS_KEPT_SECONDS = 300;
+
+/** Public keys as RFC 7517 has them, and 404 where keys are secrets. Asked for each time, since they may be renewed. */
+export function jwksAsset(keys: () => readonly object[]): Asset {
+  return {
+    reply() {
+      const list = keys();
+      if (list.length === 0) return NOT_FOUND;
+      const body = JSON.stringify({ keys: list });
+      const headers = [
+        'Content-Type', 'application/jwk-set+json',
+        'Content-Length', String(Buffer.byteLength(body)),
+        'Cache-Control', `public, max-age=${KEYS_KEPT_SECONDS}`,
+        'X-Content-Type-Options', 'nosniff',
+      ]; // prettier-ignore
+      return new Reply(200, headers, body, 'valid');
+    },
+  };
 }

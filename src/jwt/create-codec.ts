@@ -1,3 +1,4 @@
+import type { JWK } from 'jose';
 import { damagedKey } from './asymmetric-keys.js';
 import { parseClaims, stringifyClaims } from './claims-json.js';
 import type { CodecOptions, TokenCodec, Verdict } from './codec.js';
@@ -5,11 +6,14 @@ import type { Jws } from './compact.js';
 import { hmacJws, isHmac } from './hmac.js';
 import { joseJws } from './jose-jws.js';
 import { importKeyring } from './keyring.js';
+import { publicJwks } from './public-jwks.js';
 import { checkRegisteredClaims, withRegisteredClaims, type ClaimRules } from './registered-claims.js';
 import { importSecrets } from './secrets.js';
 
 export interface CreatedCodec {
   readonly codec: TokenCodec;
+  /** Those that verify, for others to verify by; none where keys are secrets. */
+  readonly publicKeys: readonly JWK[];
   /** Sentences for whoever runs the server, of weak keys and likely mistakes. They hold no key material. */
   readonly warnings: readonly string[];
 }
@@ -25,21 +29,23 @@ export async function createCodec(options: CodecOptions): Promise<CreatedCodec> 
   if (!Number.isFinite(leewaySeconds) || leewaySeconds < 0) {
     throw new RangeError(`The leeway must be a number of seconds, 0 or more, not ${leewaySeconds}.`);
   }
-  const { jws, warnings } = await importKeys(options);
-  return { codec: codecOver(jws, options), warnings };
+  const { jws, ...more } = await importKeys(options);
+  return { codec: codecOver(jws, options), ...more };
 }
 
-async function importKeys(options: CodecOptions): Promise<{ jws: Jws; warnings: readonly string[] }> {
+async function importKeys(
+  options: CodecOptions,
+): Promise<Omit<CreatedCodec, 'codec'> & { readonly jws: Jws }> {
   const { algorithm, signingKey, verifyingKeys } = options;
   if (isHmac(algorithm)) {
     const { secrets, warnings } = importSecrets(algorithm, signingKey, verifyingKeys);
-    return { jws: hmacJws(algorithm, secrets, options.maxTokenBytes), warnings };
+    return { jws: hmacJws(algorithm, secrets, options.maxTokenBytes), publicKeys: [], warnings };
   }
   const keyring = await importKeyring(algorithm, signingKey, verifyingKeys);
   const jws = joseJws(algorithm, keyring, options.maxTokenBytes);
   // Of an RSA key whose halves don't belong together nobody complains, until nothing verifies.
   if ((await jws.open(await jws.seal('{}'))) === undefined) throw damagedKey('signing key');
-  return { jws, warnings: keyring.warnings };
+  return { jws, publicKeys: await publicJwks(keyring, algorithm), warnings: keyring.warnings };
 }
 
 function codecOver(jws: Jws, rules: ClaimRules): TokenCodec {

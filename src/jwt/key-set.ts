@@ -1,3 +1,4 @@
+import type { JWK } from 'jose';
 import { chainKeyFrom } from './chain-key.js';
 import type { Algorithm, CodecOptions, TokenCodec } from './codec.js';
 import { createCodec } from './create-codec.js';
@@ -18,6 +19,8 @@ export type ConfiguredKeys = Omit<Keys, 'signingKey'>;
 /** Keys that are ready for use, and belong together. A request works with one of these from its beginning to its end. */
 export interface KeySet {
   readonly codec: TokenCodec;
+  /** None where keys are secrets. */
+  readonly publicKeys: readonly JWK[];
   readonly chainKeys: readonly Buffer[];
 }
 
@@ -45,8 +48,8 @@ export async function importKeySet(
   keys: Keys,
   rules: Omit<CodecOptions, keyof Keys>,
 ): Promise<{ readonly keySet: KeySet; readonly warnings: readonly string[] }> {
-  const { codec, warnings } = await createCodec({ ...rules, ...keys });
-  return { keySet: Object.freeze({ codec, chainKeys: keys.chainKeys }), warnings };
+  const { codec, publicKeys, warnings } = await createCodec({ ...rules, ...keys });
+  return { keySet: Object.freeze({ codec, publicKeys, chainKeys: keys.chainKeys }), warnings };
 }
 
 export function isAmong(key: Buffer, keys: readonly Buffer[]): boolean {

@@ -1,5 +1,5 @@
 import { accessClaims, parsed, successorClaims } from './claims.js';
-import type { RotationContext } from './context.js';
+import { onceKnown, type RotationContext } from './context.js';
 import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Claim, Claimed, Claims, FreshClaims } from './ports.js';
@@ -17,12 +17,12 @@ interface PendingClaim {
  *
  * @param made of a claim that was made already: it is computed again
  */
-export async function prepare(
+export function prepare(
   context: RotationContext,
   request: Request,
   rowId: string | undefined,
   made?: Claimed,
-): Promise<PendingClaim> {
+): PendingClaim | Promise<PendingClaim> {
   const { settings, chain, codec } = context;
   const { subject } = request;
   const claimedAtUs = made?.claimedAtUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
@@ -30,19 +30,20 @@ export async function prepare(
   const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs);
   const span = { jti, issuedAtSeconds, expiresAtSeconds };
   const claims = successorClaims(subject.claims, settings.names, span, settings.addedClaims);
-  const successor = { jti, token: await codec.sign(claims), expiresAtSeconds };
-  const claim = {
-    jti: subject.jti,
-    rowId,
-    token: request.token,
-    userKey: subject.userKey,
-    issuedAtSeconds: subject.issuedAtSeconds,
-    expiresAtSeconds: subject.expiresAtSeconds,
-    claimedAtUs,
-    passwordHash: subject.passwordHash,
-    successor,
-  };
-  return { claim, claims };
+  return onceKnown(codec.sign(claims), (token) => ({
+    claim: {
+      jti: subject.jti,
+      rowId,
+      token: request.token,
+      userKey: subject.userKey,
+      issuedAtSeconds: subject.issuedAtSeconds,
+      expiresAtSeconds: subject.expiresAtSeconds,
+      claimedAtUs,
+      passwordHash: subject.passwordHash,
+      successor: { jti, token, expiresAtSeconds },
+    },
+    claims,
+  }));
 }
 
 /** The successor's claims, computed again from the claim's time as stored. */
@@ -58,14 +59,14 @@ export function replayedClaims(
 }
 
 /** The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now. */
-export async function pair(
+export function pair(
   { settings, chain, codec }: RotationContext,
   refreshClaims: Claims,
   successor: { readonly jti: string; readonly token: string },
   claimedAtUs: number,
   keyIndex: number,
   freshClaims?: FreshClaims,
-): Promise<Rotated> {
+): Rotated | Promise<Rotated> {
   const access = accessClaims(
     refreshClaims,
     settings.names,
@@ -75,11 +76,11 @@ export async function pair(
     },
     parsed(codec, freshClaims),
   );
-  return {
+  return onceKnown(codec.sign(access), (signed) => ({
     kind: 'rotated',
-    access: await codec.sign(access),
+    access: signed,
     refresh: successor.token,
     claimedAtUs,
     replayed: false,
-  };
+  }));
 }

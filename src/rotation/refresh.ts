@@ -21,7 +21,8 @@ export async function refresh(
 ): Promise<RefreshOutcome> {
   const arrivedAtUs = context.clock.nowUs();
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  const subject = await identify(context, token, 'refresh', arrivedAtUs);
+  const identified = identify(context, token, 'refresh', arrivedAtUs);
+  const subject = identified instanceof Promise ? await identified : identified;
   if (isRefusal(subject)) return subject;
   // Who comes too often is told so before any store is asked.
   const charged = context.throttle === undefined ? undefined : subject.userKey;

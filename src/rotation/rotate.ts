@@ -1,5 +1,5 @@
 import { IN_PROGRESS, judgeByRows, type Settled } from './by-rows.js';
-import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
+import { orUnavailable, UNAVAILABLE, unavailableBy, type RotationContext } from './context.js';
 import { rememberDoubt, settleDoubt } from './in-doubt.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { pair, prepare } from './pairs.js';
@@ -24,7 +24,8 @@ export async function rotate(context: RotationContext, request: Request): Promis
   const { subject, trace } = request;
   const { cache } = context;
   const offered = cache.takesClaims ? await prepare(context, request, undefined) : undefined;
-  const begun = await cache.begin(subject, offered?.claim);
+  const beginning = cache.begin(subject, offered?.claim);
+  const begun = beginning instanceof Promise ? await beginning : beginning;
   if (begun.kind === 'full') return UNAVAILABLE;
   if (begun.kind === 'claimed' && offered !== undefined) {
     context.emit({ kind: 'cache_lookup', result: 'active' });
@@ -47,13 +48,14 @@ export async function rotate(context: RotationContext, request: Request): Promis
     const state = begun.hint?.state ?? 'unknown';
     context.emit({ kind: 'cache_lookup', result: state === 'claimed' ? 'spent' : state });
     const inDoubt = begun.offerInDoubt === true ? offered?.claim : undefined;
-    return await orUnavailable(async () => {
-      const settled = await settle(context, request, begun.hint, inDoubt);
-      learned = settled.learned;
-      return settled.outcome;
-    });
+    const settled = await settle(context, request, begun.hint, inDoubt);
+    learned = settled.learned;
+    return settled.outcome;
+  } catch (error) {
+    return unavailableBy(error);
   } finally {
-    await cache.finish(subject, learned);
+    const finished = cache.finish(subject, learned);
+    if (finished instanceof Promise) await finished;
   }
 }
 
@@ -93,20 +95,15 @@ async function settle(
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const again = attempt === 0 ? inDoubt : undefined;
     if (again === undefined && !context.store.takes(rowId !== undefined, request.deadlineMs)) break;
-    const pending = await prepare(context, request, rowId, again);
+    const preparing = prepare(context, request, rowId, again);
+    const pending = preparing instanceof Promise ? await preparing : preparing;
     const result = await context.store.claim(pending.claim, request.deadlineMs);
     switch (result.kind) {
       case 'won': {
         settleDoubt(context, subject.jti);
         const { claimedAtUs, successor } = pending.claim;
-        const outcome = await pair(
-          context,
-          pending.claims,
-          successor,
-          claimedAtUs,
-          NEWEST_KEY,
-          result.freshClaims,
-        );
+        const paired = pair(context, pending.claims, successor, claimedAtUs, NEWEST_KEY, result.freshClaims);
+        const outcome = paired instanceof Promise ? await paired : paired;
         const learned = {
           spent: subject.jti,
           successor: { jti: successor.jti, rowId: result.successorRowId, claimedAtUs },

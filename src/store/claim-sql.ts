@@ -1,7 +1,16 @@
 import type { WhoFacts } from '../rotation/standing.js';
 import type { Patience } from './spare-lanes.js';
 import type { TokenSchema } from './schema.js';
-import { isInGoodStanding, passwordHashInput, userIdOf, whoColumns, whoJoin, whoNames } from './who-sql.js';
+import { microsecondsSql } from './time-sql.js';
+import {
+  isInGoodStanding,
+  passwordHashInput,
+  userIdOf,
+  whoColumns,
+  whoJoin,
+  whoNames,
+  whoTold,
+} from './who-sql.js';
 
 /**
  * The claim: many refreshes in one statement. It spends the old tokens, records their successors, and tells who
@@ -15,17 +24,19 @@ import { isInGoodStanding, passwordHashInput, userIdOf, whoColumns, whoJoin, who
  */
 export interface ClaimRow extends WhoFacts {
   readonly n: number;
+  readonly won: boolean;
+  readonly next_id: string | null;
+  /** Of one row alone. */
+  readonly now_us: string | null;
+  // Why it wasn't won. All of this is null where it was: a column less for each refresh is a hundredth of its time.
   /** The old token's row; null: none was there, or (find-or-insert) it came to be while the statement ran. */
   readonly id: string | null;
   /** The claim's time was ahead of the database's clock. */
   readonly ahead: boolean | null;
-  readonly won: boolean;
   /** Blacklisted already when the statement began. */
   readonly spent: boolean | null;
-  readonly next_id: string | null;
   /** Left out, for its row ends before the token does; see `Outlived`. */
   readonly outlived: boolean | null;
-  readonly now_us: string;
 }
 
 /**
@@ -83,13 +94,15 @@ function claim(schema: TokenSchema, outlived: Outlived): string {
     ON CONFLICT (jti) DO NOTHING
     RETURNING id, jti
   )${outlived === 'kept' ? keepSql(schema, 'judged') : ''}
-  SELECT j.n::int AS n, j.id, ${whoNames(schema, 'j')}, j.ahead, ${leftOut ? 'j.outlived' : 'NULL::boolean AS outlived'},
-         c.token_id IS NOT NULL AS won,
+  SELECT j.n::int AS n, c.token_id IS NOT NULL AS won, s.id AS next_id,
+         CASE WHEN j.n = 1 THEN ${microsecondsSql('clock_timestamp()')} END AS now_us,
+         ${whoTold(schema, 'j', 'c.token_id IS NULL')},
+         CASE WHEN c.token_id IS NULL THEN j.id END AS id,
+         CASE WHEN c.token_id IS NULL THEN j.ahead END AS ahead,
+         ${leftOut ? 'CASE WHEN c.token_id IS NULL THEN j.outlived END' : 'NULL::boolean'} AS outlived,
          CASE WHEN c.token_id IS NULL
               THEN EXISTS (SELECT 1 FROM ${schema.blacklisted} b WHERE b.token_id = j.id)
-         END AS spent,
-         s.id AS next_id,
-         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us
+         END AS spent
     FROM judged j
     LEFT JOIN claimed c ON c.token_id = j.id
     LEFT JOIN successor s ON s.jti = j.next_jti`;

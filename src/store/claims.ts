@@ -113,7 +113,7 @@ export class Claims {
   }
 
   async claim(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
-    if (claim.userKey !== undefined && this.#goneUsers.has(claim.userKey))
+    if (this.#goneUsers.size > 0 && claim.userKey !== undefined && this.#goneUsers.has(claim.userKey))
       return { kind: 'refused', standing: 'gone' };
     const alone = this.#options.badRows.has(claim.userKey);
     let queue = alone ? this.#alone : claim.rowId === undefined ? this.#byJti : this.#known;

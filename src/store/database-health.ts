@@ -1,5 +1,6 @@
 import { troubleOf, type Trouble } from './errors.js';
 import { readHealth, type Health, type HealthParts, type HealthReading } from './health.js';
+import { fairPauseMs } from './fair-pause.js';
 import { CONFIRM_SQL } from './state-sql.js';
 import type { Timeline } from './timeline.js';
 
@@ -32,6 +33,7 @@ export class DatabaseHealth {
   #state: Health | undefined;
   #met: { readonly trouble: Trouble; readonly atMs: number } | undefined;
   #reading: Promise<HealthReading> | undefined;
+  #anewFromMs = -Infinity;
   #positionFailures = 0;
   #standby = { synchronous: false, mayConfirm: false };
 
@@ -79,13 +81,25 @@ export class DatabaseHealth {
 
   /** Asks now, whatever claims have met: where it stands in its history as well. One at a time. */
   read(): Promise<HealthReading> {
-    this.#reading ??= this.#readOnce().finally(() => (this.#reading = undefined));
+    if (this.#reading === undefined) {
+      const { monotonicMs } = this.#options;
+      const beganMs = monotonicMs();
+      this.#reading = this.#readOnce().finally(() => {
+        this.#reading = undefined;
+        this.#anewFromMs = monotonicMs() + fairPauseMs(monotonicMs() - beganMs);
+      });
+    }
     return this.#reading;
   }
 
-  /** The same, asked after this call and not before it. */
+  /**
+   * The same, asked after this call and not before it. Reuse in a crowd, each asking whether the database was set back,
+   * would read without a break: those who come in the pause after a reading share the next.
+   */
   async readAnew(): Promise<HealthReading> {
     await this.#reading;
+    const pauseMs = this.#anewFromMs - this.#options.monotonicMs();
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     return this.read();
   }
 

@@ -48,6 +48,8 @@ export interface GroupQueueOptions<Item, Result> {
   readonly maxQueued: number;
   /** How long an item may have to wait behind others; beyond it `submit` answers unavailable at once. */
   readonly maxWaitMs: number;
+  /** How long nothing more is sent after a statement that took so long: others go first. Not at all where it isn't given. */
+  readonly pauseMs?: (tookMs: number) => number;
   /** How long an answer waits until this process reads it; 0 where it isn't given. */
   readonly lagMs?: (nowMs: number) => number;
   readonly monotonicMs: () => number;
@@ -87,7 +89,8 @@ export class GroupQueue<Item, Result> {
   readonly #options: GroupQueueOptions<Item, Result>;
   #waiting: Entry<Item, Result>[] = [];
   readonly #spare: SpareLanes<Item, Result>;
-  readonly #out = new Set<Entry<Item, Result>>();
+  /** What statements are out with. */
+  readonly #out = new Set<readonly Entry<Item, Result>[]>();
   readonly #admission: Admission;
   #submittedMs = -Infinity;
   #busyLanes = 0;
@@ -220,18 +223,22 @@ export class GroupQueue<Item, Result> {
 
   /** One of the lanes: what it takes tells what those that wait must expect. */
   async #sendTimed(batch: Entry<Item, Result>[]): Promise<void> {
-    const { monotonicMs, onWaited } = this.#options;
+    const { monotonicMs, onWaited, pauseMs } = this.#options;
     const nowMs = monotonicMs();
     // The head has waited longest.
     onWaited?.(nowMs - (batch[0]?.submittedMs ?? nowMs));
     const ended = this.#admission.sends(batch.length, nowMs);
-    ended(await this.#send(batch, 'usual'), monotonicMs());
+    const succeeded = await this.#send(batch, 'usual');
+    const endedMs = monotonicMs();
+    ended(succeeded, endedMs);
+    if (pauseMs !== undefined)
+      this.#restUntilMs = Math.max(this.#restUntilMs, endedMs + pauseMs(endedMs - nowMs));
   }
 
   /** Never rejects: whatever happens is settled with the entries. Resolves with whether the statement succeeded. */
   async #send(batch: Entry<Item, Result>[], patience: Patience): Promise<boolean> {
     this.#options.onBatch(batch.length);
-    for (const entry of batch) this.#out.add(entry);
+    this.#out.add(batch);
     try {
       const items = batch.map((entry) => entry.item);
       const results = await this.#options.execute(items, patience);
@@ -247,7 +254,7 @@ export class GroupQueue<Item, Result> {
       this.#recover(batch, classify(error));
       return false;
     } finally {
-      for (const entry of batch) this.#out.delete(entry);
+      this.#out.delete(batch);
     }
   }
 
@@ -324,8 +331,10 @@ export class GroupQueue<Item, Result> {
     this.#waiting = alive(this.#waiting, nowMs);
     this.#spare.dropExpired(nowMs);
     const answerDueMs = nowMs - ANSWER_MS;
-    for (const entry of this.#out) {
-      if (entry.deadlineMs <= answerDueMs) entry.resolve({ kind: 'unavailable', sent: true });
+    for (const batch of this.#out) {
+      for (const entry of batch) {
+        if (entry.deadlineMs <= answerDueMs) entry.resolve({ kind: 'unavailable', sent: true });
+      }
     }
     if (this.depth === 0 && this.#out.size === 0) {
       clearInterval(this.#sweep);

@@ -13,7 +13,8 @@ interface Numbered {
 }
 
 interface Timed extends Numbered {
-  readonly now_us: string;
+  /** At least one row of an answer tells it. */
+  readonly now_us: string | null;
   readonly ahead?: boolean | null;
 }
 
@@ -37,7 +38,7 @@ export async function queryInOrder<Row extends Timed>(
   let ahead = false;
   for (const row of rows) {
     ordered[row.n - 1] = row;
-    latestUs = Math.max(latestUs, Number(row.now_us));
+    if (row.now_us !== null) latestUs = Math.max(latestUs, Number(row.now_us));
     ahead ||= row.ahead === true;
   }
   // Where a claim was ahead what was thought of the clock is wrong, by less than the statement took: begin again.

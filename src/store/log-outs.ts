@@ -7,6 +7,7 @@ import {
 } from '../rotation/ports.js';
 import type { Database } from './database.js';
 import { isOfTheRow } from './errors.js';
+import { fairPauseMs } from './fair-pause.js';
 import type { Settlement } from './group-entry.js';
 import { GroupQueue, type GroupQueueOptions } from './group-queue.js';
 import { inOrder } from './in-order.js';
@@ -70,6 +71,8 @@ export class LogOuts {
       maxQueued: MAX_QUEUED,
       // None is turned away for the others: whoever closes a page doesn't come again.
       maxWaitMs: Infinity,
+      // Whoever comes alone waits for none.
+      pauseMs: fairPauseMs,
       monotonicMs,
       random,
       onBatch: () => undefined,

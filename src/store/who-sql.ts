@@ -85,6 +85,16 @@ export function whoNames(schema: Pick<TokenSchema, 'users'>, row: string): strin
     .join(', ');
 }
 
+/** The columns once more, as an answer has them: what speaks against a token is told where `unless` holds, claims always. */
+export function whoTold(schema: Pick<TokenSchema, 'users'>, row: string, unless: string): string {
+  const facts = ['active', 'revoked', ...extraFacts(schema).map(({ name }) => name)];
+  return facts
+    .map((name) =>
+      name === 'claims' ? `${row}.claims` : `CASE WHEN ${unless} THEN ${row}.${name} END AS ${name}`,
+    )
+    .join(', ');
+}
+
 interface Fact {
   readonly name: string;
   readonly sql: (input: string) => string;

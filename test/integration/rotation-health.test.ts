@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
+import { DatabaseHealth } from '../../src/store/database-health.js';
 import { checkHealth } from '../../src/store/health.js';
 import { readSchema } from '../../src/store/schema.js';
 import { testDatabase } from '../support/database.js';
@@ -70,4 +71,61 @@ describe.skipIf(services().postgres === undefined)('a table that somebody has lo
       }
     },
   );
+});
+
+describe.skipIf(services().postgres === undefined)('a crowd in which each wants a reading of its own', () => {
+  const world = rotationWorld();
+  const CROWD = 20;
+  const FOR_MS = 600;
+
+  it('shares readings with a pause between them, and none of them began before it was asked for', async () => {
+    const begun: number[] = [];
+    const pausesMs: number[] = [];
+    let endedMs = -Infinity;
+    const monotonicMs = () => performance.now();
+    const database = testDatabase(world.url, { size: 2 });
+    try {
+      const schema = await readSchema(database, {
+        userCheck: 'auto',
+        userTable: undefined,
+        userIdColumn: undefined,
+        userActiveColumn: 'is_active',
+      });
+      const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
+      const health = new DatabaseHealth({
+        database: {
+          query(purpose, statement) {
+            if (statement.name === 'health') {
+              begun.push(monotonicMs());
+              pausesMs.push(monotonicMs() - endedMs);
+            }
+            return database.query<never>(purpose, statement).finally(() => (endedMs = monotonicMs()));
+          },
+        },
+        schema,
+        clock,
+        monotonicMs,
+        needs: ['serve'],
+        timeline: undefined,
+        onState: () => undefined,
+      });
+      const fromMs = monotonicMs();
+      let asked = 0;
+      await Promise.all(
+        Array.from({ length: CROWD }, async () => {
+          while (monotonicMs() - fromMs < FOR_MS) {
+            const askedMs = monotonicMs();
+            expect((await health.readAnew()).state).toBe('ok');
+            expect(begun.at(-1)).toBeGreaterThanOrEqual(askedMs);
+            asked++;
+          }
+        }),
+      );
+      // 5 ms at least; a timer is early where the loop's turn was long.
+      expect(pausesMs.filter((ms) => ms >= 4).length).toBeGreaterThan(pausesMs.length / 2);
+      expect(asked).toBeGreaterThan(5 * begun.length);
+    } finally {
+      await database.end();
+    }
+  });
 });

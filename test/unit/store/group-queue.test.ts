@@ -73,6 +73,27 @@ describe('items that arrive together', () => {
     expect(batches).toEqual([[1, 4], [2], [3]]);
   });
 
+  it('gather for a pause after each statement, where that is wanted; the first goes at once', async () => {
+    const { batches, execute } = recorder();
+    const sentAtMs: number[] = [];
+    const target = queue(
+      (items) => {
+        sentAtMs.push(performance.now());
+        return execute(items);
+      },
+      // Two lanes: a free one doesn't shorten the pause.
+      { lanes: 2, pauseMs: () => 300 },
+    );
+    await target.submit(item(1), never());
+    const others = [2, 3].map(async (n) => {
+      await new Promise((resolve) => setTimeout(resolve, 10 * n));
+      return target.submit(item(n), never());
+    });
+    await Promise.all(others);
+    expect(batches).toEqual([[1], [2, 3]]);
+    expect(sentAtMs[1]! - sentAtMs[0]!).toBeGreaterThanOrEqual(300);
+  });
+
   it('are bounded by the batch size', async () => {
     const { batches, execute } = recorder();
     await submitAll(

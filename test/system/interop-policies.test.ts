@@ -5,9 +5,9 @@ import { freshDatabase, type FreshDatabase } from '../support/postgres.js';
 import type { TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { decodeToken } from '../support/tokens.js';
-import { blacklist, BLACKLISTED, pairOf, refresh, whoami } from './api.js';
-import { normal, normalOfOurs } from './matrix/normal.js';
-import { compareLives, djangoEnv, life, POLICIES, startPolicies, type Policy } from './matrix/policies.js';
+import { blacklist, BLACKLISTED, pairOf, refresh, whoami } from '../interop/api.js';
+import { normal, normalOfOurs } from '../interop/matrix/normal.js';
+import { compareLives, djangoEnv, life, POLICIES, startPolicies, type Policy } from '../interop/matrix/policies.js';
 
 const ready = services().postgres !== undefined && services().django;
 

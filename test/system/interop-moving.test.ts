@@ -6,8 +6,8 @@ import { freshDatabase, type FreshDatabase } from '../support/postgres.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { decodeToken } from '../support/tokens.js';
-import { blacklist, BLACKLISTED, pairOf, refresh, whoami } from './api.js';
-import { json, send } from './http.js';
+import { blacklist, BLACKLISTED, pairOf, refresh, whoami } from '../interop/api.js';
+import { json, send } from '../interop/http.js';
 
 const ready = services().postgres !== undefined && services().django;
 
