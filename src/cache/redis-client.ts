@@ -49,6 +49,12 @@ export const COMMAND_TIMEOUT_MS = 100;
 
 const CONNECT_TIMEOUT_MS = 2_000;
 
+/**
+ * A connection over which nothing comes back for so long is replaced: a firewall may have forgotten it, and TCP would go on
+ * trying for a quarter of an hour. Longer than a Redis forks or a process is held up.
+ */
+const SILENT_MS = 3_000;
+
 /** Reconnects are jittered, or a restart would be met by all instances at once. */
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_MAX_MS = 2_000;
@@ -87,6 +93,7 @@ export function openRedis({
     // What was given up here long ago; see `inTime`.
     commandTimeout: 20 * timeoutMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENT_MS,
     // What waited for a reconnect would be answered long after its request has gone on without.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

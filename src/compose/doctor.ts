@@ -78,7 +78,7 @@ async function openPlace(
   { database }: DoctorSettings,
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; ownKey: string | undefined }> {
-  if (database.kind === 'url') return { connection: databaseTarget(database.url), ownKey: undefined };
+  if (database.kind === 'url') return { connection: databaseTarget(database), ownKey: undefined };
   const embedded = await openEmbedded(database.dataDir, 'doctor', releases);
   return { connection: embedded.connection, ownKey: embedded.signingKey };
 }

@@ -28,9 +28,16 @@ export type DatabaseSettings =
       readonly kind: 'url';
       /** Holds a password as a rule: never to be printed or logged. */
       readonly url: string;
+      /** Where the password is fetched at each connect; undefined: it is in the URL, or where libpq looks for it. */
+      readonly password?: PasswordOrigin | undefined;
     }
   /** The embedded PostgreSQL in a directory (an absolute path). */
   | { readonly kind: 'embedded'; readonly dataDir: string };
+
+/** A file (an absolute path), or a program and its arguments. */
+export type PasswordOrigin =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'command'; readonly argv: readonly string[] };
 
 export interface ServeSettings extends SharedSettings {
   readonly command: 'serve';
