@@ -1,8 +1,10 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, QuietSentinels, Redis, type RedisOptions } from './ioredis.js';
 import type { RedisKeys } from './partition.js';
 import type { RedisAddress } from './redis-address.js';
 import { RedisGuard } from './redis-guard.js';
-import type { RedisFault } from './redis-set-up.js';
+import { isDenied, unfit, type RedisFault } from './redis-faults.js';
+import { whatAnswers } from './redis-handshake.js';
+import { redisTlsOptions } from './redis-tls.js';
 import {
   BEGIN_LUA, CLAIM_LUA, CLOSE_LUA, FINISH_LUA, LEAVE_LUA, SETTLE_LUA, TAKE_OVER_LUA,
 } from './scripts.js'; // prettier-ignore
@@ -34,6 +36,8 @@ export interface ScriptClient extends Readonly<Record<keyof typeof SCRIPTS, Scri
   obstacle(): string | undefined;
   /** Looks again whether it is fit; to be called now and then. Never rejects. */
   look(): Promise<void>;
+  /** Where it was not reached: whether what answers there is something else. Never rejects. */
+  diagnose(): Promise<RedisFault | undefined>;
   close(): void;
 }
 
@@ -44,6 +48,12 @@ export interface ScriptClient extends Readonly<Record<keyof typeof SCRIPTS, Scri
 export const COMMAND_TIMEOUT_MS = 100;
 
 const CONNECT_TIMEOUT_MS = 2_000;
+
+/**
+ * A connection over which nothing comes back for so long is replaced: a firewall may have forgotten it, and TCP would go on
+ * trying for a quarter of an hour. Longer than a Redis forks or a process is held up.
+ */
+const SILENT_MS = 3_000;
 
 /** Reconnects are jittered, or a restart would be met by all instances at once. */
 const RECONNECT_FIRST_MS = 50;
@@ -80,12 +90,10 @@ export function openRedis({
   const retryDelayMs = (times: number): number =>
     Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(times, 10)) * (0.5 + random() / 2);
   const options: RedisOptions = {
-    ...(address.username !== undefined && { username: address.username }),
-    ...(address.password !== undefined && { password: address.password }),
-    ...(address.tls && { tls: {} }),
     // What was given up here long ago; see `inTime`.
     commandTimeout: 20 * timeoutMs,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENT_MS,
     // What waited for a reconnect would be answered long after its request has gone on without.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -103,8 +111,13 @@ export function openRedis({
   const guard = new RedisGuard({
     client, address, keys, owner, onFault, onFit: onConnect, timeoutMs: Math.max(timeoutMs, SET_UP_TIMEOUT_MS),
   }); // prettier-ignore
+  const onRefused = (error: unknown): void => {
+    if (isDenied(error)) guard.denied();
+  };
   const inTimeIfFit = <T>(send: () => Promise<T>): Promise<T> =>
-    guard.fit ? inTime(send(), timeoutMs) : Promise.reject(new Error('Redis is not fit to be worked with'));
+    guard.fit
+      ? inTime(send(), timeoutMs, onRefused)
+      : Promise.reject(new Error('Redis is not fit to be worked with'));
   const scripts = {} as Record<keyof typeof SCRIPTS, ScriptCommand>;
   for (const [name, [lua, numberOfKeys]] of Object.entries(SCRIPTS)) {
     const command = `carelink_${name}`;
@@ -123,6 +136,10 @@ export function openRedis({
     fit: () => guard.fit,
     obstacle: () => guard.obstacle,
     look: () => guard.look(),
+    async diagnose() {
+      const why = await whatAnswers(address);
+      return why === undefined ? undefined : unfit(why, address);
+    },
     async evictionPolicies() {
       const nodes = client instanceof Cluster ? client.nodes('master') : [client];
       const infos = await Promise.all(nodes.map((node) => node.info('memory')));
@@ -140,13 +157,18 @@ export function openRedis({
  * was held up itself, by others on its machine as a rule, finds the timer first and the answer in the socket, and would
  * take a healthy Redis for dead.
  */
-function inTime<T>(reply: Promise<T>, timeoutMs: number): Promise<T> {
+function inTime<T>(reply: Promise<T>, timeoutMs: number, onRefused: (error: unknown) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => setImmediate(() => reject(new Error('Redis did not answer in time'))),
       timeoutMs,
     );
-    reply.then(resolve, reject).finally(() => clearTimeout(timer));
+    reply
+      .then(resolve, (error: unknown) => {
+        onRefused(error);
+        reject(error instanceof Error ? error : new Error('Redis failed', { cause: error }));
+      })
+      .finally(() => clearTimeout(timer));
   });
 }
 
@@ -155,17 +177,30 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-/** A client of the right kind. */
+/** A client of the right kind, that logs in as the address says. */
 export function connectRedis(
   address: RedisAddress,
-  options: RedisOptions,
+  more: RedisOptions,
   /** Null: not again. */
   retryDelayMs: (times: number) => number | null,
 ): Redis | Cluster {
   const nodes = address.nodes.map(({ host, port }) => ({ host, port }));
+  const { sentinel } = address;
+  const tls = address.tls && redisTlsOptions(address.tls);
+  const options: RedisOptions = {
+    ...more,
+    ...(address.username !== undefined && { username: address.username }),
+    ...(address.password !== undefined && { password: address.password }),
+    ...(tls && { tls }),
+  };
   switch (address.kind) {
     case 'single':
-      return new Redis({ ...options, ...nodes[0], db: address.database, retryStrategy: retryDelayMs });
+      return new Redis({
+        ...options,
+        ...(address.path === undefined ? nodes[0] : { path: address.path }),
+        db: address.database,
+        retryStrategy: retryDelayMs,
+      });
     case 'sentinel':
       return new Redis({
         ...options,
@@ -176,9 +211,13 @@ export function connectRedis(
         sentinelRetryStrategy: retryDelayMs,
         // One that froze takes connections and says nothing: the next one is asked.
         sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
+        Connector: QuietSentinels,
         // A master that froze keeps its connections: only the sentinels say that there is another one.
         failoverDetector: true,
-        ...(address.tls && { enableTLSForSentinelMode: true }),
+        ...(sentinel?.username !== undefined && { sentinelUsername: sentinel.username }),
+        ...(sentinel?.password !== undefined && { sentinelPassword: sentinel.password }),
+        ...(sentinel?.tls === true && { sentinelTLS: tls ?? {} }),
+        ...(tls && { enableTLSForSentinelMode: true }),
       });
     case 'cluster':
       return new Cluster(nodes, {
@@ -186,7 +225,7 @@ export function connectRedis(
         enableOfflineQueue: false,
         clusterRetryStrategy: retryDelayMs,
         // Behind TLS the names are what the certificate is checked against.
-        ...(address.tls && { dnsLookup: (host, done) => done(null, host) }),
+        ...(tls && { dnsLookup: (host, done) => done(null, host) }),
       });
   }
 }

@@ -1,5 +1,6 @@
-import { Cluster, type Redis } from 'ioredis';
-import { own, refusedByItself, setUp, type RedisFault, type SetUpOptions } from './redis-set-up.js';
+import { Cluster, type Redis } from './ioredis.js';
+import { refusedByItself, type RedisFault } from './redis-faults.js';
+import { own, setUp, type SetUpOptions } from './redis-set-up.js';
 
 export interface GuardOptions extends SetUpOptions {
   /** Whose keys these have to be (carelink.identity); undefined: that is not known, and not looked at. */
@@ -28,6 +29,7 @@ export class RedisGuard {
     const { client } = options;
     client.on('ready', () => void this.look());
     client.on('error', (error: Error) => this.#heard(error));
+    client.on('sentinelError', (error: Error) => this.#heard(error));
     if (client instanceof Cluster) {
       // A cluster has one database, and nodes that come and go: each has to let us in.
       client.on('+node', (node: Redis) => {
@@ -67,6 +69,12 @@ export class RedisGuard {
     await this.#looking;
   }
 
+  /** A command was refused for want of a right: nothing more is sent, and the look says which one it is. */
+  denied(): void {
+    this.#fit = false;
+    void this.look();
+  }
+
   async #look(anew: 'anew' | undefined): Promise<void> {
     const { client, owner, onFit } = this.#options;
     if (client.status !== 'ready') return;
@@ -88,7 +96,7 @@ export class RedisGuard {
   }
 
   #heard(error: Error): void {
-    const fault = this.#fit ? undefined : refusedByItself(error, this.#options.keys);
+    const fault = this.#fit ? undefined : refusedByItself(error, this.#options);
     if (fault !== undefined) this.#tell(fault);
   }
 

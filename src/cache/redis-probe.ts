@@ -1,7 +1,11 @@
+import type { Cluster, Redis } from './ioredis.js';
 import type { RedisKeys } from './partition.js';
 import type { RedisAddress } from './redis-address.js';
 import { connectRedis } from './redis-client.js';
-import { refusedByItself, setUp } from './redis-set-up.js';
+import { failureOf } from './redis-failure.js';
+import { refusedByItself, unfit } from './redis-faults.js';
+import { whatAnswers } from './redis-handshake.js';
+import { setUp } from './redis-set-up.js';
 
 export interface RedisFacts {
   readonly version: string;
@@ -22,10 +26,15 @@ export class RedisRefusedError extends Error {
   override readonly name = 'RedisRefusedError';
 }
 
+/** Nobody answers, or not at the moment. The message says why behind `does not answer`, without a full stop. */
+export class RedisAwayError extends Error {
+  override readonly name = 'RedisAwayError';
+}
+
 /**
  * Asks a Redis what it is, once.
  *
- * @throws RedisRefusedError, or what the client fails with
+ * @throws RedisRefusedError, RedisAwayError
  */
 export async function probeRedis(address: RedisAddress, keys: RedisKeys): Promise<RedisFacts> {
   const client = connectRedis(
@@ -34,16 +43,16 @@ export async function probeRedis(address: RedisAddress, keys: RedisKeys): Promis
       commandTimeout: TIMEOUT_MS,
       connectTimeout: TIMEOUT_MS,
       maxRetriesPerRequest: 0,
-      ...(address.username !== undefined && { username: address.username }),
-      ...(address.password !== undefined && { password: address.password }),
-      ...(address.tls && { tls: {} }),
       connectionName: 'carelink-tokens doctor',
     },
     () => null,
   );
   let failure: Error | undefined;
+  // What a sentinel says tells more than that none was of use.
+  client.on('sentinelError', (error: Error) => (failure ??= error));
   client.on('error', (error: Error) => (failure ??= error));
   try {
+    await ready(client);
     const info = await client.info();
     const fault = await setUp({ client, address, keys, timeoutMs: TIMEOUT_MS });
     if (fault !== undefined && fault.code !== 'NOT_NOW') throw new RedisRefusedError(fault.message);
@@ -57,11 +66,32 @@ export async function probeRedis(address: RedisAddress, keys: RedisKeys): Promis
       owner: owner ?? undefined,
     };
   } catch (error) {
-    const fault = failure && refusedByItself(failure, keys);
-    if (fault !== undefined) throw new RedisRefusedError(fault.message);
+    if (error instanceof RedisRefusedError) throw error;
     // "Connection is closed" says less than what closed it.
-    throw error instanceof RedisRefusedError ? error : (failure ?? error);
+    const cause = failure ?? (error as Error);
+    const fault = refusedByItself(cause, { address, keys });
+    if (fault !== undefined) throw new RedisRefusedError(fault.message);
+    const other = await whatAnswers(address, TIMEOUT_MS);
+    if (other !== undefined) throw new RedisRefusedError(unfit(other, address).message);
+    throw new RedisAwayError(failureOf(cause, address)?.detail ?? `(${silence(address)})`);
   } finally {
     client.disconnect();
   }
+}
+
+/** A cluster's client has no queue for what comes before it knows its nodes. */
+async function ready(client: Redis | Cluster): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer')), TIMEOUT_MS);
+    client.once('ready', resolve);
+    client.once('end', () => reject(new Error('Connection is closed.')));
+  }).finally(() => clearTimeout(timer));
+}
+
+/** What is said where nothing was: as it looks where one side speaks TLS and the other one doesn't. */
+function silence({ tls }: RedisAddress): string {
+  return tls
+    ? 'nothing was said in time: does it speak TLS (rediss://) at this port?'
+    : 'nothing was said in time: is it a Redis, and without TLS?';
 }

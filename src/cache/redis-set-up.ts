@@ -1,21 +1,9 @@
-import { Cluster, type Redis } from 'ioredis';
+import { createHash } from 'node:crypto';
+import { Cluster, type Redis } from './ioredis.js';
 import type { RedisKeys } from './partition.js';
 import type { RedisAddress } from './redis-address.js';
+import { ownedBy, refused, wrongKind, type RedisFault, type RedisObstacle } from './redis-faults.js';
 import { OWN_LUA, PROBE_LUA } from './scripts.js';
-
-/** Why a Redis that answers must not be worked with. */
-export interface RedisFault {
-  readonly code: 'REDIS_SETUP' | 'REDIS_OWNED';
-  /** What happened, what it means, what to do. Holds no password. */
-  readonly message: string;
-}
-
-/** It answers, and can't at the moment: it is starting, a replica, or has no memory left. */
-export interface RedisObstacle {
-  readonly code: 'NOT_NOW';
-  /** What is so, and what to do. */
-  readonly message: string;
-}
 
 export interface SetUpOptions {
   readonly client: Redis | Cluster;
@@ -26,92 +14,70 @@ export interface SetUpOptions {
 
 /** What a Redis says that can't at the moment; all else that it refuses in the set-up it will refuse for good. */
 const FOR_A_WHILE =
-  /\b(?:LOADING|BUSY|OOM|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|MOVED|ASK)\b|max number of clients/;
+  /\b(?:LOADING|BUSY|OOM|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MISCONF|MOVED|ASK|NOSCRIPT)\b|max number of clients/;
 
-const LOGIN_REFUSED = /^(?:WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password)/;
+const PROBE_SHA = createHash('sha1').update(PROBE_LUA).digest('hex');
 
 /**
  * Does what a connection needs before anything is sent by it, each step before the next: what comes after a refused
  * SELECT would be done in another's database. The client does the same by itself, and goes on whatever is answered.
  */
-export async function setUp({
-  client,
-  address,
-  keys,
-  timeoutMs,
-}: SetUpOptions): Promise<RedisFault | RedisObstacle | undefined> {
+export async function setUp(options: SetUpOptions): Promise<RedisFault | RedisObstacle | undefined> {
+  const { client, address, keys, timeoutMs } = options;
   const { username, password, database } = address;
   const alone = client instanceof Cluster ? undefined : client;
   const login = [...(username === undefined ? [] : [username]), password ?? ''];
+  const probed = [keys.of(0, 'lock', 'probe'), keys.of(0, 'lock', 'probe_stream')] as const;
+  let info = '';
   const steps: readonly (readonly [string, (() => Promise<unknown>) | undefined])[] = [
     ['AUTH', password === undefined ? undefined : alone && (() => alone.call('AUTH', ...login))],
     [`SELECT ${database}`, database === 0 ? undefined : alone && (() => alone.call('SELECT', database))],
     ['CLIENT SETNAME', () => client.call('CLIENT', 'SETNAME', 'carelink-tokens')],
-    ['INFO', () => client.info('memory')],
-    [
-      'what its scripts need',
-      () => client.eval(PROBE_LUA, 2, keys.of(0, 'lock', 'probe'), keys.of(0, 'lock', 'probe_stream')),
-    ],
+    ['INFO', async () => (info = await client.info('server'))],
+    ['what its scripts need', () => client.eval(PROBE_LUA, 2, ...probed)],
+    ['EVALSHA', () => client.evalsha(PROBE_SHA, 2, ...probed)],
   ];
   for (const [step, send] of steps) {
     const refusal = send && (await refusalOf(send, timeoutMs));
-    if (refusal !== undefined)
-      return 'obstacle' in refusal ? refusal.obstacle : refused(step, refusal.answer, keys);
+    if (refusal === undefined) {
+      const wrong = step === 'INFO' && alone ? await kindOf(options, alone, info) : undefined;
+      if (wrong !== undefined) return wrong;
+      continue;
+    }
+    return 'obstacle' in refusal ? refusal.obstacle : refused(step, refusal.answer, options);
   }
   return undefined;
 }
 
+/** A sentinel, or one of several nodes of a cluster, lets a client in and then refuses what it asks for. */
+async function kindOf(
+  { address, timeoutMs }: SetUpOptions,
+  client: Redis,
+  info: string,
+): Promise<RedisFault | undefined> {
+  const mode = /^redis_mode:(\w+)/m.exec(info)?.[1];
+  if (mode === 'sentinel') return wrongKind('sentinel', address);
+  if (mode !== 'cluster' || address.kind !== 'single') return undefined;
+  let cluster = '';
+  await refusalOf(async () => (cluster = String(await client.call('CLUSTER', 'INFO'))), timeoutMs);
+  // One that has all slots for itself takes everything.
+  return /^cluster_size:(?![01]\r?$)/m.test(cluster) ? wrongKind('cluster', address) : undefined;
+}
+
 /** Whether the keys are the owner's; where they are nobody's, they are from now on. */
 export async function own(
-  { client, keys, timeoutMs }: SetUpOptions,
+  options: SetUpOptions,
   owner: string,
 ): Promise<RedisFault | RedisObstacle | undefined> {
+  const { client, keys, timeoutMs } = options;
   let found: unknown;
   const refusal = await refusalOf(async () => {
     found = await client.eval(OWN_LUA, 1, keys.owner, owner);
   }, timeoutMs);
   if (refusal !== undefined) {
-    return 'obstacle' in refusal ? refusal.obstacle : refused('GET and SET', refusal.answer, keys);
+    return 'obstacle' in refusal ? refusal.obstacle : refused('GET and SET', refusal.answer, options);
   }
   return found === owner ? undefined : ownedBy(String(found), owner, keys);
-}
-
-/** What is told of a Redis whose keys are another system's. */
-export function ownedBy(found: string, owner: string, keys: RedisKeys): RedisFault {
-  return {
-    code: 'REDIS_OWNED',
-    message:
-      `The Redis of --redis-url belongs to another system: its key ${keys.owner} says ${found}, and the database ` +
-      `of --database-url is ${owner} (carelink.identity). Two systems in one Redis write each other's rotations into the ` +
-      'wrong tables. Give this one another database number in --redis-url, or a --redis-prefix of its own. Where it is ' +
-      `the same system all the same, and its identity was made anew, stop all its servers and run \`redis-cli DEL ${keys.owner}\`.`,
-  };
-}
-
-/** What the client met on its own way to being ready: a wrong password, no right to ask for INFO. */
-export function refusedByItself(error: Error, keys: RedisKeys): RedisFault | undefined {
-  if (error.name !== 'ReplyError') return undefined;
-  if (LOGIN_REFUSED.test(error.message)) return refused('AUTH', error.message, keys);
-  return error.message.startsWith('NOPERM') ? refused('INFO', error.message, keys) : undefined;
-}
-
-function refused(step: string, answer: string, keys: RedisKeys): RedisFault {
-  return {
-    code: 'REDIS_SETUP',
-    message: `Redis refuses ${step}: ${answer.slice(0, 200).replace(/[.?]$/, '')}. So nothing is sent to it. ${whatToDo(step, answer, keys)}`,
-  };
-}
-
-function whatToDo(step: string, answer: string, keys: RedisKeys): string {
-  if (/without any password configured/.test(answer))
-    return 'This Redis asks for no password: take it out of --redis-url.';
-  if (step === 'AUTH') return 'Correct the user and the password in --redis-url.';
-  if (step.startsWith('SELECT'))
-    return 'Give --redis-url the number of a database that exists, or raise `databases` in redis.conf.';
-  return (
-    `Give the user of --redis-url its rights: \`ACL SETUSER name ~${keys.pattern} +@read +@write +@scripting ` +
-    '+@connection +info +time`. Redis has to be 6.2 or newer.'
-  );
 }
 
 /** What it answered, if that is a refusal for good. */

@@ -4,6 +4,7 @@ import { readTokenTablePlaces, tokenTablesOf } from '../store/token-tables.js';
 import { CleanupError } from './errors.js';
 import type { Tables } from './batch-sql.js';
 import type { Query } from './session.js';
+import { OWN_SCHEMA } from '../store/own-schema.js';
 
 export interface Facts extends Tables {
   /** PGlite: one session, no neighbours and no statistics of them. */
@@ -52,7 +53,7 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
   if (!row.lease || !row.indexed) {
     const what = row.lease
       ? `no index on ${outstanding.name}(expires_at)`
-      : 'no table carelink.cleanup_lease';
+      : `no table ${OWN_SCHEMA}.cleanup_lease`;
     throw new CleanupError(
       'NOT_MIGRATED',
       `There is ${what} yet. Run \`carelink-tokens migrate\` on this database first.`,
@@ -88,7 +89,7 @@ const FACTS = `
   )
   SELECT t.plain,
          EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = 'carelink' AND c.relname = 'cleanup_lease') AS lease,
+                  WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'cleanup_lease') AS lease,
          EXISTS (SELECT FROM pg_index i
                    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                    JOIN pg_class c ON c.oid = i.indexrelid

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CleanupError } from './errors.js';
 import { describeSelf, isGone, readHolder, type Holder } from './holder.js';
 import type { CleanupSession, Query } from './session.js';
+import { OWN_SCHEMA } from '../store/own-schema.js';
 
 /**
  * One runner over all instances, kept by a row (rule 16): a session's lock strands behind a pooler, and a
@@ -63,7 +64,7 @@ function leaseOf(session: CleanupSession, owner: string): Lease {
   return {
     async renew(query) {
       const rows = await query(
-        `UPDATE carelink.cleanup_lease SET expires_at = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
+        `UPDATE ${OWN_SCHEMA}.cleanup_lease SET expires_at = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
           WHERE name = ${LEASE} AND owner = $1 RETURNING owner`,
         [owner],
       );
@@ -78,7 +79,7 @@ function leaseOf(session: CleanupSession, owner: string): Lease {
     async release(finished) {
       const at = finished ? ', finished_at = clock_timestamp()' : '';
       await session.query(
-        `UPDATE carelink.cleanup_lease SET owner = NULL, holder = NULL, expires_at = clock_timestamp()${at}
+        `UPDATE ${OWN_SCHEMA}.cleanup_lease SET owner = NULL, holder = NULL, expires_at = clock_timestamp()${at}
           WHERE name = ${LEASE} AND owner = $1`,
         [owner],
       );
@@ -90,18 +91,18 @@ function leaseOf(session: CleanupSession, owner: string): Lease {
 async function tryTake(session: CleanupSession, owner: string, gone?: string): Promise<boolean> {
   const rows = await session.query(
     `WITH made AS (
-       INSERT INTO carelink.cleanup_lease (name, owner, holder, expires_at)
+       INSERT INTO ${OWN_SCHEMA}.cleanup_lease (name, owner, holder, expires_at)
        SELECT ${LEASE}, $1, $2, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
-        WHERE NOT EXISTS (SELECT FROM carelink.cleanup_lease WHERE name = ${LEASE})
+        WHERE NOT EXISTS (SELECT FROM ${OWN_SCHEMA}.cleanup_lease WHERE name = ${LEASE})
        ON CONFLICT (name) DO NOTHING
        RETURNING owner
      ), free AS (
        -- A row that is locked belongs to a batch that is at work: not waited for, or it would wait for us.
-       SELECT name FROM carelink.cleanup_lease
+       SELECT name FROM ${OWN_SCHEMA}.cleanup_lease
         WHERE name = ${LEASE} AND (owner IS NULL OR owner = $3 OR expires_at < clock_timestamp())
           FOR UPDATE SKIP LOCKED
      ), taken AS (
-       UPDATE carelink.cleanup_lease AS l
+       UPDATE ${OWN_SCHEMA}.cleanup_lease AS l
           SET owner = $1, holder = $2, expires_at = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
          FROM free WHERE l.name = free.name
        RETURNING l.owner
@@ -123,8 +124,8 @@ async function look(
     free: boolean;
   }>(
     `SELECT l.expires_at::text, l.holder, l.owner,
-            EXISTS (SELECT FROM carelink.cleanup_lease WHERE name = ${LEASE} FOR UPDATE SKIP LOCKED) AS free
-       FROM carelink.cleanup_lease AS l WHERE l.name = ${LEASE}`,
+            EXISTS (SELECT FROM ${OWN_SCHEMA}.cleanup_lease WHERE name = ${LEASE} FOR UPDATE SKIP LOCKED) AS free
+       FROM ${OWN_SCHEMA}.cleanup_lease AS l WHERE l.name = ${LEASE}`,
   );
   return {
     renewal: row?.free === false ? undefined : row?.expires_at,
@@ -144,7 +145,7 @@ function held(holder: string): CleanupError {
 export async function sinceLastFinish(query: Query): Promise<number | undefined> {
   const [row] = await query<{ ms: string | null }>(
     `SELECT (extract(epoch FROM clock_timestamp() - finished_at) * 1000)::bigint::text AS ms
-       FROM carelink.cleanup_lease WHERE name = ${LEASE}`,
+       FROM ${OWN_SCHEMA}.cleanup_lease WHERE name = ${LEASE}`,
   );
   return row?.ms == null ? undefined : Number(row.ms);
 }

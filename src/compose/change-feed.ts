@@ -12,6 +12,8 @@ import type { ReleaseStack } from './release.js';
 export interface HeardChanges extends ChangeFeed {
   /** For /readyz: `ok`, or why nothing is heard. */
   readonly check: string | undefined;
+  /** Listens over a new connection: the one that is there may lead to another server than all the others. */
+  renew(): void;
 }
 
 /**
@@ -33,7 +35,10 @@ export function openChangeFeed(
   if (settings.database.kind === 'embedded') return undefined;
   const { database, schema, cache, metrics, log, monotonicMs } = parts;
   const feed = new PgChangeFeed({
-    connection: databaseTarget(settings.listenUrl ?? settings.database.url),
+    connection: databaseTarget({
+      ...settings.database,
+      ...(settings.listenUrl === undefined ? {} : { url: settings.listenUrl }),
+    }),
     database,
     schema,
     monotonicMs,
@@ -63,6 +68,7 @@ export function openChangeFeed(
       return feed.state === 'alive' ? 'ok' : feed.state.replaceAll('_', ' ');
     },
     subscribe: (listener) => feed.subscribe(listener),
+    renew: () => feed.renew(),
   };
 }
 

@@ -34,7 +34,7 @@ export async function onCleanupDatabase<T>(
   try {
     let connection: Parameters<typeof openCleanupSession>[0];
     if (settings.database.kind === 'url') {
-      connection = databaseTarget(settings.database.url);
+      connection = databaseTarget(settings.database);
     } else {
       const embedded = await openEmbedded(settings.database.dataDir, 'cleanup', releases);
       // Nobody but this tool is in charge of it.
@@ -112,9 +112,7 @@ export function cleanUpBeside(
     try {
       session =
         settings.database.kind === 'url'
-          ? await openCleanupSession(databaseTarget(settings.database.url), () =>
-              metrics.onStatement('cleanup'),
-            )
+          ? await openCleanupSession(databaseTarget(settings.database), () => metrics.onStatement('cleanup'))
           : sharedCleanupSession(database);
       await round(session, cleanup, backlog, metrics, log, stopping.signal);
     } catch (error) {

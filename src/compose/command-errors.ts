@@ -68,12 +68,9 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
   if (error instanceof RevokeError) return ended(REVOKE_EXIT_CODES[error.code], error);
   if (error instanceof MigrateError) return ended(MIGRATE_EXIT_CODES[error.code], error);
   if (database.kind === 'url') {
-    const told = connectError(error, databaseTarget(database.url));
+    const told = connectError(error, databaseTarget(database));
     if (told !== undefined) return ended(4, told);
   }
-  const refused = statementError(
-    error,
-    database.kind === 'url' ? databaseTarget(database.url).user : undefined,
-  );
+  const refused = statementError(error, database.kind === 'url' ? databaseTarget(database).user : undefined);
   return refused === undefined ? error : ended(refused.exitCode, refused);
 }

@@ -1,3 +1,4 @@
+import type { Log } from '../observe/log.js';
 import type { DatabaseTarget } from '../store/database-url.js';
 import { defaultSocketDirectory } from '../store/libpq-files.js';
 import { isTooSlow, NotConnectedError } from '../store/errors.js';
@@ -63,14 +64,22 @@ const TOLD: Readonly<Record<ConnectFailure, Teller>> = {
     `PostgreSQL at ${server} does not accept this password of ${user}, or has no such role. ` +
       (passwordFrom === 'url'
         ? 'Check user and password in --database-url; in a URL, write special characters of a password as %XX.'
-        : passwordFrom === 'environment'
-          ? 'The password is that of PGPASSWORD, for --database-url has none: correct it, or unset it and put the right one into the URL.'
-          : 'There is no password in --database-url: add it (postgres://user:password@host/database), or set PGPASSWORD or PGPASSFILE.'),
+        : passwordFrom === 'fetched'
+          ? 'It was fetched as --database-password-file or --database-password-command says: is it that of this user, and still valid?'
+          : passwordFrom === 'environment'
+            ? 'The password is that of PGPASSWORD, for --database-url has none: correct it, or unset it and put the right one into the URL.'
+            : 'There is no password in --database-url: add it (postgres://user:password@host/database), or set PGPASSWORD or PGPASSFILE.'),
+  ],
+  password_unavailable: ({ server, user }, { why = '' }) => [
+    'DATABASE_PASSWORD_MISSING',
+    `PostgreSQL at ${server} asks for a password of ${user}, and it could not be fetched: ${why}. ` +
+      'Check the option, and try it as the user that this runs as.',
   ],
   password_missing: ({ server, user }) => [
     'DATABASE_PASSWORD_MISSING',
     `PostgreSQL at ${server} asks for a password of ${user}, and none is given. ` +
-      'Add it to --database-url (postgres://user:password@host/database), or set PGPASSWORD. A password file that others ' +
+      'Add it to --database-url (postgres://user:password@host/database), set PGPASSWORD, or give ' +
+      '--database-password-file. A ~/.pgpass that others ' +
       'may read is passed over: chmod 600.',
   ],
   role_refused: ({ server, user }) => [
@@ -166,5 +175,25 @@ function placeOf(target: DatabaseTarget, error: unknown): Place {
     user: target.user,
     passwordFrom: target.passwordFrom,
     mode: target.sslMode ?? 'prefer',
+  };
+}
+
+/** While the same is in the way it is told once a minute. */
+const TELL_AGAIN_MS = 60_000;
+
+/**
+ * Tells why a server that runs gets no connection: `/readyz` only says that it gets none. That nobody answers, as at a
+ * restart, is told there.
+ */
+export function connectNews(target: DatabaseTarget, log: Log): (error: unknown) => void {
+  let told = { code: '', atMs: -Infinity };
+  return (error) => {
+    const failure = diagnoseConnect(error)?.failure;
+    if (failure === undefined || failure === 'away') return;
+    const { code, message } = connectError(error, target) ?? { code: failure, message: failure };
+    const nowMs = performance.now();
+    if (told.code === code && nowMs - told.atMs < TELL_AGAIN_MS) return;
+    told = { code, atMs: nowMs };
+    log.warn('database_not_connected', { kind: code, cause: message });
   };
 }

@@ -1,12 +1,20 @@
 import { processSource } from '../config/source.js';
 import { readDatabaseUrl, type DatabaseTarget } from '../store/database-url.js';
 import { osUser } from '../store/libpq-files.js';
+import { PasswordSource } from '../store/password-source.js';
+import type { DatabaseSettings } from '../config/settings.js';
 
 /**
  * What a URL of the settings means in this process: with libpq's variables (PGPASSWORD, PGSSLROOTCERT).
  *
  * @throws UrlError
  */
-export function databaseTarget(url: string): DatabaseTarget {
-  return readDatabaseUrl(url, { env: processSource().env, osUser: osUser() });
+export function databaseTarget({
+  url,
+  password,
+}: Pick<Extract<DatabaseSettings, { kind: 'url' }>, 'url' | 'password'>): DatabaseTarget {
+  const target = readDatabaseUrl(url, { env: processSource().env, osUser: osUser() });
+  // The URL of --listen-url may have one of its own; one in the environment is for whoever gives none.
+  if (password === undefined || target.passwordFrom === 'url') return target;
+  return { ...target, passwordFrom: 'fetched', passwordSource: new PasswordSource(password) };
 }

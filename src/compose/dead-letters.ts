@@ -154,7 +154,7 @@ async function connect(
   { database }: DeadLettersSettings,
   releases: ReleaseStack,
 ): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
-  if (database.kind === 'url') return { connection: databaseTarget(database.url), size: 3 };
+  if (database.kind === 'url') return { connection: databaseTarget(database), size: 3 };
   const { connection } = await openEmbedded(database.dataDir, 'dead-letters', releases);
   return { connection, size: 1 };
 }

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { RedisKeys } from '../cache/partition.js';
-import { probeRedis, RedisRefusedError } from '../cache/redis-probe.js';
-import { ownedBy } from '../cache/redis-set-up.js';
+import { placeOf } from '../cache/redis-address.js';
+import { ownedBy } from '../cache/redis-faults.js';
+import { probeRedis, RedisAwayError, RedisRefusedError } from '../cache/redis-probe.js';
 import { CommandError } from '../config/errors.js';
 import type { DoctorSettings } from '../config/settings.js';
 import {
@@ -77,7 +78,7 @@ async function openPlace(
   { database }: DoctorSettings,
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; ownKey: string | undefined }> {
-  if (database.kind === 'url') return { connection: databaseTarget(database.url), ownKey: undefined };
+  if (database.kind === 'url') return { connection: databaseTarget(database), ownKey: undefined };
   const embedded = await openEmbedded(database.dataDir, 'doctor', releases);
   return { connection: embedded.connection, ownKey: embedded.signingKey };
 }
@@ -229,7 +230,8 @@ async function readRedis({ redis }: DoctorSettings): Promise<Evidence['redis']> 
     return { kind: 'reached', ...facts, ownedBy: (id) => ownedBy(facts.owner ?? '', id, keys).message };
   } catch (error) {
     if (error instanceof RedisRefusedError) return { kind: 'refused', message: error.message };
-    return { kind: 'unreachable', code: describeError(error).error_code, tls: redis.tls };
+    if (!(error instanceof RedisAwayError)) throw error;
+    return { kind: 'unreachable', place: placeOf(redis), why: error.message };
   }
 }
 

@@ -13,7 +13,7 @@ export function exampleSecrets(
   { database, redis, keys }: DoctorSettings,
   signingSecret: string | undefined,
 ): string[] {
-  const password = database.kind === 'url' ? databaseTarget(database.url).password : undefined;
+  const password = database.kind === 'url' ? databaseTarget(database).password : undefined;
   const texts: readonly (readonly [name: string, text: string | undefined])[] = [
     ['The signing key', signingSecret],
     ['The password in --database-url', password],

@@ -29,13 +29,20 @@ export async function watchDatabase(
     readonly log: Log;
     /** What is to be done about it, beside telling. */
     readonly onState?: (state: Health) => void;
+    /** The database goes on from an earlier point; what is to be done about that. */
+    readonly onCut?: () => void;
+    readonly onReadOnly?: () => void;
   },
   releases: ReleaseStack,
 ): Promise<WatchedDatabase> {
   const { clock, embedded, operator, log } = parts;
   const timeline = embedded
     ? undefined
-    : new Timeline(clock, () => log.warn('history_cut', { cause: HISTORY_CUT }));
+    : new Timeline(clock, () => {
+        log.warn('history_cut', { cause: HISTORY_CUT });
+        operator.onHistoryCut();
+        parts.onCut?.();
+      });
   const health = new DatabaseHealth({
     ...parts,
     timeline,
@@ -70,6 +77,16 @@ function historyOf(
 
 const HISTORY_CUT =
   'the database goes on from an earlier point (a failover, a restore): commits may be lost; for two access lifetimes reuse of older tokens is refused and not punished';
+
+/** What became of answers from before the cut, as far as they are remembered. */
+export function tellLost(lost: number, of: number, log: Log): void {
+  const fields = { count: lost, rows: of };
+  if (lost === 0) log.info('answers_checked', fields);
+  else log.error('answers_checked', { ...fields, cause: LOST });
+}
+
+const LOST =
+  'refreshes that were answered before the failover or restore (count) have no rows any more: their tokens may be used once more, and log-outs of that time are undone. See "Failover" in docs/operations.md';
 
 function tell(state: Health, before: Health | undefined, log: Log): void {
   if (state !== 'ok')

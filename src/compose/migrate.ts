@@ -136,7 +136,7 @@ async function onMigratedDatabase<T>(
 ): Promise<T> {
   const releases = new ReleaseStack();
   try {
-    if (settings.database.kind === 'url') return await work(databaseTarget(settings.database.url));
+    if (settings.database.kind === 'url') return await work(databaseTarget(settings.database));
     const embedded = await openEmbedded(settings.database.dataDir, 'migrate', releases);
     onEmbedded();
     return await work(embedded.connection);

@@ -9,6 +9,8 @@ export interface Observing extends MetricsSink, HttpObserver {
   kpiReading(): KpiReading;
   /** From now on answers are held against rows. Before it, what was answered counts as not checked in the end. */
   startAudit(countRows: KpiMeterOptions['countRows'], releases: ReleaseStack): void;
+  /** The database goes on from an earlier point: what was answered before is looked for again. */
+  historyCut(): void;
 }
 
 /** Twice in the second that a batch of answers covers. */
@@ -22,7 +24,10 @@ const AUDIT_EVERY_MS = 500;
  */
 export function observing(
   monotonicMs: () => number,
-  { alone = true, ...audit }: { readonly alone?: boolean } & Pick<KpiMeterOptions, 'auditDueMs'> = {},
+  {
+    alone = true,
+    ...audit
+  }: { readonly alone?: boolean } & Pick<KpiMeterOptions, 'auditDueMs' | 'onLooked'> = {},
 ): Observing {
   let countRows: KpiMeterOptions['countRows'] = () => Promise.reject(new Error('no database yet'));
   const meter = kpiMeter({
@@ -56,6 +61,7 @@ export function observing(
     },
     kpis: () => meter.read(),
     kpiReading: () => meter.reading(),
+    historyCut: () => meter.historyCut(),
     startAudit(count, releases) {
       countRows = count;
       const timer = setInterval(() => void meter.audit(), AUDIT_EVERY_MS).unref();

@@ -1,8 +1,9 @@
 import { isRefusal, type ScriptClient } from '../cache/redis-client.js';
-import type { RedisFault } from '../cache/redis-set-up.js';
+import { placeOf } from '../cache/redis-address.js';
+import { failureOf } from '../cache/redis-failure.js';
+import type { RedisFault } from '../cache/redis-faults.js';
 import { CommandError } from '../config/errors.js';
 import type { RedisSettings } from '../config/settings.js';
-import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { ClaimGate } from '../outbox/gate.js';
 import type { Database } from '../store/database.js';
@@ -31,9 +32,12 @@ export async function fitRedis(client: ScriptClient, { monotonicMs }: RedisWatch
   for (;;) {
     const fault = client.fault();
     if (fault !== undefined) throw new CommandError(fault.code, 4, fault.message);
-    if (client.fit() || monotonicMs() >= giveUpMs) return;
+    if (client.fit()) return;
+    if (monotonicMs() >= giveUpMs) break;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  const other = client.obstacle() === undefined ? await client.diagnose() : undefined;
+  if (other !== undefined && !client.fit()) throw new CommandError(other.code, 4, other.message);
 }
 
 /** Whose Redis it has to be: undefined where that can't be told, which is said. */
@@ -97,14 +101,11 @@ export async function watchEviction(
   releases.add(() => clearInterval(timer));
 }
 
-/** So it looks where one side speaks TLS and the other one doesn't. */
-const SILENT: ReadonlySet<string> = new Set(['ETIMEDOUT', 'ECONNRESET', 'EPROTO']);
-
 /** Says once that Redis is gone, and why as far as that is known, and once that it's back. */
 export function redisNews(
   { log, onRedis }: RedisWatchOptions,
   gate: ClaimGate,
-  { kind, nodes, tls }: RedisSettings,
+  redis: RedisSettings,
   obstacle: () => string | undefined,
 ): {
   readonly onError: (error: Error) => void;
@@ -113,17 +114,16 @@ export function redisNews(
 } {
   let told = false;
   let lastError: string | undefined;
-  const where = nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
   const down = (): void => {
     if (told) return;
     told = true;
     const why =
       lastError ??
       obstacle() ??
-      `it does not answer${tls ? ': does it speak TLS (rediss://) at this port?' : ': is it a Redis, without TLS?'}`;
+      `it does not answer${redis.tls ? ': does it speak TLS (rediss://) at this port?' : ': is it a Redis, without TLS?'}`;
     log.warn('redis_down', {
       cause:
-        `the Redis of --redis-url at ${where}: ${why}. Refreshes go on without it: duplicates at two instances are ` +
+        `the Redis of --redis-url at ${placeOf(redis)}: ${why}. Refreshes go on without it: duplicates at two instances are ` +
         'told apart by the database alone',
     });
   };
@@ -131,16 +131,16 @@ export function redisNews(
     onError(error) {
       // What it refuses for good is told by onFault.
       if (isRefusal(error)) return;
-      const { error_code: code } = describeError(error);
-      if (code === undefined) return;
-      lastError = `it could not be reached (${code})${tls && SILENT.has(code) ? '; does it speak TLS (rediss://)?' : ''}`;
+      const failure = failureOf(error, redis);
+      if (failure === undefined || failure.lasting) return;
+      lastError = failure.why;
       down();
     },
     onFault: ({ code, message }) => log.error('redis_refused', { kind: code, cause: message }),
     onChange(state) {
       onRedis(state === 'up');
       // A cluster's slots move without a connection's end; a single node can't be another one without it.
-      if (kind === 'cluster') gate.onRedis(state);
+      if (redis.kind === 'cluster') gate.onRedis(state);
       if (state === 'down') {
         down();
         return;

@@ -185,8 +185,7 @@ async function connect(
   { database, tokenTables }: RevokeSettings,
   releases: ReleaseStack,
 ): Promise<{ connection: PoolOptions['connection']; size: number; ownKey: string | undefined }> {
-  if (database.kind === 'url')
-    return { connection: databaseTarget(database.url), size: 2, ownKey: undefined };
+  if (database.kind === 'url') return { connection: databaseTarget(database), size: 2, ownKey: undefined };
   const embedded = await openEmbedded(database.dataDir, 'revoke', releases);
   // Nobody but this tool is in charge of it.
   await applyMigrations(embedded.connection, { createTables: tokenTables, tokenTables });

@@ -29,7 +29,7 @@ import { Renewable } from './renewable.js';
 import { watchRowDates } from './row-dates.js';
 import { tellCertificates, watchSurroundings } from './surroundings.js';
 import { watch } from './watch.js';
-import { watchDatabase, watchingWrites } from './health.js';
+import { tellLost, watchDatabase, watchingWrites } from './health.js';
 import { DoubtfulClaims } from '../rotation/doubtful-claims.js';
 import type { RotationContext } from '../rotation/context.js';
 import { createTokenService } from '../rotation/service.js';
@@ -64,7 +64,13 @@ export async function compose(
   releases: ReleaseStack,
   { admin = true, signal, takesRenewals }: Omit<StartOptions, 'tellsSetUp'>,
 ): Promise<Serving> {
-  const metrics = observing(monotonicMs, { alone: admin });
+  const metrics = observing(monotonicMs, {
+    alone: admin,
+    onLooked(lost, of) {
+      operator.onCommitsLost(lost);
+      tellLost(lost, of, log);
+    },
+  });
   const pool = poolMetrics(metrics.registry);
   const telling = { onStatement: (purpose: Purpose) => metrics.onStatement(purpose), ...pool };
   const storage = await openStorage(settings, log, telling, releases, signal);
@@ -94,6 +100,8 @@ export async function compose(
   const operator = operatorMetrics(metrics.registry, {
     clockAheadSeconds: () => Date.now() / 1000 - clock.nowUs() / 1_000_000,
   });
+  // The server that was there before may be alive: nothing more is read from it, or heard.
+  const onCut = [() => void database.renew(), () => metrics.historyCut()];
   const { health, history } = await watchDatabase(
     {
       database,
@@ -107,6 +115,10 @@ export async function compose(
       log,
       onState: (state) => {
         if (state === 'token tables there' && site.kind === 'tableless') site.onTablesThere();
+      },
+      onReadOnly: () => void database.renew(),
+      onCut() {
+        for (const act of onCut) act();
       },
     },
     releases,
@@ -180,6 +192,7 @@ export async function compose(
     tables !== undefined && spendsTokens(settings)
       ? openChangeFeed(settings, { database, schema: tables, cache, metrics, log, monotonicMs }, releases)
       : undefined;
+  if (feed !== undefined) onCut.push(() => feed.renew());
   const context: RotationContext = {
     settings: rotationSettings(settings),
     ...partsOf(keySet),

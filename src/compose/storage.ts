@@ -3,6 +3,7 @@ import { applyMigrations } from '../migrate/index.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import { connectNews } from './connect-errors.js';
 import { databaseTarget } from './database-target.js';
 import { openEmbedded } from './embedded.js';
 import type { ReleaseStack } from './release.js';
@@ -23,6 +24,7 @@ export async function openStorage(
   releases: ReleaseStack,
   signal?: AbortSignal,
 ): Promise<Storage> {
+  let onNotConnected: (error: unknown) => void = () => undefined;
   const open = (connection: PoolOptions['connection'], size: number): PgDatabase => {
     const database = new PgDatabase({
       connection,
@@ -35,13 +37,16 @@ export async function openStorage(
       onWaiting: tell.onWaiting,
       onPooler: () =>
         log.info('pooler', { cause: 'settings go along with each transaction, nothing is prepared' }),
+      onNotConnected,
       onIdleError: (error) => log.warn('database_connection_lost', describeError(error)),
     });
     releases.add(() => database.end());
     return database;
   };
   if (settings.database.kind === 'url') {
-    const database = open(databaseTarget(settings.database.url), settings.poolSize);
+    const target = databaseTarget(settings.database);
+    onNotConnected = connectNews(target, log);
+    const database = open(target, settings.poolSize);
     return {
       database,
       poolSize: settings.poolSize,

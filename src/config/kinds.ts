@@ -134,3 +134,15 @@ export const path = (placeholder: 'file' | 'directory'): ValueKind<string> => ({
   allowed: `the path of a ${placeholder}`,
   parse: (given) => (given.trim() === '' || given.includes('\0') ? undefined : given),
 });
+
+/** A program and its arguments, separated by blanks; in quotes a blank is part of one. Nothing else has a meaning. */
+export const commandLine: ValueKind<readonly string[]> = {
+  placeholder: 'command',
+  allowed: 'a program and its arguments, with quotes around what has blanks in it',
+  parse(text) {
+    if (/[\0\r\n]/.test(text) || !/^(?:\s|[^\s"']|"[^"]*"|'[^']*')+$/.test(text)) return undefined;
+    const words = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
+    const bare = words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+    return bare.length === 0 || bare[0] === '' ? undefined : bare;
+  },
+};

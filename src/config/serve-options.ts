@@ -97,7 +97,7 @@ export const SERVE_OPTIONS = {
     help: 'when a spent token is written down: sync is before the answer, async within half a second of it, over Redis; auto: async while Redis is there and changes by Django are heard (migrate --notify)',
   }),
   'redis-url': optional(redisUrl, {
-    help: 'the Redis that the instances share: also rediss://, redis+cluster://h1,h2,h3, redis+sentinel://h1,h2/master-name',
+    help: 'the Redis that the instances share, as Django writes it: also rediss://, unix://, redis+cluster://h1,h2,h3, redis+sentinel://h1,h2/master-name',
     absentText: 'none: each process remembers by itself',
     customary: ['REDIS_URL'],
     sensitive: true,

@@ -5,6 +5,7 @@ import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
 import { keySettings, tlsSettings } from './key-settings.js';
 import { isLoopback } from './loopback.js';
+import { redisSettings } from './redis-settings.js';
 import { resolve, type Flags, type Resolved } from './resolve.js';
 import { rotationSettings, unusedOf } from './rotation-settings.js';
 import { SERVE_OPTIONS } from './serve-options.js';
@@ -20,13 +21,14 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const problems = [...resolved.problems];
   const files = new FileReader(source, problems);
   const shared = sharedSettings(resolved, source, problems);
+  const redis = redisSettings(resolved, source, files, problems);
   const settings: ServeSettings = {
     command: 'serve',
     ...shared,
     workers: values.workers,
     poolSize: values['pool-size'],
     listenUrl: values['listen-url'],
-    redis: values['redis-url'] && { ...values['redis-url'], prefix: values['redis-prefix'] },
+    redis: redis.settings,
     http: {
       host: values.host,
       port: values.port,
@@ -50,7 +52,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     databaseWaitMs: values['database-wait'],
     cleanup: cleanupOf(resolved),
     // When all files have been read.
-    warnings: [...shared.warnings, ...unusedOf(resolved), ...files.warnings],
+    warnings: [...shared.warnings, ...redis.warnings, ...unusedOf(resolved), ...files.warnings],
   };
   checkPorts(settings, problems);
   if (settings.workers > 1 && settings.database.kind === 'embedded') {

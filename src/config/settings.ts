@@ -28,9 +28,16 @@ export type DatabaseSettings =
       readonly kind: 'url';
       /** Holds a password as a rule: never to be printed or logged. */
       readonly url: string;
+      /** Where the password is fetched at each connect; undefined: it is in the URL, or where libpq looks for it. */
+      readonly password?: PasswordOrigin | undefined;
     }
   /** The embedded PostgreSQL in a directory (an absolute path). */
   | { readonly kind: 'embedded'; readonly dataDir: string };
+
+/** A file (an absolute path), or a program and its arguments. */
+export type PasswordOrigin =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'command'; readonly argv: readonly string[] };
 
 export interface ServeSettings extends SharedSettings {
   readonly command: 'serve';
@@ -66,17 +73,46 @@ export interface DoctorSettings extends Omit<ServeSettings, 'command'> {
 
 export interface RedisSettings {
   readonly kind: 'single' | 'cluster' | 'sentinel';
-  /** One node; some of the cluster's; or the sentinels. */
+  /** One node; some of the cluster's; or the sentinels. None where there is a path. */
   readonly nodes: readonly { readonly host: string; readonly port: number }[];
+  /** Of a Unix socket. */
+  readonly path: string | undefined;
   /** What the sentinels call the master. */
   readonly masterName: string | undefined;
-  readonly tls: boolean;
+  /** How the sentinels themselves are spoken to. */
+  readonly sentinel:
+    | {
+        readonly username: string | undefined;
+        /** Never to be printed or logged. */
+        readonly password: string | undefined;
+        readonly tls: boolean;
+      }
+    | undefined;
+  /** Undefined: no TLS. */
+  readonly tls: RedisTlsSettings | undefined;
   readonly username: string | undefined;
   /** Never to be printed or logged. */
   readonly password: string | undefined;
   readonly database: number;
   /** What all keys begin with. */
   readonly prefix: string;
+}
+
+/** Files are absolute paths, read at each connect. */
+export interface RedisTlsSettings {
+  /** False: whoever answers is believed. */
+  readonly verify: boolean;
+  readonly checkName: boolean;
+  /** Instead of what the system trusts. */
+  readonly caFile: string | undefined;
+  readonly caDirectory: string | undefined;
+  readonly caText: string | undefined;
+  /** Beside what the system trusts: what Node and OpenSSL were told of. */
+  readonly extraRoots: readonly string[];
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  /** Never to be printed or logged. */
+  readonly passphrase: string | undefined;
 }
 
 /** What stands between browsers and the server. */

@@ -1,4 +1,4 @@
-import { oneOf, path } from './kinds.js';
+import { commandLine, oneOf, path } from './kinds.js';
 import { postgresUrl } from './network-kinds.js';
 import { optional, toggle, valued } from './option.js';
 import { LOG_LEVELS } from './vocabulary.js';
@@ -10,6 +10,14 @@ export const SHARED_OPTIONS = {
     absentText: 'the embedded PostgreSQL in --data-dir',
     customary: ['DATABASE_URL'],
     sensitive: true,
+  }),
+  'database-password-file': optional(path('file'), {
+    help: 'where the password of the database is read at each connect',
+    absentText: "the URL's",
+  }),
+  'database-password-command': optional(commandLine, {
+    help: 'a program that prints it, run without a shell at each connect',
+    absentText: "the URL's",
   }),
   'data-dir': valued(path('directory'), {
     default: '.carelink',

@@ -2,7 +2,7 @@ import { resolve as absolutePath } from 'node:path';
 import { isSocket, readDatabaseUrl, type DatabaseTarget } from '../store/database-url.js';
 import { UrlError } from '../store/database-url-text.js';
 import type { Resolved } from './resolve.js';
-import type { SharedSettings } from './settings.js';
+import type { PasswordOrigin, SharedSettings } from './settings.js';
 import type { SHARED_OPTIONS } from './shared-options.js';
 import type { Source } from './source.js';
 import { unknownVariables } from './unknown-variables.js';
@@ -20,18 +20,59 @@ export function sharedSettings(
       `--data-dir and ${given['database-url']} exclude each other: the first is for the embedded PostgreSQL. Leave one out.`,
     );
   }
+  if (url === undefined && passwordOptionOf(given) !== undefined) {
+    problems.push(`${passwordOptionOf(given)} is for a database by URL: give --database-url, too.`);
+  }
   const warnings = unknownVariables(source.env);
   if (url !== undefined) warnings.push(...checkUrl(url, given['database-url'] ?? '', source, problems));
   return {
     database:
       url === undefined
         ? { kind: 'embedded', dataDir: absolutePath(source.cwd, values['data-dir']) }
-        : { kind: 'url', url },
+        : { kind: 'url', url, password: passwordOf(values, given, source, problems) },
     json: values.json,
     quiet: values.quiet,
     logLevel: values['log-level'] ?? (values.quiet ? 'warn' : 'info'),
     warnings,
   };
+}
+
+type Shared = Pick<Resolved<typeof SHARED_OPTIONS>, 'values' | 'given'>;
+
+function passwordOptionOf(given: Shared['given']): string | undefined {
+  return given['database-password-file'] ?? given['database-password-command'];
+}
+
+function passwordOf(
+  values: Shared['values'],
+  given: Shared['given'],
+  { cwd, env }: Source,
+  problems: string[],
+): PasswordOrigin | undefined {
+  const path = values['database-password-file'];
+  const argv = values['database-password-command'];
+  const option = passwordOptionOf(given);
+  if (option === undefined) return undefined;
+  if (path !== undefined && argv !== undefined) {
+    problems.push(
+      `${option} and ${given['database-password-command']} exclude each other: the password is fetched from one place. Leave one out.`,
+    );
+  }
+  if (passwordIsInUrl(values['database-url'] ?? '', env)) {
+    problems.push(
+      `${option} and the password in ${given['database-url']} exclude each other. Take the password out of the URL.`,
+    );
+  }
+  if (path !== undefined) return { kind: 'file', path: absolutePath(cwd, path) };
+  return argv && { kind: 'command', argv };
+}
+
+function passwordIsInUrl(url: string, env: Source['env']): boolean {
+  try {
+    return readDatabaseUrl(url, { env, osUser: 'anybody' }).passwordFrom === 'url';
+  } catch {
+    return false;
+  }
 }
 
 /** With what libpq's variables add to a URL that is fine by itself. Returns warnings. */

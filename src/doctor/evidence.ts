@@ -108,8 +108,8 @@ export interface TableFacts {
 }
 
 export type RedisEvidence =
-  /** `code`: undefined where nothing was said at all. */
-  | { readonly kind: 'unreachable'; readonly code: string | undefined; readonly tls: boolean }
+  /** `why` goes on behind `does not answer`, and has no full stop. */
+  | { readonly kind: 'unreachable'; readonly place: string; readonly why: string }
   /** It answers, and refuses what every connection needs; the message says what to do. */
   | { readonly kind: 'refused'; readonly message: string }
   | {

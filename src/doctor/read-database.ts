@@ -1,6 +1,7 @@
 import type { Database } from '../store/database.js';
 import type { DatabaseFacts, TableFacts } from './evidence.js';
 import { attempt } from './reading.js';
+import { OWN_SCHEMA } from '../store/own-schema.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
@@ -49,15 +50,15 @@ const RIGHTS = `
            ('SELECT', '${BLACKLISTED}'), ('INSERT', '${BLACKLISTED}'),
            ('SELECT', 'revoked_before'), ('INSERT', 'revoked_before'), ('UPDATE', 'revoked_before')
   )
-  SELECT needed.privilege || ' on ' || CASE WHEN n.nspname = 'carelink' THEN 'carelink.' ELSE '' END || needed.object AS missing
+  SELECT needed.privilege || ' on ' || CASE WHEN n.nspname = '${OWN_SCHEMA}' THEN '${OWN_SCHEMA}.' ELSE '' END || needed.object AS missing
     FROM needed
     JOIN pg_class c ON c.relname = needed.object
     JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE CASE WHEN needed.object = 'revoked_before' THEN n.nspname = 'carelink' ELSE pg_table_is_visible(c.oid) END
+   WHERE CASE WHEN needed.object = 'revoked_before' THEN n.nspname = '${OWN_SCHEMA}' ELSE pg_table_is_visible(c.oid) END
      AND NOT has_table_privilege(c.oid, needed.privilege)
   UNION ALL
-  SELECT 'USAGE on schema carelink' FROM pg_namespace
-   WHERE nspname = 'carelink' AND NOT has_schema_privilege(oid, 'USAGE')
+  SELECT 'USAGE on schema ${OWN_SCHEMA}' FROM pg_namespace
+   WHERE nspname = '${OWN_SCHEMA}' AND NOT has_schema_privilege(oid, 'USAGE')
   UNION ALL
   -- A sequence that is a default wants a grant of its own; that of an IDENTITY doesn't.
   SELECT 'USAGE on sequence ' || s.relname

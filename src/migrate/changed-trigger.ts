@@ -1,3 +1,4 @@
+import { OWN_SCHEMA } from '../store/own-schema.js';
 import { activeSql, type UserSource } from '../store/user-source.js';
 
 /**
@@ -8,7 +9,7 @@ export function changedTriggerSql(users: UserSource): string {
   const { keyColumn } = users;
   const active = activeSql(users);
   return `
-    CREATE OR REPLACE FUNCTION carelink.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
+    CREATE OR REPLACE FUNCTION ${OWN_SCHEMA}.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
     DECLARE
       items text[];
     BEGIN
@@ -20,7 +21,7 @@ export function changedTriggerSql(users: UserSource): string {
          GROUP BY u.key
         HAVING count(*) <> 2 OR count(u.active) = 1 OR bool_and(u.active) IS DISTINCT FROM bool_or(u.active)
          LIMIT 1001);
-      IF items <> '{}' THEN PERFORM carelink.tell('users', items); END IF;
+      IF items <> '{}' THEN PERFORM ${OWN_SCHEMA}.tell('users', items); END IF;
       RETURN NULL;
     EXCEPTION WHEN OTHERS THEN
       PERFORM pg_catalog.pg_notify('carelink_changes', '{"gap":true}');

@@ -1,4 +1,5 @@
 import type { Session } from './session.js';
+import { OWN_SCHEMA } from '../store/own-schema.js';
 
 export interface LedgerEntry {
   readonly name: string;
@@ -22,11 +23,11 @@ export type Ledger = ReadonlyMap<string, LedgerEntry>;
 export async function createLedger(session: Session): Promise<void> {
   // Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create even where there is nothing to do.
   const [row] = await session.query<{ there: boolean }>(
-    `SELECT to_regnamespace('carelink') IS NOT NULL AS there`,
+    `SELECT to_regnamespace('${OWN_SCHEMA}') IS NOT NULL AS there`,
   );
-  if (row?.there !== true) await session.query('CREATE SCHEMA carelink');
+  if (row?.there !== true) await session.query(`CREATE SCHEMA ${OWN_SCHEMA}`);
   await session.query(`
-    CREATE TABLE IF NOT EXISTS carelink.migrations (
+    CREATE TABLE IF NOT EXISTS ${OWN_SCHEMA}.migrations (
       name text PRIMARY KEY,
       checksum text NOT NULL,
       state text NOT NULL CHECK (state IN ('building', 'applied', 'covered')),
@@ -40,7 +41,7 @@ export async function createLedger(session: Session): Promise<void> {
 /** All entries; none where there is no ledger yet. */
 export async function readLedger(session: Session): Promise<Ledger> {
   const [row] = await session.query<{ there: boolean }>(
-    `SELECT to_regclass('carelink.migrations') IS NOT NULL AS there`,
+    `SELECT to_regclass('${OWN_SCHEMA}.migrations') IS NOT NULL AS there`,
   );
   if (row?.there !== true) return new Map();
   const rows = await session.query<{
@@ -52,7 +53,7 @@ export async function readLedger(session: Session): Promise<Ledger> {
     duration_ms: number;
     applied_at: Date;
   }>(
-    'SELECT name, checksum, state, covered_by, definition, duration_ms, applied_at FROM carelink.migrations',
+    `SELECT name, checksum, state, covered_by, definition, duration_ms, applied_at FROM ${OWN_SCHEMA}.migrations`,
   );
   return new Map(
     rows.map((entry) => [
@@ -81,7 +82,7 @@ export interface NewEntry {
 
 export async function record(session: Session, entry: NewEntry): Promise<void> {
   await session.query(
-    `INSERT INTO carelink.migrations (name, checksum, state, covered_by, definition, duration_ms)
+    `INSERT INTO ${OWN_SCHEMA}.migrations (name, checksum, state, covered_by, definition, duration_ms)
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (name) DO UPDATE
         SET checksum = excluded.checksum, state = excluded.state, covered_by = excluded.covered_by,
@@ -98,5 +99,5 @@ export async function record(session: Session, entry: NewEntry): Promise<void> {
 }
 
 export async function forget(session: Session, name: string): Promise<void> {
-  await session.query('DELETE FROM carelink.migrations WHERE name = $1', [name]);
+  await session.query(`DELETE FROM ${OWN_SCHEMA}.migrations WHERE name = $1`, [name]);
 }

@@ -1,3 +1,4 @@
+import { OWN_SCHEMA } from '../store/own-schema.js';
 import type { UserNames } from '../store/user-source.js';
 import { changedTriggerSql } from './changed-trigger.js';
 import type { Migration } from './files.js';
@@ -73,7 +74,7 @@ async function dropElsewhere(session: Session, users: string): Promise<void> {
   const drops = await session.query<{ sql: string }>(
     `SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname) AS sql
        FROM pg_trigger t
-       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = 'carelink'::regnamespace
+       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = '${OWN_SCHEMA}'::regnamespace
        JOIN pg_class c ON c.oid = t.tgrelid AND pg_has_role(c.relowner, 'USAGE')
        JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE t.tgname LIKE 'carelink\\_tell\\_users\\_%' AND NOT t.tgisinternal AND c.oid <> to_regclass($1)`,

@@ -10,6 +10,8 @@ export interface AuditOptions {
   readonly onAudited: (confirmed: number, audited: number) => void;
   /** They could not be looked up in time. */
   readonly onUnaudited: (count: number) => void;
+  /** After the database's history was cut: of so many answers that were looked for anew, so many have no row any more. */
+  readonly onLooked?: (lost: number, of: number) => void;
   readonly random: () => number;
   /** How long after its answer a row may come, in ms. 5,000 by default: "within 5 s of the response" (contract). */
   readonly dueMs?: number;
@@ -25,6 +27,15 @@ const TOO_LATE_MS = 3_000;
 
 const BATCH_MS = 1_000;
 
+/**
+ * So long what was looked up is kept, to be looked up again should the database fail over to a server that hasn't got it.
+ * A standby that is further behind loses more than is counted then. 250 ids a second of 32 characters: 1 MB.
+ */
+const KEPT_MS = 60_000;
+
+/** Ids in one look-up after a cut. */
+const LOOKED_FOR_AT_ONCE = 1_000;
+
 interface Batch {
   /** When its last answer was given, at the latest. */
   readonly endsAtMs: number;
@@ -35,6 +46,9 @@ interface Batch {
 export class AnswerAudit {
   readonly #options: AuditOptions;
   readonly #batches: Batch[] = [];
+  /** Those that were looked for, or that it was too late for. */
+  #kept: Batch[] = [];
+  #cutAtMs: number | undefined;
   #checking = false;
 
   constructor(options: AuditOptions) {
@@ -63,26 +77,63 @@ export class AnswerAudit {
     return this.#batches.reduce((sum, { jtis }) => sum + jtis.length, 0);
   }
 
+  /**
+   * The database goes on from an earlier point: what was answered before is looked for once more, when all of it is due.
+   * What is written behind may still be owed until then.
+   */
+  historyCut(nowMs: number): void {
+    this.#cutAtMs = nowMs;
+  }
+
   /** Looks up what is due; to be called about once a second. Never rejects. */
   async check(nowMs: number): Promise<void> {
     if (this.#checking) return;
     this.#checking = true;
     try {
-      for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
-        const dueMs = batch.endsAtMs + (this.#options.dueMs ?? DUE_MS);
-        if (nowMs < dueMs) return;
-        if (nowMs > dueMs + TOO_LATE_MS) {
-          this.#options.onUnaudited(batch.jtis.length);
-        } else {
-          const confirmed = await this.#options.countRows(batch.jtis);
-          this.#options.onAudited(confirmed, batch.jtis.length);
-        }
-        this.#batches.shift();
-      }
+      await this.#checkDue(nowMs);
+      await this.#checkCut(nowMs);
     } catch {
       // The database is away: the next call tries again, until it is too late to tell.
     } finally {
       this.#checking = false;
     }
+  }
+
+  async #checkDue(nowMs: number): Promise<void> {
+    for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
+      const dueMs = batch.endsAtMs + this.#dueMs;
+      if (nowMs < dueMs) return;
+      if (nowMs > dueMs + TOO_LATE_MS) {
+        this.#options.onUnaudited(batch.jtis.length);
+      } else {
+        const confirmed = await this.#options.countRows(batch.jtis);
+        this.#options.onAudited(confirmed, batch.jtis.length);
+      }
+      this.#batches.shift();
+      if (this.#options.onLooked !== undefined) this.#kept.push(batch);
+    }
+  }
+
+  async #checkCut(nowMs: number): Promise<void> {
+    const cutAtMs = this.#cutAtMs;
+    if (cutAtMs === undefined) {
+      while ((this.#kept[0]?.endsAtMs ?? Infinity) < nowMs - KEPT_MS) this.#kept.shift();
+      return;
+    }
+    if (nowMs < cutAtMs + BATCH_MS + this.#dueMs) return;
+    const before = this.#kept.filter(({ endsAtMs }) => endsAtMs - BATCH_MS <= cutAtMs);
+    const jtis = before.flatMap((batch) => batch.jtis);
+    let found = 0;
+    for (let n = 0; n < jtis.length; n += LOOKED_FOR_AT_ONCE) {
+      found += await this.#options.countRows(jtis.slice(n, n + LOOKED_FOR_AT_ONCE));
+    }
+    this.#cutAtMs = undefined;
+    // Lost once is lost: the next cut is not to count them again.
+    this.#kept = this.#kept.filter((batch) => !before.includes(batch));
+    this.#options.onLooked?.(jtis.length - found, jtis.length);
+  }
+
+  get #dueMs(): number {
+    return this.#options.dueMs ?? DUE_MS;
   }
 }

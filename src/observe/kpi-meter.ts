@@ -62,6 +62,8 @@ export interface KpiMeter extends RequestObserver {
   onRefusedUnread(count: number): void;
   /** Holds what was answered against the rows; to be called about once a second. Never rejects. */
   audit(): Promise<void>;
+  /** The database goes on from an earlier point: what was answered before is to be looked for again. */
+  historyCut(): void;
   reading(): KpiReading;
   read(): KpiDocument;
 }
@@ -74,6 +76,8 @@ export interface KpiMeterOptions {
   readonly startedAtMs: number;
   readonly random: () => number;
   readonly auditDueMs?: number;
+  /** After the database's history was cut: so many of so many answers of the last minute have no row any more. */
+  readonly onLooked?: (lost: number, of: number) => void;
 }
 
 /**
@@ -90,7 +94,7 @@ function isSuccess(outcome: RequestOutcome): outcome is Success {
 
 /** Measures the five KPIs where they happen. */
 export function kpiMeter(options: KpiMeterOptions): KpiMeter {
-  const { monotonicMs, countRows, random } = options;
+  const { monotonicMs, countRows, random, onLooked } = options;
   const bornMs = monotonicMs();
   const ring = new KpiRing(WINDOWS[1][1]);
   const audit = new AnswerAudit({
@@ -102,6 +106,7 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
       ring.add('audited', audited, monotonicMs());
     },
     onUnaudited: (count) => ring.add('unaudited', count, monotonicMs()),
+    ...(onLooked && { onLooked }),
   });
   const reading = (): KpiReading => {
     const nowMs = monotonicMs();
@@ -133,6 +138,7 @@ export function kpiMeter(options: KpiMeterOptions): KpiMeter {
     },
     onRefusedUnread: (count) => ring.add('failed5xx', count, monotonicMs()),
     audit: () => audit.check(monotonicMs()),
+    historyCut: () => audit.historyCut(monotonicMs()),
     reading,
     read: () => documentOf(reading(), options.startedAtMs, monotonicMs() - bornMs),
   };

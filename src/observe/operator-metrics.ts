@@ -1,4 +1,4 @@
-import { Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 export type StoreName = 'database' | 'redis';
 export type CertificateUse = 'tls' | 'verifying_key';
@@ -14,6 +14,10 @@ export interface OperatorMetrics {
   onDeadLetters(count: number): void;
   /** The first that expires of those in use; undefined: there is none. */
   onCertificate(use: CertificateUse, validToSeconds: number | undefined): void;
+  /** The database goes on from an earlier point: a failover, or a restore. */
+  onHistoryCut(): void;
+  /** Refreshes that were answered before that, and have no rows any more. */
+  onCommitsLost(count: number): void;
 }
 
 export interface Watched {
@@ -79,6 +83,16 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
     registers,
     aggregator: 'min',
   });
+  const cuts = new Counter({
+    name: 'carelink_history_cuts_total',
+    help: 'How often this process saw the database go on from an earlier point: a failover, or a restore.',
+    registers,
+  });
+  const lost = new Counter({
+    name: 'carelink_commits_lost_total',
+    help: 'Refreshes of the last minute before that (up to 250 a second are looked for) that have no rows any more.',
+    registers,
+  });
   return {
     onStore(store, isUp, state) {
       up.set({ store }, isUp ? 1 : 0);
@@ -97,5 +111,7 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
       if (seconds === undefined) certificates.remove({ use });
       else certificates.set({ use }, seconds);
     },
+    onHistoryCut: () => cuts.inc(),
+    onCommitsLost: (count) => lost.inc(count),
   };
 }

@@ -3,6 +3,7 @@ import { keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
 import { issuedAtSql, mayLiveUntilSql } from '../store/stored-jwt-sql.js';
 import { EVERYBODY } from '../store/who-sql.js';
+import { OWN_SCHEMA } from '../store/own-schema.js';
 
 /**
  * Begins a batch as the cleanup does, but `synchronous_commit` stays on: a revocation that a crash takes back lets
@@ -101,7 +102,7 @@ export const FIRST_LIVE_SQL = `SELECT (clock_timestamp() - $1::bigint * interval
  * $1 the moment; null: so many ms ($2) after now, by the database's clock.
  */
 export const MARK_EVERYBODY_SQL = `
-  INSERT INTO carelink.revoked_before AS r (user_key, at)
+  INSERT INTO ${OWN_SCHEMA}.revoked_before AS r (user_key, at)
   VALUES ('${EVERYBODY}', coalesce($1::timestamptz, clock_timestamp() + $2::int * interval '1 millisecond'))
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)
   RETURNING (coalesce($1::timestamptz, r.at) AT TIME ZONE 'UTC')::text || '+00' AS at`;
@@ -109,7 +110,7 @@ export const MARK_EVERYBODY_SQL = `
 /** Whether servers may take claims in Redis: those hear of a mark, by the triggers of `migrate --notify`. */
 export const HEARD_SQL = `
   SELECT EXISTS (SELECT FROM pg_trigger
-                  WHERE tgrelid = to_regclass('carelink.revoked_before') AND tgname = 'carelink_tell_revoked') AS heard`;
+                  WHERE tgrelid = to_regclass('${OWN_SCHEMA}.revoked_before') AND tgname = 'carelink_tell_revoked') AS heard`;
 
 /** How long (ms) until the moment has come. $1 the moment. */
 export const UNTIL_SQL = `

@@ -5,6 +5,7 @@ import { connectClient, type Connection } from './connector.js';
 import type { Database } from './database.js';
 import type { TokenSchema } from './schema.js';
 import { servedBy } from './stalled.js';
+import { OWN_SCHEMA } from './own-schema.js';
 
 /**
  * Why nothing is heard. `triggers_old`: they are of an earlier release, or compare another column. `not_installed`: there are no triggers, which is a choice and no fault. `user_view`: users are
@@ -56,6 +57,8 @@ export class PgChangeFeed implements ChangeFeed {
   readonly #listeners: ChangeListener[] = [];
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
+  /** Ends the connection that is there. */
+  #renewing = new AbortController();
   #beatAtMs = -Infinity;
   #state: 'alive' | Deafness | undefined;
 
@@ -81,6 +84,11 @@ export class PgChangeFeed implements ChangeFeed {
   /** Listens until it is stopped; whatever fails is tried again. */
   start(): void {
     this.#running = this.#run();
+  }
+
+  /** Listens over a new connection. */
+  renew(): void {
+    this.#renewing.abort();
   }
 
   async stop(): Promise<void> {
@@ -111,7 +119,7 @@ export class PgChangeFeed implements ChangeFeed {
       if (schema.users?.kind === 'view') return 'user_view';
       client = await connectClient(connection, 'carelink-tokens listen', BEAT_TIMEOUT_MS, CONNECT_TIMEOUT_MS);
       if ((await servedBy(client)).pooled) return 'pooler';
-      const ended = new AbortController();
+      const ended = (this.#renewing = new AbortController());
       client.on('end', () => ended.abort());
       client.on('error', () => ended.abort());
       client.on('notification', ({ payload = '' }) => this.#hear(payload));
@@ -119,6 +127,8 @@ export class PgChangeFeed implements ChangeFeed {
       for (let first = true; !this.#stopping.signal.aborted && !ended.signal.aborted; first = false) {
         const sentAtMs = this.#options.monotonicMs();
         const { rows } = await client.query<Installed>({ text: look.text, values: [...look.values] });
+        // A server that takes no writes hears of none: it was the primary, or is one that is fenced.
+        if (rows[0]?.read_only === true) return 'unreachable';
         if (rows[0]?.complete !== true) return 'triggers_missing';
         if (rows[0].current === false) return 'triggers_old';
         this.#beatAtMs = sentAtMs;
@@ -181,6 +191,7 @@ interface Installed {
   /** Of the triggers that this server needs, how many are there and switched on. */
   readonly count: number;
   readonly complete: boolean;
+  readonly read_only: boolean;
   /** They tell of passwords, in the column that is compared; absent where none is. */
   readonly current?: boolean;
 }
@@ -189,7 +200,7 @@ interface Installed {
 function triggersSql(schema: TokenSchema): { readonly text: string; readonly values: readonly string[] } {
   const needed = [
     [schema.blacklisted, 'carelink_tell_blacklisted'],
-    ['carelink.revoked_before', 'carelink_tell_revoked'],
+    [`${OWN_SCHEMA}.revoked_before`, 'carelink_tell_revoked'],
     ...(schema.users === undefined
       ? []
       : [
@@ -201,7 +212,8 @@ function triggersSql(schema: TokenSchema): { readonly text: string; readonly val
   const rows = needed.map((_, n) => `($${2 * n + 1}, $${2 * n + 2})`).join(', ');
   return {
     text: `
-      SELECT count(t.oid)::int AS count, count(t.oid) = count(*) AS complete${password === undefined ? '' : currentSql(`$${2 * needed.length + 1}`)}
+      SELECT count(t.oid)::int AS count, count(t.oid) = count(*) AS complete,
+             current_setting('transaction_read_only') = 'on' AS read_only${password === undefined ? '' : currentSql(`$${2 * needed.length + 1}`)}
         FROM (VALUES ${rows}) AS needed (on_table, name)
         LEFT JOIN pg_trigger t
           ON t.tgrelid = to_regclass(needed.on_table) AND t.tgname = needed.name AND t.tgenabled IN ('O', 'A')`,

@@ -1,4 +1,5 @@
 import { NotConnectedError, sqlStateOf } from './errors.js';
+import { PasswordUnavailableError } from './password-source.js';
 
 /** The server takes no writes, and target_session_attrs wants one that does. */
 export class NotWritableError extends Error {
@@ -19,6 +20,8 @@ export type ConnectFailure =
   | 'database_missing'
   | 'password_refused'
   | 'password_missing'
+  /** It was to be fetched from a file or a command. */
+  | 'password_unavailable'
   /** The role is not there or may not log in. */
   | 'role_refused'
   /** pg_hba.conf has no line for this role, database, host and kind of connection. */
@@ -51,6 +54,8 @@ export interface ConnectDiagnosis {
   readonly code: string | undefined;
   /** With `file_unreadable`. */
   readonly path?: string;
+  /** With `password_unavailable`: half a sentence that names the option. */
+  readonly why?: string;
 }
 
 /** Refusals that say that the server is on its way up or down, or lost: https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -88,6 +93,8 @@ export function diagnoseConnect(error: unknown): ConnectDiagnosis | undefined {
   if (!connecting) return undefined;
   if (cause instanceof NotWritableError) return found('read_only', undefined);
   if (cause instanceof MissingRootError) return found('tls_root_missing', undefined);
+  if (cause instanceof PasswordUnavailableError)
+    return { failure: 'password_unavailable', code: undefined, why: cause.message };
   switch (sqlState) {
     case '53300':
       return found('full');

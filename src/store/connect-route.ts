@@ -16,9 +16,11 @@ export interface Attempt {
 export class ConnectRoute {
   readonly #attempts: readonly Attempt[];
   readonly #wanted: 'any' | 'read-write' | 'primary';
+  readonly #passwords: DatabaseTarget['passwordSource'];
   #current = 0;
 
-  constructor({ hosts, sslMode, targetSessionAttrs }: DatabaseTarget) {
+  constructor({ hosts, sslMode, targetSessionAttrs, passwordSource }: DatabaseTarget) {
+    this.#passwords = passwordSource;
     this.#attempts = hosts.flatMap((host) => ways(host, sslMode).map((tls) => ({ host, tls })));
     // We write: of several hosts the first that answers isn't the one, whatever libpq takes by default.
     this.#wanted = targetSessionAttrs ?? (hosts.length > 1 ? 'read-write' : 'any');
@@ -44,6 +46,7 @@ export class ConnectRoute {
         return await open(attempt);
       } catch (error) {
         const failure = new NotConnectedError('no connection to PostgreSQL', { cause: error }, attempt.host);
+        if (diagnoseConnect(failure)?.failure === 'password_refused') this.#passwords?.refused();
         failures.push(failure);
         const next = this.#next(failure, index, tried);
         if (next === undefined) {

@@ -129,7 +129,8 @@ class RoutedClient extends pg.Client {
       // Asked for where the server wants one.
       password: async () => {
         if (target.channelBinding && !bound.offered) throw new Error(NO_CHANNEL_BINDING);
-        const password = target.password ?? (await passwordFromFile(target, host));
+        const password =
+          (await target.passwordSource?.fetch()) ?? target.password ?? (await passwordFromFile(target, host));
         if (password === undefined) throw new Error(NO_PASSWORD);
         return password;
       },

@@ -9,6 +9,8 @@ export interface DatabaseHealthOptions extends HealthParts {
   readonly timeline: Timeline | undefined;
   /** What was said last, and is said no more. */
   readonly onState: (state: Health, before: Health | undefined) => void;
+  /** A reading came from a server that takes no writes: there may be another one, and no claim that would find it. */
+  readonly onReadOnly?: () => void;
 }
 
 /** A claim says more than any reading, for so long. After that there are none, and reading has to do. */
@@ -112,6 +114,7 @@ export class DatabaseHealth {
       this.#positionFailures = 0;
     }
     timeline?.observe(reading.position);
+    if (reading.state === 'read only') this.#options.onReadOnly?.();
     this.#standby = reading.standby ?? this.#standby;
     if (this.#met !== undefined && !WRITES_ONLY.has(this.#met.trouble)) this.#met = undefined;
     if (this.#met === undefined) this.#say(reading.state);

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { PasswordSource } from './password-source.js';
 import { readParameters, type Environment, type Parameters } from './database-parameters.js';
 import { readKeywords, splitUrl, UrlError, type Given } from './database-url-text.js';
 
@@ -17,7 +18,9 @@ export interface DatabaseTarget extends Parameters {
   readonly user: string;
   readonly database: string;
   readonly password: string | undefined;
-  readonly passwordFrom: 'url' | 'environment' | 'nowhere';
+  readonly passwordFrom: 'url' | 'environment' | 'fetched' | 'nowhere';
+  /** Where it is fetched at each connect; with `passwordFrom: 'fetched'`. */
+  readonly passwordSource?: PasswordSource;
   /** Sentences about what is in the URL and has no effect, or less than one may think. */
   readonly warnings: readonly string[];
 }

@@ -1,5 +1,6 @@
 import type { Database } from './database.js';
 import { isPrivilegeMissing } from './errors.js';
+import { OWN_SCHEMA } from './own-schema.js';
 
 export type Identity =
   | { readonly kind: 'known'; readonly id: string }
@@ -11,11 +12,11 @@ export type Identity =
 export async function readIdentity(database: Database): Promise<Identity> {
   try {
     const [table] = await database.query<{ there: boolean }>('health', {
-      text: `SELECT to_regclass('carelink.identity') IS NOT NULL AS there`,
+      text: `SELECT to_regclass('${OWN_SCHEMA}.identity') IS NOT NULL AS there`,
     });
     if (table?.there !== true) return { kind: 'missing' };
     const [row] = await database.query<{ id: string }>('health', {
-      text: 'SELECT id FROM carelink.identity',
+      text: `SELECT id FROM ${OWN_SCHEMA}.identity`,
     });
     return row === undefined ? { kind: 'missing' } : { kind: 'known', id: row.id };
   } catch (error) {

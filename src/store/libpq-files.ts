@@ -2,7 +2,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { rootCertificates, type ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { systemRoots } from '../system-roots.js';
 import { MissingRootError } from './connect-failure.js';
 import type { DatabaseHost, DatabaseTarget } from './database-url.js';
 
@@ -24,13 +25,6 @@ const SOCKET_DIRECTORIES = ['/var/run/postgresql', '/run/postgresql', '/tmp'];
 export function defaultSocketDirectory(port: number): string {
   return SOCKET_DIRECTORIES.find((path) => existsSync(join(path, `.s.PGSQL.${port}`))) ?? 'localhost';
 }
-
-/** Bundles of the authorities that a system trusts: Debian and Alpine, Red Hat, BSD and macOS. */
-const SYSTEM_BUNDLES = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/cert.pem',
-];
 
 /**
  * TLS as libpq means it: https://www.postgresql.org/docs/current/libpq-ssl.html. Files are read at each connect, so that
@@ -71,11 +65,6 @@ function rootsOf({ sslRootCert }: DatabaseTarget, mode: string): (string | Buffe
   if (mode === 'verify-full') return systemRoots();
   if (mode === 'verify-ca') throw new MissingRootError('sslmode=verify-ca needs sslrootcert');
   return undefined;
-}
-
-function systemRoots(): (string | Buffer)[] {
-  const bundle = SYSTEM_BUNDLES.find((path) => existsSync(path));
-  return bundle === undefined ? [...rootCertificates] : [...rootCertificates, readFileSync(bundle)];
 }
 
 /** A file that libpq looks for where none is named. */

@@ -8,10 +8,13 @@ import {
   isCancelledWait,
   isGivenUp,
   isStaleStatement,
+  isTooSlow,
   leavesConnectionUsable,
   NotConnectedError,
+  troubleOf,
   UncertainCommitError,
 } from './errors.js';
+import { answers, Connections } from './connections.js';
 import { sessionSetUp, transactionSetUp } from './session-settings.js';
 import { GivenUpBackends, servedBy, untilAnswered, type Backend } from './stalled.js';
 
@@ -33,6 +36,8 @@ export interface PoolOptions {
   readonly onWaiting?: (full: boolean) => () => void;
   /** There is a pooler between here and PostgreSQL. */
   readonly onPooler?: () => void;
+  /** No connection could be opened. Said each time; a wait for a connection that others use is none. */
+  readonly onNotConnected?: (error: NotConnectedError) => void;
   /** An idle connection broke; the pool replaces it by itself. */
   readonly onIdleError: (error: Error) => void;
 }
@@ -43,6 +48,7 @@ export class PgDatabase implements Database {
   readonly #pool: pg.Pool;
   readonly #onStatement: (purpose: Purpose) => void;
   readonly #onWaiting: PoolOptions['onWaiting'];
+  readonly #onNotConnected: PoolOptions['onNotConnected'];
   #setUp: string;
   #around: ReturnType<typeof transactionSetUp>;
   /** Connections behind which another session may be in each transaction. */
@@ -55,6 +61,7 @@ export class PgDatabase implements Database {
   readonly #givenUp: GivenUpBackends;
   /** Connections whose statement was given up, and whose backend can't be named: kept until it is answered. */
   readonly #kept = new Set<pg.PoolClient>();
+  readonly #connections = new Connections();
   /** Their last commit may not be on the synchronous standby. */
   readonly #uncertain = new WeakSet<pg.ClientBase>();
   readonly #embedded: boolean;
@@ -70,6 +77,7 @@ export class PgDatabase implements Database {
     this.#around = transactionSetUp({ statementTimeoutMs, quiet });
     this.#onStatement = options.onStatement;
     this.#onWaiting = options.onWaiting;
+    this.#onNotConnected = options.onNotConnected;
     this.#statementTimeoutMs = options.statementTimeoutMs;
     const onConnect: (client: pg.ClientBase) => unknown = async (client) => {
       // A connection that breaks while it is out tells its query, and says it as an event besides: without a
@@ -78,6 +86,7 @@ export class PgDatabase implements Database {
       client.on('notice', (notice) => {
         if (isCancelledWait(notice)) this.#uncertain.add(client);
       });
+      this.#connections.add(client);
       options.onStatement('connect');
       const { pooled, backend } = this.#embedded
         ? { pooled: false, backend: undefined }
@@ -122,6 +131,33 @@ export class PgDatabase implements Database {
     for (const client of open) client.release(true);
   }
 
+  /**
+   * What is open now is used no more, once what runs over it has ended: it may lead to a server that was the primary, is
+   * alive, and whose reading is out of date.
+   */
+  async renew(): Promise<void> {
+    this.#connections.outdate();
+    const idle = await Promise.all(
+      Array.from({ length: this.usage.idle }, () => this.#pool.connect().catch(() => undefined)),
+    );
+    for (const client of idle) this.#release(client);
+  }
+
+  #release(client: pg.PoolClient | undefined): void {
+    client?.release(this.#connections.rests(client) === 'outdated');
+  }
+
+  /** A connection that somebody on the way has forgotten takes what is sent and never answers. */
+  async #leads(client: pg.PoolClient): Promise<boolean> {
+    if (this.#embedded || !this.#connections.restedLong(client)) return true;
+    this.#onStatement('health');
+    if (await answers(client)) return true;
+    client.release(true);
+    // What has been idle as long leads nowhere either, and each would be found out by itself.
+    void this.renew();
+    return false;
+  }
+
   async query<Row>(purpose: Purpose, statement: Statement): Promise<Row[]> {
     // Each open connection may hold a stale statement, and is closed when it says so; a new one prepares anew.
     for (let others = this.usage.open; ; others--) {
@@ -143,12 +179,13 @@ export class PgDatabase implements Database {
       if (this.#uncertain.delete(client)) {
         throw new UncertainCommitError('the wait for the synchronous standby was cancelled');
       }
-      client.release();
+      this.#release(client);
       return rows as Row[];
     } catch (error) {
+      if (troubleOf(error) === 'read only') void this.renew();
       const usable =
         leavesConnectionUsable(error) && (!this.#pooled.has(client) || (await isRolledBack(client)));
-      if (usable) client.release();
+      if (usable) this.#release(client);
       else this.#discard(client, error);
       throw error;
     }
@@ -177,7 +214,7 @@ export class PgDatabase implements Database {
     this.#pool.options.max = this.#size - this.#givenUp.count;
     if (this.#pool.waitingCount === 0 || this.#pool.totalCount >= this.#pool.options.max) return;
     this.#routed.connect().then(
-      (client) => client.release(),
+      (client) => this.#release(client),
       () => undefined,
     );
   }
@@ -203,7 +240,13 @@ export class PgDatabase implements Database {
     const { idleCount, waitingCount, totalCount, options } = this.#pool;
     const waited = this.#onWaiting?.(idleCount <= waitingCount && totalCount >= options.max);
     try {
-      return await this.#routed.connect();
+      for (;;) {
+        const client = await this.#routed.connect();
+        if (await this.#leads(client)) return client;
+      }
+    } catch (error) {
+      if (error instanceof NotConnectedError && !isTooSlow(error)) this.#onNotConnected?.(error);
+      throw error;
     } finally {
       waited?.();
     }
@@ -268,7 +311,7 @@ export class PgDatabase implements Database {
         });
       }
       this.#uncertain.delete(client);
-      if (broken === undefined) client.release();
+      if (broken === undefined) this.#release(client);
       else this.#discard(client, broken);
     }
   }

@@ -3,6 +3,7 @@ import { SchemaError } from './errors.js';
 import { quoteIdentifier } from './quote.js';
 import type { TokenSchema } from './schema.js';
 import { columnsRead } from './user-source.js';
+import { OWN_SCHEMA } from './own-schema.js';
 
 /**
  * What is done with a database. `serve_async`: claims of Redis are written behind; in sync mode its UPDATE puts off the
@@ -88,7 +89,7 @@ function wantedOf({ relations, users }: RightsSchema): Wanted[] {
             columns: columnsRead(users),
           },
         ]),
-    ...Object.entries(OF_OURS).map(([name, privileges]) => whole({ schema: 'carelink', name }, privileges)),
+    ...Object.entries(OF_OURS).map(([name, privileges]) => whole({ schema: OWN_SCHEMA, name }, privileges)),
   ];
 }
 
@@ -253,7 +254,12 @@ export async function hiddenTables(ask: Ask, { relations, users }: RightsSchema)
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE format('%I.%I', n.nspname, c.relname) = ANY ($1) AND row_security_active(c.oid)
       ORDER BY 1`,
-    [[...all.map(({ qualified }) => qualified), ...Object.keys(OF_OURS).map((name) => `carelink.${name}`)]],
+    [
+      [
+        ...all.map(({ qualified }) => qualified),
+        ...Object.keys(OF_OURS).map((name) => `${OWN_SCHEMA}.${name}`),
+      ],
+    ],
   );
   return rows.map(({ name }) => name);
 }

@@ -2,6 +2,7 @@ import { passwordHashSql } from './password-hash.js';
 import { arrayLiteral, quoteIdentifier } from './quote.js';
 import type { TokenSchema } from './schema.js';
 import { activeSql, type UserSource } from './user-source.js';
+import { OWN_SCHEMA } from './own-schema.js';
 
 /**
  * Who the user of a token is, and whether that user's tokens still count. Every statement that judges tokens has these
@@ -178,9 +179,9 @@ export const EVERYBODY = '';
 /** A token without iat is as old as can be. What goes for everybody is read once a statement, not once a row. */
 function isRevoked(input: string): string {
   const issued = `to_timestamp(coalesce(${input}.iat, 0))`;
-  return `(EXISTS (SELECT 1 FROM carelink.revoked_before r
+  return `(EXISTS (SELECT 1 FROM ${OWN_SCHEMA}.revoked_before r
                     WHERE r.user_key = ${input}.user_key AND ${issued} < r.at)
-            OR coalesce(${issued} < (SELECT e.at FROM carelink.revoked_before e WHERE e.user_key = '${EVERYBODY}'), false))`;
+            OR coalesce(${issued} < (SELECT e.at FROM ${OWN_SCHEMA}.revoked_before e WHERE e.user_key = '${EVERYBODY}'), false))`;
 }
 
 /** What `user_id` must hold for a token's user: the key itself, or the key of the row that it names. */

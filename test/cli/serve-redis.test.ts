@@ -83,6 +83,18 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
       },
     );
 
+    it.each([
+      ['rediss://127.0.0.1:{port}', 4, /it does not speak TLS at this port: write redis:/],
+      ['redis+cluster://127.0.0.1:{port}', 4, /it is no cluster: write redis:/],
+      ['redis://:p%ff@127.0.0.1:{port}', 2, /its password has %XX that are not UTF-8/],
+      ['rediss://127.0.0.1:{port}?ssl_ca_certs=/none/ca.pem', 2, /\/none\/ca\.pem does not exist/],
+    ])('says in a sentence why it does not start: %s', async (text, exitCode, sentence) => {
+      const { code, said } = await refused(ours, '--redis-url', text.replace('{port}', String(redis.port)));
+      expect(said).toMatch(sentence);
+      expect(said).not.toMatch(/\n\s+at /);
+      expect(code).toBe(exitCode);
+    });
+
     it('does not start in the Redis of another system; with a prefix or a database of its own it does', async ({
       onTestFinished,
       expect,

@@ -101,6 +101,26 @@ describe.skipIf(services().redis === undefined)(
       await isFit(open(here('', 'enough:secret@')));
     });
 
+    it.each([
+      ['evalsha', (client: ScriptClient) => client.begin('carelink_tokens:{0}:lock:a', 'carelink_tokens:{0}:token:a', 'carelink_tokens:{0}:doubt:a', 'me', 1_000)],
+      ['xreadgroup', (client: ScriptClient) => client.takeOver('carelink_tokens:{0}:outbox', 'me', 1_000, 1)],
+      ['get', (client: ScriptClient) => client.get('carelink_tokens:any')],
+    ])('a right that is taken away on the way is named, and found again when it is back: %s', async (right, send) => {
+      const acl = (...rules: string[]) => redis.cli('ACL', 'SETUSER', 'losing', ...rules);
+      await acl('on', '>secret', '~carelink_tokens:*', '+@read', '+@write', '+@scripting', '+@connection', '+info', '+time');
+      const client = open(here('', 'losing:secret@'));
+      await isFit(client);
+      await redis.cli('XADD', 'carelink_tokens:{0}:outbox', '*', 'claim', '');
+      await send(client);
+      await acl(`-${right}`);
+      await expect(send(client)).rejects.toThrow();
+      expect(await message(client)).toContain(`ACL SETUSER losing +${right}\``);
+      await nothingIsSent(client);
+      await acl(`+${right}`);
+      await client.look();
+      await send(client);
+    }); // prettier-ignore
+
     it('one that cannot at the moment is down, and no fault of the set-up', async () => {
       await redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
       onTestFinished(async () => {

@@ -15,10 +15,11 @@ const SERVICES = Object.keys(HOW_TO_GET) as (keyof Services)[];
 /** Vitest's global setup: looks once for what the tests need, says what is missing, and tells the test files. */
 export default async function setup(): Promise<() => Promise<void>> {
   const postgresBin = findPostgresBin();
-  const [shared, redis, django] = await Promise.all([
+  const [shared, redis, django, redisPy] = await Promise.all([
     probePostgres(asked('TEST_DATABASE_URL')),
     probeRedis(asked('TEST_REDIS_URL')),
-    probeDjango(),
+    probePython('django, rest_framework_simplejwt, corsheaders, psycopg2, gunicorn'),
+    probePython('redis'),
   ]);
   let own: Cluster | undefined;
   if (shared === undefined && postgresBin !== undefined) own = await startOwn(postgresBin);
@@ -26,6 +27,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     postgres: shared ?? own?.url,
     django,
     redis,
+    redisPy,
     chromium: ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path)),
     pgbouncer: findPgBouncer(),
     haproxy: ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find((path) => existsSync(path)),
@@ -121,9 +123,8 @@ function findPgBouncer(): string | undefined {
   return ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
 }
 
-async function probeDjango(): Promise<boolean> {
-  const imports = 'import django, rest_framework_simplejwt, corsheaders, psycopg2, gunicorn';
-  return promisify(execFile)('/usr/bin/python3', ['-c', imports]).then(
+async function probePython(modules: string): Promise<boolean> {
+  return promisify(execFile)('/usr/bin/python3', ['-c', `import ${modules}`]).then(
     () => true,
     () => false,
   );

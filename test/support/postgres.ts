@@ -186,6 +186,8 @@ export interface ClusterOptions {
   readonly bin?: string;
   /** Instead of a new one: a copy of the running cluster at this URL, which follows it if it is to be a standby. */
   readonly copyOf?: { readonly url: string; readonly standby: boolean };
+  /** Where another one was before; a free one without. */
+  readonly port?: number;
 }
 
 /** A cold start with recovery takes seconds; this only bounds waiting for one that hangs. */
@@ -236,7 +238,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     throw error;
   }
 
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   // fsync is off: what a killed process wrote is in the kernel's hands, and only a power cut would lose it.
   const settings = { fsync: 'off', max_connections: '200', ...options.settings };

@@ -29,7 +29,7 @@ export function startRedis(...args: string[]): Promise<RedisServer> {
 }
 
 /** Three sentinels would do; what they are told of is written down before they start, for they rewrite it. */
-function startSentinel(config: (port: number) => string): Promise<RedisServer> {
+export function startSentinel(config: (port: number) => string): Promise<RedisServer> {
   return startServer(['--sentinel'], [], config);
 }
 

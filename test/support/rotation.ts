@@ -167,8 +167,10 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
         redis: {
           kind: 'single',
           nodes: [{ host: '127.0.0.1', port: shared.port }],
+          path: undefined,
           masterName: undefined,
-          tls: false,
+          sentinel: undefined,
+          tls: undefined,
           username: undefined,
           password: undefined,
           database: 0,

@@ -8,6 +8,8 @@ export interface Services {
   /** True where Debian's Python can import Django, simplejwt, django-cors-headers, psycopg2 and gunicorn. */
   readonly django: boolean;
   readonly redis: string | undefined;
+  /** True where Debian's Python can import redis-py. */
+  readonly redisPy: boolean;
   /** Path of the browser's binary. */
   readonly chromium: string | undefined;
   /** Path of PgBouncer, where it can be run. */
@@ -23,6 +25,7 @@ export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'postgres',
   'django',
   'redis',
+  'redisPy',
   'postgresBin',
   'pgbouncer',
   'haproxy',
@@ -36,6 +39,7 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   django:
     'Django with simplejwt: apt-get install python3-djangorestframework-simplejwt python3-django-cors-headers python3-psycopg2 gunicorn',
   redis: 'Redis: apt-get install redis-server and start it, or set TEST_REDIS_URL',
+  redisPy: 'redis-py: apt-get install python3-redis',
   chromium: 'Chromium: apt-get install chromium',
   pgbouncer: 'PgBouncer that can be run here: apt-get install pgbouncer',
   haproxy: 'HAProxy: apt-get install haproxy',
@@ -55,6 +59,7 @@ export function services(): Services {
     postgres: found.postgres,
     django: found.django ?? false,
     redis: found.redis,
+    redisPy: found.redisPy ?? false,
     chromium: found.chromium,
     pgbouncer: found.pgbouncer,
     haproxy: found.haproxy,

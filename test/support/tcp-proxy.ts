@@ -9,6 +9,10 @@ export interface TcpProxy {
   holdNew(): void;
   /** Connections that were accepted since, and wait. */
   readonly held: number;
+  /** Connections that lead nowhere any more, though nobody was told. */
+  readonly forgotten: number;
+  /** All that are there lead nowhere from now on; new ones do. */
+  forget(): void;
   /** What is sent arrives, and nothing of what is answered. */
   loseAnswers(): void;
   /** What was sent meanwhile arrives now, as TCP would have it. */
@@ -18,23 +22,47 @@ export interface TcpProxy {
   stop(): Promise<void>;
 }
 
+export interface TcpProxyOptions {
+  /** Connections over which nothing went for so long lead nowhere from then on, and nobody is told, as behind a NAT. */
+  readonly forgetsAfterMs?: number;
+}
+
 /** A way to a port of loopback that can be cut. */
-export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+export async function startTcpProxy(
+  targetPort: number,
+  { forgetsAfterMs }: TcpProxyOptions = {},
+): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const targets = new Set<Socket>();
   let open = true;
   let port = targetPort;
   let held = 0;
+  let forgotten = 0;
+  const forgets = new Set<() => void>();
   const server = createServer({ noDelay: true }, (client) => {
     const target = connect({ host: '127.0.0.1', port, noDelay: true });
     targets.add(target);
+    const forget = () => {
+      if (!forgets.delete(forget)) return;
+      forgotten++;
+      for (const socket of [client, target]) socket.removeAllListeners('data').on('data', () => undefined);
+    };
+    const idle = forgetsAfterMs === undefined ? undefined : setTimeout(forget, forgetsAfterMs);
+    forgets.add(forget);
+    client.on('close', () => {
+      forgets.delete(forget);
+      clearTimeout(idle);
+    });
     target.on('close', () => targets.delete(target));
     for (const [from, to] of [
       [client, target],
       [target, client],
     ] as const) {
       sockets.add(from);
-      from.on('data', (data) => to.write(data));
+      from.on('data', (data) => {
+        idle?.refresh();
+        to.write(data);
+      });
       from.on('error', () => to.destroy());
       from.on('close', () => {
         sockets.delete(from);
@@ -59,6 +87,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     get held() {
       return held;
+    },
+    get forgotten() {
+      return forgotten;
+    },
+    forget() {
+      for (const forget of forgets) forget();
     },
     loseAnswers() {
       for (const target of targets) target.pause();

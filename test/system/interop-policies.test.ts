@@ -7,7 +7,14 @@ import { services } from '../support/services.js';
 import { decodeToken } from '../support/tokens.js';
 import { blacklist, BLACKLISTED, pairOf, refresh, whoami } from '../interop/api.js';
 import { normal, normalOfOurs } from '../interop/matrix/normal.js';
-import { compareLives, djangoEnv, life, POLICIES, startPolicies, type Policy } from '../interop/matrix/policies.js';
+import {
+  compareLives,
+  djangoEnv,
+  life,
+  POLICIES,
+  startPolicies,
+  type Policy,
+} from '../interop/matrix/policies.js';
 
 const ready = services().postgres !== undefined && services().django;
 

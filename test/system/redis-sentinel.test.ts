@@ -16,8 +16,10 @@ describe.skipIf(services().redis === undefined)('a client that asks sentinels fo
       address: {
         kind: 'sentinel',
         nodes: ports.map((port) => ({ host: '127.0.0.1', port })),
+        path: undefined,
         masterName: 'tokens',
-        tls: false,
+        sentinel: undefined,
+        tls: undefined,
         username: undefined,
         password: undefined,
         database: 0,

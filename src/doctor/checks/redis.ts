@@ -1,8 +1,6 @@
 import { readIdentity, type Identity } from '../../store/identity.js';
+import { OWN_SCHEMA } from '../../store/own-schema.js';
 import { cannotTell, fault, ofQuery, warning, type Check } from '../check.js';
-
-const silence = (tls: boolean): string =>
-  tls ? 'does it speak TLS (rediss://) at this port?' : 'is it a Redis, and without TLS?';
 
 /** Two systems in one Redis write each other's rotations into the wrong tables; `serve` does not start there. */
 const OWNER = ofQuery<Identity>(
@@ -13,7 +11,7 @@ const OWNER = ofQuery<Identity>(
     if (redis?.kind !== 'reached') return cannotTell('Redis does not answer');
     if (redis.owner === undefined) return [];
     if (identity.kind !== 'known')
-      return cannotTell('this role may not read carelink.identity, or it is not there');
+      return cannotTell(`this role may not read ${OWN_SCHEMA}.identity, or it is not there`);
     if (redis.owner === identity.id) return [];
     return [
       fault(
@@ -45,7 +43,7 @@ export const REDIS_CHECKS: readonly Check[] = [
         ];
       return [
         fault(
-          `The Redis of --redis-url does not answer (${redis.code ?? `nothing was said in time: ${silence(redis.tls)}`}).`,
+          `The Redis of --redis-url at ${redis.place} does not answer ${redis.why}.`,
           'Start it, or correct --redis-url. Refreshes go on without it, but instances no longer know of each other.',
         ),
       ];

@@ -4,6 +4,7 @@ import type { MetricValues } from '../metric-reading.js';
 export const ALERT_CODES = [
   'STORE_DOWN',
   'WORKER_DIED',
+  'HISTORY_CUT',
   'DOUBLE_SPEND',
   'REFUSALS_UNUSUAL',
   'KPI_MISSED',

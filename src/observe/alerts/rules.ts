@@ -85,6 +85,21 @@ export const ALERT_RULES: readonly AlertRule[] = [
     },
   },
   {
+    code: 'HISTORY_CUT',
+    severity: 'critical',
+    title: 'The database goes on from an earlier point',
+    action:
+      'A failover or a restore: read "Failover" in docs/operations.md. Log-outs and revocations of the lost window are undone: repeat them with `carelink-tokens revoke`.',
+    forMs: 0,
+    clearMs: 10 * MINUTE_MS,
+    judge(now, before) {
+      const cuts = grown(now, before, 'carelink_history_cuts_total') ?? 0;
+      const lost = grown(now, before, 'carelink_commits_lost_total') ?? 0;
+      if (lost > 0) return one(true, () => `at least ${lost} answered refreshes have no rows any more`);
+      return one(cuts > 0, () => 'a failover or a restore; the log says what is lost (answers_checked)');
+    },
+  },
+  {
     code: 'DOUBLE_SPEND',
     severity: 'critical',
     title: 'A token was claimed twice',

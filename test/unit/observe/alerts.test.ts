@@ -102,6 +102,8 @@ const CASES: readonly Case[] = [
   { code: 'WORKER_DIED', notBeforeMs: 0, detail: /0 died in the last minute, 1 of 2 listen/,
     wrong: (w) => w.workers.sawWorkers({ listening: 1, wanted: 2, deaths: 0 }),
     mended: (w) => w.workers.sawWorkers({ listening: 2, wanted: 2, deaths: 0 }) },
+  { code: 'HISTORY_CUT', notBeforeMs: 0, detail: /at least 7 answered refreshes/,
+    wrong: (w) => { w.operator.onHistoryCut(); w.operator.onCommitsLost(7); }, mended: () => undefined },
   { code: 'DOUBLE_SPEND', notBeforeMs: 0, detail: /1 in the last minute/,
     wrong: (w) => w.sink.onRotationEvent({ kind: 'reuse', reuse: 'second_claim', userKey: 'u17' }),
     mended: () => undefined },

@@ -62,3 +62,59 @@ describe('answers held against rows', () => {
     }
   });
 });
+
+describe('answers from before the history was cut', () => {
+  const looking = (rows: Set<string>) => {
+    const looked: { lost: number; of: number }[] = [];
+    const audited = new AnswerAudit({
+      countRows: (jtis) => Promise.resolve(jtis.filter((jti) => rows.has(jti)).length),
+      onAudited: () => undefined,
+      onUnaudited: () => undefined,
+      onLooked: (lost, of) => looked.push({ lost, of }),
+      random: Math.random,
+    });
+    return { audited, looked };
+  };
+
+  it('are looked for again: those of the last minute, those not due yet, and each of them once', async () => {
+    const rows = new Set(['long ago', 'kept', 'lost', 'owed']);
+    const { audited, looked } = looking(rows);
+    audited.answered('long ago', 0);
+    await audited.check(6_000);
+    for (const jti of ['kept', 'lost']) audited.answered(jti, 70_000);
+    await audited.check(76_000);
+    for (const jti of ['owed', 'never']) audited.answered(jti, 77_000);
+    // The server that takes over hasn't got it.
+    rows.delete('lost');
+    audited.historyCut(77_500);
+    audited.answered('after', 79_000);
+    for (let atMs = 78_000; atMs < 90_000; atMs += 500) await audited.check(atMs);
+    expect(looked).toEqual([{ lost: 2, of: 4 }]);
+    audited.historyCut(90_000);
+    rows.add('after');
+    for (let atMs = 90_000; atMs < 97_000; atMs += 500) await audited.check(atMs);
+    expect(looked.slice(1)).toEqual([{ lost: 0, of: 1 }]);
+  });
+
+  it('are kept while the database is away, and looked for when it is back', async () => {
+    const rows = new Set(['a']);
+    let away = true;
+    const looked: number[] = [];
+    const audited = new AnswerAudit({
+      countRows: (jtis) =>
+        away
+          ? Promise.reject(new Error('away'))
+          : Promise.resolve(jtis.filter((jti) => rows.has(jti)).length),
+      onAudited: () => undefined,
+      onUnaudited: () => undefined,
+      onLooked: (lost) => looked.push(lost),
+      random: Math.random,
+    });
+    for (const jti of ['a', 'b', 'c']) audited.answered(jti, 0);
+    for (let atMs = 0; atMs < 20_000; atMs += 500) await audited.check(atMs);
+    away = false;
+    audited.historyCut(20_000);
+    for (let atMs = 20_000; atMs < 27_000; atMs += 500) await audited.check(atMs);
+    expect(looked).toEqual([2]);
+  });
+});
