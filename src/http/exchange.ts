@@ -101,7 +101,9 @@ export class Exchange {
       }
       if (this.#shared.forgers !== undefined && FORGED.has(reply.outcome)) {
         const waitMs = this.#shared.forgers.charge(countedAs(this.#address()));
-        if (waitMs > 0) reply = throttled(waitMs);
+        // Whoever wants out is out: that answer clears a cookie.
+        const clears = this.#route.name === 'blacklist' && this.#route.cookie !== undefined;
+        if (waitMs > 0 && !clears) reply = throttled(waitMs);
       }
     } catch (error) {
       reply = this.#failed(error);

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { RefreshCookie } from '../../../src/http/refresh-cookie.js';
 import { RateLimit } from '../../../src/rotation/rate-limit.js';
 import { REFRESH, start, type Started } from './server-under-test.js';
 
@@ -28,5 +29,23 @@ describe('whoever sends forged tokens', () => {
       statuses.push(answer.status);
     }
     expect(statuses).toEqual([401, 401, 429, 401, 401]);
+  });
+
+  it('are logged out all the same: the cookie goes, however many others at that address went too far', async () => {
+    started = await start({
+      service: { logout: () => Promise.resolve({ kind: 'invalid', reason: 'invalid' }) },
+      refreshCookie: new RefreshCookie(3_600),
+      forgers: new RateLimit({ count: 1, periodMs: 3_600_000 }, () => 1_000),
+    });
+    for (let times = 0; times < 3; times++) {
+      const answer = await fetch(`${started.url}/account/token/blacklist/`, {
+        method: 'POST',
+        headers: { 'X-Carelink-Session': 's', Cookie: '__Host-carelink-refresh-s=a.b.c' },
+      });
+      expect([answer.status, answer.headers.get('set-cookie')]).toEqual([
+        401,
+        expect.stringContaining('__Host-carelink-refresh-s=; Max-Age=0'),
+      ]);
+    }
   });
 });
