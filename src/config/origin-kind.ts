@@ -10,12 +10,16 @@ export type CorsOrigin =
 /** `https://*.example.org`: a wildcard stands for whole labels, and there must be a name left to own. */
 const WILDCARD = /^(https?:)\/\/\*(\.[a-z0-9_-]+(?:\.[a-z0-9_-]+)+)(?::(\d{1,5}))?$/i;
 
+/** What the shells of apps write: `capacitor://localhost`, `ionic://localhost`. */
+const APP = /^(?!https?:|ftp:|file:|wss?:|data:|blob:)[a-z][a-z0-9+.-]*:\/\/[a-z0-9_.-]+$/i;
+
 /** An origin whose pages may call the token endpoints. */
 export const corsOrigin: ValueKind<CorsOrigin> = {
   placeholder: 'origin',
   allowed: 'an origin such as https://app.example.org, https://*.example.org or *',
   parse(text) {
     if (text === '*') return { kind: 'any' };
+    if (APP.test(text)) return { kind: 'exact', origin: text.toLowerCase() };
     const [, scheme, suffix, port = ''] = WILDCARD.exec(text) ?? [];
     if (scheme !== undefined && suffix !== undefined) {
       const below = originOf(`${scheme}//a${suffix}${port && `:${port}`}`);

@@ -10,8 +10,11 @@ export type AllowedOrigin =
   | { readonly kind: 'exact'; readonly origin: string }
   | { readonly kind: 'under'; readonly scheme: string; readonly suffix: string; readonly port: string };
 
-/** As a browser writes it: lower case, and no port where it is the scheme's own. */
-const SERIALIZED = /^(https?:)\/\/([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::(\d+))?$/;
+/** An origin with a host name, as a browser writes it: lower case, and no port where it is the scheme's own. */
+const BELOW = /^(https?:)\/\/([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::(\d+))?$/;
+
+/** Any origin but `null`: of addresses, and of apps (`capacitor://localhost`), too. `file://` has no host. */
+const ANY = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@,]+$/;
 
 /** What a script may read of an answer beside its body: the TokenManager takes the server's clock from `Date`. */
 const EXPOSED = 'Date, Retry-After, X-Token-Refreshed, X-Refresh-Time, X-Request-Id';
@@ -43,9 +46,8 @@ export class Cors {
   /** Whether pages of an origin may read answers. `null` is the origin of any sandbox, and of none in particular. */
   allows(origin: string): boolean {
     if (this.#exact.has(origin)) return true;
-    const [, scheme, host = '', port = ''] = SERIALIZED.exec(origin) ?? [];
-    if (scheme === undefined) return false;
-    if (this.#any) return true;
+    if (this.#any) return ANY.test(origin);
+    const [, scheme, host = '', port = ''] = BELOW.exec(origin) ?? [];
     return this.#under.some(
       (one) => one.scheme === scheme && one.port === port && host.endsWith(one.suffix) && host !== one.suffix,
     );

@@ -18,6 +18,7 @@ describe('an origin in --cors-origin', () => {
     ['https://*.example.org', { kind: 'under', scheme: 'https:', suffix: '.example.org', port: '' }],
     ['https://*.Example.org:8443', { kind: 'under', scheme: 'https:', suffix: '.example.org', port: '8443' }],
     ['https://*.example.org:443', { kind: 'under', scheme: 'https:', suffix: '.example.org', port: '' }],
+    ['capacitor://localhost', { kind: 'exact', origin: 'capacitor://localhost' }],
     ['*', { kind: 'any' }],
   ])('may be %s', (text, origin) => expect(corsOrigin.parse(text)).toEqual(origin));
 
@@ -55,7 +56,8 @@ describe('pages of an origin', () => {
 
   it('of any origin may with *, but for null and what is no origin', () => {
     const any = corsOf('*');
-    for (const origin of ['https://a.test', 'http://b.test:81']) expect(any.allows(origin)).toBe(true);
+    for (const origin of ['https://a.test', 'http://b.test:81', 'http://[::1]:81', 'capacitor://localhost'])
+      expect(any.allows(origin)).toBe(true);
     for (const origin of ['null', 'file://', 'a.test', 'https://a.test/x'])
       expect(any.allows(origin)).toBe(false);
   });
