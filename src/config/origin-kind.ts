@@ -34,7 +34,7 @@ export const corsOrigin: ValueKind<CorsOrigin> = {
   },
   explain(text) {
     if (text.toLowerCase() === 'null')
-      return 'null is the origin of every sandboxed frame and local file: it can not be allowed.';
+      return 'null is the origin of every sandboxed frame and local file: it can not be allowed';
     const url = originOf(text);
     if (url === undefined) return undefined;
     return `An origin has no path and no slash at its end: ${url.origin}`;
