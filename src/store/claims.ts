@@ -5,7 +5,8 @@ import { claimByJtiSql, claimKnownSql, type ClaimRow, type Outlived } from './cl
 import { claimValues, rowEnds } from './claim-values.js';
 import { isOfTheRow } from './errors.js';
 import type { Settlement } from './group-entry.js';
-import { GroupQueue, type GroupQueueOptions, type ReferenceGone } from './group-queue.js';
+import { GroupQueue, type GroupQueueOptions } from './group-queue.js';
+import type { ReferenceGone } from './group-recovery.js';
 import { queryInOrder, type InOrderOptions } from './in-order.js';
 import { arrayLiteral } from './quote.js';
 import type { RowDates } from './row-dates.js';

@@ -1,6 +1,7 @@
 import { Admission } from './admission.js';
-import { classify, type Failure } from './errors.js';
-import { alive, refuse, type Entry, type Settlement } from './group-entry.js';
+import { classify } from './errors.js';
+import { alive, type Entry, type Settlement } from './group-entry.js';
+import { recover, type Recovery } from './group-recovery.js';
 import { SpareLanes, type Patience } from './spare-lanes.js';
 import { FEW_ITEMS } from './statement-time.js';
 
@@ -10,17 +11,7 @@ import { FEW_ITEMS } from './statement-time.js';
  * Items wait in one queue. A free lane takes what waits, up to a batch, and sends it as one statement; while it
  * is out the next batch gathers. A lone item goes at once; under load the batch size finds itself.
  *
- * When a statement fails, what that means for each of its items decides (rule 3):
- * - not sent, server down, in doubt: back to the head of the queue, and the lane rests a moment. Items are
- *   repeatable: a claim that stands already is recognised by its marker.
- * - contended (somebody holds a lock on one of the rows) or refused: the batch is split and its pieces go over
- *   the spare lanes, without much patience for the lock. What meets it alone waits for it, behind the pieces: so
- *   locked rows, however many, hold up nobody but themselves.
- * - unfit (a table, a column or a right is missing): split as well, and what meets it alone is told at once that it
- *   can't be served now. Nothing of it stands, and waiting would not mend it.
- * - reference gone: the error names the row; its items are told, the rest goes again.
- * - id taken (a sequence is behind its table): split likewise; what meets it alone tries again a few times, for each try
- *   moves the sequence on.
+ * When a statement fails, what that means for each of its items decides (group-recovery.ts).
  *
  * An item whose deadline passes leaves, wherever it is. One that is being sent then has a moment more, and is in doubt
  * after it: a server that froze mustn't hold its request.
@@ -35,11 +26,7 @@ export interface GroupQueueOptions<Item, Result> {
   readonly keyOf: (item: Item) => string;
   /** A second key of an item, under the same rule; what waits for a key goes before all that came after it. */
   readonly alsoKeyOf?: (item: Item) => string;
-  /**
-   * The result of an item if the failed statement's missing reference is its own. `alone`: it was the only one in
-   * the statement, so the reference can't be another's.
-   */
-  readonly whenReferenceGone: (item: Item, gone: ReferenceGone, alone: boolean) => Result | undefined;
+  readonly whenReferenceGone: Recovery<Item, Result>['whenReferenceGone'];
   /** Statements at the same time; spare ones, for pieces of failed batches, come on top. */
   readonly lanes: number;
   readonly spareLanes: number;
@@ -64,16 +51,11 @@ export interface GroupQueueOptions<Item, Result> {
 /** `wait`: it would have waited too long. `late`: it had too little time left. */
 export type QueueRefusal = 'wait' | 'late';
 
-export type ReferenceGone = Extract<Failure, { kind: 'reference_gone' }>;
-
 /** How often waiting items are looked through for passed deadlines. */
 const SWEEP_MS = 50;
 
 /** How much longer than its deadline an item that is out may take: most answers that are due come in this time. */
 const ANSWER_MS = 250;
-
-/** Tries of an item whose id is taken: a sequence that is further behind than this needs an operator. */
-const ID_TRIES = 2;
 
 /**
  * As long as a thousand sockets can be read at any time the event loop gets no further than reading them, for seconds.
@@ -89,6 +71,7 @@ export class GroupQueue<Item, Result> {
   readonly #options: GroupQueueOptions<Item, Result>;
   #waiting: Entry<Item, Result>[] = [];
   readonly #spare: SpareLanes<Item, Result>;
+  readonly #recovery: Recovery<Item, Result>;
   /** What statements are out with. */
   readonly #out = new Set<readonly Entry<Item, Result>[]>();
   readonly #admission: Admission;
@@ -106,6 +89,12 @@ export class GroupQueue<Item, Result> {
     this.#admission = new Admission(options);
     const { spareLanes: lanes, monotonicMs, random } = options;
     this.#spare = new SpareLanes({ lanes, monotonicMs, random, onWork: () => this.#schedule() });
+    this.#recovery = {
+      spare: this.#spare,
+      whenReferenceGone: options.whenReferenceGone,
+      requeue: (batch) => this.#requeue(batch),
+      rest: (batch) => this.#rest(batch),
+    };
   }
 
   submit(item: Item, deadlineMs: number): Promise<Settlement<Result>> {
@@ -251,54 +240,10 @@ export class GroupQueue<Item, Result> {
       }
       return true;
     } catch (error) {
-      this.#recover(batch, classify(error));
+      recover(batch, classify(error), this.#recovery);
       return false;
     } finally {
       this.#out.delete(batch);
-    }
-  }
-
-  #recover(batch: Entry<Item, Result>[], failure: Failure): void {
-    switch (failure.kind) {
-      case 'in_doubt':
-        for (const entry of batch) entry.inDoubt = true;
-        this.#rest(batch);
-        return;
-      case 'not_sent':
-      case 'server_down':
-        this.#rest(batch);
-        return;
-      case 'contended':
-        if (batch.length === 1) this.#spare.hold(batch);
-        else this.#spare.split(batch);
-        return;
-      case 'id_taken': {
-        const [alone] = batch;
-        if (batch.length > 1) this.#spare.split(batch);
-        else if (alone !== undefined && ++alone.idsTaken < ID_TRIES) this.#spare.again(batch);
-        else if (alone !== undefined) refuse(alone, failure.error);
-        return;
-      }
-      case 'reference_gone': {
-        const rest = batch.filter((entry) => {
-          const result = this.#options.whenReferenceGone(entry.item, failure, batch.length === 1);
-          if (result !== undefined) entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
-          return result === undefined;
-        });
-        if (rest.length < batch.length) this.#requeue(rest);
-        else if (batch.length > 1) this.#spare.split(batch);
-        else batch[0]?.reject(new Error(`a reference through ${failure.column} is missing`));
-        return;
-      }
-      case 'unfit':
-        // Split as well: a trigger of somebody's may refuse one row for the lack of a right.
-        if (batch.length > 1) this.#spare.split(batch);
-        else batch[0]?.resolve({ kind: 'unavailable', sent: batch[0].inDoubt, cause: failure.error });
-        return;
-      case 'refused':
-        if (batch.length > 1) this.#spare.split(batch);
-        else if (batch[0] !== undefined) refuse(batch[0], failure.error);
-        return;
     }
   }
 

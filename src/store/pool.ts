@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { answers, Connections } from './connections.js';
 import { connectClient, openPool, type Connection, type RoutedPool } from './connector.js';
 import type { Database, Purpose, Statement } from './database.js';
 import { EnclosedQuery } from './enclosed-query.js';
 import {
-  BackendsInDoubtError,
   isCancelledWait,
   isGivenUp,
   isStaleStatement,
@@ -14,9 +13,9 @@ import {
   troubleOf,
   UncertainCommitError,
 } from './errors.js';
-import { answers, Connections } from './connections.js';
+import { GivenUpConnections } from './given-up-connections.js';
 import { sessionSetUp, transactionSetUp } from './session-settings.js';
-import { GivenUpBackends, servedBy, untilAnswered, type Backend } from './stalled.js';
+import { servedBy } from './stalled.js';
 
 export interface PoolOptions {
   readonly connection: Connection;
@@ -55,12 +54,7 @@ export class PgDatabase implements Database {
   readonly #pooled = new Set<pg.ClientBase>();
   readonly #quiet: boolean;
   #statementTimeoutMs: number;
-  readonly #size: number;
-  /** Who serves each connection, where that can be known; nobody needs to for the embedded PostgreSQL. */
-  readonly #backends = new WeakMap<pg.ClientBase, Backend>();
-  readonly #givenUp: GivenUpBackends;
-  /** Connections whose statement was given up, and whose backend can't be named: kept until it is answered. */
-  readonly #kept = new Set<pg.PoolClient>();
+  readonly #givenUp: GivenUpConnections;
   readonly #connections = new Connections();
   /** Their last commit may not be on the synchronous standby. */
   readonly #uncertain = new WeakSet<pg.ClientBase>();
@@ -68,7 +62,6 @@ export class PgDatabase implements Database {
 
   constructor(options: PoolOptions) {
     const { connection, applicationName, connectTimeoutMs } = options;
-    this.#size = options.size;
     // The embedded PostgreSQL is reached by its parts, and nothing is in between.
     this.#embedded = typeof connection !== 'string' && !('hosts' in connection);
     const { statementTimeoutMs, quiet = false } = options;
@@ -91,7 +84,7 @@ export class PgDatabase implements Database {
       const { pooled, backend } = this.#embedded
         ? { pooled: false, backend: undefined }
         : await servedBy(client);
-      if (backend !== undefined) this.#backends.set(client, backend);
+      if (backend !== undefined) this.#givenUp.isServedBy(client, backend);
       if (pooled) {
         if (this.#pooled.size === 0) options.onPooler?.();
         this.#pooled.add(client);
@@ -100,7 +93,7 @@ export class PgDatabase implements Database {
         await client.query(this.#setUp);
       }
     };
-    this.#givenUp = new GivenUpBackends({
+    this.#givenUp = new GivenUpConnections(options.size, {
       connect: () => connectClient(connection, applicationName, statementTimeoutMs, connectTimeoutMs),
       onChange: () => this.#resize(),
     });
@@ -193,25 +186,14 @@ export class PgDatabase implements Database {
 
   /** A connection that is of no use any more; its backend may be busy for a while yet. */
   #discard(client: pg.PoolClient, error: unknown): void {
-    const backend = this.#backends.get(client);
     // At the end nobody opens another one in its place.
-    if (!isGivenUp(error) || this.#embedded || this.#pool.ending) {
-      client.release(true);
-    } else if (backend !== undefined) {
-      // Counted before it is released, or another would be opened in its place at once.
-      this.#givenUp.giveUp(backend);
-      client.release(true);
-    } else {
-      this.#kept.add(client);
-      void untilAnswered(client).then(() => {
-        if (this.#kept.delete(client)) client.release(true);
-      });
-    }
+    if (!isGivenUp(error) || this.#embedded || this.#pool.ending) client.release(true);
+    else this.#givenUp.giveUp(client);
   }
 
   /** As many connections fewer as there are backends in doubt; those who wait are told when there are more again. */
   #resize(): void {
-    this.#pool.options.max = this.#size - this.#givenUp.count;
+    this.#pool.options.max = this.#givenUp.room;
     if (this.#pool.waitingCount === 0 || this.#pool.totalCount >= this.#pool.options.max) return;
     this.#routed.connect().then(
       (client) => this.#release(client),
@@ -219,24 +201,8 @@ export class PgDatabase implements Database {
     );
   }
 
-  /** As many statements as there may be connections were given up, and run still. */
-  get #isFull(): boolean {
-    return this.#givenUp.count + this.#kept.size >= this.#size;
-  }
-
-  async #roomInTime(): Promise<boolean> {
-    for (let waitedMs = 0; waitedMs < ROOM_MS && this.#isFull; waitedMs += ROOM_LOOK_MS) {
-      await sleep(ROOM_LOOK_MS);
-    }
-    return !this.#isFull;
-  }
-
   async #connect(): Promise<pg.PoolClient> {
-    if (this.#isFull && !(await this.#roomInTime())) {
-      throw new NotConnectedError('no connection to PostgreSQL', {
-        cause: new BackendsInDoubtError(IN_DOUBT),
-      });
-    }
+    if (this.#givenUp.count > 0) await this.#givenUp.haveRoom();
     const { idleCount, waitingCount, totalCount, options } = this.#pool;
     const waited = this.#onWaiting?.(idleCount <= waitingCount && totalCount >= options.max);
     try {
@@ -324,22 +290,14 @@ export class PgDatabase implements Database {
     readonly inDoubt: number;
   } {
     const { totalCount: open, idleCount: idle, waitingCount: waiting } = this.#pool;
-    return { open, idle, waiting, inDoubt: this.#givenUp.count + this.#kept.size };
+    return { open, idle, waiting, inDoubt: this.#givenUp.count };
   }
 
   async end(): Promise<void> {
     const ended = this.#pool.end();
-    for (const client of this.#kept) client.release(true);
-    this.#kept.clear();
     await Promise.all([this.#givenUp.stop(), ended]);
   }
 }
-
-/** A backend that is told to end is gone within milliseconds: nobody is to fail for those, with a pool of one above all. */
-const ROOM_MS = 250;
-const ROOM_LOOK_MS = 10;
-
-const IN_DOUBT = 'as many statements as there may be connections did not return';
 
 /**
  * Ends a transaction that failed. An error at COMMIT has ended it already, and nothing is wrong with saying it again; a

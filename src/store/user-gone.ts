@@ -1,4 +1,4 @@
-import type { ReferenceGone } from './group-queue.js';
+import type { ReferenceGone } from './group-recovery.js';
 import type { TokenSchema } from './schema.js';
 
 /**
