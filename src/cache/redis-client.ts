@@ -1,6 +1,6 @@
 import { Cluster, QuietSentinels, Redis, type RedisOptions } from './ioredis.js';
 import type { RedisKeys } from './partition.js';
-import type { RedisAddress } from './redis-address.js';
+import type { RedisAddress } from '../redis-address.js';
 import { RedisGuard } from './redis-guard.js';
 import { isDenied, unfit, type RedisFault } from './redis-faults.js';
 import { whatAnswers } from './redis-handshake.js';

@@ -1,4 +1,4 @@
-import { placeOf, type RedisAddress } from './redis-address.js';
+import { placeOf, type RedisAddress } from '../redis-address.js';
 
 /** Why there is no connection. */
 export interface RedisFailure {

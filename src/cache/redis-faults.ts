@@ -1,5 +1,5 @@
 import type { RedisKeys } from './partition.js';
-import { placeOf, type RedisAddress } from './redis-address.js';
+import { placeOf, type RedisAddress } from '../redis-address.js';
 import { failureOf, innermost } from './redis-failure.js';
 
 /** Why a Redis that answers must not be worked with. */

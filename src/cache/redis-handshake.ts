@@ -1,6 +1,6 @@
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { RedisAddress } from './redis-address.js';
+import type { RedisAddress } from '../redis-address.js';
 import { CERTIFICATE_ALERT, WANTS_CERTIFICATE } from './redis-failure.js';
 import { redisTlsOptions } from './redis-tls.js';
 

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from './ioredis.js';
 import type { RedisKeys } from './partition.js';
-import type { RedisAddress } from './redis-address.js';
+import type { RedisAddress } from '../redis-address.js';
 import { connectRedis } from './redis-client.js';
 import { failureOf } from './redis-failure.js';
 import { refusedByItself, unfit } from './redis-faults.js';

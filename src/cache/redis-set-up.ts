@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Cluster, type Redis } from './ioredis.js';
 import type { RedisKeys } from './partition.js';
-import type { RedisAddress } from './redis-address.js';
+import type { RedisAddress } from '../redis-address.js';
 import { ownedBy, refused, wrongKind, type RedisFault, type RedisObstacle } from './redis-faults.js';
 import { OWN_LUA, PROBE_LUA } from './scripts.js';
 

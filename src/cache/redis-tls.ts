@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext, type ConnectionOptions, type SecureContext } from 'node:tls';
 import { systemRoots } from '../system-roots.js';
-import type { RedisTls } from './redis-address.js';
+import type { RedisTls } from '../redis-address.js';
 
 /**
  * TLS for a client that keeps its options and copies them at each connect: the files are read then, so that a renewed

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { RedisKeys } from '../cache/partition.js';
-import { placeOf } from '../cache/redis-address.js';
+import { placeOf } from '../redis-address.js';
 import { ownedBy } from '../cache/redis-faults.js';
 import { probeRedis, RedisAwayError, RedisRefusedError } from '../cache/redis-probe.js';
 import { CommandError } from '../config/errors.js';

@@ -1,5 +1,5 @@
 import { isRefusal, type ScriptClient } from '../cache/redis-client.js';
-import { placeOf } from '../cache/redis-address.js';
+import { placeOf } from '../redis-address.js';
 import { failureOf } from '../cache/redis-failure.js';
 import type { RedisFault } from '../cache/redis-faults.js';
 import { CommandError } from '../config/errors.js';

@@ -5,7 +5,8 @@ import { createSecureContext } from 'node:tls';
 import type { FileReader } from './files.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
-import type { RedisSettings, RedisTlsSettings } from './settings.js';
+import type { RedisTls } from '../redis-address.js';
+import type { RedisSettings } from './settings.js';
 import type { Source } from './source.js';
 
 type ResolvedRedis = {
@@ -38,9 +39,9 @@ export function redisSettings(
 
 /** That the files are there, and fit each other, is known before anything is connected. */
 function tlsSettings(
-  tls: RedisTlsSettings,
+  tls: RedisTls,
   { name, source, files, problems }: { name: string; source: Source; files: FileReader; problems: string[] },
-): RedisTlsSettings {
+): RedisTls {
   const absolute = (path: string | undefined) => path && absolutePath(source.cwd, path);
   const ca = [tls.caFile && files.read(`${name} (ssl_ca_certs)`, tls.caFile), tls.caText].filter(given);
   const cert = tls.certFile && files.read(`${name} (ssl_certfile)`, tls.certFile);

@@ -1,5 +1,5 @@
 import { RedisUrlError, shown } from './redis-url-text.js';
-import type { RedisTlsSettings } from './settings.js';
+import type { RedisTls } from '../redis-address.js';
 
 type Parameters = ReadonlyMap<string, string>;
 
@@ -46,7 +46,7 @@ export function warningsOf(parameters: Parameters, tls: boolean): string[] {
  *
  * @throws RedisUrlError
  */
-export function tlsOf(parameters: Parameters): RedisTlsSettings {
+export function tlsOf(parameters: Parameters): RedisTls {
   const get = (name: string): string | undefined => parameters.get(name);
   const verify = verifies(get('ssl_cert_reqs'));
   const certFile = get('ssl_certfile');

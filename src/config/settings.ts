@@ -4,6 +4,7 @@
  */
 import type { Range, Rate } from './edge-options.js';
 import type { CorsOrigin } from './origin-kind.js';
+import type { RedisAddress } from '../redis-address.js';
 import type { TlsPair } from './tls-pair.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
@@ -71,48 +72,9 @@ export interface DoctorSettings extends Omit<ServeSettings, 'command'> {
   readonly command: 'doctor';
 }
 
-export interface RedisSettings {
-  readonly kind: 'single' | 'cluster' | 'sentinel';
-  /** One node; some of the cluster's; or the sentinels. None where there is a path. */
-  readonly nodes: readonly { readonly host: string; readonly port: number }[];
-  /** Of a Unix socket. */
-  readonly path: string | undefined;
-  /** What the sentinels call the master. */
-  readonly masterName: string | undefined;
-  /** How the sentinels themselves are spoken to. */
-  readonly sentinel:
-    | {
-        readonly username: string | undefined;
-        /** Never to be printed or logged. */
-        readonly password: string | undefined;
-        readonly tls: boolean;
-      }
-    | undefined;
-  /** Undefined: no TLS. */
-  readonly tls: RedisTlsSettings | undefined;
-  readonly username: string | undefined;
-  /** Never to be printed or logged. */
-  readonly password: string | undefined;
-  readonly database: number;
+export interface RedisSettings extends RedisAddress {
   /** What all keys begin with. */
   readonly prefix: string;
-}
-
-/** Files are absolute paths, read at each connect. */
-export interface RedisTlsSettings {
-  /** False: whoever answers is believed. */
-  readonly verify: boolean;
-  readonly checkName: boolean;
-  /** Instead of what the system trusts. */
-  readonly caFile: string | undefined;
-  readonly caDirectory: string | undefined;
-  readonly caText: string | undefined;
-  /** Beside what the system trusts: what Node and OpenSSL were told of. */
-  readonly extraRoots: readonly string[];
-  readonly certFile: string | undefined;
-  readonly keyFile: string | undefined;
-  /** Never to be printed or logged. */
-  readonly passphrase: string | undefined;
 }
 
 /** What stands between browsers and the server. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Circuit } from '../../src/cache/circuit.js';
 import { MemoryCache } from '../../src/cache/memory.js';
 import { RedisKeys } from '../../src/cache/partition.js';
-import type { RedisAddress } from '../../src/cache/redis-address.js';
+import type { RedisAddress } from '../../src/redis-address.js';
 import { openRedis, type ScriptClient } from '../../src/cache/redis-client.js';
 import { RedisClock } from '../../src/cache/redis-clock.js';
 import { RedisCache } from '../../src/cache/redis.js';

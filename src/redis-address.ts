@@ -1,8 +1,3 @@
-export interface RedisNode {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** Files are absolute paths, read at each connect. */
 export interface RedisTls {
   /** False: whoever answers is believed. */
@@ -12,10 +7,11 @@ export interface RedisTls {
   readonly caFile: string | undefined;
   readonly caDirectory: string | undefined;
   readonly caText: string | undefined;
-  /** Beside what the system trusts. */
+  /** Beside what the system trusts: what Node and OpenSSL were told of. */
   readonly extraRoots: readonly string[];
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
+  /** Never to be printed or logged. */
   readonly passphrase: string | undefined;
 }
 
@@ -23,9 +19,10 @@ export interface RedisTls {
 export interface RedisAddress {
   readonly kind: 'single' | 'cluster' | 'sentinel';
   /** One node; some of the cluster's; or the sentinels. None where there is a path. */
-  readonly nodes: readonly RedisNode[];
+  readonly nodes: readonly { readonly host: string; readonly port: number }[];
   /** Of a Unix socket. */
   readonly path: string | undefined;
+  /** What the sentinels call the master. */
   readonly masterName: string | undefined;
   /** How the sentinels themselves are spoken to. */
   readonly sentinel:
@@ -34,6 +31,7 @@ export interface RedisAddress {
   /** Undefined: no TLS. */
   readonly tls: RedisTls | undefined;
   readonly username: string | undefined;
+  /** Never to be printed or logged; nor is that of the sentinels. */
   readonly password: string | undefined;
   readonly database: number;
 }
