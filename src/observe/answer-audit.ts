@@ -10,7 +10,7 @@ export interface AuditOptions {
   readonly onAudited: (confirmed: number, audited: number) => void;
   /** They could not be looked up in time. */
   readonly onUnaudited: (count: number) => void;
-  /** After the database's history was cut: of so many answers that were looked for anew, so many have no row any more. */
+  /** After the database's history was cut: of so many answers that were looked for anew, so many more have no row any more. */
   readonly onLooked?: (lost: number, of: number) => void;
   readonly random: () => number;
   /** How long after its answer a row may come, in ms. 5,000 by default: "within 5 s of the response" (contract). */
@@ -33,22 +33,22 @@ const BATCH_MS = 1_000;
  */
 const KEPT_MS = 60_000;
 
-/** Ids in one look-up after a cut. */
-const LOOKED_FOR_AT_ONCE = 1_000;
-
 interface Batch {
   /** When its last answer was given, at the latest. */
   readonly endsAtMs: number;
   readonly jtis: string[];
   seen: number;
+  /** How many of them are known to be lost. */
+  lost: number;
 }
 
 export class AnswerAudit {
   readonly #options: AuditOptions;
   readonly #batches: Batch[] = [];
   /** Those that were looked for, or that it was too late for. */
-  #kept: Batch[] = [];
-  #cutAtMs: number | undefined;
+  readonly #kept: Batch[] = [];
+  /** Those after which nothing was looked for yet. */
+  readonly #cutsAtMs: number[] = [];
   #checking = false;
 
   constructor(options: AuditOptions) {
@@ -59,7 +59,7 @@ export class AnswerAudit {
   answered(jti: string, nowMs: number): void {
     let batch = this.#batches.at(-1);
     if (batch === undefined || nowMs >= batch.endsAtMs) {
-      batch = { endsAtMs: nowMs + BATCH_MS, jtis: [], seen: 0 };
+      batch = { endsAtMs: nowMs + BATCH_MS, jtis: [], seen: 0, lost: 0 };
       this.#batches.push(batch);
     }
     batch.seen += 1;
@@ -82,7 +82,7 @@ export class AnswerAudit {
    * What is written behind may still be owed until then.
    */
   historyCut(nowMs: number): void {
-    this.#cutAtMs = nowMs;
+    this.#cutsAtMs.push(nowMs);
   }
 
   /** Looks up what is due; to be called about once a second. Never rejects. */
@@ -115,22 +115,23 @@ export class AnswerAudit {
   }
 
   async #checkCut(nowMs: number): Promise<void> {
-    const cutAtMs = this.#cutAtMs;
-    if (cutAtMs === undefined) {
-      while ((this.#kept[0]?.endsAtMs ?? Infinity) < nowMs - KEPT_MS) this.#kept.shift();
-      return;
-    }
-    if (nowMs < cutAtMs + BATCH_MS + this.#dueMs) return;
+    const [cutAtMs] = this.#cutsAtMs;
+    while ((this.#kept[0]?.endsAtMs ?? Infinity) < (cutAtMs ?? nowMs) - KEPT_MS) this.#kept.shift();
+    if (cutAtMs === undefined || nowMs < cutAtMs + BATCH_MS + this.#dueMs) return;
     const before = this.#kept.filter(({ endsAtMs }) => endsAtMs - BATCH_MS <= cutAtMs);
-    const jtis = before.flatMap((batch) => batch.jtis);
-    let found = 0;
-    for (let n = 0; n < jtis.length; n += LOOKED_FOR_AT_ONCE) {
-      found += await this.#options.countRows(jtis.slice(n, n + LOOKED_FOR_AT_ONCE));
+    const missing: number[] = [];
+    for (const { jtis } of before) missing.push(jtis.length - (await this.#options.countRows(jtis)));
+    this.#cutsAtMs.shift();
+    let lost = 0;
+    let of = 0;
+    for (const [at, batch] of before.entries()) {
+      // Lost once is lost; what was found now the next cut may lose, and that can follow within seconds.
+      const more = Math.max(0, (missing[at] ?? 0) - batch.lost);
+      batch.lost += more;
+      lost += more;
+      of += batch.jtis.length;
     }
-    this.#cutAtMs = undefined;
-    // Lost once is lost: the next cut is not to count them again.
-    this.#kept = this.#kept.filter((batch) => !before.includes(batch));
-    this.#options.onLooked?.(jtis.length - found, jtis.length);
+    this.#options.onLooked?.(lost, of);
   }
 
   get #dueMs(): number {
