@@ -77,6 +77,33 @@ describe.each(GRACES)('the history checker, grace $grace', ({ grace, graceMs }) 
   });
 });
 
+describe('a pair that was signed again with another key', () => {
+  const history = simulate([['refresh', 'refresh']], 0);
+  const first = history.attempts[0]!;
+  const again = (change: (token: string) => string): History => {
+    const { access, refresh } = first.pair!;
+    const pair = { access: change(access), refresh: change(refresh) };
+    return { ...history, attempts: [first, { ...first, requestId: 99, pair }, ...history.attempts.slice(1)] };
+  };
+  const signedAnew = (token: string) => `${token.slice(0, token.lastIndexOf('.'))}.${'A'.repeat(43)}`;
+  const kinds = (given: History, keysChange: boolean) =>
+    new Set(checkHistory(given, { graceMs: 10_000, keysChange }).map(({ kind }) => kind));
+
+  it('is right where the key was changed, and wrong as a rule', () => {
+    expect(kinds(again(signedAnew), false)).toContain('pairs_differ');
+    expect(kinds(again(signedAnew), true)).toEqual(new Set());
+  });
+
+  it('is wrong wherever a claim is another', () => {
+    const claim = (token: string) => {
+      const [head = '', body = '', signature = ''] = token.split('.');
+      const text = Buffer.from(body, 'base64url').toString().replace(/}$/, ',"x":1}');
+      return `${head}.${Buffer.from(text).toString('base64url')}.${signature}`;
+    };
+    expect(kinds(again(claim), true)).toContain('pairs_differ');
+  });
+});
+
 describe('a token that two claims answered, with one successor in two wordings', () => {
   const history = simulate([['refresh', 'refresh']], 0);
   const first = history.attempts[0]!;

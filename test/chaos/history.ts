@@ -56,6 +56,11 @@ export interface Rules {
    * claims, with one successor (its id is derived) in two wordings. Never with two successors.
    */
   readonly lateDoubles: boolean;
+  /**
+   * The signing key was changed meanwhile: a repeat on the other side of the change has the same header and claims, to the
+   * byte, and another signature.
+   */
+  readonly keysChange: boolean;
   /** How far the clocks of clients and database may lie apart; 0 would do on one machine, were reading them free. */
   readonly clockSlackMs: number;
 }
@@ -66,6 +71,7 @@ export const DEFAULT_RULES: Rules = {
   accessLifetimeSeconds: 15 * 60,
   refreshLifetimeSeconds: 12 * 3600,
   lateDoubles: false,
+  keysChange: false,
   clockSlackMs: 1_000,
 };
 

@@ -3,6 +3,8 @@ import { type HistoryIndex, isUnclear, mayHaveSpent, successorOf, type TokenView
 
 /** Judges all answers to one token by one another. */
 export function* checkTokens(index: HistoryIndex, rules: Rules): Iterable<Violation> {
+  const told = (token: string | undefined) =>
+    rules.keysChange ? token?.slice(0, token.lastIndexOf('.')) : token;
   for (const token of index.tokens.values()) {
     const { family, jti, attempts } = token;
     const violation = (kind: ViolationKind, what: string, evidence: readonly Attempt[] = attempts) => {
@@ -15,7 +17,7 @@ export function* checkTokens(index: HistoryIndex, rules: Rules): Iterable<Violat
       yield violation('successors_differ', `its successors are ${token.successors.join(', ')}`, granted);
     } else if (
       !rules.lateDoubles &&
-      new Set(granted.map(({ pair }) => `${pair?.access} ${pair?.refresh}`)).size > 1
+      new Set(granted.map(({ pair }) => `${told(pair?.access)} ${told(pair?.refresh)}`)).size > 1
     ) {
       yield violation('pairs_differ', 'one successor, but not the same bytes every time', granted);
     }
