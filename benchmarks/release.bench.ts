@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSimplejwtTables, query, startCluster, type Cluster } from '../test/support/postgres.js';
-import { startRedis } from '../test/support/redis.js';
+import { startRedis, type RedisServer } from '../test/support/redis.js';
 import { startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { mintRefresh } from '../test/support/tokens.js';
@@ -40,23 +40,31 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
     await cluster.stop();
   });
 
-  it('in sync mode', () => compare([]));
+  it('in sync mode', () => compare({ this: [], other: [] }));
 
   it.skipIf(services().redis === undefined)('in async mode', async () => {
-    const redis = await startRedis();
+    // One for each: on a shared one either would write behind what the other has answered.
+    const redises = { this: await startRedis(), other: await startRedis() };
+    const args = ({ port }: RedisServer) => [
+      '--redis-url',
+      `redis://127.0.0.1:${port}`,
+      '--blacklist',
+      'async',
+    ];
     try {
-      await compare(['--redis-url', `redis://127.0.0.1:${redis.port}`, '--blacklist', 'async']);
+      await compare({ this: args(redises.this), other: args(redises.other) });
     } finally {
-      await redis.stop();
+      await redises.this.stop();
+      await redises.other.stop();
     }
   });
 
-  async function compare(args: readonly string[]): Promise<void> {
-    const start = (bin?: string): Promise<TestServer> =>
-      startServer({ databaseUrl: cluster.url, args, ...(bin === undefined ? {} : { bin }) });
-    const sides = {
-      this: await start(),
-      other: await start(join(OTHER!, 'bin/carelink-tokens.js')),
+  async function compare(args: Record<'this' | 'other', readonly string[]>): Promise<void> {
+    const databaseUrl = cluster.url;
+    const bin = join(OTHER!, 'bin/carelink-tokens.js');
+    const sides: Record<'this' | 'other', TestServer> = {
+      this: await startServer({ databaseUrl, args: args.this }),
+      other: await startServer({ databaseUrl, args: args.other, bin }),
     };
     try {
       const results = { this: [] as LoadResult[], other: [] as LoadResult[] };

@@ -62,7 +62,7 @@ export function describeFailovers(
         // What was answered from Redis is written behind.
         if (redis !== undefined) await until(async () => (await owedIn([redis])) === 0);
         const rows = await readFinalRows(play.pair.url);
-        const told = await lostAsTold(play.fleet);
+        const told = await lostAsTold(play.fleet, seen.at(-1)!);
         const revived = await presentAll(play, honest, seen);
         const after = await goOn(play, honest);
         await play.fleet.stop();
@@ -210,13 +210,20 @@ function goOn({ fleet, logins }: Play, honest: readonly Attempt[]): Promise<Atte
   );
 }
 
-/** What the servers themselves say that was lost, once all of them have looked. */
-async function lostAsTold({ servers }: Fleet): Promise<number> {
+/** What the servers themselves say that was lost, once all of them have looked after the last promotion. */
+async function lostAsTold({ servers }: Fleet, { promotedAtMs }: Promotion): Promise<number> {
   const all = servers.map(async (server) => {
-    const told = (event: string) => server.output().split(`"event":"${event}"`).length - 1;
-    // One look for each cut: the look for the last but one may come after the last cut.
-    const stillOwed = () => told('history_cut') - told('answers_checked');
-    await expect.poll(stillOwed, { timeout: 60_000 }).toBe(0);
+    const told = (event: string) =>
+      [...server.output().matchAll(new RegExp(`^.*"event":"${event}".*$`, 'gm'))].map(
+        ([line]) => JSON.parse(line) as { readonly time: string },
+      );
+    // A look for each cut that was noticed, the last one too; two in a row may be noticed as one.
+    const looked = () => {
+      const cuts = told('history_cut');
+      const hasNoticed = Date.parse(cuts.at(-1)?.time ?? '') > promotedAtMs;
+      return hasNoticed && told('answers_checked').length === cuts.length;
+    };
+    await expect.poll(looked, { timeout: 60_000 }).toBe(true);
     const metrics = async () => (await fetch(`${server.adminUrl}/metrics`)).text();
     await expect
       .poll(metrics, { timeout: 60_000 })
