@@ -47,6 +47,11 @@ function machineTimes(): readonly [busy: number, all: number] {
   return [busy, all];
 }
 
+/** What of a latency may be the generator's own lateness, at most: when it sends, and when it reads the answer. */
+export function generatorMs({ loopDelayP99Ms }: GeneratorHealth, sendLagP99Ms: number): number {
+  return 2 * loopDelayP99Ms + sendLagP99Ms;
+}
+
 export interface RunFacts {
   readonly mode: 'closed' | 'open';
   /** The target is on this machine. */
@@ -97,7 +102,7 @@ const MAX_SEND_LAG_MS = 5;
 const CONSERVATION_SHARE = 0.01;
 
 /** Judges a run's validity. Pure. */
-export function judgeRun(facts: RunFacts, health: GeneratorHealth): readonly Finding[] {
+export function judgeRun(facts: RunFacts, health: GeneratorHealth): Finding[] {
   const findings: Finding[] = [];
   const add = (spoils: Finding['spoils'], code: string, sentence: string): void => {
     findings.push({ spoils, code, sentence });

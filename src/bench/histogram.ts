@@ -18,6 +18,7 @@ export class LatencyHistogram {
   // The histogram's own mean is that of its buckets; this one is exact.
   #sumUs = 0;
   #maxUs = 0;
+  #minUs = Infinity;
 
   /** What isn't an integer would be cut off, not rounded, by the histogram: so it is rounded here. */
   recordMs(latencyMs: number): void {
@@ -25,6 +26,7 @@ export class LatencyHistogram {
     this.#histogram.recordValue(us);
     this.#sumUs += us;
     if (us > this.#maxUs) this.#maxUs = us;
+    if (us < this.#minUs) this.#minUs = us;
   }
 
   get count(): number {
@@ -37,6 +39,10 @@ export class LatencyHistogram {
 
   get maxMs(): number {
     return this.#maxUs / 1_000;
+  }
+
+  get minMs(): number {
+    return this.#minUs === Infinity ? 0 : this.#minUs / 1_000;
   }
 
   /** At most `percentile` % of the values are greater. */
@@ -75,12 +81,14 @@ export class LatencyHistogram {
     this.#histogram.add(other.#histogram);
     this.#sumUs += other.#sumUs;
     this.#maxUs = Math.max(this.#maxUs, other.#maxUs);
+    this.#minUs = Math.min(this.#minUs, other.#minUs);
   }
 
   reset(): void {
     this.#histogram.reset();
     this.#sumUs = 0;
     this.#maxUs = 0;
+    this.#minUs = Infinity;
   }
 }
 

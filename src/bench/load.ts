@@ -114,8 +114,12 @@ async function openLoop(
   };
   const free = (session: Session): void => {
     const dueMs = waiting.shift();
-    if (dueMs === undefined) idle.push(session);
-    else send(session, dueMs);
+    if (dueMs === undefined) {
+      idle.push(session);
+      return;
+    }
+    recording.sessionWait.recordMs(nowMs() - dueMs);
+    send(session, dueMs);
   };
 
   const arrivals = schedule(plan.arrivals, plan.ratePerSecond, plan.durationMs, seeded(plan.seed));
@@ -144,6 +148,7 @@ async function openLoop(
     if (early > SPIN_MS + 1) await sleep(Math.floor(early - SPIN_MS));
     else await nextTurn();
   }
+  recording.backlog = waiting.length;
   if (inFlight > 0 || (waiting.length > 0 && alive > 0))
     await new Promise<void>((resolve) => (drained = resolve));
 }

@@ -33,11 +33,27 @@ export class Recording {
   forks = 0;
   /** Due while every session was in flight; they waited, and it counts. */
   waitedForSession = 0;
+  /** How long those waited until they were sent. */
+  readonly sessionWait = new LatencyHistogram();
+  /** Of those, how many still waited when the last one had come due. */
+  backlog = 0;
+  /** Successes whose refresh token was the one that was sent. */
+  unrotated = 0;
+  /** Successes whose refresh token had just been given to another session. */
+  shared = 0;
   /** Refused for good: the session was given a new chain, or ended. */
   lostSessions = 0;
   readonly #slice = new LatencyHistogram();
   #sliceErrors = 0;
   #sliceFromMs = 0;
+  #lastToken: string | undefined;
+
+  /** A refresh was answered with this token. A copy's answer to the same refresh isn't told here. */
+  handedOut(next: string, sent: string): void {
+    if (next === sent) this.unrotated += 1;
+    else if (next === this.#lastToken) this.shared += 1;
+    this.#lastToken = next;
+  }
 
   success(latencyMs: number, serviceMs: number): void {
     this.successes += 1;
@@ -62,6 +78,7 @@ export class Recording {
     this.latency.add(other.latency);
     this.service.add(other.service);
     this.sendLag.add(other.sendLag);
+    this.sessionWait.add(other.sessionWait);
     const fromMs = this.slices.at(-1)?.atMs ?? 0;
     this.slices.push(...other.slices.map((slice) => ({ ...slice, atMs: fromMs + slice.atMs })));
     for (const [kind, count] of other.errors) this.errors.set(kind, (this.errors.get(kind) ?? 0) + count);
@@ -73,6 +90,9 @@ export class Recording {
     this.successes += other.successes;
     this.forks += other.forks;
     this.waitedForSession += other.waitedForSession;
+    this.backlog += other.backlog;
+    this.unrotated += other.unrotated;
+    this.shared += other.shared;
     this.lostSessions += other.lostSessions;
   }
 

@@ -69,6 +69,10 @@ export interface BenchReport {
     readonly duplicatesReplayed: number;
     readonly forks: number;
     readonly waitedForSession: number;
+    /** Of an open loop: how many still waited for a session when the last refresh had come due. */
+    readonly backlog: number;
+    /** Answered with the refresh token that was sent. */
+    readonly unrotated: number;
     readonly lostSessions: number;
   };
   readonly errors: Readonly<Record<string, number>>;

@@ -1,6 +1,7 @@
+import { judgeAnswers } from './answers.js';
 import { calibrate } from './calibrate.js';
 import { paired, unpaired } from './comparison.js';
-import { judgeRun, watchGenerator } from './health.js';
+import { generatorMs, judgeRun, watchGenerator, type Finding } from './health.js';
 import { kpiReport } from './kpi-report.js';
 import { load } from './load.js';
 import type { BenchPlan, BenchTarget, Progress } from './plan.js';
@@ -8,8 +9,8 @@ import type { Slice } from './record.js';
 import type { BenchReport, LimitRow } from './report.js';
 import { seed } from './seed.js';
 import { readServerCpuSeconds } from './server-cpu.js';
-import { between, readAudited, readServerKpis } from './server-kpis.js';
-import { block, interleave, loadPlan, MAX_CONNECTIONS, openSide, type Side } from './side.js';
+import { between, meanOf, readAudited, readServerKpis } from './server-kpis.js';
+import { answersOf, block, interleave, loadPlan, MAX_CONNECTIONS, openSide, type Side } from './side.js';
 import { judge } from './verdict.js';
 
 export interface BenchResult {
@@ -69,22 +70,13 @@ export async function runBench(
     const failed = [...recording.errors]
       .filter(([kind]) => !kind.startsWith('HTTP 4'))
       .reduce((sum, [, n]) => sum + n, 0);
-    const kpis = kpiReport(
-      {
-        successes: recording.successes,
-        meanMs: recording.service.meanMs,
-        requests: recording.requests,
-        failed,
-      },
-      server,
-    );
     const limits = plan.limits.map(({ name, percentile, maxMs }): LimitRow => {
       const measuredMs =
         percentile === 'mean' ? recording.latency.meanMs : recording.latency.percentileMs(percentile);
       return { name, maxMs, measuredMs, verdict: measuredMs <= maxMs ? 'pass' : 'fail' };
     });
     const offered = plan.mode === 'open' ? Math.round((plan.ratePerSecond * plan.durationMs) / 1_000) : 0;
-    const findings = judgeRun(
+    const findings: Finding[] = judgeRun(
       {
         mode: plan.mode,
         local: isLocal(target.refreshUrl),
@@ -106,12 +98,31 @@ export async function runBench(
       },
       health,
     );
+    const otherFault = theirs === undefined ? undefined : judgeAnswers(answersOf(theirs, plan, undefined));
+    if (otherFault !== undefined) {
+      findings.push({
+        spoils: 'nothing',
+        code: 'other_target',
+        sentence: `The other target: ${otherFault.because}`,
+      });
+    }
+    const kpis = kpiReport(
+      {
+        successes: recording.successes,
+        meanMs: recording.latency.meanMs,
+        elsewhereMs: recording.service.minMs + generatorMs(health, recording.sendLag.percentileMs(99)),
+        requests: recording.requests,
+        failed,
+      },
+      server,
+    );
+    const serverMeanMs = server === undefined ? undefined : meanOf(server);
     const judged = judge({
       kpis,
       limits,
       findings,
       rotation: plan.rotation,
-      forks: recording.forks,
+      answers: judgeAnswers(answersOf(ours, plan, serverMeanMs)),
       mode: plan.mode,
       users,
       perSecond,
@@ -149,6 +160,8 @@ export async function runBench(
         duplicatesReplayed: recording.duplicates.replayed,
         forks: recording.forks,
         waitedForSession: recording.waitedForSession,
+        backlog: recording.backlog,
+        unrotated: recording.unrotated,
         lostSessions: recording.lostSessions,
       },
       errors: Object.fromEntries(recording.errors),

@@ -44,6 +44,12 @@ export async function readAudited(adminUrl: string, signal: AbortSignal): Promis
   }
 }
 
+/** What a refresh took on average, in ms. Undefined: there was none. */
+export function meanOf({ kpis }: ServerKpis): number | undefined {
+  const { numerator, denominator } = kpis.get('refresh_duration') ?? { numerator: 0, denominator: 0 };
+  return denominator === 0 ? undefined : numerator / denominator;
+}
+
 /** What happened between two readings. */
 export function between(before: ServerKpis, after: ServerKpis): ServerKpis {
   const kpis = new Map(

@@ -53,6 +53,7 @@ export function refreshOnce(
         next = answer.next;
         const answeredMs = nowMs();
         recording.success(answeredMs - dueMs, answeredMs - sentMs);
+        recording.handedOut(next, token);
       } else if (next === answer.next) {
         recording.duplicates.replayed += 1;
       } else {

@@ -1,3 +1,4 @@
+import type { AnswerFacts } from './answers.js';
 import { load, type LoadPlan } from './load.js';
 import type { BenchPlan, BenchTarget } from './plan.js';
 import { seeded } from './random.js';
@@ -58,6 +59,24 @@ export async function block(
 }
 
 export type Block = Awaited<ReturnType<typeof block>>;
+
+/** What the answers were. `serverMeanMs`: what the server says that a refresh took. */
+export function answersOf(side: Side, plan: BenchPlan, serverMeanMs: number | undefined): AnswerFacts {
+  const { recording, sessions, elapsedMs } = side;
+  const { refreshes, requests, successes, forks, unrotated, shared, lostSessions, errors } = recording;
+  const offered = {
+    perSecond: plan.ratePerSecond,
+    achievedPerSecond: (successes * 1_000) / elapsedMs,
+    backlog: recording.backlog,
+    waitMeanMs: recording.sessionWait.meanMs,
+    serviceMeanMs: recording.service.meanMs,
+    serverMeanMs,
+  };
+  return {
+    rotation: plan.rotation, users: sessions.length, refreshes, requests, successes, forks, unrotated, shared,
+    lostSessions, errors, offered: plan.mode === 'open' ? offered : undefined,
+  }; // prettier-ignore
+}
 
 /** A block is long enough for a p99, and there are enough of them for an interval. */
 const BLOCK_MS = 1_000;

@@ -1,3 +1,4 @@
+import type { AnswerFault } from './answers.js';
 import type { Finding } from './health.js';
 import type { KpiRow } from './kpi-report.js';
 import type { Rotation } from './plan.js';
@@ -9,7 +10,8 @@ export interface Judged {
   readonly kpis: readonly KpiRow[];
   readonly limits: readonly LimitRow[];
   readonly findings: readonly Finding[];
-  readonly forks: number;
+  /** What is wrong with the answers themselves. */
+  readonly answers: AnswerFault | undefined;
   readonly mode: 'closed' | 'open';
   readonly users: number;
   readonly perSecond: number;
@@ -46,14 +48,14 @@ export function judge(run: Judged): Judgement {
 }
 
 function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
+  const { answers } = run;
   const spoilt = run.findings.find(({ spoils }) => spoils === 'all');
-  if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
-  if (run.forks > 0 && run.rotation !== 'keep') {
-    return {
-      verdict: 'fail',
-      because: `${run.forks} tokens were rotated twice, each with a successor of its own: families forked.`,
-    };
+  // A wrong answer is one, whatever else went wrong; an interruption answers nothing.
+  if (answers?.kind === 'wrong' && spoilt?.code !== 'interrupted') {
+    return { verdict: 'fail', because: answers.because };
   }
+  if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
+  if (answers !== undefined) return overloaded(answers, run);
   const [missed, excused] = misses(run);
   if (missed !== undefined) return { verdict: 'fail', because: missed };
   if (excused !== undefined) return { verdict: 'inconclusive', because: excused };
@@ -67,6 +69,15 @@ function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   const because =
     without === NONE ? 'Every KPI holds.' : 'Every KPI holds that a server has which spends no token.';
   return { verdict: 'pass', because };
+}
+
+/** Refreshes came faster than they were answered: the target's fault, unless the generator or its machine was in its way. */
+function overloaded({ kind, because }: AnswerFault, run: Judged): Pick<Judgement, 'verdict' | 'because'> {
+  const excuse = excuseFor(false, run);
+  if (excuse !== undefined) {
+    return { verdict: 'inconclusive', because: `${excuse.sentence} So this run can't tell: ${because}` };
+  }
+  return { verdict: kind === 'too_few_sessions' ? 'inconclusive' : 'fail', because };
 }
 
 /** Without a lock, a cache and a row there is nothing to measure. */

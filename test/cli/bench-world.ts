@@ -45,6 +45,10 @@ export function benchWorld() {
   afterAll(() => cluster.stop());
 
   return {
+    get url() {
+      return cluster.url;
+    },
+
     query: <T extends object>(text: string) => query<T>(cluster.url, text),
 
     async rows(): Promise<number> {

@@ -7,8 +7,10 @@ import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { benchWorld, CLOSED_LOAD, OPEN_LOAD } from '../cli/bench-world.js';
-import { BIN, cleanEnvironment } from '../support/server.js';
+import { run } from '../cli/run.js';
+import { BIN, cleanEnvironment, startServer } from '../support/server.js';
 import { services } from '../support/services.js';
+import { TEST_SIGNING_KEY } from '../support/tokens.js';
 
 describe.skipIf(services().postgresBin === undefined)('bench', () => {
   const world = benchWorld();
@@ -55,6 +57,44 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
   it('fails the KPIs of time and of concurrency where a server is slow and its users have tabs', async () => {
     const { code, failed, stderr } = await world.benched(['slow'], ...CLOSED_LOAD, '--tabs', '3');
     expect(failed.sort(), stderr).toEqual(['concurrent_refresh', 'refresh_duration']);
+    expect(code).toBe(1);
+  });
+
+  it('never passes an open loop that offers more than is answered, and says how much was reached', async () => {
+    const { code, report } = await world.benched(['slow'], ...OPEN_LOAD, '--users', '5', '--duplicates', '0');
+    expect(report.because).toMatch(
+      /Of 120 refreshes\/s that were offered \d+\/s were reached\. \d+ still waited for one of 5 sessions/,
+    );
+    expect([1, 3]).toContain(code);
+  });
+
+  it('sees that a server was frozen, though the server itself does not', async () => {
+    const server = await startServer({ databaseUrl: world.url, args: ['--user-check', 'off'] });
+    onTestFinished(() => server.stop());
+    const timers = setInterval(() => {
+      server.kill('SIGSTOP');
+      setTimeout(() => server.kill('SIGCONT'), 700);
+    }, 1_000);
+    const { code, stdout } = await run(
+      [
+        'bench',
+        server.url,
+        '--admin-url',
+        server.adminUrl,
+        ...OPEN_LOAD,
+        '--users',
+        '100',
+        '--duration',
+        '4s',
+      ],
+      { CARELINK_SIGNING_KEY: TEST_SIGNING_KEY },
+    );
+    clearInterval(timers);
+    const { because, kpis } = JSON.parse(stdout) as { because: string; kpis: { source: string }[] };
+    expect(kpis[0], because).toMatchObject({ id: 'refresh_duration', source: 'client', verdict: 'fail' });
+    expect(because).toMatch(
+      /at the client, .* The server says [\d.]+ ms: it doesn't see what waits to be read/,
+    );
     expect(code).toBe(1);
   });
 });

@@ -139,7 +139,7 @@ function countLines({ counts }: BenchReport): string[] {
   ];
   if (counts.waitedForSession > 0)
     lines.push(
-      `           ${counts.waitedForSession} were due while every session was in flight, and waited`,
+      `           ${counts.waitedForSession} were due while every session was in flight, and waited; ${counts.backlog} still did when the time was up`,
     );
   if (counts.lostSessions > 0) lines.push(`           ${counts.lostSessions} sessions lost their token`);
   return lines;

@@ -4,7 +4,7 @@ import { kpiReport, type Seen } from '../../../src/bench/kpi-report.js';
 import type { ServerKpis } from '../../../src/bench/server-kpis.js';
 import { judge, type Judged } from '../../../src/bench/verdict.js';
 
-const SEEN: Seen = { successes: 1_000, meanMs: 12, requests: 1_005, failed: 0 };
+const SEEN: Seen = { successes: 1_000, meanMs: 12, elsewhereMs: 1, requests: 1_005, failed: 0 };
 
 /** A server that meets every KPI, but for what is given. */
 const server = (
@@ -30,7 +30,16 @@ const server = (
 });
 
 const run = (kpis: Judged['kpis'], more: Partial<Judged> = {}) =>
-  judge({ kpis, limits: [], findings: [], forks: 0, mode: 'closed', users: 100, perSecond: 1_000, ...more });
+  judge({
+    kpis,
+    limits: [],
+    findings: [],
+    answers: undefined,
+    mode: 'closed',
+    users: 100,
+    perSecond: 1_000,
+    ...more,
+  });
 
 const finding = (spoils: Finding['spoils']): Finding => ({
   spoils,
@@ -96,12 +105,48 @@ describe('the KPI table', () => {
   });
 });
 
+describe('where client and server part', () => {
+  const frozen = { ...SEEN, meanMs: 112 };
+  const told = server({ refresh_duration: [18_600, 1_000] });
+  const [first] = kpiReport(frozen, told);
+
+  it("the client's mean is judged, without what network and generator may have added, and both are shown", () => {
+    expect(first).toMatchObject({ verdict: 'fail', measured: 111, source: 'client' });
+    expect(first!.note).toMatch(/^111\.0 ms at the client, 1\.0 ms .* The server says 18\.6 ms/);
+    expect(run(kpiReport(frozen, told))).toMatchObject({
+      verdict: 'fail',
+      because: expect.stringContaining('The server says 18.6 ms') as string,
+    });
+  });
+
+  it("the server's stands where the generator explains it, or where they don't part by much", () => {
+    const server18 = { measured: 18.6, source: '/kpis', verdict: 'pass' };
+    expect(kpiReport({ ...frozen, elsewhereMs: 90 }, told)[0]).toMatchObject(server18);
+    expect(kpiReport({ ...frozen, meanMs: 28.8 }, told)[0]).toMatchObject(server18);
+    expect(kpiReport({ ...frozen, meanMs: 31 }, told)[0]).toMatchObject({ measured: 30, verdict: 'fail' });
+  });
+});
+
 describe('the verdict', () => {
   const good = kpiReport(SEEN, server());
   const slow = kpiReport(SEEN, server({ refresh_duration: [60_000, 1_000] }));
 
-  it('is a fail where families forked, whatever the KPIs say', () => {
-    expect(run(good, { forks: 1 })).toMatchObject({ verdict: 'fail' });
+  it('is a fail where answers are wrong, whatever the KPIs say and whatever else spoils the run but an interruption', () => {
+    const answers = { kind: 'wrong', because: 'Families forked.' } as const;
+    const interrupted = { ...finding('all'), code: 'interrupted' };
+    expect(run(good, { answers })).toMatchObject({ verdict: 'fail', because: 'Families forked.' });
+    expect(run(good, { answers, findings: [finding('all')] })).toMatchObject({ verdict: 'fail' });
+    expect(run(good, { answers, findings: [interrupted] })).toMatchObject({ verdict: 'inconclusive' });
+  });
+
+  it('is a fail where more was offered than came through, unless the generator or too few sessions may be the reason', () => {
+    const answers = { kind: 'overloaded', because: 'Overloaded.' } as const;
+    expect(run(good, { answers })).toMatchObject({ verdict: 'fail', because: 'Overloaded.' });
+    expect(run(good, { answers, findings: [finding('latency')] })).toMatchObject({
+      verdict: 'inconclusive',
+      because: "It spoils latency. So this run can't tell: Overloaded.",
+    });
+    expect(run(good, { answers: { ...answers, kind: 'too_few_sessions' } }).verdict).toBe('inconclusive');
   });
 
   it('is inconclusive where the run is spoilt, even of a server that fails', () => {
