@@ -14,6 +14,28 @@ export interface Baseline {
   }[];
 }
 
+/** What a run has to have in common with another, or a difference says nothing. */
+export type ComparablePlan = Readonly<Record<(typeof COMPARED)[number], unknown>>;
+
+const COMPARED = ['mode', 'users', 'ratePerSecond', 'arrivals', 'duplicatesPercent', 'tabs'] as const;
+
+const FLAGS: Readonly<Record<(typeof COMPARED)[number], string>> = {
+  mode: '--mode', users: '--users', ratePerSecond: '--rate', arrivals: '--arrivals', duplicatesPercent: '--duplicates', tabs: '--tabs',
+}; // prettier-ignore
+
+/** In which flags an earlier report's plan is another one, `--users 50`; none: they can be compared. */
+export function planDifferences(document: object, plan: ComparablePlan): string[] {
+  const { plan: was = {} } = document as { readonly plan?: Readonly<Record<string, string | number>> };
+  const keys = plan.mode === 'open' || was['mode'] === 'open' ? COMPARED : CLOSED;
+  return keys.flatMap((key) => {
+    const before = was[key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)];
+    return before === undefined || before === plan[key] ? [] : [`${FLAGS[key]} ${String(before)}`];
+  });
+}
+
+/** --rate and --arrivals are for an open loop. */
+const CLOSED = COMPARED.filter((key) => key !== 'ratePerSecond' && key !== 'arrivals');
+
 interface Written {
   readonly throughput: { readonly per_second: number };
   readonly latency: LatencySummary;

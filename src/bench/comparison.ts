@@ -1,6 +1,5 @@
 import type { Baseline } from './baseline.js';
-import { pairedRatio, unpairedRatio } from './bootstrap.js';
-import { seeded } from './random.js';
+import { pairedRatio, unpairedRatio, type Ratio } from './intervals.js';
 import type { Recording } from './record.js';
 import type { Comparison } from './report.js';
 import type { Block, Side } from './side.js';
@@ -10,13 +9,8 @@ export function paired(
   against: string,
   { recording, elapsedMs }: Side,
   pairs: readonly (readonly [Block, Block])[],
-  seed: number,
 ): Comparison {
-  const ratio = (key: keyof Block) =>
-    pairedRatio(
-      pairs.map(([a, b]) => [a[key], b[key]]),
-      seeded(seed),
-    );
+  const ratio = (key: keyof Block) => pairedRatio(pairs.map(([a, b]) => [a[key], b[key]]));
   return {
     against,
     kind: 'paired',
@@ -32,12 +26,26 @@ export function paired(
   };
 }
 
+/**
+ * The first figure that is worse by more than `maxPercent` for certain: all of its interval is. Undefined: none is, which
+ * a wide interval may be the reason of.
+ */
+export function regression({ rate, mean, p99, against }: Comparison, maxPercent: number): string | undefined {
+  const most = maxPercent / 100;
+  const sentence = (what: string, { ratio, low, high }: Ratio): string =>
+    `${what} ${ratio.toFixed(3)} times that of ${against} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}), which is over the ${maxPercent} % of --max-regression.`;
+  if (rate !== undefined && rate.high < 1 - most) return sentence('The rate was', rate);
+  if (mean !== undefined && mean.low > 1 + most) return sentence('The mean was', mean);
+  if (p99 !== undefined && p99.low > 1 + most) return sentence('The p99 was', p99);
+  return undefined;
+}
+
 /** A run, and an earlier one. */
-export function unpaired(baseline: Baseline, recording: Recording, seed: number): Comparison {
+export function unpaired(baseline: Baseline, recording: Recording): Comparison {
   type Part = Baseline['slices'][number];
   const ratio = (of: (slice: Part) => number) => {
     const full = (slices: readonly Part[]) => slices.filter(({ successes }) => successes > 0).map(of);
-    return unpairedRatio(full(recording.slices), full(baseline.slices), seeded(seed));
+    return unpairedRatio(full(recording.slices), full(baseline.slices));
   };
   const { file, perSecond, latency, errors, slices } = baseline;
   return {

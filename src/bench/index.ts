@@ -1,4 +1,4 @@
-export { readBaseline } from './baseline.js';
+export { planDifferences, readBaseline } from './baseline.js';
 export { BenchError, type BenchErrorCode } from './error.js';
 export { htmlReport } from './html.js';
 export { mintRefreshToken } from './mint.js';

@@ -30,6 +30,8 @@ export interface BenchPlan {
     readonly maxMs: number;
   }[];
   readonly baseline: Baseline | undefined;
+  /** By how much the comparison may be worse. */
+  readonly maxRegressionPercent: number | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
 }

@@ -1,4 +1,4 @@
-import type { Ratio } from './bootstrap.js';
+import type { Ratio } from './intervals.js';
 import type { Finding, GeneratorHealth } from './health.js';
 import type { LatencySummary } from './histogram.js';
 import type { KpiRow } from './kpi-report.js';

@@ -1,6 +1,6 @@
 import { judgeAnswers } from './answers.js';
 import { calibrate } from './calibrate.js';
-import { paired, unpaired } from './comparison.js';
+import { paired, regression, unpaired } from './comparison.js';
 import { generatorMs, judgeRun, watchGenerator, type Finding } from './health.js';
 import { kpiReport } from './kpi-report.js';
 import { load } from './load.js';
@@ -117,7 +117,12 @@ export async function runBench(
       server,
     );
     const serverMeanMs = server === undefined ? undefined : meanOf(server);
+    const comparison =
+      theirs !== undefined && pairs !== undefined && versus !== undefined
+        ? paired(versus.refreshUrl.href, theirs, pairs)
+        : plan.baseline && unpaired(plan.baseline, recording);
     const judged = judge({
+      regression: comparison && regression(comparison, plan.maxRegressionPercent ?? Infinity),
       kpis,
       limits,
       findings,
@@ -167,12 +172,7 @@ export async function runBench(
       errors: Object.fromEntries(recording.errors),
       generator: { ...health, nullPerSecond: calibration.perSecond, nullP50Ms: calibration.p50Ms },
       findings,
-      comparison:
-        theirs !== undefined && pairs !== undefined && versus !== undefined
-          ? paired(versus.refreshUrl.href, theirs, pairs, plan.seed)
-          : plan.baseline === undefined
-            ? undefined
-            : unpaired(plan.baseline, recording, plan.seed),
+      comparison,
       slices: recording.slices,
       curves: {
         latency: recording.latency.curve(),

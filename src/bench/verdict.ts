@@ -12,6 +12,8 @@ export interface Judged {
   readonly findings: readonly Finding[];
   /** What is wrong with the answers themselves. */
   readonly answers: AnswerFault | undefined;
+  /** What the comparison shows to be worse than it may be. */
+  readonly regression?: string | undefined;
   readonly mode: 'closed' | 'open';
   readonly users: number;
   readonly perSecond: number;
@@ -57,7 +59,8 @@ function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
   if (answers !== undefined) return overloaded(answers, run);
   const [missed, excused] = misses(run);
-  if (missed !== undefined) return { verdict: 'fail', because: missed };
+  const worse = missed ?? run.regression;
+  if (worse !== undefined) return { verdict: 'fail', because: worse };
   if (excused !== undefined) return { verdict: 'inconclusive', because: excused };
   const without = withoutOf(run);
   const unmeasured = run.kpis.filter(({ id, verdict }) => verdict === 'unmeasured' && !without.has(id));

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import {
   BenchError,
   mintRefreshToken,
+  planDifferences,
   readBaseline,
   runBench,
   type BenchErrorCode,
@@ -69,10 +70,18 @@ export async function runBenchCommand(
   }
 }
 
-function baselineOf({ baseline }: BenchSettings): BenchPlan['baseline'] {
+function baselineOf({ baseline, ...plan }: BenchSettings): BenchPlan['baseline'] {
   if (baseline === undefined) return undefined;
   const read = readBaseline(baseline.file, baseline.report);
-  if (read !== undefined) return read;
+  if (read !== undefined) {
+    const differences = planDifferences(baseline.report, plan);
+    if (differences.length === 0) return read;
+    throw new CommandError(
+      'BASELINE_UNFIT',
+      2,
+      `${baseline.file} was made with ${differences.join(' and ')}: runs of different plans can't be compared. Repeat this one with the same, or make a new baseline with --out.`,
+    );
+  }
   throw new CommandError('BASELINE_UNFIT', 2, `${baseline.file} is no report of bench. Make one with --out.`);
 }
 

@@ -46,11 +46,15 @@ export const BENCH_OPTIONS = {
   }),
   vs: optional(httpUrl, { help: 'another server to compare with, in interleaved blocks' }),
   baseline: optional(path('file'), { help: 'an earlier --out to compare with' }),
+  'max-regression': optional(percent, {
+    help: 'with --vs or --baseline: fail where the rate is surely lower, or the mean or p99 surely higher, by more than so many %',
+    absentText: 'no bound',
+  }),
   'admin-url': optional(httpUrl, {
     help: "the server's admin port, whose /kpis tells what can't be measured from outside",
   }),
   tokens: optional(path('file'), {
-    help: 'refresh tokens to begin with, one a line; with --vs every second one is for the other server',
+    help: 'refresh tokens to begin with, one a line, as many as --users; with --vs every second one is for the other server',
   }),
   'signing-key-file': optional(path('file'), {
     help: 'file with the key that the server verifies HS256 tokens with, to mint them',

@@ -57,6 +57,9 @@ export function benchSettings(
   const baseline = readBaseline(resolved, files, problems);
   if (baseline !== undefined && values.vs !== undefined)
     problems.push('--vs and --baseline exclude each other.');
+  if (values['max-regression'] !== undefined && values.vs === undefined && values.baseline === undefined)
+    problems.push('--max-regression needs something to compare with: --vs or --baseline.');
+  const users = usersOf(resolved, tokens, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   const absolute = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : absolutePath(source.cwd, path);
@@ -69,7 +72,7 @@ export function benchSettings(
     url: url === undefined ? undefined : refreshUrl(url),
     vs: values.vs === undefined ? undefined : refreshUrl(values.vs),
     adminUrl: values['admin-url'],
-    users: values.users,
+    users,
     durationMs: values.duration,
     warmupMs: values.warmup,
     mode: values.mode,
@@ -83,6 +86,7 @@ export function benchSettings(
     signingKey,
     firstUserId: values['first-user-id'],
     baseline,
+    maxRegressionPercent: values['max-regression'],
     files: { out: absolute(values.out), hgrm: absolute(values.hgrm), html: absolute(values.html) },
     limits: limitsOf(values),
     serverEnvironment: serverEnvironment(source.env),
@@ -131,6 +135,30 @@ function readTokens(
   if (wrong >= 0)
     problems.push(`${from}: line ${wrong + 1} is no token. The file has one refresh token a line.`);
   return lines;
+}
+
+/** Each session has a token of its own: where a file holds fewer than were asked for, that is an error and not a smaller run. */
+function usersOf(
+  { values, given }: ResolvedBench,
+  tokens: readonly string[] | undefined,
+  problems: string[],
+): number {
+  if (tokens === undefined) return values.users;
+  const distinct = new Set(tokens).size;
+  if (distinct < tokens.length) {
+    problems.push(
+      `${given.tokens}: ${tokens.length - distinct} of ${tokens.length} tokens repeat another. A token is spent once: give each session its own.`,
+    );
+  }
+  const enough = values.vs === undefined ? tokens.length : Math.floor(tokens.length / 2);
+  if (given.users === undefined) return enough;
+  if (enough < values.users) {
+    const sides = values.vs === undefined ? '' : ' for each of the two servers';
+    problems.push(
+      `${given.tokens} holds tokens for ${enough} users${sides}, and ${given.users} asks for ${values.users}. Give more tokens, or lower --users.`,
+    );
+  }
+  return values.users;
 }
 
 function readBaseline(

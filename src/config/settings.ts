@@ -230,6 +230,7 @@ export interface BenchSettings extends CommonSettings {
   readonly firstUserId: number;
   /** An earlier report: the bench room knows its shape. */
   readonly baseline: { readonly file: string; readonly report: object } | undefined;
+  readonly maxRegressionPercent: number | undefined;
   /** Absolute paths. */
   readonly files: {
     readonly out: string | undefined;

@@ -1,4 +1,7 @@
-import { expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
 import { OPEN_LOAD, type Row } from './bench-world.js';
 import { run } from './run.js';
@@ -26,41 +29,6 @@ it('says of a server whose /kpis it does not know that it is unmeasured, and nev
   expect([1, 3]).toContain(code);
 });
 
-/** A target that answers in a way of its own; `nth` counts the requests. */
-async function startTarget(answer: (nth: number, token: string) => { status?: number; next?: string }) {
-  const { createServer } = await import('node:http');
-  let nth = 0;
-  const server = createServer((request, response) => {
-    let body = '';
-    request
-      .on('data', (part) => (body += String(part)))
-      .on('end', () => {
-        const { refresh } = JSON.parse(body) as { refresh: string };
-        const { status = 200, next = '' } = answer(++nth, refresh);
-        response.writeHead(status).end(JSON.stringify({ access: 'a.b.c', refresh: next }));
-      });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  return { url: `http://127.0.0.1:${port}/refresh/`, stop: () => void server.close() };
-}
-
-const SEEDED = 50;
-
-it.concurrent.each<[string, (nth: number, token: string) => { status?: number; next?: string }, RegExp]>([
-  ['does not rotate', (_, token) => ({ next: token }), /answers held no new refresh token/],
-  ['gives users the same token', (nth) => ({ next: `a.b.${Math.floor(nth / 20)}` }), /another session had just been given/],
-  ['throttles most', (nth) => (nth > SEEDED && nth % 3 > 0 ? { status: 429 } : { next: `a.b.${nth}` }), /requests were not answered .*HTTP 429: \d+\)\. A throttle/],
-  ['refuses sessions for good', (nth) => (nth > SEEDED && nth % 4 === 0 ? { status: 401 } : { next: `a.b.${nth}` }), /a session was refused for good .*HTTP 401/],
-])('fails a target that %s, and says so', async (_, answer, because) => {
-  const target = await startTarget(answer);
-  const { code, stdout } = await run(['bench', target.url, ...OPEN_LOAD, '--duplicates', '0'], env);
-  target.stop();
-  const report = JSON.parse(stdout) as { verdict: string; because: string };
-  expect(report.because).toMatch(because);
-  expect([code, report.verdict]).toEqual([1, 'fail']);
-}); // prettier-ignore
-
 it('prints a table of KPIs that fits a terminal of 80 columns', async () => {
   const { createServer } = await import('node:http');
   const server = createServer((request, response) => {
@@ -85,9 +53,26 @@ it.each([
   [['bench', '--tokens', 'x'], 'bench starts and seeds one of its own'],
   [['bench', 'http://127.0.0.1:1'], 'give them with --tokens'],
   [['bench', '--rate', '5'], '--rate is for --mode open'],
+  [['bench', '--max-regression', '5'], '--max-regression needs something to compare with'],
   [['bench', '--duplicates', '101'], 'a percentage from 0 to 100'],
 ])('refuses %j with what is allowed', async (args, text) => {
   const { code, stderr } = await run(args);
+  expect(code).toBe(2);
+  expect(stderr).toContain(text);
+});
+
+it.each([
+  [['a.b.c'], '--tokens holds tokens for 1 users, and --users asks for 3'],
+  [['a.b.c', 'a.b.d', 'a.b.c'], '1 of 3 tokens repeat another'],
+])('refuses a file with tokens %j for three users', async (tokens, text) => {
+  const directory = mkdtempSync(join(tmpdir(), 'carelink-bench-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'tokens'), tokens.join('\n'));
+  const { code, stderr } = await run(
+    ['bench', 'http://127.0.0.1:1', '--users', '3', '--tokens', 'tokens'],
+    {},
+    directory,
+  );
   expect(code).toBe(2);
   expect(stderr).toContain(text);
 });
