@@ -2,14 +2,12 @@
  * What asynchronous blacklisting saves where the database is 2 ms away: sync and async in turn, at one open-loop rate,
  * half of what sync bears. One run, one machine: the same Redis, the same PostgreSQL, the same delay.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   createSimplejwtTables, createUsers, freshDatabase, startCluster, type Cluster,
 } from '../test/support/postgres.js'; // prettier-ignore
+import { startDelayProxy } from '../test/support/delay-proxy.js';
 import { startRedis } from '../test/support/redis.js';
 import { startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
@@ -30,7 +28,7 @@ describe.skipIf(!canRun)(`with ${DELAY_MS} ms added to every round trip to the d
   it('async answers without it, sync pays it', async () => {
     const cluster = await startCluster({ settings: { fsync: 'on' } });
     onTestFinished(() => cluster.stop());
-    const proxy = await startDelayProxy(cluster);
+    const proxy = await startDelayProxy(cluster.port, DELAY_MS);
     onTestFinished(() => proxy.stop());
     const redis = await startRedis();
     onTestFinished(() => redis.stop());
@@ -119,16 +117,6 @@ async function side(cluster: Cluster, port: number, args: string[]): Promise<Sid
 /** The generator keeps its chains to itself: the next block begins with new log-ins, which are claimed in its warm-up. */
 async function logIns({ database, userIds }: Side): Promise<string[]> {
   return (await issueTokens(database, userIds)).map(({ token }) => token);
-}
-
-async function startDelayProxy({ port }: Cluster): Promise<{ port: number; stop(): void }> {
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('./support/delay-proxy.mjs', import.meta.url)), String(port), String(DELAY_MS)],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  return { port: Number(line.toString()), stop: () => void child.kill() };
 }
 
 const redisUrl = (port: number, database: number) => `redis://127.0.0.1:${port}/${database}`;

@@ -4,13 +4,15 @@ import type { Facts } from './catalog.js';
 import { CleanupError } from './errors.js';
 import type { Lease } from './lease.js';
 import { commitUnlessHurting } from './neighbours.js';
-import type { CleanupSession, Ending, Query } from './session.js';
+import type { Took } from './pace.js';
+import { timed, type CleanupSession, type Ending, type Query } from './session.js';
 
 export type BatchOutcome =
   /** Nothing is left beyond the cursor. */
   | { readonly kind: 'end' }
   | {
       readonly kind: 'committed';
+      readonly took: Took;
       readonly cursor: Cursor;
       /** Looked at; those that didn't go are kept. */
       readonly seen: number;
@@ -34,6 +36,7 @@ export interface BatchInput {
   /** Whether to give way to transactions that have only read tokens. Not for ever: there may always be one. */
   readonly heedReaders: boolean;
   readonly sleep: (ms: number) => Promise<void>;
+  readonly monotonicMs: () => number;
 }
 
 const GAVE_WAY = {
@@ -67,10 +70,11 @@ export async function runBatch(
   at: BatchInput,
 ): Promise<BatchOutcome> {
   try {
-    return await session.transaction(BEGIN_BATCH, async (query) => {
+    const { value, took } = await timed(session, BEGIN_BATCH, at.monotonicMs, async (query) => {
       await lease.renew(query);
       return removeRows(query, facts, at);
     });
+    return value.kind === 'committed' ? { ...value, took } : value;
   } catch (error) {
     const reason = TRY_AGAIN[sqlStateOf(error) ?? ''];
     if (reason === undefined) throw error;
@@ -78,7 +82,12 @@ export async function runBatch(
   }
 }
 
-async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<Ending<BatchOutcome>> {
+/** A batch before its time is known. */
+type Removal = Exclude<BatchOutcome, { kind: 'committed' }> | Omit<Committed, 'took'>;
+
+type Committed = Extract<BatchOutcome, { kind: 'committed' }>;
+
+async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<Ending<Removal>> {
   const { cursor, cutoff, limit } = at;
   const [row] = await query<BatchRow>(batchSql(facts, at.skipHeld), [
     cursor.expiresAt,

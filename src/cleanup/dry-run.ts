@@ -1,8 +1,9 @@
 import { readCutoff } from './backlog.js';
-import { batchSql, BEGIN_BATCH, START, type BatchRow, type Cutoff } from './batch-sql.js';
+import { batchSql, BEGIN_BATCH, START, type BatchRow, type Cursor, type Cutoff } from './batch-sql.js';
 import type { Facts } from './catalog.js';
 import { mayGoSql } from './expiry-sql.js';
-import type { CleanupSession } from './session.js';
+import { estimate, type PaceSettings, type Took } from './pace.js';
+import { timed, type CleanupSession } from './session.js';
 
 /** What a cleanup would do. */
 export interface DryRun {
@@ -16,8 +17,10 @@ export interface DryRun {
   readonly byAge: readonly { readonly age: string; readonly rows: number }[];
   /** Of the rest. */
   readonly notYet: number;
-  /** At this pace, from one batch that was rolled back; undefined: nothing to measure, or locks were in the way. */
+  /** At this pace, from batches that were rolled back; undefined: nothing to measure, or locks were in the way. */
   readonly estimatedMs: number | undefined;
+  /** The same by the quickest and by the slowest of them. */
+  readonly estimatedRangeMs: readonly [least: number, most: number] | undefined;
 }
 
 const AGES = [
@@ -31,13 +34,19 @@ const AGES = [
 /** A batch of that many tells the rate, and is over in some 10 ms. */
 const REHEARSED = 500;
 
+/** Rows lie here and there, and the first ones are read from the disk. */
+const REHEARSALS = 5;
+
+/** Of a batch of the cleanup: BEGIN, the lease, the rows, the look with COMMIT. */
+const TRIPS = 4;
+
 /** Reading ten million rows; what takes longer is a table to look at by other means. */
 const SURVEY_TIMEOUT = `BEGIN READ ONLY; SET LOCAL statement_timeout = '5min'; SET LOCAL jit = off`;
 
 export async function dryRun(
   session: CleanupSession,
   facts: Facts,
-  options: { ageMs: number; extraMs: number; nice: number; monotonicMs: () => number },
+  options: { ageMs: number; extraMs: number; pace: PaceSettings; monotonicMs: () => number },
 ): Promise<DryRun> {
   const cutoff = await readCutoff(session.query, options.ageMs);
   const rows = await session.transaction(SURVEY_TIMEOUT, async (query) => ({
@@ -50,8 +59,11 @@ export async function dryRun(
   }));
   const going = rows.filter(({ goes }) => goes);
   const wouldDelete = sum(going);
-  const perRowMs =
-    wouldDelete === 0 ? undefined : await rehearse(session, facts, cutoff, options.monotonicMs);
+  const seen = wouldDelete === 0 ? [] : await rehearse(session, facts, cutoff, options.monotonicMs);
+  const [least, middle, most] = [0, 0.5, 1].map((share) => {
+    const one = seen[Math.floor(share * (seen.length - 1))];
+    return one && Math.round(estimate(options.pace, wouldDelete, one));
+  });
   return {
     cutoff: cutoff.at,
     extraLifetimeMs: options.extraMs,
@@ -59,7 +71,8 @@ export async function dryRun(
     wouldKeep: sum(rows.filter(({ goes, bucket }) => !goes && bucket !== null)),
     byAge: AGES.map(([age], at) => ({ age, rows: sum(going.filter(({ bucket }) => bucket === at)) })),
     notYet: sum(rows.filter(({ bucket }) => bucket === null)),
-    estimatedMs: perRowMs === undefined ? undefined : Math.round(perRowMs * wouldDelete * (1 + options.nice)),
+    estimatedMs: middle,
+    estimatedRangeMs: least === undefined || most === undefined ? undefined : [least, most],
   };
 }
 
@@ -74,26 +87,49 @@ function surveySql({ outstanding, slidingEnd }: Facts): string {
    GROUP BY bucket, goes`;
 }
 
-/** Does one batch and takes it back: nothing tells the rate of this machine like it. */
+interface Rehearsal {
+  readonly rowMs: number;
+  readonly tripMs: number;
+  readonly trips: number;
+}
+
+/** Does some batches and takes each back: nothing tells the rate of this machine like it. By what a row took. */
 async function rehearse(
   session: CleanupSession,
   facts: Facts,
   cutoff: Cutoff,
   monotonicMs: () => number,
-): Promise<number | undefined> {
-  try {
-    return await session.transaction(BEGIN_BATCH, async (query) => {
-      const startedMs = monotonicMs();
-      const values = [START.expiresAt, START.id, cutoff.at, cutoff.seconds, REHEARSED];
-      const [row] = await query<BatchRow>(batchSql(facts), values);
-      await query('SET CONSTRAINTS ALL IMMEDIATE');
-      const value = row === undefined || row.seen === 0 ? undefined : (monotonicMs() - startedMs) / row.seen;
-      return { end: 'rollback', value };
-    });
-  } catch {
-    // Somebody's locks, or a role that may only read: then there is no estimate.
-    return undefined;
+): Promise<Rehearsal[]> {
+  const seen: { readonly rows: number; readonly took: Took }[] = [];
+  let cursor: Cursor | undefined = START;
+  while (cursor !== undefined && seen.length < REHEARSALS) {
+    const values: unknown[] = [cursor.expiresAt, cursor.id, cutoff.at, cutoff.seconds, REHEARSED];
+    try {
+      const { value, took } = await timed(session, BEGIN_BATCH, monotonicMs, async (query) => {
+        const [row] = await query<BatchRow>(batchSql(facts), values);
+        await query('SET CONSTRAINTS ALL IMMEDIATE');
+        return { end: 'rollback', value: row };
+      });
+      if (value === undefined || value.seen === 0) break;
+      const { seen: rows, last_expires_at, last_id } = value;
+      seen.push({ rows, took });
+      cursor =
+        last_expires_at === null || last_id === null
+          ? undefined
+          : { expiresAt: last_expires_at, id: last_id };
+    } catch {
+      // Somebody's locks, or a role that may only read: then there is no more to go by.
+      break;
+    }
   }
+  const tripMs = Math.min(...seen.map(({ took }) => took.tripMs));
+  return seen
+    .map(({ rows, took }) => ({
+      rowMs: Math.max(took.ms - took.trips * tripMs, 0.1) / rows,
+      tripMs,
+      trips: TRIPS,
+    }))
+    .sort((a, b) => a.rowMs - b.rowMs);
 }
 
 function sum(rows: readonly { readonly rows: number }[]): number {

@@ -8,6 +8,7 @@ import { dryRun, type DryRun } from './dry-run.js';
 import { CleanupError } from './errors.js';
 import type { CleanupEvent, Summary } from './events.js';
 import { sinceLastFinish, takeLease, type LeaseTiming } from './lease.js';
+import type { PaceSettings } from './pace.js';
 import { run } from './run.js';
 import type { CleanupSession, Query } from './session.js';
 import { vacuum, vacuumPays } from './vacuum.js';
@@ -120,13 +121,14 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
  */
 export async function surveyCleanup(
   session: CleanupSession,
-  options: AgeOptions & Pick<CleanupOptions, 'nice'>,
+  options: AgeOptions & PaceSettings,
 ): Promise<DryRun> {
   return told(async () => {
     const facts = { ...(await readFacts(session.query, false)), slidingEnd: options.slidingEnd };
     const age = await readAge(session.query, facts, options);
-    const { nice } = options;
-    return dryRun(session, facts, { ...age, nice, monotonicMs: TIMING.monotonicMs });
+    const { nice, batchSize, targetBatchMs } = options;
+    const pace = { nice, batchSize, targetBatchMs };
+    return dryRun(session, facts, { ...age, pace, monotonicMs: TIMING.monotonicMs });
   });
 }
 

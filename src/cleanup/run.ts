@@ -119,7 +119,6 @@ class Run {
     for (;;) {
       const stop = (await this.#giveWay()) ?? this.#budgetEnd();
       if (stop !== undefined) return stop;
-      const startedMs = this.#now();
       const outcome = await runBatch(this.#session, this.#facts, this.#lease, {
         cursor: this.#cursor,
         cutoff: this.#cutoff,
@@ -127,8 +126,8 @@ class Run {
         skipHeld: this.#skipHeld,
         heedReaders: this.#readersInARow < PATIENCE_WITH_READERS,
         sleep: (waitMs) => this.#options.timing.sleep(waitMs),
+        monotonicMs: this.#options.timing.monotonicMs,
       });
-      const ms = this.#now() - startedMs;
       this.#renewedAtMs = this.#now();
       switch (outcome.kind) {
         case 'end':
@@ -138,11 +137,13 @@ class Run {
           this.#steppedOverInARow = 0;
           this.#readersInARow = 0;
           this.#skipHeld = false;
-          this.#pace = afterBatch(this.#options.pace, this.#pace, { rows: outcome.seen, ms });
-          this.#tally.committed(outcome, ms);
+          this.#pace = afterBatch(this.#options.pace, this.#pace, outcome.seen, outcome.took);
+          this.#tally.committed(outcome, outcome.took.ms);
           for (const id of outcome.heldIds) this.#options.emit({ event: 'stepped_over', id, reason: HELD });
           await this.#tellProgress();
-          await this.#rest(pauseAfter(this.#options.pace, ms, finite(this.#pressure.slowdown)));
+          await this.#rest(
+            pauseAfter(this.#options.pace, this.#pace, outcome.took.ms, finite(this.#pressure.slowdown)),
+          );
           break;
         case 'readers':
           this.#tally.retries++;

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { connectClient, type Connection } from '../store/connector.js';
 import type { PgDatabase } from '../store/pool.js';
+import type { Took } from './pace.js';
 import { servedBy } from '../store/stalled.js';
 
 /** One statement, or several separated by semicolons (then without values): the rows of the last one. */
@@ -17,6 +18,34 @@ export interface Ending<T> {
  * What a cleanup needs of a connection: single statements, and transactions. Nothing is set for the session and
  * nothing is expected of it, so that a pooler may give each transaction another one.
  */
+/** A transaction that came to its end, and what it took. */
+export interface Timed<T> {
+  readonly value: T;
+  readonly took: Took;
+}
+
+/** Runs a transaction and tells how long it took, and how much of that was round trips. */
+export async function timed<T>(
+  session: CleanupSession,
+  begin: string,
+  monotonicMs: () => number,
+  work: (query: Query) => Promise<Ending<T>>,
+): Promise<Timed<T>> {
+  const startedMs = monotonicMs();
+  let tripMs = 0;
+  let trips = 1;
+  const value = await session.transaction(begin, async (query) => {
+    tripMs = monotonicMs() - startedMs;
+    const ending = await work((text, values) => {
+      trips++;
+      return query(text, values);
+    });
+    if (ending.end !== 'committed') trips++;
+    return ending;
+  });
+  return { value, took: { ms: monotonicMs() - startedMs, trips, tripMs } };
+}
+
 export interface CleanupSession {
   readonly query: Query;
   /** A statement that takes as long as it takes: a VACUUM. */

@@ -52,11 +52,11 @@ export const CLEANUP_OPTIONS = {
   }),
   nice: valued(integer({ min: 0, max: 1_000 }), {
     default: '4',
-    help: "rest after each batch, as a multiple of the batch's own time; 0: full speed",
+    help: 'rest after each batch, as a multiple of what its rows took; 0: full speed',
   }),
   'target-batch-time': valued(durationMs({ min: '1ms', max: '2s' }), {
     default: '25ms',
-    help: 'what a batch is to take',
+    help: 'what the rows of a batch are to take, without the way to the database',
   }),
   'batch-size': valued(batchSize, { default: 'auto', help: 'rows a batch; auto: steered by its time' }),
   ...TOKEN_TABLES_OPTION,

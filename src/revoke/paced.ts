@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterBatch, afterRefusal, pauseAfter, startPace, type PaceSettings } from '../cleanup/pace.js';
 import { judge, NO_PRESSURE } from '../cleanup/pressure.js';
-import type { CleanupSession, Query } from '../cleanup/session.js';
+import { timed, type CleanupSession, type Query, type Timed } from '../cleanup/session.js';
 import { Surroundings } from '../cleanup/surroundings.js';
 import { sqlStateOf } from '../store/errors.js';
 import type { TokenSchema } from '../store/schema.js';
@@ -66,13 +66,17 @@ export async function paced(
       lookedAtMs = performance.now();
       if (pressure.reasons.length > 0) options.onPressure(pressure.reasons);
     }
-    const startedMs = performance.now();
-    let end: BatchEnd;
+    let done: Timed<BatchEnd>;
     try {
-      end = await session.transaction(BEGIN_REVOKE, async (query) => ({
-        end: 'commit',
-        value: await batch(query, pace.size),
-      }));
+      done = await timed(
+        session,
+        BEGIN_REVOKE,
+        () => performance.now(),
+        async (query) => ({
+          end: 'commit',
+          value: await batch(query, pace.size),
+        }),
+      );
     } catch (error) {
       if (!TRY_AGAIN.has(sqlStateOf(error) ?? '')) throw error;
       refusedInARow++;
@@ -83,13 +87,13 @@ export async function paced(
       continue;
     }
     refusedInARow = 0;
-    const ms = performance.now() - startedMs;
+    const { value: end, took } = done;
     tally.batches++;
     tally.revoked += end.won;
     options.onBatch(tally.revoked);
     if (end.last) return tally;
-    pace = afterBatch(options.pace, pace, { rows: end.seen, ms });
-    const pauseMs = pauseAfter(options.pace, ms, Math.min(SLOWEST, pressure.slowdown));
+    pace = afterBatch(options.pace, pace, end.seen, took);
+    const pauseMs = pauseAfter(options.pace, pace, took.ms, Math.min(SLOWEST, pressure.slowdown));
     await sleep(pauseMs, undefined, options.signal === undefined ? {} : { signal: options.signal }).catch(
       () => undefined,
     );

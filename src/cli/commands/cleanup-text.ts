@@ -70,7 +70,12 @@ export function dryRunLines(told: DryRun): string[] {
     lines.push(`${count(told.wouldKeep)} rows would be kept: their JWT expires later or can't be read`);
   }
   lines.push(`${count(told.notYet)} rows are younger`);
-  if (told.estimatedMs !== undefined) lines.push(`It would take about ${seconds(told.estimatedMs)}`);
+  if (told.estimatedRangeMs !== undefined) {
+    const [least, most] = told.estimatedRangeMs.map(seconds) as [string, string];
+    lines.push(
+      `It would take ${least === most ? `about ${least}` : `${least} to ${most}`} at this pace, alone`,
+    );
+  }
   lines.push('Nothing was changed.');
   return lines;
 }

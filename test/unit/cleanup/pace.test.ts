@@ -1,14 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterBatch, afterRefusal, pauseAfter, startPace, type Pace } from '../../../src/cleanup/pace.js';
+import {
+  afterBatch,
+  afterRefusal,
+  estimate,
+  pauseAfter,
+  startPace,
+  type Pace,
+} from '../../../src/cleanup/pace.js';
 
 const STEERED = { targetBatchMs: 25, nice: 4, batchSize: undefined };
 
-/** A machine on which a batch costs so much by itself and so much a row. */
-function settle(rowsPerMs: number, fixedMs: number, batches: number, from?: Pace): Pace {
+/** Of one machine, without a way to it. */
+const took = (ms: number) => ({ ms, trips: 4, tripMs: 0 });
+
+/** A machine on which a batch costs so much by itself and so much a row, and which is so far away. */
+function settle(rowsPerMs: number, fixedMs: number, batches: number, from?: Pace, tripMs = 0): Pace {
   let pace = from ?? startPace(STEERED);
   for (let n = 0; n < batches; n++) {
-    pace = afterBatch(STEERED, pace, { rows: pace.size, ms: fixedMs + pace.size / rowsPerMs });
+    const ms = fixedMs + pace.size / rowsPerMs + 4 * tripMs;
+    pace = afterBatch(STEERED, pace, pace.size, { ms, trips: 4, tripMs });
   }
   return pace;
 }
@@ -29,6 +40,31 @@ describe('the pace of a cleanup', () => {
     );
   });
 
+  it('takes batches of the same size however far away the database is', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.5, max: 500, noNaN: true }),
+        fc.double({ min: 0, max: 100, noNaN: true }),
+        (rate, tripMs) => {
+          const [near, far] = [settle(rate, 1, 60), settle(rate, 1, 60, undefined, tripMs)];
+          expect(far.size / near.size).toBeGreaterThan(0.9);
+          expect(far.size / near.size).toBeLessThan(1.1);
+        },
+      ),
+    );
+  });
+
+  it('is not led astray by trips that are slow now and then, or that are nothing but slow', () => {
+    let pace = startPace(STEERED);
+    for (let n = 0; n < 60; n++) {
+      // The BEGIN of every third batch is held up, by as much as all of a batch.
+      const tripMs = n % 3 === 0 ? 40 : 5;
+      pace = afterBatch(STEERED, pace, pace.size, { ms: pace.size / 50 + 3 * 5 + tripMs, trips: 4, tripMs });
+    }
+    expect(pace.size / 50).toBeLessThan(25 * 1.5);
+    expect(pace.size / 50).toBeGreaterThan(25 * 0.4);
+  });
+
   it('follows a machine that becomes ten times slower within a few batches', () => {
     const fast = settle(100, 1, 30);
     const after = settle(10, 1, 5, fast);
@@ -45,7 +81,7 @@ describe('the pace of a cleanup', () => {
           let pace = startPace(settings);
           for (const [ms, refused] of steps) {
             const before = pace.size;
-            pace = refused ? afterRefusal(pace) : afterBatch(settings, pace, { rows: pace.size, ms });
+            pace = refused ? afterRefusal(pace) : afterBatch(settings, pace, pace.size, took(ms));
             expect(Number.isInteger(pace.size)).toBe(true);
             expect(pace.size).toBeGreaterThanOrEqual(1);
             expect(pace.size).toBeLessThanOrEqual(Math.min(20_000, before * 2));
@@ -60,15 +96,29 @@ describe('the pace of a cleanup', () => {
     const settings = { ...STEERED, batchSize: 700 };
     let pace = afterRefusal(afterRefusal(startPace(settings)));
     expect(pace.size).toBe(175);
-    for (let n = 0; n < 3; n++) pace = afterBatch(settings, pace, { rows: pace.size, ms: 100 });
+    for (let n = 0; n < 3; n++) pace = afterBatch(settings, pace, pace.size, took(100));
     expect(pace.size).toBe(700);
   });
 
-  it('rests nice times what a batch took, longer under pressure, never without end', () => {
-    expect(pauseAfter(STEERED, 25, 1)).toBe(100);
-    expect(pauseAfter(STEERED, 25, 2)).toBe(200);
-    expect(pauseAfter({ ...STEERED, nice: 0 }, 25, 1)).toBe(0);
-    expect(pauseAfter({ ...STEERED, nice: 0 }, 25, 4)).toBe(0);
-    expect(pauseAfter(STEERED, 60_000, 4)).toBe(5_000);
+  it('rests nice times what a batch worked, longer under pressure, never without end', () => {
+    const worked = (workMs: number) => ({ ...startPace(STEERED), workMs });
+    expect(pauseAfter(STEERED, worked(25), 25, 1)).toBe(100);
+    expect(pauseAfter(STEERED, worked(25), 25, 2)).toBe(200);
+    expect(pauseAfter({ ...STEERED, nice: 0 }, worked(25), 25, 1)).toBe(0);
+    expect(pauseAfter({ ...STEERED, nice: 0 }, worked(25), 25, 4)).toBe(0);
+    expect(pauseAfter(STEERED, worked(60_000), 60_000, 4)).toBe(5_000);
+    // The trips of a batch are rest: of 100 ms that are due 40 are over.
+    expect(pauseAfter(STEERED, worked(25), 65, 1)).toBe(60);
+    expect(pauseAfter(STEERED, worked(25), 500, 1)).toBe(0);
+  });
+
+  it('foretells what it does, near and far', () => {
+    const at = (tripMs: number) => estimate(STEERED, 1_000_000, { rowMs: 0.05, tripMs, trips: 4 });
+    // A fifth of the time at work.
+    expect(at(0)).toBeCloseTo(1_000_000 * 0.05 * 5, -2);
+    // 400 rows a batch, 20 ms of work, and the trips are within the rest.
+    expect(at(5)).toBeCloseTo(at(0), -2);
+    expect(at(50)).toBeCloseTo((1_000_000 / 400) * 220, -2);
+    expect(estimate(STEERED, 10, { rowMs: 0.05, tripMs: 0, trips: 4 })).toBeCloseTo(2.5);
   });
 });
