@@ -35,6 +35,8 @@ export interface CleanupOptions {
   readonly maxRows?: number | undefined;
   readonly maxDurationMs?: number | undefined;
   readonly vacuum: 'auto' | 'off';
+  /** Standbys that may be behind, by their application_name. */
+  readonly ignoredStandbys?: readonly string[] | undefined;
   readonly onEvent?: (event: CleanupEvent) => void;
   /** Finishes the batch that is under way, and ends. */
   readonly signal?: AbortSignal | undefined;
@@ -88,6 +90,7 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
         ...age,
         maxRows,
         maxDurationMs,
+        ignoredStandbys: options.ignoredStandbys ?? [],
         timing: TIMING,
         emit,
         signal,

@@ -1,8 +1,8 @@
 /** What a cleanup must give way to, and how much. Pure. */
 export interface Reading {
   /** Of the standby that is furthest behind; undefined: none, or not to be seen by this role. */
-  readonly replicationLagBytes: number | undefined;
-  /** Sessions of this database that wait for a lock. */
+  readonly standby: { readonly name: string; readonly lagBytes: number } | undefined;
+  /** Sessions that wait for a lock on the token tables, or for one another while they work on them. */
   readonly waitingSessions: number;
   /** The age of the oldest snapshot: what is deleted since can't be vacuumed away. */
   readonly oldestSnapshotMs: number;
@@ -46,7 +46,7 @@ export const NO_PRESSURE: Pressure = { slowdown: 1, reasons: [] };
 /** The strongest reason decides; all are told. */
 export function judge(reading: Reading): Pressure {
   const found = [
-    ...lag(reading.replicationLagBytes ?? 0),
+    ...lag(reading.standby),
     ...waiting(reading.waitingSessions),
     ...snapshot(reading.oldestSnapshotMs),
     ...dead(reading),
@@ -61,15 +61,18 @@ export function judge(reading: Reading): Pressure {
 
 type Found = readonly [slowdown: number, reason: string];
 
-function lag(bytes: number): Found[] {
-  if (bytes < LAG_SLOW_BYTES) return [];
-  const reason = `a standby is ${Math.round(bytes / MIB)} MiB behind`;
-  return [[bytes < LAG_STOP_BYTES ? 4 : Infinity, reason]];
+function lag(standby: Reading['standby']): Found[] {
+  if (standby === undefined || standby.lagBytes < LAG_SLOW_BYTES) return [];
+  const { name, lagBytes } = standby;
+  const reason = `the standby ${name} is ${Math.round(lagBytes / MIB)} MiB behind (if on purpose: --ignore-standby ${name})`;
+  return [[lagBytes < LAG_STOP_BYTES ? 4 : Infinity, reason]];
 }
 
 function waiting(sessions: number): Found[] {
   if (sessions < WAITING_SLOW) return [];
-  return [[sessions < WAITING_STOP ? 4 : Infinity, `${sessions} sessions wait for locks`]];
+  return [
+    [sessions < WAITING_STOP ? 4 : Infinity, `${sessions} sessions wait for locks on the token tables`],
+  ];
 }
 
 function snapshot(ageMs: number): Found[] {

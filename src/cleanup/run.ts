@@ -19,6 +19,7 @@ export interface RunOptions {
   readonly extraMs: number;
   readonly maxRows: number | undefined;
   readonly maxDurationMs: number | undefined;
+  readonly ignoredStandbys: readonly string[];
   readonly timing: LeaseTiming;
   readonly emit: (event: CleanupEvent) => void;
   readonly signal: AbortSignal | undefined;
@@ -91,7 +92,12 @@ class Run {
     this.#options = options;
     this.#cutoff = cutoff;
     this.#pace = startPace(options.pace);
-    this.#surroundings = new Surroundings(session.query, facts, options.timing.monotonicMs);
+    this.#surroundings = new Surroundings(
+      session.query,
+      facts,
+      options.timing.monotonicMs,
+      options.ignoredStandbys,
+    );
     this.#tally = new Tally(options.timing.monotonicMs());
   }
 

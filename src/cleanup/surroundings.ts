@@ -7,12 +7,20 @@ export class Surroundings {
   readonly #query: Query;
   readonly #tables: Tables;
   readonly #monotonicMs: () => number;
+  readonly #ignoredStandbys: readonly string[];
   #canaryBaselineMs = Infinity;
 
-  constructor(query: Query, tables: Tables, monotonicMs: () => number) {
+  /** @param ignoredStandbys by application_name: those that may be behind */
+  constructor(
+    query: Query,
+    tables: Tables,
+    monotonicMs: () => number,
+    ignoredStandbys: readonly string[] = [],
+  ) {
     this.#query = query;
     this.#tables = tables;
     this.#monotonicMs = monotonicMs;
+    this.#ignoredStandbys = ignoredStandbys;
   }
 
   /** Before the first batch: how fast a look-up is without a cleanup. */
@@ -23,14 +31,15 @@ export class Surroundings {
   async read(): Promise<Reading> {
     const [row] = await this.#query<{
       lag: string | null;
+      standby: string | null;
       waiting: number;
       snapshot_ms: string | null;
       dead: string | null;
       live: string | null;
       building: string | null;
-    }>(SURROUNDINGS, [this.#tables.outstanding, this.#tables.blacklisted]);
+    }>(SURROUNDINGS, [this.#tables.outstanding, this.#tables.blacklisted, this.#ignoredStandbys]);
     return {
-      replicationLagBytes: row?.lag == null ? undefined : Number(row.lag),
+      standby: row?.lag == null ? undefined : { name: row.standby ?? '', lagBytes: Number(row.lag) },
       waitingSessions: row?.waiting ?? 0,
       oldestSnapshotMs: Number(row?.snapshot_ms ?? 0),
       deadRows: Number(row?.dead ?? 0),
@@ -56,10 +65,19 @@ export class Surroundings {
 const CANARY_LOOKUPS = 3;
 
 const SURROUNDINGS = `
-  SELECT (SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::bigint::text
-            FROM pg_stat_replication WHERE state = 'streaming') AS lag,
-         (SELECT count(*) FROM pg_stat_activity
-           WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid())::int AS waiting,
+  WITH locks AS MATERIALIZED (
+    SELECT pid, locktype, granted,
+           database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND relation IN ($1::regclass, $2::regclass) AS ours
+      FROM pg_locks WHERE pid <> pg_backend_pid() AND locktype IN ('relation', 'page', 'tuple', 'extend', 'transactionid')
+  )
+  SELECT furthest.lag, furthest.standby,
+         -- For one of the tables; or for a transaction, by somebody who is at work on them. Whoever waits for an advisory
+         -- lock, or for a row of another table, doesn't wait because of a cleanup.
+         (SELECT count(DISTINCT w.pid) FROM locks w
+           WHERE NOT w.granted
+             AND (w.ours OR (w.locktype = 'transactionid'
+                  AND EXISTS (SELECT FROM locks h WHERE h.pid = w.pid AND h.granted AND h.ours))))::int AS waiting,
          -- A VACUUM's own snapshot holds up nothing.
          (SELECT (extract(epoch FROM clock_timestamp() - min(xact_start)) * 1000)::bigint::text
             FROM pg_stat_activity a
@@ -70,4 +88,8 @@ const SURROUNDINGS = `
          (SELECT relid::regclass::text FROM pg_stat_progress_create_index
            WHERE relid IN ($1::regclass, $2::regclass) LIMIT 1) AS building
     FROM (SELECT) AS one
-    LEFT JOIN pg_stat_all_tables s ON s.relid = $1::regclass`;
+    LEFT JOIN pg_stat_all_tables s ON s.relid = $1::regclass
+    LEFT JOIN (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint::text AS lag, application_name AS standby
+                 FROM pg_stat_replication
+                WHERE state = 'streaming' AND application_name <> ALL ($3::text[])
+                ORDER BY replay_lsn LIMIT 1) AS furthest ON true`;

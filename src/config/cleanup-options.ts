@@ -1,5 +1,5 @@
-import { durationFraction, durationMs, integer, oneOf, type ValueKind } from './kinds.js';
-import { optional, toggle, valued } from './option.js';
+import { durationFraction, durationMs, integer, oneOf, text, type ValueKind } from './kinds.js';
+import { list, optional, toggle, valued } from './option.js';
 import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { slidingClaim } from './sliding-claim.js';
 import { SHARED_OPTIONS } from './shared-options.js';
@@ -59,6 +59,9 @@ export const CLEANUP_OPTIONS = {
     help: 'what the rows of a batch are to take, without the way to the database',
   }),
   'batch-size': valued(batchSize, { default: 'auto', help: 'rows a batch; auto: steered by its time' }),
+  'ignore-standby': list(text('name'), {
+    help: 'a standby that may be behind, because its recovery_min_apply_delay says so: its application_name',
+  }),
   ...TOKEN_TABLES_OPTION,
   vacuum: valued(oneOf(['auto', 'off']), {
     default: 'auto',

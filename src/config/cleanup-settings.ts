@@ -30,6 +30,7 @@ export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
       maxRows: values['max-rows'],
       maxDurationMs: values['max-duration'],
       vacuum: values.vacuum,
+      ignoredStandbys: values['ignore-standby'],
     },
     tokenTables: values['token-tables'] === 'required',
     dryRun: values['dry-run'],
@@ -51,5 +52,6 @@ export function cleanupChoicesOfServer(leewaySeconds: number, slidingEnd: string
     maxRows: undefined,
     maxDurationMs: undefined,
     vacuum: absent(CLEANUP_OPTIONS.vacuum),
+    ignoredStandbys: [],
   };
 }

@@ -303,4 +303,6 @@ export interface CleanupChoices {
   readonly maxRows: number | undefined;
   readonly maxDurationMs: number | undefined;
   readonly vacuum: 'auto' | 'off';
+  /** Standbys that may be behind, by their application_name. */
+  readonly ignoredStandbys: readonly string[];
 }

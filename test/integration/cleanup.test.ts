@@ -12,6 +12,7 @@ import {
   type CleanupSession,
 } from '../../src/cleanup/index.js';
 import type { Query } from '../../src/cleanup/session.js';
+import { Surroundings } from '../../src/cleanup/surroundings.js';
 import { SchemaError } from '../../src/store/errors.js';
 import { services } from '../support/services.js';
 import { census, cleanupWorld, connectTo, fill, PLAIN, type CleanupWorld } from './cleanup-support/world.js';
@@ -341,6 +342,40 @@ describe.skipIf(services().postgres === undefined)('cleanup', () => {
     expect(await running).toMatchObject({ ended: 'done', deleted: 2_000 });
     await writer.end();
     await builder.end();
+  });
+
+  it('gives way to whoever waits for the token tables, and to nobody who waits for something else', async () => {
+    await fill(world.sql, { expired: 3_000, live: 20 });
+    const holder = await connect();
+    await holder.query(`SELECT pg_advisory_lock(4711); CREATE TABLE elsewhere (n int)`);
+    await holder.query('BEGIN; LOCK TABLE elsewhere');
+    const waiters = await Promise.all(Array.from({ length: 12 }, connect));
+    const asked = waiters.map((waiter, n) =>
+      waiter.query(n % 2 === 0 ? 'SELECT pg_advisory_lock(4711)' : 'SELECT FROM elsewhere'),
+    );
+    const surroundings = new Surroundings(world.session.query, await readFacts(world.session.query), () =>
+      performance.now(),
+    );
+    const waiting = async (event: string) =>
+      (await world.sql<{ n: number }>(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event ${event}`))[0]!.n; // prettier-ignore
+    await expect.poll(() => waiting('IS NOT NULL')).toBeGreaterThanOrEqual(12);
+    expect((await surroundings.read()).waitingSessions).toBe(0);
+    expect(await world.run()).toMatchObject({ ended: 'done', deleted: 3_000, givenWay: [] });
+
+    // A row of ours, which two wait for: the second waits for the tuple, the first for the transaction.
+    const [writer, first, second] = await Promise.all([connect(), connect(), connect()]);
+    const touch =
+      'UPDATE token_blacklist_outstandingtoken SET token = token WHERE id = (SELECT max(id) FROM token_blacklist_outstandingtoken)';
+    await writer.query(`BEGIN; ${touch}`);
+    const touched = [first.query(touch), second.query(touch)];
+    await expect.poll(async () => (await surroundings.read()).waitingSessions).toBe(2);
+    await writer.query('COMMIT');
+    await holder.query('COMMIT');
+    await holder.query('SELECT pg_advisory_unlock(4711)');
+    // They hand the advisory lock on only as their sessions end.
+    await Promise.all(asked.map((answer, n) => answer.then(() => waiters[n]!.end())));
+    await Promise.all(touched);
+    await Promise.all([holder, writer, first, second].map((client) => client.end()));
   });
 
   it('tells in a dry run what would go, by age, and changes nothing', async () => {

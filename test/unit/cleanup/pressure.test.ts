@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { judge, type Reading } from '../../../src/cleanup/pressure.js';
 
 const CALM: Reading = {
-  replicationLagBytes: undefined,
+  standby: undefined,
   waitingSessions: 0,
   oldestSnapshotMs: 100,
   deadRows: 50_000,
@@ -20,8 +20,18 @@ describe('what a cleanup gives way to', () => {
   });
 
   it.each<[string, Partial<Reading>, number, RegExp]>([
-    ['a standby that is behind', { replicationLagBytes: 20 * MIB }, 4, /20 MiB behind/],
-    ['a standby that is far behind', { replicationLagBytes: 200 * MIB }, Infinity, /200 MiB behind/],
+    [
+      'a standby that is behind',
+      { standby: { name: 'b', lagBytes: 20 * MIB } },
+      4,
+      /standby b is 20 MiB behind .*--ignore-standby b/,
+    ],
+    [
+      'a standby that is far behind',
+      { standby: { name: 'b', lagBytes: 200 * MIB } },
+      Infinity,
+      /200 MiB behind/,
+    ],
     ['a few sessions that wait', { waitingSessions: 3 }, 4, /3 sessions wait/],
     ['a queue of them', { waitingSessions: 12 }, Infinity, /12 sessions wait/],
     ['a report', { oldestSnapshotMs: 10 * 60_000 }, 2, /10 min old/],
@@ -44,7 +54,7 @@ describe('what a cleanup gives way to', () => {
     fc.assert(
       fc.property(
         fc.record({
-          replicationLagBytes: fc.option(fc.nat(), { nil: undefined }),
+          standby: fc.option(fc.record({ name: fc.constant('b'), lagBytes: fc.nat() }), { nil: undefined }),
           waitingSessions: fc.nat(30),
           oldestSnapshotMs: fc.nat(1e8),
           deadRows: fc.nat(),
