@@ -4,6 +4,7 @@ import {
   StoreUnavailableError,
   type Ended,
   type FoundToken,
+  type OpenRow,
   type Revocations,
   type TokenToBlacklist,
 } from '../rotation/ports.js';
@@ -18,6 +19,7 @@ import {
   blacklistUserSql,
   findSql,
   liveTokensSql,
+  openRowsSql,
   REVOKE_BEFORE_SQL,
 } from './revocation-sql.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
@@ -45,6 +47,9 @@ interface Sent<Row> {
 
 /** Rows a statement of revoke-user; more would hold their locks longer than a refresh may wait. */
 const REVOKE_BATCH = 1_000;
+
+/** Open rows of a user that are worth holding against a family: more than anybody's sessions. */
+const MOST_OPEN = 1_000;
 
 /** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
@@ -111,6 +116,27 @@ export class PgRevocations implements Revocations {
     const text = liveTokensSql(this.#options.schema);
     const statement = { name: 'live_tokens', text, values: [userKey, this.#dates.extraSeconds, limit] };
     return (await this.#revoke<{ jti: string }>(statement, deadlineMs)).rows.map(({ jti }) => jti);
+  }
+
+  async openRowsOf(
+    {
+      userKey,
+      witness,
+      mostRows,
+    }: { readonly userKey: string; readonly witness: string; readonly mostRows: number },
+    deadlineMs: number,
+  ): Promise<readonly OpenRow[] | undefined> {
+    const { schema } = this.#options;
+    const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding];
+    const statement = { name: 'open_rows', text: openRowsSql(schema), values };
+    const { rows } = await this.#revoke<Partial<OpenRow> & { rows: number; witnessed: boolean }>(
+      statement,
+      deadlineMs,
+    );
+    const [told] = rows;
+    if (told === undefined || !told.witnessed || told.rows > mostRows || rows.length > MOST_OPEN)
+      return undefined;
+    return rows.flatMap(({ id, jti }) => (id == null || jti == null ? [] : [{ id, jti }]));
   }
 
   /**
