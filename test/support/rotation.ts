@@ -30,6 +30,7 @@ import { TEST_SIGNING_KEY } from './tokens.js';
 export interface Instance {
   readonly service: TokenService;
   readonly store: PgTokenStore;
+  readonly revocations: PgRevocations;
   readonly events: RotationEvent[];
   /** Statements sent, by purpose. */
   readonly statements: Map<Purpose, number>;
@@ -232,6 +233,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   return {
     service,
     store,
+    revocations,
     events,
     statements,
     faults,
