@@ -32,6 +32,8 @@ export interface RevocationOptions {
   readonly dates?: () => RowDates;
   /** Statements at the same time, of log-outs and of all else each. */
   readonly lanes: number;
+  /** All of them together, whatever fails and is sent in pieces: the other connections are for refreshes. */
+  readonly connections: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
   /** Tokens that are spent though no row says so; see TokenStoreOptions. */
@@ -60,12 +62,20 @@ export class PgRevocations implements Revocations {
   readonly #logOuts: LogOuts;
   /** So many statements at a time that claims have connections left, however many ask. */
   readonly #revoking: Places;
+  readonly #connections: Places;
 
   constructor(options: RevocationOptions) {
     this.#options = options;
-    const { lanes, monotonicMs } = options;
+    const { database, lanes, connections, monotonicMs } = options;
+    this.#connections = new Places(connections, monotonicMs);
     this.#logOuts = new LogOuts({
       ...options,
+      database: {
+        query: async <Row>(...asked: Parameters<Database['query']>) => {
+          const leave = await this.#connections.take(Infinity);
+          return database.query<Row>(...asked).finally(leave);
+        },
+      },
       dates: () => this.#dates,
       onRefused: (error) => options.onRefused?.(error),
     });
@@ -178,7 +188,9 @@ export class PgRevocations implements Revocations {
     let repeated = false;
     for (let tries = 1; ; tries++) {
       const leave = await this.#revoking.take(deadlineMs);
+      let disconnect: () => void = () => undefined;
       try {
+        disconnect = await this.#connections.take(deadlineMs);
         if (this.#options.monotonicMs() >= deadlineMs) throw new StoreUnavailableError('the deadline passed');
         return { rows: await this.#options.database.query<Row>('revoke', statement), repeated };
       } catch (error) {
@@ -196,6 +208,7 @@ export class PgRevocations implements Revocations {
           throw new StoreUnavailableError('the database could not do it', { cause: error });
         }
       } finally {
+        disconnect();
         leave();
       }
       await sleep(20 * 2 ** tries * (0.5 + this.#options.random() / 2));
