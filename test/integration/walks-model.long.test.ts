@@ -5,6 +5,6 @@ import { walksModelSuite } from './walks-model-suite.js';
 describe.skipIf(services().postgres === undefined)(
   'a walk, against one that looks at each token, for long',
   () => {
-    walksModelSuite(500);
+    walksModelSuite(300);
   },
 );

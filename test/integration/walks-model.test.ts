@@ -3,5 +3,5 @@ import { services } from '../support/services.js';
 import { walksModelSuite } from './walks-model-suite.js';
 
 describe.skipIf(services().postgres === undefined)('a walk, against one that looks at each token', () => {
-  walksModelSuite(15);
+  walksModelSuite(12);
 });
