@@ -2,10 +2,14 @@
  * What refreshes feel of 20 connections that log out with the first tokens of long families, or present them where
  * `--on-reuse revoke-family` is set: 1,000 refreshes a second with and without them, in turn. The server is started anew
  * for each block, so that it knows none of the families. Nothing may run on two seconds after they stop.
+ *
+ * Before that, what a walk costs by itself: the first of each family, and each that follows. `BENCH_OTHER`, the directory of
+ * another checkout that is built, is measured beside this one, in turn.
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -23,6 +27,7 @@ import { issueTokens } from '../test/support/tokens.js';
 import { median } from './support/load.js';
 import { migrateDatabase } from './support/migrate.js';
 import { feltBetween, startOpenLoad } from './support/open-load.js';
+import { costOf, presentOnce, type Cost } from './support/walk-costs.js';
 
 const RATE = Number(process.env['RATE'] ?? 1_000);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
@@ -35,6 +40,11 @@ const WARM_UP_MS = 3_000;
 /** After it all families have been walked once. */
 const COLD_MS = 3_000;
 const OVER_MS = 2_000;
+
+const OTHER = process.env['BENCH_OTHER'];
+/** Families whose first walk is measured, and how often each is presented after that. */
+const COSTED = 12;
+const AGAIN = 50;
 
 const REFRESH = '/account/token/refresh/';
 const CASES = [
@@ -68,7 +78,14 @@ describe.skipIf(services().postgresBin === undefined)(
     let cluster: Cluster;
 
     beforeAll(async () => {
-      cluster = await startCluster({ settings: { fsync: 'on', shared_buffers: '512MB' } });
+      cluster = await startCluster({
+        settings: {
+          fsync: 'on',
+          shared_buffers: '512MB',
+          shared_preload_libraries: 'pg_stat_statements',
+        },
+      });
+      await query(cluster.url, 'CREATE EXTENSION pg_stat_statements');
       await createSimplejwtTables(cluster.url);
       await migrateDatabase(cluster.url);
       for (const generations of new Set(CASES.map((one) => one.generations))) {
@@ -83,12 +100,59 @@ describe.skipIf(services().postgresBin === undefined)(
     }, 600_000);
     afterAll(() => cluster.stop());
 
-    async function block(beside: (typeof CASES)[number] | undefined): Promise<Block> {
-      const server = await startServer({
+    const startOne = (bin?: string) =>
+      startServer({
         databaseUrl: cluster.url,
         args: ['--blacklist', 'sync', '--on-reuse', 'revoke-family'],
         env: { CARELINK_CHAIN_KEY: chainKey.toString('hex') },
+        ...(bin !== undefined && { bin }),
       });
+
+    /** One after the other, on a server that knows none of the families; then again by all connections. */
+    async function costs(one: (typeof CASES)[number], bin?: string): Promise<{ first: Cost; again: Cost }> {
+      const server = await startOne(bin);
+      const families = (first.get(one.generations) ?? []).slice(0, COSTED);
+      const url = server.url + one.path;
+      const walked = await costOf(cluster, server, () => presentOnce(url, families, 1));
+      const all = Array.from({ length: AGAIN }, () => families).flat();
+      const again = await costOf(cluster, server, () => presentOnce(url, all, CONNECTIONS));
+      await server.stop();
+      return { first: per(walked, families.length), again: per(again, all.length) };
+    }
+
+    it.each(CASES)('$name: what a walk costs', { timeout: 600_000 }, async (one) => {
+      const sides = OTHER === undefined ? ['this'] : ['this', 'other'];
+      const measured = new Map<string, Cost[]>();
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
+          const bin = side === 'other' ? join(OTHER!, 'bin/carelink-tokens.js') : undefined;
+          const { first: walked, again } = await costs(one, bin);
+          for (const [name, cost] of [
+            [`first walk, ${side}`, walked],
+            [`again, ${side}`, again],
+          ] as const)
+            measured.set(name, [...(measured.get(name) ?? []), cost]);
+        }
+      }
+      console.log(one.name);
+      console.table(
+        Object.fromEntries(
+          [...measured].sort().map(([name, rows]) => [
+            name,
+            {
+              'server CPU ms': median(rows.map(({ serverMs }) => serverMs)).toFixed(2),
+              'PostgreSQL CPU ms': median(rows.map(({ databaseMs }) => databaseMs)).toFixed(2),
+              'executed ms': median(rows.map(({ executionMs }) => executionMs)).toFixed(2),
+              statements: median(rows.map(({ statements }) => statements)).toFixed(2),
+              'longest pause ms': median(rows.map(({ longestPauseMs }) => longestPauseMs)).toFixed(1),
+            },
+          ]),
+        ),
+      );
+    });
+
+    async function block(beside: (typeof CASES)[number] | undefined): Promise<Block> {
+      const server = await startOne();
       const users = await createUsers(cluster.url, USERS);
       const tokens = (await issueTokens(cluster.url, users)).map(({ token }) => token);
       const load = startOpenLoad(server.url + REFRESH, tokens, RATE);
@@ -147,6 +211,16 @@ describe.skipIf(services().postgresBin === undefined)(
     });
   },
 );
+
+function per(cost: Cost, walks: number): Cost {
+  return {
+    ...cost,
+    serverMs: cost.serverMs / walks,
+    databaseMs: cost.databaseMs / walks,
+    statements: cost.statements / walks,
+    executionMs: cost.executionMs / walks,
+  };
+}
 
 function present(url: string, tokens: readonly string[]): { stop(): Promise<Presented> } {
   const script = fileURLToPath(new URL('./support/present-load.mjs', import.meta.url));

@@ -93,6 +93,7 @@ async function revocationOf(
     schema,
     dates: () => dates,
     lanes: 1,
+    connections: 1,
     monotonicMs,
     random: Math.random,
   });

@@ -154,6 +154,7 @@ export async function compose(
       dates,
       clock,
       lanes: Math.min(LANES, storage.poolSize),
+      poolSize: storage.poolSize,
       monotonicMs,
       onBatch: (size) => metrics.onBatch(size),
       confirms: () => health.confirms,

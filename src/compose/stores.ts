@@ -24,7 +24,7 @@ export interface Stores extends Pick<RotationContext, 'store' | 'revocations' | 
 export function openStores(
   { rotation, http }: Pick<ServeSettings, 'rotation' | 'http'>,
   site: Site,
-  options: Omit<TokenStoreOptions, 'schema'> & { readonly clock: DatabaseClock },
+  options: Omit<TokenStoreOptions, 'schema'> & { readonly clock: DatabaseClock; readonly poolSize: number },
 ): Stores {
   const reissues = (more: Partial<ReissuesOptions> = {}): PgReissues => {
     const records = rotation.policy === 'keep' && http.compat === '5.5';
@@ -47,7 +47,7 @@ export function openStores(
   }
   const { schema } = site;
   const store = new PgTokenStore({ ...options, schema });
-  const revocations = new PgRevocations({ ...options, schema });
+  const revocations = new PgRevocations({ ...options, schema, connections: halfOf(options.poolSize) });
   if (rotation.policy === 'on') {
     return {
       store,
@@ -65,6 +65,11 @@ export function openStores(
     isBusy: (nowMs) => judged.isBusy(nowMs) || (rotation.policy === 'offered' && store.isBusy(nowMs)),
     inside: () => judged.inside + store.inside,
   };
+}
+
+/** Of the connections, for what follows families and for log-outs: refreshes keep the other half (rule 8 may take seconds). */
+function halfOf(poolSize: number): number {
+  return Math.max(1, Math.floor(poolSize / 2));
 }
 
 /** As simplejwt draws them: 32 hex digits. */

@@ -179,12 +179,26 @@ export interface Revocations {
   /** The ids of a user's tokens that are neither expired nor blacklisted, at most `limit`. @throws StoreUnavailableError */
   liveTokensOf(userKey: string, limit: number, deadlineMs: number): Promise<string[]>;
   /**
+   * The rows of a user that are not blacklisted. Undefined where looking at each token is the better way: there are more rows
+   * than `mostRows`, or many open ones, no index leads to them, or `witness`, a token of this user's, has a row that says
+   * otherwise. @throws StoreUnavailableError
+   */
+  openRowsOf(
+    user: { readonly userKey: string; readonly witness: string; readonly mostRows: number },
+    deadlineMs: number,
+  ): Promise<readonly OpenRow[] | undefined>;
+  /**
    * Revokes all that a user holds, tokens without a row included; returns the rows blacklisted. It begins before the
    * deadline or not at all, and goes on to its end. @throws StoreUnavailableError
    */
   revokeUser(userKey: string, deadlineMs: number): Promise<number>;
   /** Blacklists the rows that a revocation of this user left behind, and none made after it. @throws StoreUnavailableError */
   finishRevocation(userKey: string, deadlineMs: number): Promise<number>;
+}
+
+export interface OpenRow {
+  readonly id: string;
+  readonly jti: string;
 }
 
 /**

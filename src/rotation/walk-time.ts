@@ -2,12 +2,12 @@ import type { Chain } from './chain.js';
 import { StoreUnavailableError } from './ports.js';
 
 /**
- * Ids computed before others have their turn: 0.2 ms, and where others take long, a quarter of their time, 2 ms at most.
+ * Ids computed before others have their turn: 0.1 ms, and where others take long, a quarter of their time, 1 ms at most.
  * With less a busy server would never come to the end of a family.
  */
-const TURN = 64;
-const LONGEST_TURN = 640;
-const IDS_A_MS = 320;
+const TURN = 128;
+const LONGEST_TURN = 1_024;
+const IDS_A_MS = 1_000;
 const SHARE = 1 / 4;
 
 /** The time is up and the end isn't found. */

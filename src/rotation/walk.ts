@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RotationContext } from './context.js';
 import { acrossGap, mayGoOnBeyond } from './gap.js';
 import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
+import { sweep } from './sweep.js';
 import type { Trails } from './trails.js';
 import { GivenUp, WalkTime } from './walk-time.js';
 
@@ -26,13 +26,6 @@ const MAX_GENERATIONS = 256 * WINDOW;
 
 /** Each look goes on where the one before ended. More are needed where the chain key changed back and forth. */
 const MAX_LOOKS = 256;
-
-/**
- * Tokens that were passed and are closed in one statement where they are open: 7 ms of a core, nearly all of it reading.
- * After each a pause as long, at most so long (ms): the tip is closed by then, and refreshes go first.
- */
-const SWEEP = 1_024;
-const LONGEST_PAUSE_MS = 10;
 
 /**
  * How a walk ended.
@@ -89,6 +82,8 @@ class Walk {
   #longWay = false;
   /** Passed and not looked at, in order. */
   #passed: string[] = [];
+  /** The last that was looked at before the first that was passed. */
+  #witness: string | undefined;
   /** `at` is where another walk ended. */
   #jumped = false;
 
@@ -179,6 +174,7 @@ class Walk {
   async #leap(keyIndex: number): Promise<void> {
     const { chain, revocations } = this.#context;
     await this.#begin();
+    this.#witness ??= this.#at;
     for (let length = FIRST_LEAP; ; length = Math.min(4 * length, LONGEST_LEAP)) {
       const room = MAX_GENERATIONS - this.#generations;
       if (room < STRIDE) return;
@@ -218,25 +214,17 @@ class Walk {
     return undefined;
   }
 
-  /** Closes what was passed and is open. What of it was closed by then is remembered if the time is up first. */
+  /** What of it was closed by then is remembered if the time is up first. */
   async #sweep(): Promise<void> {
-    const { monotonicMs } = this.#context;
-    for (let start = 0; start < this.#passed.length; start += SWEEP) {
-      const some = this.#passed.slice(start, start + SWEEP);
-      const beganMs = monotonicMs();
-      try {
-        this.#rows += await this.#time.ask((deadlineMs) =>
-          this.#context.revocations.blacklistOpen(some, deadlineMs),
-        );
-      } catch (error) {
-        const closed = this.#passed.slice(0, start);
-        this.#remember(closed, closed.at(-1));
-        if (error instanceof GivenUp) throw new StoreUnavailableError('a family could not be closed in time');
-        throw error;
-      }
-      const tookMs = monotonicMs() - beganMs;
-      const isLast = start + SWEEP >= this.#passed.length;
-      if (!isLast) await sleep(Math.min(tookMs, LONGEST_PAUSE_MS));
+    const passed = { jtis: this.#passed, userKey: this.#subject.userKey, witness: this.#witness };
+    let closed = 0;
+    try {
+      this.#rows += await sweep(this.#context, this.#time, passed, (tokens) => (closed = tokens));
+    } catch (error) {
+      const some = this.#passed.slice(0, closed);
+      this.#remember(some, some.at(-1));
+      if (error instanceof GivenUp) throw new StoreUnavailableError('a family could not be closed in time');
+      throw error;
     }
   }
 
@@ -265,6 +253,7 @@ class Walk {
     this.#at = this.#subject.jti;
     this.#jumped = false;
     this.#passed = [];
+    this.#witness = undefined;
     this.#generations = 0;
   }
 

@@ -63,6 +63,12 @@ const ANSWER_MS = 250;
  */
 const GATHER_MOST_MS = 5;
 
+/**
+ * Answers of a queue that pauses are given so many a turn of the event loop. Twenty log-outs that are answered in one go come
+ * again in one go, and a refresh among them waits for all of them, twice.
+ */
+const SETTLED_A_TURN = 2;
+
 /** A lane that met a dead server rests this long, jittered, doubling up to the bound, so that a restart isn't met by a stampede. */
 const REST_FIRST_MS = 20;
 const REST_MAX_MS = 500;
@@ -232,18 +238,25 @@ export class GroupQueue<Item, Result> {
       const items = batch.map((entry) => entry.item);
       const results = await this.#options.execute(items, patience);
       this.#failuresInARow = 0;
-      for (const [index, entry] of batch.entries()) {
-        const result = results[index];
-        if (result === undefined)
-          entry.reject(new Error('a statement returned no result for one of its items'));
-        else entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
-      }
+      void this.#settle(batch, results);
       return true;
     } catch (error) {
       recover(batch, classify(error), this.#recovery);
       return false;
     } finally {
       this.#out.delete(batch);
+    }
+  }
+
+  /** At once, unless others go first. */
+  async #settle(batch: readonly Entry<Item, Result>[], results: readonly Result[]): Promise<void> {
+    const aTurn = this.#options.pauseMs === undefined ? Infinity : SETTLED_A_TURN;
+    for (const [index, entry] of batch.entries()) {
+      if (index > 0 && index % aTurn === 0) await new Promise((resolve) => setImmediate(resolve));
+      const result = results[index];
+      if (result === undefined)
+        entry.reject(new Error('a statement returned no result for one of its items'));
+      else entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
     }
   }
 

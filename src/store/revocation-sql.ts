@@ -171,6 +171,44 @@ export function liveTokensSql(schema: TokenSchema): string {
   return `${liveOfUser(schema, 'o.jti', '')} LIMIT $3`;
 }
 
+/** Whether an index leads to the rows of a user: without one their table would be read from end to end. */
+const USER_INDEXED = `(SELECT EXISTS (
+           SELECT FROM pg_catalog.pg_index x
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+            WHERE x.indrelid = $5::text::pg_catalog.regclass
+              AND a.attname = 'user_id' AND x.indisvalid AND x.indpred IS NULL))`;
+
+/**
+ * $1 user key, $2 a token that must be among this user's, $3 rows at most, $4 open rows at most, $5 the table. One row at least: how many
+ * rows there are and whether the token's is one; where that is well, also the id and the jti of one that is open.
+ *
+ * A row of a user costs 1.2 us here, 2.5 where the user's rows are scattered; found by its jti it costs 8.
+ */
+export function openRowsSql(schema: TokenSchema): string {
+  return `
+    WITH own AS MATERIALIZED (
+      SELECT o.id, o.jti
+        FROM (SELECT $1::text AS user_key) i
+        JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
+       WHERE ${USER_INDEXED}
+       LIMIT $3::bigint + 1
+    ),
+    told AS MATERIALIZED (
+      SELECT count(*)::int AS rows, coalesce(bool_or(own.jti = $2), false) AS witnessed FROM own
+    )
+    SELECT t.rows, t.witnessed, open.id, open.jti
+      FROM told t
+      LEFT JOIN LATERAL (
+        SELECT own.id, own.jti
+          FROM own
+          LEFT JOIN LATERAL (
+            SELECT b.token_id FROM ${schema.blacklisted} b WHERE b.token_id = own.id OFFSET 0
+          ) b ON true
+         WHERE t.witnessed AND t.rows <= $3 AND b.token_id IS NULL
+         LIMIT $4
+      ) open ON true`;
+}
+
 /** $1 user key, $2 as above: how many live rows `blacklistUserSql` would find. */
 export function countUserSql(schema: TokenSchema): string {
   return `SELECT count(*)::int AS live FROM (${liveOfUser(schema, 'o.id', '')}) AS found`;

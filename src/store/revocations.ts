@@ -4,6 +4,7 @@ import {
   StoreUnavailableError,
   type Ended,
   type FoundToken,
+  type OpenRow,
   type Revocations,
   type TokenToBlacklist,
 } from '../rotation/ports.js';
@@ -18,6 +19,7 @@ import {
   blacklistUserSql,
   findSql,
   liveTokensSql,
+  openRowsSql,
   REVOKE_BEFORE_SQL,
 } from './revocation-sql.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
@@ -30,6 +32,8 @@ export interface RevocationOptions {
   readonly dates?: () => RowDates;
   /** Statements at the same time, of log-outs and of all else each. */
   readonly lanes: number;
+  /** All of them together, whatever fails and is sent in pieces: the other connections are for refreshes. */
+  readonly connections: number;
   readonly monotonicMs: () => number;
   readonly random: () => number;
   /** Tokens that are spent though no row says so; see TokenStoreOptions. */
@@ -46,6 +50,9 @@ interface Sent<Row> {
 /** Rows a statement of revoke-user; more would hold their locks longer than a refresh may wait. */
 const REVOKE_BATCH = 1_000;
 
+/** Open rows of a user that are worth holding against a family: more than anybody's sessions. */
+const MOST_OPEN = 1_000;
+
 /** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
 
@@ -55,12 +62,20 @@ export class PgRevocations implements Revocations {
   readonly #logOuts: LogOuts;
   /** So many statements at a time that claims have connections left, however many ask. */
   readonly #revoking: Places;
+  readonly #connections: Places;
 
   constructor(options: RevocationOptions) {
     this.#options = options;
-    const { lanes, monotonicMs } = options;
+    const { database, lanes, connections, monotonicMs } = options;
+    this.#connections = new Places(connections, monotonicMs);
     this.#logOuts = new LogOuts({
       ...options,
+      database: {
+        query: async <Row>(...asked: Parameters<Database['query']>) => {
+          const leave = await this.#connections.take(Infinity);
+          return database.query<Row>(...asked).finally(leave);
+        },
+      },
       dates: () => this.#dates,
       onRefused: (error) => options.onRefused?.(error),
     });
@@ -113,6 +128,27 @@ export class PgRevocations implements Revocations {
     return (await this.#revoke<{ jti: string }>(statement, deadlineMs)).rows.map(({ jti }) => jti);
   }
 
+  async openRowsOf(
+    {
+      userKey,
+      witness,
+      mostRows,
+    }: { readonly userKey: string; readonly witness: string; readonly mostRows: number },
+    deadlineMs: number,
+  ): Promise<readonly OpenRow[] | undefined> {
+    const { schema } = this.#options;
+    const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding];
+    const statement = { name: 'open_rows', text: openRowsSql(schema), values };
+    const { rows } = await this.#revoke<Partial<OpenRow> & { rows: number; witnessed: boolean }>(
+      statement,
+      deadlineMs,
+    );
+    const [told] = rows;
+    if (told === undefined || !told.witnessed || told.rows > mostRows || rows.length > MOST_OPEN)
+      return undefined;
+    return rows.flatMap(({ id, jti }) => (id == null || jti == null ? [] : [{ id, jti }]));
+  }
+
   /**
    * The mark is set twice. From the first on no new claim of an old token succeeds; claims that were under way
    * then and didn't see it are over when the rows are through, and what they made is older than the second.
@@ -152,7 +188,9 @@ export class PgRevocations implements Revocations {
     let repeated = false;
     for (let tries = 1; ; tries++) {
       const leave = await this.#revoking.take(deadlineMs);
+      let disconnect: () => void = () => undefined;
       try {
+        disconnect = await this.#connections.take(deadlineMs);
         if (this.#options.monotonicMs() >= deadlineMs) throw new StoreUnavailableError('the deadline passed');
         return { rows: await this.#options.database.query<Row>('revoke', statement), repeated };
       } catch (error) {
@@ -170,6 +208,7 @@ export class PgRevocations implements Revocations {
           throw new StoreUnavailableError('the database could not do it', { cause: error });
         }
       } finally {
+        disconnect();
         leave();
       }
       await sleep(20 * 2 ** tries * (0.5 + this.#options.random() / 2));

@@ -58,6 +58,7 @@ export const NO_TABLES_TO_REVOKE_IN: Revocations = {
   blacklistRows: () => Promise.resolve({ won: new Set(), perhaps: false }),
   blacklistOpen: () => Promise.resolve(0),
   liveTokensOf: () => Promise.resolve([]),
+  openRowsOf: () => Promise.resolve([]),
   revokeUser: () => Promise.resolve(0),
   finishRevocation: () => Promise.resolve(0),
 };

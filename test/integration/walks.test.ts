@@ -259,4 +259,31 @@ describe.skipIf(services().postgres === undefined)('a log-out with an old token 
     expect(most).toBeLessThanOrEqual(2);
     for (const family of families) expect(await live(family)).toEqual([]);
   });
+
+  it('shares the connections that it may have with all else that logs out', async () => {
+    const instance = await start({ revoking: 1 });
+    const planted = await Promise.all(Array.from({ length: 8 }, () => plant({ generations: 100 })));
+    const [known, unknown] = [planted.slice(0, 4), planted.slice(4)];
+    for (const { first } of known) await instance.service.logout(first.token);
+    const users = await createUsers(world.url, 20);
+    const logins = await Promise.all(users.map((userId) => world.login({ userId })));
+    let [now, most] = [0, 0];
+    const take = async (): Promise<void> => {
+      most = Math.max(most, ++now);
+      await sleep(10);
+      now--;
+    };
+    instance.faults.push(...Array.from({ length: 400 }, () => ({ purpose: 'revoke', what: take }) as const));
+    const presented = [...known, ...unknown].map(({ first }) => first).concat(logins);
+    await Promise.all(
+      presented.map(async ({ token }, n) => {
+        await sleep(5 * (n % 16));
+        await instance.service.logout(token);
+      }),
+    );
+    instance.faults.length = 0;
+    for (const token of presented) await logOut(instance, token);
+    expect(most).toBe(1);
+    for (const family of planted) expect(await live(family)).toEqual([]);
+  });
 });

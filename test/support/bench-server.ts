@@ -57,7 +57,14 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
   const store = new PgTokenStore({
     database, schema, clock, lanes: 2, monotonicMs, random: Math.random, onBatch: (size) => metrics.onBatch(size),
   }); // prettier-ignore
-  const revocations = new PgRevocations({ database, schema, lanes: 2, monotonicMs, random: Math.random });
+  const revocations = new PgRevocations({
+    database,
+    schema,
+    lanes: 2,
+    connections: 4,
+    monotonicMs,
+    random: Math.random,
+  });
   const log = createLog({ level: 'error', destination: process.stderr });
   const { codec } = await createCodec({
     algorithm: 'HS256', signingKey: TEST_SIGNING_KEY, verifyingKeys: [], audience: [], issuer: undefined, leewaySeconds: 0,

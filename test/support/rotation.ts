@@ -30,6 +30,7 @@ import { TEST_SIGNING_KEY } from './tokens.js';
 export interface Instance {
   readonly service: TokenService;
   readonly store: PgTokenStore;
+  readonly revocations: PgRevocations;
   readonly events: RotationEvent[];
   /** Statements sent, by purpose. */
   readonly statements: Map<Purpose, number>;
@@ -71,6 +72,8 @@ export interface InstanceOptions extends Partial<RotationSettings> {
     readonly redisTimeoutMs?: number;
     readonly feed?: ChangeFeed;
   };
+  /** Of log-outs and revocations; half of the pool, as `serve` has it, unless a test wants fewer. */
+  readonly revoking?: number;
   /** Nobody is told of its rotations. */
   readonly quiet?: boolean;
   /** Instead of what it learns from the database's answers. */
@@ -79,7 +82,8 @@ export interface InstanceOptions extends Partial<RotationSettings> {
 
 const CHAIN_KEY = randomBytes(32);
 
-/** As `serve` has it. */
+/** As `serve` has them. */
+const POOL_SIZE = 8;
 const VIEW_SHARE = 0.3;
 
 /** One instance as `serve` composes it, without its HTTP port: several of them on one database make a fleet. */
@@ -91,6 +95,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     shared,
     clock: given,
     quiet = false,
+    revoking = POOL_SIZE / 2,
     users,
     ...settings
   } = options;
@@ -101,7 +106,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   const batches: number[] = [];
   const badRows: string[] = [];
   const pool = testDatabase(databaseUrl, {
-    size: 8,
+    size: POOL_SIZE,
     quiet,
     onStatement: (purpose) => statements.set(purpose, (statements.get(purpose) ?? 0) + 1),
   });
@@ -134,6 +139,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     database,
     schema,
     lanes: 2,
+    connections: revoking,
     monotonicMs,
     random: Math.random,
     unwritten: unwritten.letters,
@@ -232,6 +238,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   return {
     service,
     store,
+    revocations,
     events,
     statements,
     faults,

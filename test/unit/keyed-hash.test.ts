@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keyedHash } from '../../src/keyed-hash.js';
+import { keyedHash, keyedLine } from '../../src/keyed-hash.js';
 
 const ALGORITHMS = ['sha256', 'sha384', 'sha512'] as const;
 
@@ -39,6 +39,30 @@ describe('a keyed hash', () => {
     const key = createSecretKey(Buffer.from('Jefe'));
     expect(keyedHash('sha256', key)('what do ya want for nothing?', 'hex')).toBe(
       '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843',
+    );
+  });
+});
+
+describe('a line of keyed hashes', () => {
+  it('is HMAC-SHA256 of the label and the one before, cut off, whatever key, label and beginning', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 0, maxLength: 100 }),
+        fc.string({ unit: 'grapheme', maxLength: 12 }),
+        fc.integer({ min: 1, max: 64 }),
+        // Two that take turns: they share what the line keeps.
+        fc.array(fc.tuple(texts, fc.integer({ min: -1, max: 20 })), { minLength: 1, maxLength: 3 }),
+        (key, label, digits, several) => {
+          const ours = keyedLine(Buffer.from(key), label, digits);
+          for (const [from, count] of several) {
+            const theirs: string[] = [];
+            for (let next = from; theirs.length < count; theirs.push(next))
+              next = createHmac('sha256', key).update(label).update(next).digest('hex').slice(0, digits);
+            expect(ours(from, count)).toEqual(theirs);
+          }
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 });

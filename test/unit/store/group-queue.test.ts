@@ -94,6 +94,32 @@ describe('items that arrive together', () => {
     expect(sentAtMs[1]! - sentAtMs[0]!).toBeGreaterThanOrEqual(300);
   });
 
+  it('are answered a few a turn of the event loop where others go first, all at once where none do', async () => {
+    const answered = async (over: Partial<GroupQueueOptions<Item, number>>) => {
+      let [turnOver, settled, most] = [false, 0, 0];
+      const turn = () => {
+        settled = 0;
+        if (!turnOver) setImmediate(turn);
+      };
+      turn();
+      const { batches, execute } = recorder();
+      // A clock that stands: whatever this machine is busy with, they share a statement.
+      const target = queue(execute, { monotonicMs: () => 0, ...over });
+      const submitted = Array.from({ length: 20 }, async (_, n) => {
+        expect(await target.submit(item(n), never())).toMatchObject({ kind: 'done', result: n * 10 });
+        most = Math.max(most, ++settled);
+      });
+      await Promise.all(submitted);
+      turnOver = true;
+      return { most, batch: Math.max(...batches.map(({ length }) => length)) };
+    };
+    const paced = await answered({ pauseMs: () => 0 });
+    expect(paced.most).toBeLessThanOrEqual(4);
+    expect(paced.batch).toBeGreaterThan(10);
+    const plain = await answered({});
+    expect(plain.most).toBe(plain.batch);
+  });
+
   it('are bounded by the batch size', async () => {
     const { batches, execute } = recorder();
     await submitAll(

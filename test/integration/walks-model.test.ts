@@ -1,0 +1,7 @@
+import { describe } from 'vitest';
+import { services } from '../support/services.js';
+import { walksModelSuite } from './walks-model-suite.js';
+
+describe.skipIf(services().postgres === undefined)('a walk, against one that looks at each token', () => {
+  walksModelSuite(12);
+});
