@@ -6,6 +6,7 @@ import type { Claim } from '../rotation/ports.js';
 import { askOf } from '../store/database.js';
 import { DeadLetters, type KeptLetter } from '../store/dead-letters.js';
 import { SchemaError } from '../store/errors.js';
+import { DEFAULT_OWN } from '../store/own-schema.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
@@ -78,7 +79,7 @@ async function openDesk(settings: DeadLettersSettings, releases: ReleaseStack): 
     onIdleError: () => undefined,
   });
   releases.add(() => database.end());
-  const box = new DeadLetters(database);
+  const box = new DeadLetters(database, { own: DEFAULT_OWN });
   if (!(await box.ready())) {
     throw new CommandError(
       'CARELINK_SCHEMA_MISSING',

@@ -145,7 +145,7 @@ export async function openSharedCache(
   const client: ScriptClient = openRedis({
     address: redis,
     keys,
-    owner: await ownerOf(options.database, log),
+    owner: await ownerOf(options.database, options.schema, log),
     random: Math.random,
     onError: told.onError,
     onConnect: () => gate.distrust(),

@@ -9,7 +9,6 @@ import {
 import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
 import { askSession, type Session } from './session.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
 
 /** The tables that our work was done on, as `carelink.home` has them. */
 export interface Home {
@@ -71,11 +70,11 @@ function reasonAgainst(places: TokenTablePlaces, asked: string | undefined): str
 export async function readHome(session: Session): Promise<Home | undefined> {
   const [table] = await session.query<{ there: boolean }>(
     `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'home') AS there`,
+                     WHERE n.nspname = '${session.own}' AND c.relname = 'home') AS there`,
   );
   if (table?.there !== true) return undefined;
   const [row] = await session.query<{ schema: string; outstanding: number; blacklisted: number }>(
-    `SELECT schema, outstanding, blacklisted FROM ${OWN_SCHEMA}.home`,
+    `SELECT schema, outstanding, blacklisted FROM ${session.own}.home`,
   );
   if (row === undefined) return undefined;
   return {
@@ -94,7 +93,7 @@ export async function recordHome(session: Session, { name }: Migration): Promise
   const { found } = places;
   if (found?.outstanding === undefined || found.blacklisted === undefined) return;
   await session.query(
-    `INSERT INTO ${OWN_SCHEMA}.home AS h (schema, outstanding, blacklisted)
+    `INSERT INTO ${session.own}.home AS h (schema, outstanding, blacklisted)
      SELECT n.nspname, o.oid, b.oid
        FROM pg_namespace n
        JOIN pg_class o ON o.relnamespace = n.oid AND o.relname = $2

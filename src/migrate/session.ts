@@ -1,14 +1,17 @@
 import type pg from 'pg';
 import type { Ask } from '../store/database.js';
+import { DEFAULT_OWN, type Owned } from '../store/own-schema.js';
 import { connectClient, type Connection } from '../store/connector.js';
 
 /** One connection, which is one session of the server: session locks and settings are what a migration stands on. */
-export interface Session {
+export interface Session extends Owned {
   query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** All or nothing. */
   transaction<T>(work: () => Promise<T>): Promise<T>;
   /** Nothing, whatever the work did: to see what it would have done. */
   rehearse<T>(work: () => Promise<T>): Promise<T>;
+  /** The same session, at work on another schema of ours. */
+  of(own: string): Session;
   /** Session settings for a migration, taken back by close(). Not before the session is known to be one. */
   configure(): Promise<void>;
   close(): Promise<void>;
@@ -48,11 +51,18 @@ export async function openSession(connection: Connection, applicationName: strin
 }
 
 class PgSession implements Session {
+  readonly own: string;
   readonly #client: pg.Client;
-  readonly #settings = new Set<string>();
+  readonly #settings: Set<string>;
 
-  constructor(client: pg.Client) {
+  constructor(client: pg.Client, own = DEFAULT_OWN, settings = new Set<string>()) {
     this.#client = client;
+    this.own = own;
+    this.#settings = settings;
+  }
+
+  of(own: string): Session {
+    return new PgSession(this.#client, own, this.#settings);
   }
 
   async query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]> {

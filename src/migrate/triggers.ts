@@ -1,4 +1,3 @@
-import { OWN_SCHEMA } from '../store/own-schema.js';
 import type { UserNames } from '../store/user-source.js';
 import { changedTriggerSql } from './changed-trigger.js';
 import type { Migration } from './files.js';
@@ -64,7 +63,7 @@ export async function installTriggers(
   await set('carelink.user_password_column', names.passwordColumn ?? 'password');
   await session.query(sql);
   if (first && told !== undefined && (told.activeColumn === undefined || told.activeType === 'number'))
-    await session.query(changedTriggerSql(told));
+    await session.query(changedTriggerSql(told, session.own));
   if (told !== undefined) await dropElsewhere(session, told.name);
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
 }
@@ -74,7 +73,7 @@ async function dropElsewhere(session: Session, users: string): Promise<void> {
   const drops = await session.query<{ sql: string }>(
     `SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname) AS sql
        FROM pg_trigger t
-       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = '${OWN_SCHEMA}'::regnamespace
+       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = '${session.own}'::regnamespace
        JOIN pg_class c ON c.oid = t.tgrelid AND pg_has_role(c.relowner, 'USAGE')
        JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE t.tgname LIKE 'carelink\\_tell\\_users\\_%' AND NOT t.tgisinternal AND c.oid <> to_regclass($1)`,

@@ -1,5 +1,6 @@
 import { askOf, type Ask, type Database } from './database.js';
 import { SchemaError } from './errors.js';
+import { DEFAULT_OWN, type Owned } from './own-schema.js';
 import {
   allTables,
   readTokenTablePlaces,
@@ -11,7 +12,7 @@ import { userKeyTypeOf, type UserKeyType } from './user-key.js';
 import { usersToCheck, type UserOptions, type UserSource } from './user-source.js';
 
 /** What is known of any site: of one without the blacklist app this is all. */
-export interface SiteSchema {
+export interface SiteSchema extends Owned {
   /** Undefined where users are not checked. */
   readonly users: UserSource | undefined;
   /** The form in which a token's user id is compared and stored. */
@@ -85,6 +86,7 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
     mayKeep: settings?.may_keep ?? false,
     slidingEnd: options.slidingEnd,
     encoding: settings?.encoding ?? 'UTF8',
+    own: DEFAULT_OWN,
     homeUnwritten,
   };
 }
@@ -106,6 +108,7 @@ export async function readSiteSchema(ask: Ask, options: UserOptions): Promise<Si
     users,
     userKeyType: userKeyTypeOf(users?.keyType ?? 'text'),
     encoding: settings?.encoding ?? 'UTF8',
+    own: DEFAULT_OWN,
   };
 }
 

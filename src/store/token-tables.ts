@@ -1,6 +1,6 @@
 import type { Ask } from './database.js';
 import { SchemaError } from './errors.js';
-import { OWN_SCHEMA } from './own-schema.js';
+import { DEFAULT_OWN } from './own-schema.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
@@ -88,12 +88,12 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
                JOIN pg_namespace n ON n.oid = c.relnamespace
                JOIN pg_proc p ON p.oid = t.tgfoid
                JOIN pg_namespace o ON o.oid = p.pronamespace
-              WHERE t.tgname = 'carelink_tell_blacklisted' AND o.nspname = '${OWN_SCHEMA}') AS triggers,
+              WHERE t.tgname = 'carelink_tell_blacklisted' AND o.nspname = '${DEFAULT_OWN}') AS triggers,
             EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'revoked_before') AS migrated,
+                     WHERE n.nspname = '${DEFAULT_OWN}' AND c.relname = 'revoked_before') AS migrated,
             (SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-              WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'home') AS home`,
+              WHERE n.nspname = '${DEFAULT_OWN}' AND c.relname = 'home') AS home`,
   );
   if (around === undefined) throw new Error('the catalog told nothing');
   const rows = await ask<{
@@ -129,7 +129,7 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
   });
   // One that the role may not read is told of as a missing right, and not taken for one that isn't there.
   const [written] =
-    around.home === true ? await ask<{ schema: string }>(`SELECT schema FROM ${OWN_SCHEMA}.home`) : [];
+    around.home === true ? await ask<{ schema: string }>(`SELECT schema FROM ${DEFAULT_OWN}.home`) : [];
   return {
     role: around.role,
     searchPath: around.search_path,

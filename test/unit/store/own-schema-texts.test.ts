@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { changedTriggerSql } from '../../../src/migrate/changed-trigger.js';
 import { MIGRATIONS_DIRECTORY, readMigrations } from '../../../src/migrate/files.js';
-import { HEARD_SQL, MARK_EVERYBODY_SQL } from '../../../src/revoke/batch-sql.js';
+import { heardSql, markEverybodySql } from '../../../src/revoke/batch-sql.js';
 import { claimByJtiSql, claimKnownSql } from '../../../src/store/claim-sql.js';
 import { judgeAndRecordSql, judgeSql, judgeTablelessSql } from '../../../src/store/reissue-sql.js';
-import { blacklistUserSql, REVOKE_BEFORE_SQL } from '../../../src/store/revocation-sql.js';
+import { blacklistUserSql, revokeBeforeSql } from '../../../src/store/revocation-sql.js';
 import type { TokenSchema } from '../../../src/store/schema.js';
 import { readStateSql } from '../../../src/store/state-sql.js';
 import { userKeyTypeOf } from '../../../src/store/user-key.js';
@@ -36,6 +36,7 @@ const SCHEMA: TokenSchema = {
   userKeyType: userKeyTypeOf('integer'),
   mayKeep: true,
   encoding: 'UTF8',
+  own: 'carelink',
   homeUnwritten: false,
 };
 
@@ -51,10 +52,10 @@ const statements = (schema: TokenSchema): Readonly<Record<string, string>> => ({
   judgeTableless: judgeTablelessSql(schema),
   judgeAndRecord: judgeAndRecordSql(schema),
   blacklistUser: blacklistUserSql(schema, 'revoked'),
-  revokeBefore: REVOKE_BEFORE_SQL,
-  markEverybody: MARK_EVERYBODY_SQL,
-  heard: HEARD_SQL,
-  changedTrigger: changedTriggerSql(USERS),
+  revokeBefore: revokeBeforeSql(schema),
+  markEverybody: markEverybodySql(schema),
+  heard: heardSql(schema),
+  changedTrigger: changedTriggerSql(USERS, schema.own),
 });
 
 const digests = (texts: Readonly<Record<string, string>>): Record<string, string> =>
