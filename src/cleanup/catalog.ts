@@ -4,7 +4,7 @@ import { readTokenTablePlaces, tokenTablesOf } from '../store/token-tables.js';
 import { CleanupError } from './errors.js';
 import type { Tables } from './batch-sql.js';
 import type { Query } from './session.js';
-import { DEFAULT_OWN, type Owned } from '../store/own-schema.js';
+import type { Owned } from '../store/own-schema.js';
 
 export interface Facts extends Tables, Owned {
   /** PGlite: one session, no neighbours and no statistics of them. */
@@ -23,8 +23,7 @@ export interface Facts extends Tables, Owned {
 export async function readFacts(query: Query, deletes = true): Promise<Facts> {
   const places = await readTokenTablePlaces(query);
   const relations = tokenTablesOf(places);
-  const { outstanding, blacklisted } = relations;
-  const own = DEFAULT_OWN;
+  const { outstanding, blacklisted, own } = relations;
   const [row] = await query<{
     plain: boolean;
     lease: boolean;

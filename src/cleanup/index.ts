@@ -75,7 +75,7 @@ interface Age {
 export async function cleanUp(session: CleanupSession, options: CleanupOptions): Promise<Summary> {
   const emit = options.onEvent ?? (() => undefined);
   return told(async () => {
-    const facts = { ...(await readFacts(session.query)), slidingEnd: options.slidingEnd };
+    const facts = { ...(await session.look(readFacts)), slidingEnd: options.slidingEnd };
     if (facts.homeUnwritten) emit({ event: 'home_unwritten' });
     const lease = await takeLease(session, facts, TIMING, options.signal);
     let summary: Summary | undefined;
@@ -124,7 +124,10 @@ export async function surveyCleanup(
   options: AgeOptions & Pick<CleanupOptions, 'nice'>,
 ): Promise<DryRun> {
   return told(async () => {
-    const facts = { ...(await readFacts(session.query, false)), slidingEnd: options.slidingEnd };
+    const facts = {
+      ...(await session.look((query) => readFacts(query, false))),
+      slidingEnd: options.slidingEnd,
+    };
     const age = await readAge(session.query, facts, options);
     const { nice } = options;
     return dryRun(session, facts, { ...age, nice, monotonicMs: TIMING.monotonicMs });
@@ -138,7 +141,10 @@ export async function surveyCleanup(
  */
 export async function countBacklog(session: CleanupSession, options: AgeOptions): Promise<number> {
   return told(async () => {
-    const facts = { ...(await readFacts(session.query, false)), slidingEnd: options.slidingEnd };
+    const facts = {
+      ...(await session.look((query) => readFacts(query, false))),
+      slidingEnd: options.slidingEnd,
+    };
     const cutoff = await readCutoff(session.query, (await readAge(session.query, facts, options)).ageMs);
     return glanceAtBacklog(session.query, facts, cutoff);
   });

@@ -63,7 +63,7 @@ export async function checkNothingToCleanUp(settings: CleanupSettings): Promise<
     const { database } = settings;
     const connection =
       database.kind === 'url'
-        ? database.url
+        ? databaseTarget(database)
         : (await openEmbedded(database.dataDir, 'cleanup', releases)).connection;
     await checkTableless(connection);
   } catch (error) {

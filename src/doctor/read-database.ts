@@ -1,7 +1,9 @@
-import type { Database } from '../store/database.js';
+import { askOf, type Database } from '../store/database.js';
+import { SchemaError } from '../store/errors.js';
+import { DEFAULT_OWN } from '../store/own-schema.js';
 import type { DatabaseFacts, TableFacts } from './evidence.js';
 import { attempt } from './reading.js';
-import { DEFAULT_OWN } from '../store/own-schema.js';
+import { ownSchemaOf, readTokenTablePlaces } from '../store/token-tables.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
@@ -82,7 +84,7 @@ export async function readDatabaseFacts(
   const [row] = await ask<Server>(SERVER);
   if (row === undefined) throw new Error('the catalog told nothing');
   const { now_ms, ...server } = row;
-  const own = DEFAULT_OWN;
+  const own = await readOwn(database);
   const tables = await ask<TableFacts & { readonly columns: readonly string[] | null }>(TABLES);
   const rights = await ask<{ missing: string }>(rightsSql(own));
   const found = (name: string): boolean => tables.some((table) => table.name === name && table.visible);
@@ -105,6 +107,16 @@ export async function readDatabaseFacts(
       : { value: [] },
   };
   return { facts, nowMs: Number(now_ms) };
+}
+
+/** Where it can't be told, another check tells so. */
+async function readOwn(database: Database): Promise<string> {
+  try {
+    return ownSchemaOf(await readTokenTablePlaces(askOf(database))).own;
+  } catch (error) {
+    if (error instanceof SchemaError) return DEFAULT_OWN;
+    throw error;
+  }
 }
 
 type Server = Pick<

@@ -32,6 +32,7 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
   );
   if (row === undefined) throw new Error('the server answered nothing about itself');
   return {
+    own: session.own,
     versionNum: row.version_num,
     version: row.version,
     embedded: row.embedded,

@@ -192,6 +192,11 @@ function timeoutOf({ connectTimeoutMs = Infinity }: DatabaseTarget, ownMs: numbe
   return ms === Infinity ? 0 : ms;
 }
 
+/** The search path that a connection is to have; undefined: what the role's and the database's defaults say. */
+export function searchPathOf(connection: Connection): string | undefined {
+  return targetOf(connection).searchPath;
+}
+
 function targetOf(connection: Connection): DatabaseTarget {
   if (typeof connection === 'string') return readDatabaseUrl(connection, { env: {}, osUser: osUser() });
   if ('hosts' in connection) return connection;

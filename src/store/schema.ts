@@ -64,10 +64,10 @@ export function readSchema(database: Database, options: SchemaOptions): Promise<
  */
 export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<TokenSchema> {
   const places = await readTokenTablePlaces(ask);
-  const { outstanding, blacklisted, homeUnwritten } = tokenTablesOf(places);
+  const { outstanding, blacklisted, own, migrated, homeUnwritten } = tokenTablesOf(places);
   const userIdType = await checkColumns(ask, outstanding, COLUMNS.outstanding);
   await checkColumns(ask, blacklisted, COLUMNS.blacklisted);
-  if (!places.migrated) throw notMigrated('migrate');
+  if (!migrated) throw notMigrated(own, 'migrate');
   const users = await usersToCheck(ask, outstanding, options);
   const [settings] = await ask<{ encoding: string; may_keep: boolean }>(
     `SELECT current_setting('server_encoding') AS encoding,
@@ -86,7 +86,7 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
     mayKeep: settings?.may_keep ?? false,
     slidingEnd: options.slidingEnd,
     encoding: settings?.encoding ?? 'UTF8',
-    own: DEFAULT_OWN,
+    own,
     homeUnwritten,
   };
 }
@@ -101,21 +101,24 @@ export async function readSiteSchema(ask: Ask, options: UserOptions): Promise<Si
   const places = await readTokenTablePlaces(ask);
   const there = allTables(places);
   if (there.length > 0) throw tablesThere(there);
-  if (!places.migrated) throw notMigrated('migrate --token-tables none');
+  // Nothing tells two of them apart.
+  const own = DEFAULT_OWN;
+  if (!places.owns.some(({ name, migrated }) => name === own && migrated))
+    throw notMigrated(own, 'migrate --token-tables none');
   const users = await usersToCheck(ask, undefined, options);
   const [settings] = await ask<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`);
   return {
     users,
     userKeyType: userKeyTypeOf(users?.keyType ?? 'text'),
     encoding: settings?.encoding ?? 'UTF8',
-    own: DEFAULT_OWN,
+    own,
   };
 }
 
-function notMigrated(command: string): SchemaError {
+function notMigrated(own: string, command: string): SchemaError {
   return new SchemaError(
     'CARELINK_SCHEMA_MISSING',
-    `The schema carelink is not there yet. Run \`carelink-tokens ${command}\` on this database first.`,
+    `The schema ${own} is not there yet. Run \`carelink-tokens ${command}\` on this database first.`,
   );
 }
 
