@@ -1,8 +1,8 @@
 import { channelOf, DEFAULT_OWN, triggerName, type Owned } from '../store/own-schema.js';
 import type { Migration } from './files.js';
 
-/** An object of ours, and not a setting, which stands in quotes: `'carelink.quiet'`. */
-const OBJECT = /(?<!')\bcarelink\.(?=[a-z])/g;
+/** An object of ours, or the schema itself; and not a setting, which stands in quotes: `'carelink.quiet'`. */
+const OURS = /(?<!')\bcarelink(?=\.[a-z]|[^\w.-]|$)/g;
 
 /** The name of a trigger up to what it tells. */
 const TRIGGER = /\bcarelink_tell_/g;
@@ -15,7 +15,7 @@ export function renderFor({ own }: Owned, migrations: readonly Migration[]): rea
   if (own === DEFAULT_OWN) return migrations;
   const render = (text: string): string =>
     text
-      .replace(OBJECT, `${own}.`)
+      .replace(OURS, own)
       .replace(TRIGGER, triggerName(own, ''))
       .replaceAll(`'${channelOf(DEFAULT_OWN)}'`, `'${channelOf(own)}'`);
   return migrations.map((migration) => ({
