@@ -144,7 +144,7 @@ export function allTables({ sets }: Pick<TokenTablePlaces, 'sets'>): string[] {
 /** How to connect so that the search path has a schema. */
 export function howToReach(schema: string, role: string): string {
   return (
-    `Connect as Django does: with ?options=-c%20search_path%3D${encodeURIComponent(schema)} in the URL, or after ` +
+    `Connect as Django does: with --schema ${schema}, with ?options=-c%20search_path%3D${encodeURIComponent(schema)} in the URL, or after ` +
     `ALTER ROLE ${role} SET search_path = ${schema}.`
   );
 }

@@ -33,6 +33,7 @@ describe.skipIf(postgres === undefined || hasRedis === undefined || pgbouncer ==
     /** The first by --schema; the second by its search path, through a pooler that gives each transaction another session. */
     let t1: TestServer;
     let t2: TestServer;
+    const stops: (() => Promise<unknown>)[] = [];
     const inT1 = (): string[] => ['--database-url', url, '--schema', 't1'];
     const inT2 = (): string[] => ['--database-url', `${bouncer.url}?options=-c%20search_path%3Dt2`];
     const overRedis = (): string[] => [
@@ -72,10 +73,15 @@ describe.skipIf(postgres === undefined || hasRedis === undefined || pgbouncer ==
     beforeAll(async () => {
       database = await freshDatabase();
       ({ url } = database);
+      stops.push(() => database.drop());
       [redis, bouncer] = await Promise.all([
         startRedis(),
         startBouncer(url, { pool_mode: 'transaction', server_round_robin: '1', default_pool_size: '3' }),
       ]);
+      stops.push(
+        () => redis.stop(),
+        () => bouncer.stop(),
+      );
       await query(
         url,
         `CREATE SCHEMA t1; CREATE SCHEMA t2;
@@ -93,17 +99,16 @@ describe.skipIf(postgres === undefined || hasRedis === undefined || pgbouncer ==
       await command('migrate', '--notify', ...inT1());
       await command('migrate', '--notify', '--database-url', `${url}?currentSchema=t2`);
       t1 = await startServer({ databaseUrl: url, args: ['--schema', 't1', ...overRedis()], env: KEY });
+      stops.push(() => t1.stop());
       t2 = await startServer({
         databaseUrl: inT2()[1]!,
         args: ['--listen-url', url, ...overRedis(), '--redis-prefix', 'second'],
         env: KEY,
       });
+      stops.push(() => t2.stop());
     });
     afterAll(async () => {
-      await Promise.all([t1, t2].map((server) => server?.stop()));
-      await bouncer?.stop();
-      await redis?.stop();
-      await database?.drop();
+      for (const stop of stops.reverse()) await stop();
     });
 
     it('each has a schema of ours, and says so', async () => {
