@@ -109,7 +109,7 @@ export function ownedBy(found: string, owner: string, keys: RedisKeys): RedisFau
     code: 'REDIS_OWNED',
     message:
       `The Redis of --redis-url belongs to another system: its key ${keys.owner} says ${found}, and the database ` +
-      `of --database-url is ${owner} (carelink.identity). Two systems in one Redis write each other's rotations into the ` +
+      `of --database-url is ${owner} (the table identity of its own schema). Two systems in one Redis write each other's rotations into the ` +
       'wrong tables. Give this one another database number in --redis-url, or a --redis-prefix of its own. Where it is ' +
       `the same system all the same, and its identity was made anew, stop all its servers and run \`redis-cli DEL ${keys.owner}\`.`,
   };

@@ -4,9 +4,9 @@ import { readTokenTablePlaces, tokenTablesOf } from '../store/token-tables.js';
 import { CleanupError } from './errors.js';
 import type { Tables } from './batch-sql.js';
 import type { Query } from './session.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
+import type { Owned } from '../store/own-schema.js';
 
-export interface Facts extends Tables {
+export interface Facts extends Tables, Owned {
   /** PGlite: one session, no neighbours and no statistics of them. */
   readonly embedded: boolean;
   /** It isn't written down which Django schema ours belongs to. */
@@ -23,7 +23,7 @@ export interface Facts extends Tables {
 export async function readFacts(query: Query, deletes = true): Promise<Facts> {
   const places = await readTokenTablePlaces(query);
   const relations = tokenTablesOf(places);
-  const { outstanding, blacklisted } = relations;
+  const { outstanding, blacklisted, own } = relations;
   const [row] = await query<{
     plain: boolean;
     lease: boolean;
@@ -32,7 +32,7 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
     standby: boolean;
     fenced: boolean;
     foreign: string[] | null;
-  }>(FACTS, [outstanding.schema, outstanding.name, blacklisted.name]);
+  }>(factsSql(own), [outstanding.schema, outstanding.name, blacklisted.name]);
   if (row === undefined) throw new Error('the catalog told nothing');
   if (!row.plain) {
     throw new CleanupError(
@@ -51,9 +51,7 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
     );
   }
   if (!row.lease || !row.indexed) {
-    const what = row.lease
-      ? `no index on ${outstanding.name}(expires_at)`
-      : `no table ${OWN_SCHEMA}.cleanup_lease`;
+    const what = row.lease ? `no index on ${outstanding.name}(expires_at)` : `no table ${own}.cleanup_lease`;
     throw new CleanupError(
       'NOT_MIGRATED',
       `There is ${what} yet. Run \`carelink-tokens migrate\` on this database first.`,
@@ -66,7 +64,7 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
         'this command to say: drop these foreign keys, or clean up with a program of your own. Nothing was changed.',
     );
   }
-  const subject = { relations, users: undefined };
+  const subject = { relations, users: undefined, own };
   const missing = deletes ? await missingRights(query, subject, ['cleanup']) : [];
   if (missing.length > 0) throw new SchemaError('GRANTS_MISSING', rightsInWords(missing, places.role));
   const hidden = await hiddenTables(query, subject);
@@ -74,12 +72,13 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
   return {
     outstanding: outstanding.qualified,
     blacklisted: blacklisted.qualified,
+    own,
     embedded: row.embedded,
     homeUnwritten: relations.homeUnwritten,
   };
 }
 
-const FACTS = `
+const factsSql = (own: string): string => `
   WITH t AS (
     SELECT max(c.oid::int8) FILTER (WHERE c.relname = $2)::oid AS outstanding,
            max(c.oid::int8) FILTER (WHERE c.relname = $3)::oid AS blacklisted,
@@ -89,7 +88,7 @@ const FACTS = `
   )
   SELECT t.plain,
          EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'cleanup_lease') AS lease,
+                  WHERE n.nspname = '${own}' AND c.relname = 'cleanup_lease') AS lease,
          EXISTS (SELECT FROM pg_index i
                    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                    JOIN pg_class c ON c.oid = i.indexrelid

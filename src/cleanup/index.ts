@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConnectionError } from '../store/connect-failure.js';
 import { NotConnectedError, SchemaError, sqlStateOf } from '../store/errors.js';
+import type { Owned } from '../store/own-schema.js';
 import { readRowDates } from '../store/row-dates.js';
 import { glanceAtBacklog, readCutoff } from './backlog.js';
 import { readFacts, type Facts } from './catalog.js';
@@ -77,9 +78,9 @@ interface Age {
 export async function cleanUp(session: CleanupSession, options: CleanupOptions): Promise<Summary> {
   const emit = options.onEvent ?? (() => undefined);
   return told(async () => {
-    const facts = { ...(await readFacts(session.query)), slidingEnd: options.slidingEnd };
+    const facts = { ...(await session.look(readFacts)), slidingEnd: options.slidingEnd };
     if (facts.homeUnwritten) emit({ event: 'home_unwritten' });
-    const lease = await takeLease(session, TIMING, options.signal);
+    const lease = await takeLease(session, facts, TIMING, options.signal);
     let summary: Summary | undefined;
     try {
       const { batchSize, targetBatchMs, nice, maxRows, maxDurationMs, signal } = options;
@@ -127,7 +128,10 @@ export async function surveyCleanup(
   options: AgeOptions & PaceSettings,
 ): Promise<DryRun> {
   return told(async () => {
-    const facts = { ...(await readFacts(session.query, false)), slidingEnd: options.slidingEnd };
+    const facts = {
+      ...(await session.look((query) => readFacts(query, false))),
+      slidingEnd: options.slidingEnd,
+    };
     const age = await readAge(session.query, facts, options);
     const { nice, batchSize, targetBatchMs } = options;
     const pace = { nice, batchSize, targetBatchMs };
@@ -142,15 +146,18 @@ export async function surveyCleanup(
  */
 export async function countBacklog(session: CleanupSession, options: AgeOptions): Promise<number> {
   return told(async () => {
-    const facts = { ...(await readFacts(session.query, false)), slidingEnd: options.slidingEnd };
+    const facts = {
+      ...(await session.look((query) => readFacts(query, false))),
+      slidingEnd: options.slidingEnd,
+    };
     const cutoff = await readCutoff(session.query, (await readAge(session.query, facts, options)).ageMs);
     return glanceAtBacklog(session.query, facts, cutoff);
   });
 }
 
 /** How long ago a run ended well, on the database's clock; undefined: never, or nobody knows. */
-export async function sinceLastCleanup(session: CleanupSession): Promise<number | undefined> {
-  return sinceLastFinish(session.query).catch(() => undefined);
+export async function sinceLastCleanup(session: CleanupSession, owned: Owned): Promise<number | undefined> {
+  return sinceLastFinish(session.query, owned).catch(() => undefined);
 }
 
 /** Errors of `pg` may hold values in their details; their messages name objects, and tell what is wrong. */

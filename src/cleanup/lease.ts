@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CleanupError } from './errors.js';
 import { describeSelf, isGone, readHolder, type Holder } from './holder.js';
 import type { CleanupSession, Query } from './session.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
+import type { Owned } from '../store/own-schema.js';
 
 /**
  * One runner over all instances, kept by a row (rule 16): a session's lock strands behind a pooler, and a
@@ -42,17 +42,18 @@ const LEASE = `'cleanup'`;
 /** @throws CleanupError LEASE_HELD */
 export async function takeLease(
   session: CleanupSession,
+  { own }: Owned,
   timing: LeaseTiming,
   signal?: AbortSignal,
 ): Promise<Lease> {
   const owner = randomUUID();
   const deadlineMs = timing.monotonicMs() + LEASE_MS + POLL_MS;
   for (let seen: string | undefined; ;) {
-    if (await tryTake(session, owner)) return leaseOf(session, owner);
-    const { renewal, holder, ownedBy } = await look(session);
+    if (await tryTake(session, own, owner)) return leaseOf(session, own, owner);
+    const { renewal, holder, ownedBy } = await look(session, own);
     const alive = renewal === undefined || (seen !== undefined && renewal !== seen);
     if (!alive && ownedBy !== undefined && (await isGone(holder, session.query))) {
-      if (await tryTake(session, owner, ownedBy)) return leaseOf(session, owner);
+      if (await tryTake(session, own, owner, ownedBy)) return leaseOf(session, own, owner);
     }
     if (alive || timing.monotonicMs() > deadlineMs || signal?.aborted === true) throw held(holder.name);
     seen = renewal;
@@ -60,11 +61,11 @@ export async function takeLease(
   }
 }
 
-function leaseOf(session: CleanupSession, owner: string): Lease {
+function leaseOf(session: CleanupSession, own: string, owner: string): Lease {
   return {
     async renew(query) {
       const rows = await query(
-        `UPDATE ${OWN_SCHEMA}.cleanup_lease SET expires_at = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
+        `UPDATE ${own}.cleanup_lease SET expires_at = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
           WHERE name = ${LEASE} AND owner = $1 RETURNING owner`,
         [owner],
       );
@@ -79,7 +80,7 @@ function leaseOf(session: CleanupSession, owner: string): Lease {
     async release(finished) {
       const at = finished ? ', finished_at = clock_timestamp()' : '';
       await session.query(
-        `UPDATE ${OWN_SCHEMA}.cleanup_lease SET owner = NULL, holder = NULL, expires_at = clock_timestamp()${at}
+        `UPDATE ${own}.cleanup_lease SET owner = NULL, holder = NULL, expires_at = clock_timestamp()${at}
           WHERE name = ${LEASE} AND owner = $1`,
         [owner],
       );
@@ -88,21 +89,21 @@ function leaseOf(session: CleanupSession, owner: string): Lease {
 }
 
 /** @param gone an owner that holds it no longer, whatever the row says */
-async function tryTake(session: CleanupSession, owner: string, gone?: string): Promise<boolean> {
+async function tryTake(session: CleanupSession, own: string, owner: string, gone?: string): Promise<boolean> {
   const rows = await session.query(
     `WITH made AS (
-       INSERT INTO ${OWN_SCHEMA}.cleanup_lease (name, owner, holder, expires_at)
+       INSERT INTO ${own}.cleanup_lease (name, owner, holder, expires_at)
        SELECT ${LEASE}, $1, $2, clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
-        WHERE NOT EXISTS (SELECT FROM ${OWN_SCHEMA}.cleanup_lease WHERE name = ${LEASE})
+        WHERE NOT EXISTS (SELECT FROM ${own}.cleanup_lease WHERE name = ${LEASE})
        ON CONFLICT (name) DO NOTHING
        RETURNING owner
      ), free AS (
        -- A row that is locked belongs to a batch that is at work: not waited for, or it would wait for us.
-       SELECT name FROM ${OWN_SCHEMA}.cleanup_lease
+       SELECT name FROM ${own}.cleanup_lease
         WHERE name = ${LEASE} AND (owner IS NULL OR owner = $3 OR expires_at < clock_timestamp())
           FOR UPDATE SKIP LOCKED
      ), taken AS (
-       UPDATE ${OWN_SCHEMA}.cleanup_lease AS l
+       UPDATE ${own}.cleanup_lease AS l
           SET owner = $1, holder = $2, expires_at = clock_timestamp() + ${LEASE_MS} * interval '1 millisecond'
          FROM free WHERE l.name = free.name
        RETURNING l.owner
@@ -116,6 +117,7 @@ async function tryTake(session: CleanupSession, owner: string, gone?: string): P
 /** When the holder last renewed it; undefined: it is renewing it now. */
 async function look(
   session: CleanupSession,
+  own: string,
 ): Promise<{ renewal: string | undefined; holder: Holder; ownedBy: string | undefined }> {
   const [row] = await session.query<{
     expires_at: string;
@@ -124,8 +126,8 @@ async function look(
     free: boolean;
   }>(
     `SELECT l.expires_at::text, l.holder, l.owner,
-            EXISTS (SELECT FROM ${OWN_SCHEMA}.cleanup_lease WHERE name = ${LEASE} FOR UPDATE SKIP LOCKED) AS free
-       FROM ${OWN_SCHEMA}.cleanup_lease AS l WHERE l.name = ${LEASE}`,
+            EXISTS (SELECT FROM ${own}.cleanup_lease WHERE name = ${LEASE} FOR UPDATE SKIP LOCKED) AS free
+       FROM ${own}.cleanup_lease AS l WHERE l.name = ${LEASE}`,
   );
   return {
     renewal: row?.free === false ? undefined : row?.expires_at,
@@ -142,10 +144,10 @@ function held(holder: string): CleanupError {
 }
 
 /** How long ago a run last came to its end, on the database's clock; undefined: never. */
-export async function sinceLastFinish(query: Query): Promise<number | undefined> {
+export async function sinceLastFinish(query: Query, { own }: Owned): Promise<number | undefined> {
   const [row] = await query<{ ms: string | null }>(
     `SELECT (extract(epoch FROM clock_timestamp() - finished_at) * 1000)::bigint::text AS ms
-       FROM ${OWN_SCHEMA}.cleanup_lease WHERE name = ${LEASE}`,
+       FROM ${own}.cleanup_lease WHERE name = ${LEASE}`,
   );
   return row?.ms == null ? undefined : Number(row.ms);
 }

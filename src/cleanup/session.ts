@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { connectClient, type Connection } from '../store/connector.js';
+import { connectClient, searchPathOf, type Connection } from '../store/connector.js';
 import type { PgDatabase } from '../store/pool.js';
 import type { Took } from './pace.js';
 import { servedBy } from '../store/stalled.js';
@@ -48,6 +48,8 @@ export async function timed<T>(
 
 export interface CleanupSession {
   readonly query: Query;
+  /** Looks around in the catalog, with the search path that the connection is to have. */
+  look<T>(work: (query: Query) => Promise<T>): Promise<T>;
   /** A statement that takes as long as it takes: a VACUUM. */
   readonly slowly: Query;
   /** The pid of its backend, where that is this session's alone: no pooler, and no pool that others share. */
@@ -71,8 +73,10 @@ export async function openCleanupSession(
 ): Promise<CleanupSession> {
   const client = await connectClient(connection, 'carelink-tokens cleanup', FROZEN_MS);
   const query = queryOf(client, onStatement);
+  const searchPath = searchPathOf(connection);
   return {
     query,
+    look: (work) => lookOn(query, searchPath, work),
     slowly: query,
     backend: await backendOf(client),
     transaction: (begin, work) => transactionOn(query, begin, work),
@@ -93,11 +97,30 @@ async function backendOf(client: pg.Client): Promise<number | undefined> {
 export function sharedCleanupSession(database: PgDatabase): CleanupSession {
   return {
     query: (text, values) => database.exclusively('cleanup', (query) => query(text, values)),
+    look: (work) => database.exclusively('cleanup', (query) => lookOn(query, database.searchPath, work)),
     slowly: (text, values) => database.exclusively('cleanup', (query) => query(text, values), FROZEN_MS),
     transaction: (begin, work) =>
       database.exclusively('cleanup', (query) => transactionOn(query, begin, work)),
     close: () => Promise.resolve(),
   };
+}
+
+/** What is set ends with the transaction: a pooler may give the session to anybody afterwards. */
+function lookOn<T>(
+  query: Query,
+  searchPath: string | undefined,
+  work: (query: Query) => Promise<T>,
+): Promise<T> {
+  if (searchPath === undefined) return work(query);
+  const path = `'${searchPath.replaceAll("'", "''")}'`;
+  return transactionOn(
+    query,
+    `BEGIN READ ONLY; SELECT set_config('search_path', ${path}, true)`,
+    async () => ({
+      end: 'commit',
+      value: await work(query),
+    }),
+  );
 }
 
 function queryOf(client: pg.ClientBase, onStatement: () => void): Query {

@@ -12,6 +12,7 @@ import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { SchemaError } from '../store/errors.js';
+import type { Owned } from '../store/own-schema.js';
 import type { PgDatabase } from '../store/pool.js';
 import { applyMigrations, checkTableless } from '../migrate/index.js';
 import { databaseTarget } from './database-target.js';
@@ -62,7 +63,7 @@ export async function checkNothingToCleanUp(settings: CleanupSettings): Promise<
     const { database } = settings;
     const connection =
       database.kind === 'url'
-        ? database.url
+        ? databaseTarget(database)
         : (await openEmbedded(database.dataDir, 'cleanup', releases)).connection;
     await checkTableless(connection);
   } catch (error) {
@@ -82,6 +83,7 @@ const FIRST_AFTER_MS = 60_000;
 export function cleanUpBeside(
   settings: ServeSettings,
   database: PgDatabase,
+  owned: Owned,
   metrics: MetricsSink,
   log: Log,
   releases: ReleaseStack,
@@ -114,7 +116,7 @@ export function cleanUpBeside(
         settings.database.kind === 'url'
           ? await openCleanupSession(databaseTarget(settings.database), () => metrics.onStatement('cleanup'))
           : sharedCleanupSession(database);
-      await round(session, cleanup, backlog, metrics, log, stopping.signal);
+      await round(session, owned, cleanup, backlog, metrics, log, stopping.signal);
     } catch (error) {
       if (error instanceof CleanupError && error.code === 'LEASE_HELD') {
         log.info('cleanup_elsewhere');
@@ -141,6 +143,7 @@ export function cleanUpBeside(
 
 async function round(
   session: CleanupSession,
+  owned: Owned,
   cleanup: NonNullable<ServeSettings['cleanup']>,
   backlog: Backlog,
   metrics: MetricsSink,
@@ -148,7 +151,7 @@ async function round(
   signal: AbortSignal,
 ): Promise<void> {
   // With a schedule in each of many instances, one of them is enough.
-  const sinceMs = await sinceLastCleanup(session);
+  const sinceMs = await sinceLastCleanup(session, owned);
   if (sinceMs !== undefined && sinceMs < cleanup.everyMs / 2) {
     metrics.onCleanupEnd('elsewhere');
     return;

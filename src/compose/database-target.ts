@@ -1,6 +1,7 @@
 import { processSource } from '../config/source.js';
 import { readDatabaseUrl, type DatabaseTarget } from '../store/database-url.js';
 import { osUser } from '../store/libpq-files.js';
+import { quoteIdentifier } from '../store/quote.js';
 import { PasswordSource } from '../store/password-source.js';
 import type { DatabaseSettings } from '../config/settings.js';
 
@@ -12,8 +13,10 @@ import type { DatabaseSettings } from '../config/settings.js';
 export function databaseTarget({
   url,
   password,
-}: Pick<Extract<DatabaseSettings, { kind: 'url' }>, 'url' | 'password'>): DatabaseTarget {
-  const target = readDatabaseUrl(url, { env: processSource().env, osUser: osUser() });
+  schema,
+}: Pick<Extract<DatabaseSettings, { kind: 'url' }>, 'url' | 'password' | 'schema'>): DatabaseTarget {
+  const read = readDatabaseUrl(url, { env: processSource().env, osUser: osUser() });
+  const target = schema === undefined ? read : { ...read, searchPath: quoteIdentifier(schema) };
   // The URL of --listen-url may have one of its own; one in the environment is for whoever gives none.
   if (password === undefined || target.passwordFrom === 'url') return target;
   return { ...target, passwordFrom: 'fetched', passwordSource: new PasswordSource(password) };

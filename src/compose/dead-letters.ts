@@ -5,12 +5,11 @@ import type { DeadLettersSettings } from '../config/settings.js';
 import type { Claim } from '../rotation/ports.js';
 import { askOf } from '../store/database.js';
 import { DeadLetters, type KeptLetter } from '../store/dead-letters.js';
-import { SchemaError } from '../store/errors.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
-import { notHome, otherHome, readTokenTablePlaces } from '../store/token-tables.js';
+import { ownSchemaOf, readTokenTablePlaces } from '../store/token-tables.js';
 import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
@@ -78,17 +77,15 @@ async function openDesk(settings: DeadLettersSettings, releases: ReleaseStack): 
     onIdleError: () => undefined,
   });
   releases.add(() => database.end());
-  const box = new DeadLetters(database);
+  const owned = ownSchemaOf(await readTokenTablePlaces(askOf(database)));
+  const box = new DeadLetters(database, owned);
   if (!(await box.ready())) {
     throw new CommandError(
       'CARELINK_SCHEMA_MISSING',
       4,
-      'This database has no table carelink.dead_letters. Run `carelink-tokens migrate` on it first.',
+      `This database has no table ${owned.own}.dead_letters. Run \`carelink-tokens migrate\` on it first.`,
     );
   }
-  const places = await readTokenTablePlaces(askOf(database));
-  const home = otherHome(places);
-  if (home !== undefined) throw new SchemaError('OTHER_SCHEMA', notHome(places, home));
   const read = async (): Promise<KeptLetter[]> => {
     const ids = settings.ids ?? (await box.ids());
     const letters: KeptLetter[] = [];

@@ -3,6 +3,7 @@ import { LetterRetry } from '../outbox/letter-retry.js';
 import { Letters } from '../outbox/letters.js';
 import type { Claim } from '../rotation/ports.js';
 import type { Database } from '../store/database.js';
+import type { Owned } from '../store/own-schema.js';
 import { DeadLetters } from '../store/dead-letters.js';
 import type { ReleaseStack } from './release.js';
 
@@ -27,10 +28,11 @@ const LOOK_EVERY_MS = 1_000;
 /** Looks them up before anything is answered: their tokens are spent, and no row says so. Goes on looking. */
 export async function openLetters(
   database: Database,
+  owned: Owned,
   { alone, onCount }: LettersOptions,
   releases: ReleaseStack,
 ): Promise<OpenLetters> {
-  const box = new DeadLetters(database);
+  const box = new DeadLetters(database, owned);
   const letters = new Letters({ box, encode: encodeClaim, decode: decodeClaim, onCount });
   const ready = await box.ready();
   if (ready) await letters.look();

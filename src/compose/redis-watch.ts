@@ -7,6 +7,7 @@ import type { RedisSettings } from '../config/settings.js';
 import type { Log } from '../observe/log.js';
 import type { ClaimGate } from '../outbox/gate.js';
 import type { Database } from '../store/database.js';
+import type { Owned } from '../store/own-schema.js';
 import { readIdentity } from '../store/identity.js';
 import type { ReleaseStack } from './release.js';
 
@@ -41,15 +42,15 @@ export async function fitRedis(client: ScriptClient, { monotonicMs }: RedisWatch
 }
 
 /** Whose Redis it has to be: undefined where that can't be told, which is said. */
-export async function ownerOf(database: Database, log: Log): Promise<string | undefined> {
-  const identity = await readIdentity(database);
+export async function ownerOf(database: Database, owned: Owned, log: Log): Promise<string | undefined> {
+  const identity = await readIdentity(database, owned);
   if (identity.kind === 'known') return identity.id;
   log.warn('redis_owner_unknown', {
     kind: identity.kind,
     cause:
       identity.kind === 'missing'
         ? 'the migration identity is missing: run carelink-tokens migrate. Until then another system in the same Redis is not noticed'
-        : 'GRANT SELECT ON carelink.identity to this role. Until then another system in the same Redis is not noticed',
+        : `GRANT SELECT ON ${owned.own}.identity to this role. Until then another system in the same Redis is not noticed`,
   });
   return undefined;
 }

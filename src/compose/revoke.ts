@@ -157,14 +157,14 @@ async function revocationByMark(
     return {
       ...(known ? {} : unknownUser(userKey)),
       count,
-      run: () => markUser(session, userKey).then(() => marked),
+      run: () => markUser(session, schema, userKey).then(() => marked),
     };
   }
   if (target.kind !== 'issued_before') throw new Error('settings of one token, without token tables');
   const at = target.at === 'now' ? undefined : target.at;
   return {
     count,
-    run: () => markIssuedBefore(session, at).then(() => marked),
+    run: () => markIssuedBefore(session, schema, at).then(() => marked),
   };
 }
 

@@ -140,6 +140,7 @@ export async function compose(
 
   const unwritten = await openLetters(
     database,
+    schema,
     {
       alone: settings.redis === undefined && settings.database.kind === 'embedded',
       onCount: (count) => operator.onDeadLetters(count),
@@ -260,7 +261,7 @@ export async function compose(
     const read = async () => ({ metrics: await metrics.snapshot(), kpis: metrics.kpis() });
     watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
   }
-  cleanUpBeside(settings, database, metrics, log, releases);
+  cleanUpBeside(settings, database, schema, metrics, log, releases);
   if (admin) tellHostLimits(settings, log);
   log.info('listening', { url: publicUrl, mode: settings.database.kind });
   const failed = Promise.race([storage.failed, broken.failed]);

@@ -145,7 +145,7 @@ export async function openSharedCache(
   const client: ScriptClient = openRedis({
     address: redis,
     keys,
-    owner: await ownerOf(options.database, log),
+    owner: await ownerOf(options.database, options.schema, log),
     random: Math.random,
     onError: told.onError,
     onConnect: () => gate.distrust(),
@@ -250,12 +250,12 @@ export async function openSharedCache(
 const silent = { onChange: () => undefined, onLost: () => undefined };
 
 /** `auto` is sync where there is no place for dead letters; `async` says what is missing. */
-function wantedMode({ blacklist, log, unwritten }: SharedCacheOptions): 'auto' | 'sync' | 'async' {
+function wantedMode({ blacklist, log, unwritten, schema }: SharedCacheOptions): 'auto' | 'sync' | 'async' {
   if (blacklist === 'sync' || unwritten.kept) return blacklist;
   if (blacklist === 'async') {
     throw new SchemaError(
       'CARELINK_SCHEMA_MISSING',
-      'Asynchronous blacklisting needs the table carelink.dead_letters. Run `carelink-tokens migrate` on this database first.',
+      `Asynchronous blacklisting needs the table ${schema.own}.dead_letters. Run \`carelink-tokens migrate\` on this database first.`,
     );
   }
   log.warn('blacklist_mode', { mode: 'sync', cause: 'carelink-tokens migrate has not been run for async' });

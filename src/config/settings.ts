@@ -31,6 +31,8 @@ export type DatabaseSettings =
       readonly url: string;
       /** Where the password is fetched at each connect; undefined: it is in the URL, or where libpq looks for it. */
       readonly password?: PasswordOrigin | undefined;
+      /** Of Django's tables; undefined: what the search path leads to. */
+      readonly schema?: string | undefined;
     }
   /** The embedded PostgreSQL in a directory (an absolute path). */
   | { readonly kind: 'embedded'; readonly dataDir: string };

@@ -1,6 +1,7 @@
 import { commandLine, oneOf, path } from './kinds.js';
 import { postgresUrl } from './network-kinds.js';
 import { optional, toggle, valued } from './option.js';
+import { objectName } from './sql-kinds.js';
 import { LOG_LEVELS } from './vocabulary.js';
 
 /** What every command that works on a database takes. */
@@ -18,6 +19,10 @@ export const SHARED_OPTIONS = {
   'database-password-command': optional(commandLine, {
     help: 'a program that prints it, run without a shell at each connect',
     absentText: "the URL's",
+  }),
+  schema: optional(objectName('schema'), {
+    help: "the schema of Django's tables, where a database has several",
+    absentText: "what the URL's search_path says, else the role's",
   }),
   'data-dir': valued(path('directory'), {
     default: '.carelink',

@@ -23,13 +23,16 @@ export function sharedSettings(
   if (url === undefined && passwordOptionOf(given) !== undefined) {
     problems.push(`${passwordOptionOf(given)} is for a database by URL: give --database-url, too.`);
   }
+  if (url === undefined && given.schema !== undefined) {
+    problems.push(`${given.schema} is for a database by URL: give --database-url, too.`);
+  }
   const warnings = unknownVariables(source.env);
   if (url !== undefined) warnings.push(...checkUrl(url, given['database-url'] ?? '', source, problems));
   return {
     database:
       url === undefined
         ? { kind: 'embedded', dataDir: absolutePath(source.cwd, values['data-dir']) }
-        : { kind: 'url', url, password: passwordOf(values, given, source, problems) },
+        : { kind: 'url', url, password: passwordOf(values, given, source, problems), schema: values.schema },
     json: values.json,
     quiet: values.quiet,
     logLevel: values['log-level'] ?? (values.quiet ? 'warn' : 'info'),

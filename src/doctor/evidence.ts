@@ -1,4 +1,5 @@
 import type { ClaimNames } from '../rotation/claims.js';
+import type { Owned } from '../store/own-schema.js';
 import type { ServerOverview } from './overview.js';
 import type { Reading } from './reading.js';
 import type { TokenSample } from './token-sample.js';
@@ -70,7 +71,7 @@ export type SchemaEvidence =
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   | { readonly kind: 'unread'; readonly why: string }; // prettier-ignore
 
-export interface DatabaseFacts {
+export interface DatabaseFacts extends Owned {
   readonly version: string;
   readonly role: string;
   readonly standby: boolean;

@@ -1,7 +1,9 @@
-import type { Database } from '../store/database.js';
+import { askOf, type Database } from '../store/database.js';
+import { SchemaError } from '../store/errors.js';
+import { DEFAULT_OWN } from '../store/own-schema.js';
 import type { DatabaseFacts, TableFacts } from './evidence.js';
 import { attempt } from './reading.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
+import { ownSchemaOf, readTokenTablePlaces } from '../store/token-tables.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
@@ -44,21 +46,21 @@ const TABLES = `
    ORDER BY 1, 3 DESC, 2`;
 
 /** Each right that a refresh needs of the role, and whether it has it; a thing that isn't there has no row. */
-const RIGHTS = `
+const rightsSql = (own: string): string => `
   WITH needed (privilege, object) AS (
     VALUES ('SELECT', '${OUTSTANDING}'), ('INSERT', '${OUTSTANDING}'),
            ('SELECT', '${BLACKLISTED}'), ('INSERT', '${BLACKLISTED}'),
            ('SELECT', 'revoked_before'), ('INSERT', 'revoked_before'), ('UPDATE', 'revoked_before')
   )
-  SELECT needed.privilege || ' on ' || CASE WHEN n.nspname = '${OWN_SCHEMA}' THEN '${OWN_SCHEMA}.' ELSE '' END || needed.object AS missing
+  SELECT needed.privilege || ' on ' || CASE WHEN n.nspname = '${own}' THEN '${own}.' ELSE '' END || needed.object AS missing
     FROM needed
     JOIN pg_class c ON c.relname = needed.object
     JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE CASE WHEN needed.object = 'revoked_before' THEN n.nspname = '${OWN_SCHEMA}' ELSE pg_table_is_visible(c.oid) END
+   WHERE CASE WHEN needed.object = 'revoked_before' THEN n.nspname = '${own}' ELSE pg_table_is_visible(c.oid) END
      AND NOT has_table_privilege(c.oid, needed.privilege)
   UNION ALL
-  SELECT 'USAGE on schema ${OWN_SCHEMA}' FROM pg_namespace
-   WHERE nspname = '${OWN_SCHEMA}' AND NOT has_schema_privilege(oid, 'USAGE')
+  SELECT 'USAGE on schema ${own}' FROM pg_namespace
+   WHERE nspname = '${own}' AND NOT has_schema_privilege(oid, 'USAGE')
   UNION ALL
   -- A sequence that is a default wants a grant of its own; that of an IDENTITY doesn't.
   SELECT 'USAGE on sequence ' || s.relname
@@ -82,11 +84,13 @@ export async function readDatabaseFacts(
   const [row] = await ask<Server>(SERVER);
   if (row === undefined) throw new Error('the catalog told nothing');
   const { now_ms, ...server } = row;
+  const own = await readOwn(database);
   const tables = await ask<TableFacts & { readonly columns: readonly string[] | null }>(TABLES);
-  const rights = await ask<{ missing: string }>(RIGHTS);
+  const rights = await ask<{ missing: string }>(rightsSql(own));
   const found = (name: string): boolean => tables.some((table) => table.name === name && table.visible);
   const facts: DatabaseFacts = {
     ...server,
+    own,
     tables,
     outstanding: found(OUTSTANDING),
     blacklisted: found(BLACKLISTED),
@@ -103,6 +107,16 @@ export async function readDatabaseFacts(
       : { value: [] },
   };
   return { facts, nowMs: Number(now_ms) };
+}
+
+/** Where it can't be told, another check tells so. */
+async function readOwn(database: Database): Promise<string> {
+  try {
+    return ownSchemaOf(await readTokenTablePlaces(askOf(database))).own;
+  } catch (error) {
+    if (error instanceof SchemaError) return DEFAULT_OWN;
+    throw error;
+  }
 }
 
 type Server = Pick<

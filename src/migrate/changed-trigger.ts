@@ -1,15 +1,15 @@
-import { OWN_SCHEMA } from '../store/own-schema.js';
+import { channelOf } from '../store/own-schema.js';
 import { activeSql, type UserSource } from '../store/user-source.js';
 
 /**
  * What replaces the function of the migration `notify_changes` where no boolean says who is active: that one compares
  * booleans, and would tell of every change of a user that anything may have changed.
  */
-export function changedTriggerSql(users: UserSource): string {
+export function changedTriggerSql(users: UserSource, own: string): string {
   const { keyColumn } = users;
   const active = activeSql(users);
   return `
-    CREATE OR REPLACE FUNCTION ${OWN_SCHEMA}.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
+    CREATE OR REPLACE FUNCTION ${own}.tell_users_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
     DECLARE
       items text[];
     BEGIN
@@ -21,10 +21,10 @@ export function changedTriggerSql(users: UserSource): string {
          GROUP BY u.key
         HAVING count(*) <> 2 OR count(u.active) = 1 OR bool_and(u.active) IS DISTINCT FROM bool_or(u.active)
          LIMIT 1001);
-      IF items <> '{}' THEN PERFORM ${OWN_SCHEMA}.tell('users', items); END IF;
+      IF items <> '{}' THEN PERFORM ${own}.tell('users', items); END IF;
       RETURN NULL;
     EXCEPTION WHEN OTHERS THEN
-      PERFORM pg_catalog.pg_notify('carelink_changes', '{"gap":true}');
+      PERFORM pg_catalog.pg_notify('${channelOf(own)}', '{"gap":true}');
       RETURN NULL;
     END
     $body$`;

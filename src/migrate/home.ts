@@ -1,17 +1,19 @@
+import { DEFAULT_OWN } from '../store/own-schema.js';
+import type { OwnSchema } from '../store/own-schemas.js';
 import {
+  allTables,
   elsewhere,
   howToReach,
-  notHome,
-  otherHome,
   readTokenTablePlaces,
+  tablesThere,
+  unsettled,
   type TokenTablePlaces,
 } from '../store/token-tables.js';
 import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
 import { askSession, type Session } from './session.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
 
-/** The tables that our work was done on, as `carelink.home` has them. */
+/** The tables that our work was done on, as the table `home` has them. */
 export interface Home {
   readonly schema: string;
   /** By the table's name. */
@@ -21,61 +23,116 @@ export interface Home {
 /** The migration that makes the table; in the ledger under this name. */
 const HOME = 'home';
 
-/**
- * Refuses a database whose schema `carelink` belongs to another Django schema than the connection leads to, or of which
- * that can't be told. It is written down by migrate alone; before that it belongs to the schema its triggers are on.
- *
- * @param asked --home-schema
- * @throws MigrateError UNSAFE
- */
-export async function refuseOtherHome(session: Session, asked: string | undefined): Promise<void> {
-  const places = await readTokenTablePlaces(askSession(session));
-  const why = reasonAgainst(places, asked);
-  if (why !== undefined) throw new MigrateError('UNSAFE', why);
+export interface Place {
+  /** --home-schema: the Django schema of this connection, where it can't be told which of ours is its. */
+  readonly home?: string;
+  readonly tokenTables?: boolean;
 }
 
-/** Pure. Undefined: nothing is against it. */
-function reasonAgainst(places: TokenTablePlaces, asked: string | undefined): string | undefined {
-  const { found, sets, home, homeUnwritten, triggersIn, currentSchema, migrated, searchPath, role } = places;
+/**
+ * The schema of ours that a run is about, or that it is to make.
+ *
+ * @throws MigrateError UNSAFE where it can't be told; it says what settles it
+ * @throws SchemaError TABLES_THERE
+ */
+export async function settleOwn(session: Session, { home, tokenTables = true }: Place): Promise<string> {
+  const places = await readTokenTablePlaces(askSession(session));
+  if (!tokenTables) {
+    const there = allTables(places);
+    if (there.length > 0) throw tablesThere(there);
+    return DEFAULT_OWN;
+  }
+  const settled = settle(places, home);
+  if ('own' in settled) return settled.own;
+  throw new MigrateError('UNSAFE', settled.why);
+}
+
+/** Pure. */
+function settle(
+  places: TokenTablePlaces,
+  asked: string | undefined,
+): { readonly own: string } | { readonly why: string } {
+  const { found, sets, owns, standing, currentSchema, searchPath, role } = places;
   // Where the tables are to be made, if they are.
   const schema = found?.schema ?? currentSchema;
-  if (asked !== undefined && asked !== schema) {
-    return `--home-schema is ${asked}, and the connection leads to ${schema ?? 'no schema'}. Give both the same: ?options=-c%20search_path%3D${encodeURIComponent(asked)} in the URL.`;
-  }
-  const other = otherHome(places) ?? (home !== undefined && home !== schema ? home : undefined);
-  if (other !== undefined) {
-    const gone = !sets.some((set) => set.schema === other);
-    if (!gone || triggersIn.includes(other)) return notHome(places, other);
-    // The schema was renamed, or its tables moved: whether it is the same Django only its operator knows.
-    if (asked === schema) return undefined;
-    return (
-      `The schema carelink of this database belongs to Django's tables in ${other}, which has none any more; this connection leads ` +
-      `to ${schema ?? 'no schema'}. If ${other} was renamed, or its tables were moved: run this with --home-schema ${schema ?? ''}. ` +
-      'If this is another Django, give it a database of its own.'
-    );
-  }
+  if (asked !== undefined && asked !== schema)
+    return {
+      why: `--home-schema is ${asked}, and the connection leads to ${schema ?? 'no schema'}. Give --schema ${asked}, too.`,
+    };
   const others = elsewhere(places);
-  if (found === undefined && others.length > 0 && migrated) {
-    return `No table of simplejwt is in the search path (${searchPath}), but there is ${others.join(', ')}. ${howToReach(sets[0]?.schema ?? '', role)}`;
+  if (found === undefined && others.length > 0 && owns.some(({ migrated }) => migrated))
+    return {
+      why: `No table of simplejwt is in the search path (${searchPath}), but there is ${others.join(', ')}. ${howToReach(sets[0]?.schema ?? '', role)}`,
+    };
+  switch (standing.kind) {
+    case 'several':
+      return { why: unsettled(places, standing) };
+    case 'moved':
+      return asked === undefined ? { why: unsettled(places, standing) } : { own: standing.own };
+    case 'own':
+      return standing.sure ? { own: standing.own } : unsure(places, standing.own, asked);
+    case 'none':
+      return standing.orphans.length === 0
+        ? { own: standing.own }
+        : orphaned(standing.orphans, schema ?? '', asked);
   }
-  if (found === undefined || others.length === 0 || asked !== undefined) return undefined;
-  if (home !== undefined || !homeUnwritten || triggersIn.includes(found.schema)) return undefined;
-  return (
-    `Django's tables are in more than one schema: the connection leads to ${found.schema}, and there are ${others.join(', ')}. ` +
-    `One database serves one Django schema, and which one it is can't be told. If it is ${found.schema}: run this with ` +
-    `--home-schema ${found.schema}. A set that nobody uses, as one made by mistake with --create-tables, is best dropped first.`
+}
+
+/** Several Django schemas, one of ours, and nothing that tells whose that is. */
+function unsure(
+  places: TokenTablePlaces,
+  own: string,
+  asked: string | undefined,
+): { readonly own: string } | { readonly why: string } {
+  const schema = places.found?.schema ?? places.currentSchema ?? '';
+  if (places.owns.some(({ name, hidden }) => name === own && hidden))
+    return {
+      why:
+        `The role ${places.role} may not look into the schema ${own}, so it can't be told which Django's it is. As its owner, ` +
+        `run \`GRANT USAGE ON SCHEMA ${own} TO ${places.role}\`: it then sees the name of that Django schema, and no more.`,
+    };
+  if (asked !== undefined) return { own };
+  const others = places.sets.filter((set) => set.schema !== schema).map((set) => set.schema);
+  return {
+    why:
+      `Django's tables are in more than one schema: the connection leads to ${schema}, and there are ${elsewhere(places).join(', ')}. ` +
+      `Which of them the schema ${own} belongs to can't be told; what was revoked is written down there. If it is ${schema}: run this ` +
+      `with --home-schema ${schema}. If it is another one: first run migrate there, with --schema ${others[0] ?? ''} ` +
+      `--home-schema ${others[0] ?? ''}. A set that nobody uses, as one made by mistake with --create-tables, is best dropped first.`,
+  };
+}
+
+/** One whose Django schema is gone may be this one's, under another name. */
+function orphaned(
+  orphans: readonly OwnSchema[],
+  schema: string,
+  asked: string | undefined,
+): { readonly own: string } | { readonly why: string } {
+  const [first] = orphans;
+  if (first !== undefined && orphans.length === 1 && asked !== undefined) return { own: first.name };
+  const each = orphans.map(
+    ({ name, home }) =>
+      `The schema ${name} of this database belongs to Django's tables in ${home?.schema ?? ''}, which has none any more.`,
   );
+  const gone = orphans.map(({ name }) => `DROP SCHEMA ${name} CASCADE`).join('; ');
+  return {
+    why:
+      `${each.join(' ')} This connection leads to ${schema}. If that is the same Django, renamed or restored: ` +
+      (orphans.length === 1
+        ? `run this with --home-schema ${schema}. If it is another one, and the site of before is gone for good: \`${gone}\`.`
+        : `drop those whose sites are gone for good (\`${gone}\`), all but this one's, and run this with --home-schema ${schema}.`),
+  };
 }
 
 /** What is written down; undefined: nothing yet. */
 export async function readHome(session: Session): Promise<Home | undefined> {
   const [table] = await session.query<{ there: boolean }>(
     `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'home') AS there`,
+                     WHERE n.nspname = '${session.own}' AND c.relname = 'home') AS there`,
   );
   if (table?.there !== true) return undefined;
   const [row] = await session.query<{ schema: string; outstanding: number; blacklisted: number }>(
-    `SELECT schema, outstanding, blacklisted FROM ${OWN_SCHEMA}.home`,
+    `SELECT schema, outstanding, blacklisted FROM ${session.own}.home`,
   );
   if (row === undefined) return undefined;
   return {
@@ -94,7 +151,7 @@ export async function recordHome(session: Session, { name }: Migration): Promise
   const { found } = places;
   if (found?.outstanding === undefined || found.blacklisted === undefined) return;
   await session.query(
-    `INSERT INTO ${OWN_SCHEMA}.home AS h (schema, outstanding, blacklisted)
+    `INSERT INTO ${session.own}.home AS h (schema, outstanding, blacklisted)
      SELECT n.nspname, o.oid, b.oid
        FROM pg_namespace n
        JOIN pg_class o ON o.relnamespace = n.oid AND o.relname = $2

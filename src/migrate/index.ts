@@ -6,16 +6,17 @@ import { down, planDown, type PlannedUndoing } from './down.js';
 import { MigrateError } from './errors.js';
 import type { MigrateEvent, Step } from './events.js';
 import { MIGRATIONS_DIRECTORY, readMigrations, type Migration } from './files.js';
-import { refuseOtherHome } from './home.js';
+import { renderFor } from './render.js';
+import type { Owned } from '../store/own-schema.js';
+import { settleOwn, type Place } from './home.js';
 import { readGrants, type GrantedCommand, type Grants } from './grants.js';
 import { withLock } from './lock.js';
 import { readOverview, type Overview } from './overview.js';
 import { refusePooler } from './pooler.js';
 import { judgeServer, type ServerFacts } from './preflight.js';
 import type { RunContext, Timing } from './run-context.js';
-import { askSession, openSession, type Session } from './session.js';
+import { openSession, type Session } from './session.js';
 import { readServer } from './surroundings.js';
-import { allTables, readTokenTablePlaces, tablesThere } from '../store/token-tables.js';
 import type { UserNames } from '../store/user-source.js';
 import { up } from './up.js';
 import { DJANGO_USERS } from './user-triggers.js';
@@ -99,7 +100,12 @@ export async function applyMigrations(connection: Connection, options: ApplyOpti
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { createTables, buildCovered = false, notify = false, names, tokenTables = true } = options;
   return change(connection, options, (run, server) =>
-    up(run, ofSite(migrations, tokenTables), server, { createTables, buildCovered, notify, names }),
+    up(run, ofSite(migrations, run.session, tokenTables), server, {
+      createTables,
+      buildCovered,
+      notify,
+      names,
+    }),
   );
 }
 
@@ -111,7 +117,9 @@ export async function applyMigrations(connection: Connection, options: ApplyOpti
 export async function removeMigrations(connection: Connection, options: RemoveOptions): Promise<Report> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { dropTables = false, names } = options;
-  return change(connection, options, (run) => down(run, migrations, { dropTables, names }));
+  return change(connection, options, (run) =>
+    down(run, renderFor(run.session, migrations), { dropTables, names }),
+  );
 }
 
 /**
@@ -125,7 +133,9 @@ export async function planRemoval(
 ): Promise<readonly PlannedUndoing[]> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { dropTables = false, names } = options;
-  return look(connection, {}, (session) => planDown(session, migrations, { dropTables, names }));
+  return look(connection, {}, (session) =>
+    planDown(session, renderFor(session, migrations), { dropTables, names }),
+  );
 }
 
 /**
@@ -142,27 +152,14 @@ export async function readMigrationOverview(
   const { users = DJANGO_USERS } = options;
   return look(connection, options, (session, server) => {
     const chosen = { buildCovered, createTables, notify, users };
-    return readOverview(session, ofSite(migrations, tokenTables), server, chosen);
+    return readOverview(session, ofSite(migrations, session, tokenTables), server, chosen);
   });
 }
 
 /** Those that are about the site: without token tables what is left is our own schema. */
-function ofSite(migrations: readonly Migration[], tokenTables: boolean): readonly Migration[] {
-  return tokenTables ? migrations : migrations.filter(({ tables }) => tables.length === 0);
-}
-
-interface Place {
-  readonly home?: string;
-  readonly tokenTables?: boolean;
-}
-
-/** @throws MigrateError UNSAFE | SchemaError TABLES_THERE */
-async function refuseOtherPlace(session: Session, { home, tokenTables = true }: Place): Promise<void> {
-  if (!tokenTables) {
-    const there = allTables(await readTokenTablePlaces(askSession(session)));
-    if (there.length > 0) throw tablesThere(there);
-  }
-  await refuseOtherHome(session, home);
+function ofSite(migrations: readonly Migration[], owned: Owned, tokenTables: boolean): readonly Migration[] {
+  const all = renderFor(owned, migrations);
+  return tokenTables ? all : all.filter(({ tables }) => tables.length === 0);
 }
 
 async function look<T>(
@@ -172,9 +169,9 @@ async function look<T>(
 ): Promise<T> {
   const session = await openSession(connection, APPLICATION_NAME);
   try {
-    const server = await fitServer(session);
-    await refuseOtherPlace(session, place);
-    return await work(session, server);
+    await fitServer(session);
+    const own = session.of(await settleOwn(session, place));
+    return await work(own, await fitServer(own));
   } catch (error) {
     throw asMigrateError(error, undefined);
   } finally {
@@ -235,12 +232,16 @@ async function change(
     }
     await session.configure();
     const userTable = options.users ?? DJANGO_USERS;
-    const run = { session, watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal, userTable };
-    const steps = await withLock(session, run, async () => {
-      await refuseOtherPlace(session, options);
-      return work(run, server);
-    });
-    return { steps };
+    const run = { watcher, timing: TIMING, emit, lockTimeoutMs, maxWaitMs, signal, userTable };
+    for (;;) {
+      const own = session.of(await settleOwn(session, options));
+      const steps = await withLock(own, run, async () => {
+        // Another run may have made a schema of ours meanwhile, and not for this Django.
+        if ((await settleOwn(own, options)) !== own.own) return undefined;
+        return work({ ...run, session: own }, await fitServer(own));
+      });
+      if (steps !== undefined) return { steps };
+    }
   } catch (error) {
     throw asMigrateError(error, signal);
   } finally {

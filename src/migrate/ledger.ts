@@ -1,5 +1,4 @@
 import type { Session } from './session.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
 
 export interface LedgerEntry {
   readonly name: string;
@@ -23,11 +22,11 @@ export type Ledger = ReadonlyMap<string, LedgerEntry>;
 export async function createLedger(session: Session): Promise<void> {
   // Asked first, because CREATE SCHEMA IF NOT EXISTS wants the right to create even where there is nothing to do.
   const [row] = await session.query<{ there: boolean }>(
-    `SELECT to_regnamespace('${OWN_SCHEMA}') IS NOT NULL AS there`,
+    `SELECT to_regnamespace('${session.own}') IS NOT NULL AS there`,
   );
-  if (row?.there !== true) await session.query(`CREATE SCHEMA ${OWN_SCHEMA}`);
+  if (row?.there !== true) await session.query(`CREATE SCHEMA ${session.own}`);
   await session.query(`
-    CREATE TABLE IF NOT EXISTS ${OWN_SCHEMA}.migrations (
+    CREATE TABLE IF NOT EXISTS ${session.own}.migrations (
       name text PRIMARY KEY,
       checksum text NOT NULL,
       state text NOT NULL CHECK (state IN ('building', 'applied', 'covered')),
@@ -41,7 +40,7 @@ export async function createLedger(session: Session): Promise<void> {
 /** All entries; none where there is no ledger yet. */
 export async function readLedger(session: Session): Promise<Ledger> {
   const [row] = await session.query<{ there: boolean }>(
-    `SELECT to_regclass('${OWN_SCHEMA}.migrations') IS NOT NULL AS there`,
+    `SELECT to_regclass('${session.own}.migrations') IS NOT NULL AS there`,
   );
   if (row?.there !== true) return new Map();
   const rows = await session.query<{
@@ -53,7 +52,7 @@ export async function readLedger(session: Session): Promise<Ledger> {
     duration_ms: number;
     applied_at: Date;
   }>(
-    `SELECT name, checksum, state, covered_by, definition, duration_ms, applied_at FROM ${OWN_SCHEMA}.migrations`,
+    `SELECT name, checksum, state, covered_by, definition, duration_ms, applied_at FROM ${session.own}.migrations`,
   );
   return new Map(
     rows.map((entry) => [
@@ -82,7 +81,7 @@ export interface NewEntry {
 
 export async function record(session: Session, entry: NewEntry): Promise<void> {
   await session.query(
-    `INSERT INTO ${OWN_SCHEMA}.migrations (name, checksum, state, covered_by, definition, duration_ms)
+    `INSERT INTO ${session.own}.migrations (name, checksum, state, covered_by, definition, duration_ms)
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (name) DO UPDATE
         SET checksum = excluded.checksum, state = excluded.state, covered_by = excluded.covered_by,
@@ -99,5 +98,5 @@ export async function record(session: Session, entry: NewEntry): Promise<void> {
 }
 
 export async function forget(session: Session, name: string): Promise<void> {
-  await session.query(`DELETE FROM ${OWN_SCHEMA}.migrations WHERE name = $1`, [name]);
+  await session.query(`DELETE FROM ${session.own}.migrations WHERE name = $1`, [name]);
 }

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { DEFAULT_OWN, type Owned } from '../store/own-schema.js';
 import { MigrateError } from './errors.js';
 import type { Blocker } from './blocker.js';
 import type { MigrateEvent } from './events.js';
@@ -6,8 +8,14 @@ import type { Timing } from './run-context.js';
 import type { Session } from './session.js';
 import { describeSessions } from './surroundings.js';
 
-/** The advisory lock of all runners on a database: "CARELINK" in ASCII, as the signed 64 bits that it takes. */
-const LOCK_KEY = '4846245131613457995';
+/**
+ * The advisory lock of all runners on a schema of ours, as the signed 64 bits that it takes: "CARELINK" in ASCII, and a
+ * hash of any other name.
+ */
+function lockKeyOf({ own }: Owned): string {
+  if (own === DEFAULT_OWN) return '4846245131613457995';
+  return createHash('sha256').update(own).digest().readBigInt64BE().toString();
+}
 
 /** Where nothing is said: as long as a runner that was killed may go on holding it (see session.ts), and some more. */
 const DEFAULT_WAIT_MS = 5_000;
@@ -54,19 +62,19 @@ export async function withLock<T>(
     return await work();
   } finally {
     // Given back by hand: the session of the embedded PostgreSQL lives on.
-    await session.query('SELECT pg_advisory_unlock($1::int8)', [LOCK_KEY]).catch(() => undefined);
+    await session.query('SELECT pg_advisory_unlock($1::int8)', [lockKeyOf(session)]).catch(() => undefined);
   }
 }
 
 async function tryLock(session: Session): Promise<boolean> {
   const [row] = await session.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1::int8) AS got', [
-    LOCK_KEY,
+    lockKeyOf(session),
   ]);
   return row?.got === true;
 }
 
 async function readHolder(session: Session): Promise<Blocker | undefined> {
-  const rows = await session.query<{ pid: number }>(HOLDS, [LOCK_KEY]);
+  const rows = await session.query<{ pid: number }>(HOLDS, [lockKeyOf(session)]);
   const [holder] = await describeSessions(
     session,
     rows.map(({ pid }) => pid),
@@ -92,7 +100,7 @@ function held(holder: Blocker | undefined): MigrateError {
  */
 export async function verifyLock(session: Session): Promise<void> {
   const [row] = await session.query<{ held: boolean }>(`SELECT pg_backend_pid() IN (${HOLDS}) AS held`, [
-    LOCK_KEY,
+    lockKeyOf(session),
   ]);
   if (row?.held === true) return;
   throw new MigrateError(

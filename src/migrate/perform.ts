@@ -3,6 +3,7 @@ import type { TableFacts } from './catalog.js';
 import type { Step } from './events.js';
 import { record } from './ledger.js';
 import type { Picture } from './picture.js';
+import { blacklistOf } from './plan-triggers.js';
 import { formatParameters } from './plan-settings.js';
 import type { Standing } from './standing.js';
 import { withLockTimeout } from './retry.js';
@@ -79,8 +80,11 @@ async function runInTransaction(
     run.session.transaction(async () => {
       const triggers =
         migration.kind === 'triggers'
-          ? await installTriggers(run.session, { name, sql }, run.userTable, (finding) =>
-              run.emit({ event: 'finding', finding }),
+          ? await installTriggers(
+              run.session,
+              { name, sql },
+              { users: run.userTable, blacklisted: blacklistOf(picture) },
+              (finding) => run.emit({ event: 'finding', finding }),
             )
           : (await run.session.query(sql), undefined);
       const durationMs = run.timing.monotonicMs() - startedMs;

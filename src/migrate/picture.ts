@@ -118,7 +118,10 @@ async function lookAround(
     home: await readHome(session),
     ours: await readOurs(session, migrations),
     triggers,
-    users: users && triggers.length > 0 ? await wantedUserTriggers(askSession(session), users) : undefined,
+    users:
+      users && triggers.length > 0
+        ? await wantedUserTriggers(askSession(session), session.own, users)
+        : undefined,
     wanted: await readWanted(session, migrations, tables),
   };
 }

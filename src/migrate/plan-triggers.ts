@@ -21,8 +21,23 @@ export function judgeTriggers(migration: Migration, picture: Picture): Standing 
     .split(', ')
     .filter((place) => !triggers.some((one) => one.enabled && isAt(one.place, place)));
   if (missing.length > 0) return pending(`missing or switched off: ${missing.join(', ')}`);
-  const others = otherUsers(migration, picture);
+  const others = otherTables(migration, picture) ?? otherUsers(migration, picture);
   return others === undefined ? { migration, state: 'applied', action: 'nothing' } : pending(others);
+}
+
+/** The blacklist, in SQL's words. */
+export function blacklistOf({ tables }: Pick<Picture, 'tables'>): string | undefined {
+  return tables.find(({ name }) => name === 'token_blacklist_blacklistedtoken')?.qualifiedName;
+}
+
+/** An older release let a second Django have them: what they tell is read from the tables of the one that came last. */
+function otherTables({ name }: Migration, picture: Picture): string | undefined {
+  if (name !== 'notify_changes') return undefined;
+  const blacklist = blacklistOf(picture);
+  const astray = picture.triggers.find(
+    ({ place }) => /_tell_blacklisted on /.test(place) && !place.endsWith(` on ${blacklist ?? ''}`),
+  );
+  return astray && `on another Django's table: ${astray.place}`;
 }
 
 /** What is made of users is made of what an earlier run said of them: how that differs from what this one says. */

@@ -1,4 +1,5 @@
 import { howToReach, INSTALL_BLACKLIST, type Relation } from '../store/token-tables.js';
+import type { Owned } from '../store/own-schema.js';
 import type { TableFacts } from './catalog.js';
 import type { Blocker } from './blocker.js';
 import type { IndexFacts } from './coverage.js';
@@ -21,20 +22,21 @@ export interface Finding {
     | 'maintenance'
     | 'invalid_index'
     | 'users_untold'
+    | 'revocations_unread'
     | 'cleanup_running';
   readonly message: string;
 }
 
-export interface ServerFacts {
+export interface ServerFacts extends Owned {
   /** server_version_num: 150020 is 15.20. */
   readonly versionNum: number;
   readonly version: string;
   readonly standby: boolean;
   /** Temporary tables may be made: `plan` and `up` look at empty copies. */
   readonly mayCreateTemporary: boolean;
-  /** The schema carelink is there, and it and the ledger in it may be written to; or it may be made. */
+  /** Our own schema is there, and it and the ledger in it may be written to; or it may be made. */
   readonly mayCreateOurs: boolean;
-  /** Of the schema carelink, where it is there. */
+  /** Of our own schema, where it is there. */
   readonly ownerOfOurs: string | undefined;
   readonly role: string;
 }
@@ -114,9 +116,9 @@ export function judgeWork(
       code: 'no_create_right',
       message:
         server.ownerOfOurs === undefined
-          ? `The role ${server.role} may not make the schema carelink, where the ledger is kept. Let the database's ` +
-            `owner run this, or: CREATE SCHEMA carelink AUTHORIZATION ${server.role}.`
-          : `The role ${server.role} may not write to the schema carelink, where the ledger is kept. It belongs to ` +
+          ? `The role ${server.role} may not make the schema ${server.own}, where the ledger is kept. Let the database's ` +
+            `owner run this, or: CREATE SCHEMA ${server.own} AUTHORIZATION ${server.role}.`
+          : `The role ${server.role} may not write to the schema ${server.own}, where the ledger is kept. It belongs to ` +
             `${server.ownerOfOurs}: connect as that role.`,
     });
   }

@@ -1,14 +1,17 @@
 import type pg from 'pg';
 import type { Ask } from '../store/database.js';
-import { connectClient, type Connection } from '../store/connector.js';
+import { DEFAULT_OWN, type Owned } from '../store/own-schema.js';
+import { connectClient, searchPathOf, type Connection } from '../store/connector.js';
 
 /** One connection, which is one session of the server: session locks and settings are what a migration stands on. */
-export interface Session {
+export interface Session extends Owned {
   query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** All or nothing. */
   transaction<T>(work: () => Promise<T>): Promise<T>;
   /** Nothing, whatever the work did: to see what it would have done. */
   rehearse<T>(work: () => Promise<T>): Promise<T>;
+  /** The same session, at work on another schema of ours. */
+  of(own: string): Session;
   /** Session settings for a migration, taken back by close(). Not before the session is known to be one. */
   configure(): Promise<void>;
   close(): Promise<void>;
@@ -44,18 +47,41 @@ const SETTINGS_OF_SOME_SERVERS: Readonly<Record<string, string>> = {
 
 /** @throws NotConnectedError */
 export async function openSession(connection: Connection, applicationName: string): Promise<Session> {
-  return new PgSession(await connectClient(connection, applicationName));
+  const client = await connectClient(connection, applicationName);
+  const searchPath = searchPathOf(connection);
+  const state: SessionState = { settings: new Set(), searchPath, enclosed: searchPath !== undefined };
+  return new PgSession(client, state);
+}
+
+interface SessionState {
+  /** What was set for the session. */
+  readonly settings: Set<string>;
+  readonly searchPath: string | undefined;
+  /** It isn't known yet to be a session: what is set goes along with each transaction. */
+  enclosed: boolean;
 }
 
 class PgSession implements Session {
+  readonly own: string;
   readonly #client: pg.Client;
-  readonly #settings = new Set<string>();
+  readonly #state: SessionState;
 
-  constructor(client: pg.Client) {
+  constructor(client: pg.Client, state: SessionState, own = DEFAULT_OWN) {
     this.#client = client;
+    this.#state = state;
+    this.own = own;
   }
 
-  async query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+  of(own: string): Session {
+    return new PgSession(this.#client, this.#state, own);
+  }
+
+  query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+    if (!this.#state.enclosed) return this.#query(text, values);
+    return this.#within(() => this.#query<Row>(text, values), 'COMMIT');
+  }
+
+  async #query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]> {
     const result = await (values === undefined
       ? this.#client.query(text)
       : this.#client.query(text, [...values]));
@@ -71,25 +97,33 @@ class PgSession implements Session {
   }
 
   async #within<T>(work: () => Promise<T>, end: 'COMMIT' | 'ROLLBACK'): Promise<T> {
+    const { enclosed, searchPath } = this.#state;
     // Said each time: a role's own defaults may be otherwise.
-    await this.query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+    await this.#query('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+    this.#state.enclosed = false;
     try {
+      if (enclosed) await this.#query(`SELECT set_config('search_path', $1, true)`, [searchPath]);
       const result = await work();
-      await this.query(end);
+      await this.#query(end);
       return result;
     } catch (error) {
       // Where the connection is gone the server rolls back by itself; the first error is the one that tells.
-      await this.query('ROLLBACK').catch(() => undefined);
+      await this.#query('ROLLBACK').catch(() => undefined);
       throw error;
+    } finally {
+      this.#state.enclosed = enclosed;
     }
   }
 
   async configure(): Promise<void> {
+    const { settings, searchPath } = this.#state;
     const set = async (name: string, value: string): Promise<void> => {
-      await this.query('SELECT set_config($1, $2, false)', [name, value]);
-      this.#settings.add(name);
+      await this.#query('SELECT set_config($1, $2, false)', [name, value]);
+      settings.add(name);
     };
     for (const [name, value] of Object.entries(SETTINGS)) await set(name, value);
+    if (searchPath !== undefined) await set('search_path', searchPath);
+    this.#state.enclosed = false;
     for (const [name, value] of Object.entries(SETTINGS_OF_SOME_SERVERS)) {
       await set(name, value).catch(() => undefined);
     }
@@ -97,8 +131,8 @@ class PgSession implements Session {
 
   async close(): Promise<void> {
     // The session of the embedded PostgreSQL outlives its clients, and so does that of a pooler in session mode.
-    const reset = [...this.#settings].map((name) => `RESET ${name};`).join(' ');
-    if (reset !== '') await this.query(reset).catch(() => undefined);
+    const reset = [...this.#state.settings].map((name) => `RESET ${name};`).join(' ');
+    if (reset !== '') await this.#query(reset).catch(() => undefined);
     await this.#client.end().catch(() => undefined);
   }
 }

@@ -3,7 +3,6 @@ import { LONG_TRANSACTION_MS, type Maintenance, type ServerFacts, type Surroundi
 import type { Relation } from '../store/token-tables.js';
 import { redactQuery } from './redact.js';
 import type { Session } from './session.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
 
 export async function readServer(session: Session): Promise<ServerFacts & { readonly embedded: boolean }> {
   const [row] = await session.query<{
@@ -21,18 +20,19 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
             version() LIKE '%PGlite%' AS embedded,
             pg_is_in_recovery() AS standby,
             has_database_privilege(current_database(), 'TEMPORARY') AS temporary,
-            CASE WHEN to_regnamespace('${OWN_SCHEMA}') IS NULL
+            CASE WHEN to_regnamespace('${session.own}') IS NULL
                  THEN has_database_privilege(current_database(), 'CREATE')
-                 ELSE has_schema_privilege(to_regnamespace('${OWN_SCHEMA}'), 'CREATE')
+                 ELSE has_schema_privilege(to_regnamespace('${session.own}'), 'CREATE')
                   AND NOT EXISTS (SELECT FROM pg_class
-                                   WHERE relnamespace = to_regnamespace('${OWN_SCHEMA}') AND relname = 'migrations'
+                                   WHERE relnamespace = to_regnamespace('${session.own}') AND relname = 'migrations'
                                      AND NOT (has_table_privilege(oid, 'INSERT')
                                               AND has_table_privilege(oid, 'UPDATE'))) END AS ours,
-            (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = '${OWN_SCHEMA}') AS owner,
+            (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = '${session.own}') AS owner,
             current_user::text AS role`,
   );
   if (row === undefined) throw new Error('the server answered nothing about itself');
   return {
+    own: session.own,
     versionNum: row.version_num,
     version: row.version,
     embedded: row.embedded,

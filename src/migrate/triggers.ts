@@ -1,4 +1,4 @@
-import { OWN_SCHEMA } from '../store/own-schema.js';
+import { triggerName } from '../store/own-schema.js';
 import type { UserNames } from '../store/user-source.js';
 import { changedTriggerSql } from './changed-trigger.js';
 import type { Migration } from './files.js';
@@ -27,8 +27,9 @@ export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
        JOIN pg_proc p ON p.oid = t.tgfoid
        JOIN pg_class c ON c.oid = t.tgrelid
        JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE t.tgname LIKE 'carelink\\_tell\\_%' AND NOT t.tgisinternal
+      WHERE starts_with(t.tgname, $1) AND NOT t.tgisinternal
       ORDER BY 1`,
+    [triggerName(session.own, '')],
   );
 }
 
@@ -48,7 +49,7 @@ const ANY_COLUMN = 'tableoid';
 export async function installTriggers(
   session: Session,
   { name, sql }: Pick<Migration, 'name' | 'sql'>,
-  names: UserNames,
+  { users: names, blacklisted }: { readonly users: UserNames; readonly blacklisted: string | undefined },
   warn: (finding: Finding) => void,
 ): Promise<string> {
   const first = name === 'notify_changes';
@@ -64,21 +65,26 @@ export async function installTriggers(
   await set('carelink.user_password_column', names.passwordColumn ?? 'password');
   await session.query(sql);
   if (first && told !== undefined && (told.activeColumn === undefined || told.activeType === 'number'))
-    await session.query(changedTriggerSql(told));
-  if (told !== undefined) await dropElsewhere(session, told.name);
+    await session.query(changedTriggerSql(told, session.own));
+  if (told !== undefined) await dropElsewhere(session, 'users_', told.name);
+  if (first && blacklisted !== undefined) await dropElsewhere(session, 'blacklisted', blacklisted);
   return (await readTriggers(session)).map(({ place }) => place).join(', ');
 }
 
 /** Their functions are made for the new table: at another one they could only say that anything may have changed. */
-async function dropElsewhere(session: Session, users: string): Promise<void> {
+async function dropElsewhere(
+  session: Session,
+  tells: 'users_' | 'blacklisted',
+  table: string,
+): Promise<void> {
   const drops = await session.query<{ sql: string }>(
     `SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname) AS sql
        FROM pg_trigger t
-       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = '${OWN_SCHEMA}'::regnamespace
+       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = '${session.own}'::regnamespace
        JOIN pg_class c ON c.oid = t.tgrelid AND pg_has_role(c.relowner, 'USAGE')
        JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE t.tgname LIKE 'carelink\\_tell\\_users\\_%' AND NOT t.tgisinternal AND c.oid <> to_regclass($1)`,
-    [users],
+      WHERE starts_with(t.tgname, $2) AND NOT t.tgisinternal AND c.oid <> to_regclass($1)`,
+    [table, triggerName(session.own, tells)],
   );
   for (const { sql } of drops) await session.query(sql);
 }

@@ -1,5 +1,6 @@
 import type { Ask } from '../store/database.js';
 import { SchemaError } from '../store/errors.js';
+import { triggerName } from '../store/own-schema.js';
 import { readTokenTablePlaces, type Relation } from '../store/token-tables.js';
 import { activeSql, findUsers, type UserNames, type UserSource } from '../store/user-source.js';
 import { MigrateError } from './errors.js';
@@ -31,13 +32,14 @@ const bare = (names: UserNames): UserNames => ({ ...names, passwordHash: undefin
 /** `unusable`: the table that an option names, and why. Undefined: no trigger is wanted on any. */
 export async function wantedUserTriggers(
   ask: Ask,
+  own: string,
   names: UserNames,
 ): Promise<WantedUserTriggers | { readonly unusable: string } | undefined> {
   try {
     const users = await usersToTellOf(ask, names, () => undefined);
     if (users?.kind !== 'table') return undefined;
     const { passwordColumn = DJANGO_PASSWORD } = names;
-    const place = `carelink_tell_users_changed on ${users.name}`;
+    const place = `${triggerName(own, 'users_changed')} on ${users.name}`;
     return {
       place,
       compares: `${users.keyColumn} AS key, ${activeSql(users)}`.replaceAll('"', ''),

@@ -3,7 +3,7 @@ import { keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
 import { issuedAtSql, mayLiveUntilSql } from '../store/stored-jwt-sql.js';
 import { EVERYBODY } from '../store/who-sql.js';
-import { OWN_SCHEMA } from '../store/own-schema.js';
+import { triggerName, type Owned } from '../store/own-schema.js';
 
 /**
  * Begins a batch as the cleanup does, but `synchronous_commit` stays on: a revocation that a crash takes back lets
@@ -101,16 +101,20 @@ export const FIRST_LIVE_SQL = `SELECT (clock_timestamp() - $1::bigint * interval
  * From its commit on no claim of an older token succeeds, whether the token has a row or not. Never back.
  * $1 the moment; null: so many ms ($2) after now, by the database's clock.
  */
-export const MARK_EVERYBODY_SQL = `
-  INSERT INTO ${OWN_SCHEMA}.revoked_before AS r (user_key, at)
+export function markEverybodySql({ own }: Owned): string {
+  return `
+  INSERT INTO ${own}.revoked_before AS r (user_key, at)
   VALUES ('${EVERYBODY}', coalesce($1::timestamptz, clock_timestamp() + $2::int * interval '1 millisecond'))
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)
   RETURNING (coalesce($1::timestamptz, r.at) AT TIME ZONE 'UTC')::text || '+00' AS at`;
+}
 
 /** Whether servers may take claims in Redis: those hear of a mark, by the triggers of `migrate --notify`. */
-export const HEARD_SQL = `
+export function heardSql({ own }: Owned): string {
+  return `
   SELECT EXISTS (SELECT FROM pg_trigger
-                  WHERE tgrelid = to_regclass('${OWN_SCHEMA}.revoked_before') AND tgname = 'carelink_tell_revoked') AS heard`;
+                  WHERE tgrelid = to_regclass('${own}.revoked_before') AND tgname = '${triggerName(own, 'revoked')}') AS heard`;
+}
 
 /** How long (ms) until the moment has come. $1 the moment. */
 export const UNTIL_SQL = `

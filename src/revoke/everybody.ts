@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CleanupSession } from '../cleanup/session.js';
 import { STALE_MS } from '../store/change-feed.js';
+import type { Owned } from '../store/own-schema.js';
 import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import {
@@ -8,10 +9,10 @@ import {
   BEGIN_REVOKE,
   countIssuedBeforeSql,
   FIRST_LIVE_SQL,
-  HEARD_SQL,
+  heardSql,
   issuedBeforeSql,
   lateSql,
-  MARK_EVERYBODY_SQL,
+  markEverybodySql,
   MOMENT_SQL,
   OLDER_TRANSACTIONS_SQL,
   UNTIL_SQL,
@@ -74,7 +75,7 @@ export async function revokeIssuedBefore(
   const [before] = await session.query<{ id: string }>(
     `SELECT coalesce(max(id), 0)::text AS id FROM ${schema.outstanding}`,
   );
-  const moment = at === undefined ? await markNow(session) : await mark(session, asked, 0);
+  const moment = at === undefined ? await markNow(session, schema) : await mark(session, schema, asked, 0);
 
   const text = issuedBeforeSql(schema, isZoned(dates));
   let cursor: [string, string] = [await firstLive(session, dates), '-9223372036854775808'];
@@ -105,9 +106,16 @@ export async function revokeIssuedBefore(
  *
  * @throws RevokeError MOMENT_AHEAD
  */
-export async function markIssuedBefore(session: CleanupSession, at: string | undefined): Promise<void> {
+export async function markIssuedBefore(
+  session: CleanupSession,
+  owned: Owned,
+  at: string | undefined,
+): Promise<void> {
   const asked = await momentOf(session, at);
-  await momentComes(session, at === undefined ? await markNow(session) : await mark(session, asked, 0));
+  await momentComes(
+    session,
+    at === undefined ? await markNow(session, owned) : await mark(session, owned, asked, 0),
+  );
 }
 
 /**
@@ -115,20 +123,25 @@ export async function markIssuedBefore(session: CleanupSession, at: string | und
  * its commit, or in Redis, by an instance that goes on relying on its change feed. A mark without that lead would let
  * their successors live, issued after it. Where the commit took longer than was thought, another mark is set.
  */
-async function markNow(session: CleanupSession): Promise<string> {
-  const [triggers] = await session.query<{ heard: boolean }>(HEARD_SQL);
+async function markNow(session: CleanupSession, owned: Owned): Promise<string> {
+  const [triggers] = await session.query<{ heard: boolean }>(heardSql(owned));
   const unheardMs = triggers?.heard === true ? UNHEARD_MS : 0;
   for (let commitMs = COMMIT_MS; ;) {
     const startedMs = performance.now();
-    const moment = await mark(session, undefined, unheardMs + commitMs);
+    const moment = await mark(session, owned, undefined, unheardMs + commitMs);
     const tookMs = performance.now() - startedMs;
     if (tookMs <= commitMs) return moment;
     commitMs = Math.ceil(tookMs) + COMMIT_MS;
   }
 }
 
-async function mark({ query }: CleanupSession, at: string | undefined, leadMs: number): Promise<string> {
-  const [row] = await query<{ at: string }>(MARK_EVERYBODY_SQL, [at ?? null, leadMs]);
+async function mark(
+  { query }: CleanupSession,
+  owned: Owned,
+  at: string | undefined,
+  leadMs: number,
+): Promise<string> {
+  const [row] = await query<{ at: string }>(markEverybodySql(owned), [at ?? null, leadMs]);
   if (row === undefined) throw new Error('the mark was not set');
   return row.at;
 }

@@ -1,7 +1,8 @@
 import type { CleanupSession } from '../cleanup/session.js';
+import type { Owned } from '../store/own-schema.js';
 import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
-import { blacklistUserSql, countUserSql, REVOKE_BEFORE_SQL } from '../store/revocation-sql.js';
+import { blacklistUserSql, countUserSql, revokeBeforeSql } from '../store/revocation-sql.js';
 import { userIsThere } from '../store/who-sql.js';
 import { BEGIN_COUNT } from './batch-sql.js';
 import { RevokeError } from './errors.js';
@@ -30,8 +31,8 @@ export async function findUser(
 }
 
 /** Of a site without token tables: the mark is all that there is to be set. */
-export async function markUser(session: CleanupSession, userKey: string): Promise<void> {
-  await session.query(REVOKE_BEFORE_SQL, [userKey]);
+export async function markUser(session: CleanupSession, owned: Owned, userKey: string): Promise<void> {
+  await session.query(revokeBeforeSql(owned), [userKey]);
 }
 
 /** @param userKey in the form in which the database compares it */
@@ -58,13 +59,13 @@ export async function revokeUser(
   userKey: string,
   options: PacedOptions,
 ): Promise<Tally> {
-  await session.query(REVOKE_BEFORE_SQL, [userKey]);
+  await session.query(revokeBeforeSql(schema), [userKey]);
   const text = blacklistUserSql(schema, 'all');
   const tally = await paced(session, schema, options, async (query, limit) => {
     const [row] = await query<{ live: number; won: number }>(text, [userKey, extraSeconds, limit]);
     const { live = 0, won = 0 } = row ?? {};
     return { seen: live, won, last: live === 0 };
   });
-  await session.query(REVOKE_BEFORE_SQL, [userKey]);
+  await session.query(revokeBeforeSql(schema), [userKey]);
   return tally;
 }

@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import type { ChangeFeed, ChangeListener } from '../rotation/change-feed.js';
-import { CHANGES_CHANNEL, readChanges } from './change-payload.js';
+import { readChanges } from './change-payload.js';
 import { connectClient, type Connection } from './connector.js';
 import type { Database } from './database.js';
 import type { TokenSchema } from './schema.js';
 import { servedBy } from './stalled.js';
-import { OWN_SCHEMA } from './own-schema.js';
+import { channelOf, triggerName } from './own-schema.js';
 
 /**
  * Why nothing is heard. `triggers_old`: they are of an earlier release, or compare another column. `not_installed`: there are no triggers, which is a choice and no fault. `user_view`: users are
@@ -123,7 +123,7 @@ export class PgChangeFeed implements ChangeFeed {
       client.on('end', () => ended.abort());
       client.on('error', () => ended.abort());
       client.on('notification', ({ payload = '' }) => this.#hear(payload));
-      await client.query(`LISTEN ${CHANGES_CHANNEL}`);
+      await client.query(`LISTEN ${channelOf(schema.own)}`);
       for (let first = true; !this.#stopping.signal.aborted && !ended.signal.aborted; first = false) {
         const sentAtMs = this.#options.monotonicMs();
         const { rows } = await client.query<Installed>({ text: look.text, values: [...look.values] });
@@ -198,14 +198,15 @@ interface Installed {
 
 /** Which triggers there must be: the users' only where users are checked. */
 function triggersSql(schema: TokenSchema): { readonly text: string; readonly values: readonly string[] } {
+  const { own } = schema;
   const needed = [
-    [schema.blacklisted, 'carelink_tell_blacklisted'],
-    [`${OWN_SCHEMA}.revoked_before`, 'carelink_tell_revoked'],
+    [schema.blacklisted, triggerName(own, 'blacklisted')],
+    [`${own}.revoked_before`, triggerName(own, 'revoked')],
     ...(schema.users === undefined
       ? []
       : [
-          [schema.users.name, 'carelink_tell_users_changed'],
-          [schema.users.name, 'carelink_tell_users_deleted'],
+          [schema.users.name, triggerName(own, 'users_changed')],
+          [schema.users.name, triggerName(own, 'users_deleted')],
         ]),
   ];
   const password = schema.users?.passwordHash === undefined ? undefined : schema.users.columns.password;
@@ -213,7 +214,7 @@ function triggersSql(schema: TokenSchema): { readonly text: string; readonly val
   return {
     text: `
       SELECT count(t.oid)::int AS count, count(t.oid) = count(*) AS complete,
-             current_setting('transaction_read_only') = 'on' AS read_only${password === undefined ? '' : currentSql(`$${2 * needed.length + 1}`)}
+             current_setting('transaction_read_only') = 'on' AS read_only${password === undefined ? '' : currentSql(own, `$${2 * needed.length + 1}`)}
         FROM (VALUES ${rows}) AS needed (on_table, name)
         LEFT JOIN pg_trigger t
           ON t.tgrelid = to_regclass(needed.on_table) AND t.tgname = needed.name AND t.tgenabled IN ('O', 'A')`,
@@ -225,11 +226,11 @@ function triggersSql(schema: TokenSchema): { readonly text: string; readonly val
 const TELLS_PASSWORDS = 2;
 
 /** Its arguments are its version and the column. Of a trigger without any, the first version, NULL: that is `false`. */
-function currentSql(column: string): string {
+function currentSql(own: string, column: string): string {
   const argument = (n: number): string => `split_part(encode(t.tgargs, 'escape'), '\\000', ${n})`;
   return `,
              coalesce(bool_or(t.tgnargs = 2 AND ${argument(1)} ~ '^[0-9]+$'
                       AND CASE WHEN ${argument(1)} ~ '^[0-9]{1,9}$' THEN ${argument(1)}::int >= ${TELLS_PASSWORDS} END
                       AND ${argument(2)} = encode(convert_to(${column}, 'UTF8'), 'escape'))
-                      FILTER (WHERE needed.name = 'carelink_tell_users_changed'), false) AS current`;
+                      FILTER (WHERE needed.name = '${triggerName(own, 'users_changed')}'), false) AS current`;
 }

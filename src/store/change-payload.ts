@@ -1,9 +1,6 @@
 import { EVERYBODY } from './who-sql.js';
 import type { Change } from '../rotation/change-feed.js';
 
-/** Where the triggers of `migrate --notify` tell of changes. */
-export const CHANGES_CHANNEL = 'carelink_changes';
-
 /** Too much was changed at once to be told in detail: anything may have been. */
 const ANYTHING = 'anything';
 

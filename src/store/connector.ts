@@ -8,6 +8,7 @@ import {
   tlsOptions,
   type TlsOptions,
 } from './libpq-files.js';
+import { servedBy } from './stalled.js';
 
 /** The parts of the embedded server. */
 interface EmbeddedParts {
@@ -102,12 +103,19 @@ export function connectClient(
     try {
       await client.connect();
       await route.accept(client);
+      await follow(client, target.searchPath);
       return client;
     } catch (error) {
       await client.end().catch(() => undefined);
       throw error;
     }
   });
+}
+
+/** Behind a pooler a session's settings are anybody's: there whoever needs the search path sets it for a transaction. */
+async function follow(client: pg.Client, searchPath: string | undefined): Promise<void> {
+  if (searchPath === undefined || (await servedBy(client)).pooled) return;
+  await client.query(`SELECT set_config('search_path', $1, false)`, [searchPath]);
 }
 
 /** In the words of @types/pg. */
@@ -190,6 +198,11 @@ function timeoutOf({ connectTimeoutMs = Infinity }: DatabaseTarget, ownMs: numbe
   const ms = Math.min(connectTimeoutMs, ownMs);
   // For pg no timeout is 0.
   return ms === Infinity ? 0 : ms;
+}
+
+/** The search path that a connection is to have; undefined: what the role's and the database's defaults say. */
+export function searchPathOf(connection: Connection): string | undefined {
+  return targetOf(connection).searchPath;
 }
 
 function targetOf(connection: Connection): DatabaseTarget {

@@ -1,3 +1,4 @@
+import { splitSearchPath } from './search-path.js';
 import { shown, UrlError, type Given } from './database-url-text.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,7 +29,12 @@ export interface Parameters {
   /** Infinity: as long as it takes. */
   readonly connectTimeoutMs: number | undefined;
   readonly applicationName: string | undefined;
+  /** Without a search path. */
   readonly options: string | undefined;
+  /**
+   * As PostgreSQL takes the setting. It isn't sent when connecting: a pooler refuses it, or keeps it for whoever comes next.
+   */
+  readonly searchPath: string | undefined;
   readonly keepAlive: boolean;
   readonly keepAliveIdleMs: number | undefined;
   readonly passFile: string | undefined;
@@ -152,7 +158,7 @@ export function readParameters(given: Given, env: Environment): Read {
       connectTimeoutMs:
         timeout === undefined ? undefined : timeout <= 0 ? Infinity : Math.max(2, timeout) * 1000,
       applicationName: get('application_name'),
-      options: optionsOf(get),
+      ...optionsOf(get),
       keepAlive: number('keepalives') !== 0,
       keepAliveIdleMs: idle === undefined || idle <= 0 ? undefined : idle * 1000,
       passFile: get('passfile'),
@@ -195,11 +201,9 @@ function attrsOf(get: (name: string) => string | undefined, given: Given): Param
 }
 
 /** JDBC's currentSchema is a setting here; `+` for a blank comes from Django's reading of URLs, and libpq has no need of it. */
-function optionsOf(get: (name: string) => string | undefined): string | undefined {
-  const options = get('options');
-  const schema = get('currentschema');
-  const readable = options?.includes(' ') === false ? options.replaceAll('+', ' ') : options;
-  if (schema === undefined) return readable;
-  const path = `-c search_path=${schema.replace(/[\\ ]/g, '\\$&')}`;
-  return readable === undefined ? path : `${readable} ${path}`;
+function optionsOf(get: (name: string) => string | undefined): Pick<Parameters, 'options' | 'searchPath'> {
+  const given = get('options');
+  const readable = given?.includes(' ') === false ? given.replaceAll('+', ' ') : given;
+  const { options, searchPath } = splitSearchPath(readable);
+  return { options, searchPath: get('currentschema') ?? searchPath };
 }

@@ -1,7 +1,7 @@
 import type { Database } from './database.js';
 import { isPrivilegeMissing } from './errors.js';
 import { arrayLiteral } from './quote.js';
-import { OWN_SCHEMA } from './own-schema.js';
+import type { Owned } from './own-schema.js';
 
 export interface KeptLetter {
   readonly id: string;
@@ -18,22 +18,24 @@ const DONE = 'written';
 /** Claims that the database refused to write, kept in carelink.dead_letters until they are written. */
 export class DeadLetters {
   readonly #database: Database;
+  readonly #table: string;
 
-  constructor(database: Database) {
+  constructor(database: Database, { own }: Owned) {
     this.#database = database;
+    this.#table = `${own}.dead_letters`;
   }
 
   /** Whether there is a place for them. */
   async ready(): Promise<boolean> {
     const [row] = await this.#database.query<{ there: boolean }>('health', {
-      text: `SELECT to_regclass('${OWN_SCHEMA}.dead_letters') IS NOT NULL AS there`,
+      text: `SELECT to_regclass('${this.#table}') IS NOT NULL AS there`,
     });
     return row?.there === true;
   }
 
   /** Returns the letter's id; undefined where the same entry is kept already. Rejects with `pg`'s error. */
   async keep(entry: string, code: string): Promise<string | undefined> {
-    const text = `INSERT INTO ${OWN_SCHEMA}.dead_letters (code, entry) VALUES ($1, $2)
+    const text = `INSERT INTO ${this.#table} (code, entry) VALUES ($1, $2)
                   ON CONFLICT (md5(entry)) DO NOTHING RETURNING id`;
     const [row] = await this.#database.query<{ id: string }>('write_behind', {
       name: 'dead_letter',
@@ -48,14 +50,14 @@ export class DeadLetters {
   async fingerprint(): Promise<string> {
     const [row] = await this.#database.query<{ print: string }>('health', {
       name: 'dead_letters_print',
-      text: `SELECT count(*) || ' ' || coalesce(sum(id), 0) AS print FROM ${OWN_SCHEMA}.dead_letters WHERE code <> '${DONE}'`,
+      text: `SELECT count(*) || ' ' || coalesce(sum(id), 0) AS print FROM ${this.#table} WHERE code <> '${DONE}'`,
     });
     return row?.print ?? '';
   }
 
   async ids(): Promise<string[]> {
     const rows = await this.#database.query<{ id: string }>('health', {
-      text: `SELECT id FROM ${OWN_SCHEMA}.dead_letters WHERE code <> '${DONE}' ORDER BY id`,
+      text: `SELECT id FROM ${this.#table} WHERE code <> '${DONE}' ORDER BY id`,
     });
     return rows.map(({ id }) => id);
   }
@@ -66,7 +68,7 @@ export class DeadLetters {
       {
         text: `
         SELECT id, code, entry, (extract(epoch FROM refused_at) * 1000)::bigint AS refused_ms
-          FROM ${OWN_SCHEMA}.dead_letters
+          FROM ${this.#table}
          WHERE id = ANY($1::bigint[]) AND code <> '${DONE}'
          ORDER BY id`,
         values: [arrayLiteral(ids)],
@@ -83,7 +85,7 @@ export class DeadLetters {
   /** Whether this role may write what a letter says, and put it away: one that only reads them leaves them to others. */
   async mayRetry(): Promise<boolean> {
     const [row] = await this.#database.query<{ may: boolean }>('health', {
-      text: `SELECT has_table_privilege('${OWN_SCHEMA}.dead_letters', 'UPDATE') AS may`,
+      text: `SELECT has_table_privilege('${this.#table}', 'UPDATE') AS may`,
     });
     return row?.may === true;
   }
@@ -93,14 +95,14 @@ export class DeadLetters {
     const values = [arrayLiteral(ids)];
     try {
       await this.#database.query('write_behind', {
-        text: `DELETE FROM ${OWN_SCHEMA}.dead_letters WHERE id = ANY($1::bigint[])`,
+        text: `DELETE FROM ${this.#table} WHERE id = ANY($1::bigint[])`,
         values,
       });
     } catch (error) {
       if (!isPrivilegeMissing(error)) throw error;
       // What `serve` was said to need in our schema is SELECT, INSERT and UPDATE.
       await this.#database.query('write_behind', {
-        text: `UPDATE ${OWN_SCHEMA}.dead_letters SET code = '${DONE}', entry = '${DONE} ' || id WHERE id = ANY($1::bigint[])`,
+        text: `UPDATE ${this.#table} SET code = '${DONE}', entry = '${DONE} ' || id WHERE id = ANY($1::bigint[])`,
         values,
       });
     }

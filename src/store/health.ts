@@ -9,7 +9,6 @@ import { microsecondsSql } from './time-sql.js';
 import { POSITION_SQL } from './timeline.js';
 import { TABLES_THERE } from './token-tables.js';
 import { columnsRead } from './user-source.js';
-import { OWN_SCHEMA } from './own-schema.js';
 
 /** Of a site with token tables, or without. */
 type AnySchema = TokenSchema | SiteSchema;
@@ -51,7 +50,7 @@ function healthSql(schema: AnySchema, position: string): string {
            ${MAY_CONFIRM_SQL} AS may_confirm${tables === undefined ? `,\n           ${TABLES_THERE} AS tables_there` : ''}
       FROM (SELECT) AS one
       ${tables === undefined ? '' : tokensSql(tables)}
-      LEFT JOIN (SELECT user_key, at FROM ${OWN_SCHEMA}.revoked_before LIMIT 0) r ON true
+      LEFT JOIN (SELECT user_key, at FROM ${schema.own}.revoked_before LIMIT 0) r ON true
       ${checked}`;
 }
 

@@ -1,6 +1,6 @@
 import type { Database } from './database.js';
 import { isPrivilegeMissing } from './errors.js';
-import { OWN_SCHEMA } from './own-schema.js';
+import type { Owned } from './own-schema.js';
 
 export type Identity =
   | { readonly kind: 'known'; readonly id: string }
@@ -8,15 +8,15 @@ export type Identity =
   | { readonly kind: 'missing' }
   | { readonly kind: 'grant_missing' };
 
-/** The random id of this database, made by the migration `identity`. Rejects with `pg`'s error. */
-export async function readIdentity(database: Database): Promise<Identity> {
+/** The random id of this site, made by the migration `identity`. Rejects with `pg`'s error. */
+export async function readIdentity(database: Database, { own }: Owned): Promise<Identity> {
   try {
     const [table] = await database.query<{ there: boolean }>('health', {
-      text: `SELECT to_regclass('${OWN_SCHEMA}.identity') IS NOT NULL AS there`,
+      text: `SELECT to_regclass('${own}.identity') IS NOT NULL AS there`,
     });
     if (table?.there !== true) return { kind: 'missing' };
     const [row] = await database.query<{ id: string }>('health', {
-      text: `SELECT id FROM ${OWN_SCHEMA}.identity`,
+      text: `SELECT id FROM ${own}.identity`,
     });
     return row === undefined ? { kind: 'missing' } : { kind: 'known', id: row.id };
   } catch (error) {

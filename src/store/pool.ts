@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { answers, Connections } from './connections.js';
-import { connectClient, openPool, type Connection, type RoutedPool } from './connector.js';
+import { connectClient, openPool, searchPathOf, type Connection, type RoutedPool } from './connector.js';
 import type { Database, Purpose, Statement } from './database.js';
 import { EnclosedQuery } from './enclosed-query.js';
 import {
@@ -14,7 +14,7 @@ import {
   UncertainCommitError,
 } from './errors.js';
 import { GivenUpConnections } from './given-up-connections.js';
-import { sessionSetUp, transactionSetUp } from './session-settings.js';
+import { sessionSetUp, transactionSetUp, type SettingsOptions } from './session-settings.js';
 import { servedBy } from './stalled.js';
 
 export interface PoolOptions {
@@ -52,7 +52,7 @@ export class PgDatabase implements Database {
   #around: ReturnType<typeof transactionSetUp>;
   /** Connections behind which another session may be in each transaction. */
   readonly #pooled = new Set<pg.ClientBase>();
-  readonly #quiet: boolean;
+  readonly #settings: Pick<SettingsOptions, 'quiet' | 'searchPath'>;
   #statementTimeoutMs: number;
   readonly #givenUp: GivenUpConnections;
   readonly #connections = new Connections();
@@ -65,9 +65,9 @@ export class PgDatabase implements Database {
     // The embedded PostgreSQL is reached by its parts, and nothing is in between.
     this.#embedded = typeof connection !== 'string' && !('hosts' in connection);
     const { statementTimeoutMs, quiet = false } = options;
-    this.#quiet = quiet;
-    this.#setUp = sessionSetUp({ statementTimeoutMs, quiet });
-    this.#around = transactionSetUp({ statementTimeoutMs, quiet });
+    this.#settings = { quiet, searchPath: searchPathOf(connection) };
+    this.#setUp = sessionSetUp({ statementTimeoutMs, ...this.#settings });
+    this.#around = transactionSetUp({ statementTimeoutMs, ...this.#settings });
     this.#onStatement = options.onStatement;
     this.#onWaiting = options.onWaiting;
     this.#onNotConnected = options.onNotConnected;
@@ -117,7 +117,7 @@ export class PgDatabase implements Database {
    */
   async limitStatements(statementTimeoutMs: number): Promise<void> {
     this.#statementTimeoutMs = statementTimeoutMs;
-    const settings = { statementTimeoutMs, quiet: this.#quiet };
+    const settings = { statementTimeoutMs, ...this.#settings };
     this.#setUp = sessionSetUp(settings);
     this.#around = transactionSetUp(settings);
     const open = await Promise.all(Array.from({ length: this.usage.idle }, () => this.#pool.connect()));
@@ -280,6 +280,10 @@ export class PgDatabase implements Database {
       if (broken === undefined) this.#release(client);
       else this.#discard(client, broken);
     }
+  }
+
+  get searchPath(): string | undefined {
+    return this.#settings.searchPath;
   }
 
   /** Connections that are open, idle, and requests waiting for one; backends that were given up and still run. */

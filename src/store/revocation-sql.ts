@@ -3,7 +3,7 @@ import type { TokenSchema } from './schema.js';
 import { QUIET_SETTING } from './session-settings.js';
 import { issuedAtSql, mayLiveUntilSql } from './stored-jwt-sql.js';
 import { existingUserIdOf, userIdOf } from './who-sql.js';
-import { OWN_SCHEMA } from './own-schema.js';
+import type { Owned } from './own-schema.js';
 
 /** $1 jtis. One blacklist row after the other, whatever the planner thinks of so many: it would hash all of them. */
 export function findSql(schema: TokenSchema): string {
@@ -104,10 +104,12 @@ export function blacklistByJtiSql(schema: TokenSchema): string {
 }
 
 /** $1 user key. Its end is put at the database's clock, never back. */
-export const REVOKE_BEFORE_SQL = `
-  INSERT INTO ${OWN_SCHEMA}.revoked_before AS r (user_key, at)
+export function revokeBeforeSql({ own }: Owned): string {
+  return `
+  INSERT INTO ${own}.revoked_before AS r (user_key, at)
   VALUES ($1, clock_timestamp())
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)`;
+}
 
 /**
  * A token that nobody has presented to us: it may live as long as its row and its JWT say, and $2 seconds longer. $1 row ids;
@@ -150,7 +152,7 @@ function liveOfUser(schema: TokenSchema, columns: string, more: string): string 
 export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'): string {
   // As with a token without iat, a row without a time is as old as can be.
   const revoked = `AND (o.created_at IS NULL OR EXISTS (
-           SELECT 1 FROM ${OWN_SCHEMA}.revoked_before r WHERE r.user_key = i.user_key AND ${issuedAtSql('o')} < r.at))`;
+           SELECT 1 FROM ${schema.own}.revoked_before r WHERE r.user_key = i.user_key AND ${issuedAtSql('o')} < r.at))`;
   const columns = 'o.id, l.until AS expires_at, o.expires_at < l.until AS outlived';
   return `
     WITH live AS (${liveOfUser(schema, columns, which === 'all' ? '' : revoked)}

@@ -20,7 +20,7 @@ import {
   findSql,
   liveTokensSql,
   openRowsSql,
-  REVOKE_BEFORE_SQL,
+  revokeBeforeSql,
 } from './revocation-sql.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
 import type { TokenSchema } from './schema.js';
@@ -154,7 +154,7 @@ export class PgRevocations implements Revocations {
    * then and didn't see it are over when the rows are through, and what they made is older than the second.
    */
   async revokeUser(userKey: string, deadlineMs: number): Promise<number> {
-    const mark = { name: 'revoke_before', text: REVOKE_BEFORE_SQL, values: [userKey] };
+    const mark = { name: 'revoke_before', text: revokeBeforeSql(this.#options.schema), values: [userKey] };
     await this.#revoke(mark, deadlineMs);
     const rows = await this.#blacklistUser(userKey, 'all', Infinity);
     await this.#revoke(mark, Infinity);

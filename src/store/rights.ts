@@ -3,7 +3,6 @@ import { SchemaError } from './errors.js';
 import { quoteIdentifier } from './quote.js';
 import type { TokenSchema } from './schema.js';
 import { columnsRead } from './user-source.js';
-import { OWN_SCHEMA } from './own-schema.js';
 
 /**
  * What is done with a database. `serve_async`: claims of Redis are written behind; in sync mode its UPDATE puts off the
@@ -64,9 +63,9 @@ interface Wanted {
 }
 
 /** Of a site without token tables there are none to be granted. */
-type RightsSchema = Pick<TokenSchema, 'users'> & Partial<Pick<TokenSchema, 'relations'>>;
+type RightsSchema = Pick<TokenSchema, 'users' | 'own'> & Partial<Pick<TokenSchema, 'relations'>>;
 
-function wantedOf({ relations, users }: RightsSchema): Wanted[] {
+function wantedOf({ relations, users, own }: RightsSchema): Wanted[] {
   const whole = (relation: { schema: string; name: string }, privileges: Privileges): Wanted => ({
     schema: relation.schema,
     name: relation.name,
@@ -89,7 +88,7 @@ function wantedOf({ relations, users }: RightsSchema): Wanted[] {
             columns: columnsRead(users),
           },
         ]),
-    ...Object.entries(OF_OURS).map(([name, privileges]) => whole({ schema: OWN_SCHEMA, name }, privileges)),
+    ...Object.entries(OF_OURS).map(([name, privileges]) => whole({ schema: own, name }, privileges)),
   ];
 }
 
@@ -244,7 +243,7 @@ export function hiddenInWords(hidden: readonly string[], role: string): string {
  * The tables whose rows this role sees only as policies let it, qualified. What the policies say isn't judged: our
  * sessions have row_security off, so that PostgreSQL refuses their statements whatever it is.
  */
-export async function hiddenTables(ask: Ask, { relations, users }: RightsSchema): Promise<string[]> {
+export async function hiddenTables(ask: Ask, { relations, users, own }: RightsSchema): Promise<string[]> {
   const all = [
     ...(relations === undefined ? [] : [relations.outstanding, relations.blacklisted]),
     ...(users === undefined ? [] : [users.relation]),
@@ -254,12 +253,7 @@ export async function hiddenTables(ask: Ask, { relations, users }: RightsSchema)
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE format('%I.%I', n.nspname, c.relname) = ANY ($1) AND row_security_active(c.oid)
       ORDER BY 1`,
-    [
-      [
-        ...all.map(({ qualified }) => qualified),
-        ...Object.keys(OF_OURS).map((name) => `${OWN_SCHEMA}.${name}`),
-      ],
-    ],
+    [[...all.map(({ qualified }) => qualified), ...Object.keys(OF_OURS).map((name) => `${own}.${name}`)]],
   );
   return rows.map(({ name }) => name);
 }

@@ -1,5 +1,6 @@
 import { askOf, type Ask, type Database } from './database.js';
 import { SchemaError } from './errors.js';
+import { DEFAULT_OWN, type Owned } from './own-schema.js';
 import {
   allTables,
   readTokenTablePlaces,
@@ -11,7 +12,7 @@ import { userKeyTypeOf, type UserKeyType } from './user-key.js';
 import { usersToCheck, type UserOptions, type UserSource } from './user-source.js';
 
 /** What is known of any site: of one without the blacklist app this is all. */
-export interface SiteSchema {
+export interface SiteSchema extends Owned {
   /** Undefined where users are not checked. */
   readonly users: UserSource | undefined;
   /** The form in which a token's user id is compared and stored. */
@@ -63,10 +64,10 @@ export function readSchema(database: Database, options: SchemaOptions): Promise<
  */
 export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<TokenSchema> {
   const places = await readTokenTablePlaces(ask);
-  const { outstanding, blacklisted, homeUnwritten } = tokenTablesOf(places);
+  const { outstanding, blacklisted, own, migrated, homeUnwritten } = tokenTablesOf(places);
   const userIdType = await checkColumns(ask, outstanding, COLUMNS.outstanding);
   await checkColumns(ask, blacklisted, COLUMNS.blacklisted);
-  if (!places.migrated) throw notMigrated('migrate');
+  if (!migrated) throw notMigrated(own, 'migrate');
   const users = await usersToCheck(ask, outstanding, options);
   const [settings] = await ask<{ encoding: string; may_keep: boolean }>(
     `SELECT current_setting('server_encoding') AS encoding,
@@ -85,6 +86,7 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
     mayKeep: settings?.may_keep ?? false,
     slidingEnd: options.slidingEnd,
     encoding: settings?.encoding ?? 'UTF8',
+    own,
     homeUnwritten,
   };
 }
@@ -99,20 +101,24 @@ export async function readSiteSchema(ask: Ask, options: UserOptions): Promise<Si
   const places = await readTokenTablePlaces(ask);
   const there = allTables(places);
   if (there.length > 0) throw tablesThere(there);
-  if (!places.migrated) throw notMigrated('migrate --token-tables none');
+  // Nothing tells two of them apart.
+  const own = DEFAULT_OWN;
+  if (!places.owns.some(({ name, migrated }) => name === own && migrated))
+    throw notMigrated(own, 'migrate --token-tables none');
   const users = await usersToCheck(ask, undefined, options);
   const [settings] = await ask<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`);
   return {
     users,
     userKeyType: userKeyTypeOf(users?.keyType ?? 'text'),
     encoding: settings?.encoding ?? 'UTF8',
+    own,
   };
 }
 
-function notMigrated(command: string): SchemaError {
+function notMigrated(own: string, command: string): SchemaError {
   return new SchemaError(
     'CARELINK_SCHEMA_MISSING',
-    `The schema carelink is not there yet. Run \`carelink-tokens ${command}\` on this database first.`,
+    `The schema ${own} is not there yet. Run \`carelink-tokens ${command}\` on this database first.`,
   );
 }
 

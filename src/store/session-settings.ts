@@ -5,6 +5,8 @@ export interface SettingsOptions {
   readonly statementTimeoutMs: number;
   /** Nobody is told of rotations: right only where no instance takes Redis' word for what is active. */
   readonly quiet: boolean;
+  /** For what is looked up in the catalog by a bare name; undefined: the server's default. */
+  readonly searchPath?: string | undefined;
 }
 
 /**
@@ -21,7 +23,11 @@ export interface SettingsOptions {
  *
  * Whether a session may write isn't set. A role or a database that was made read only is meant to be: it is a fence.
  */
-function settings({ statementTimeoutMs, quiet }: SettingsOptions): Readonly<Record<string, string>> {
+function settings({
+  statementTimeoutMs,
+  quiet,
+  searchPath,
+}: SettingsOptions): Readonly<Record<string, string>> {
   return {
     synchronous_commit: 'on',
     lock_timeout: '100ms',
@@ -32,6 +38,7 @@ function settings({ statementTimeoutMs, quiet }: SettingsOptions): Readonly<Reco
     jit: 'off',
     client_min_messages: 'warning',
     [QUIET_SETTING]: quiet ? 'on' : 'off',
+    ...(searchPath === undefined ? {} : { search_path: searchPath }),
   };
 }
 
@@ -53,5 +60,7 @@ export function transactionSetUp(options: SettingsOptions): {
 }
 
 function calls(all: Readonly<Record<string, string>>, local: boolean): string[] {
-  return Object.entries(all).map(([name, value]) => `set_config('${name}', '${value}', ${local})`);
+  return Object.entries(all).map(
+    ([name, value]) => `set_config('${name}', '${value.replaceAll("'", "''")}', ${local})`,
+  );
 }

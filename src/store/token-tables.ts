@@ -1,6 +1,7 @@
 import type { Ask } from './database.js';
 import { SchemaError } from './errors.js';
-import { OWN_SCHEMA } from './own-schema.js';
+import { ownOf, type OwnStanding } from './home.js';
+import { readOwnSchemas, type OwnSchema } from './own-schemas.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
@@ -45,9 +46,10 @@ interface TokenTableSet {
   readonly place: number | undefined;
   /** The role may look into the schema. */
   readonly usable: boolean;
+  readonly oids: { readonly outstanding: number | undefined; readonly blacklisted: number | undefined };
 }
 
-/** Where in a database simplejwt's tables are, and which of them ours belong to. */
+/** Where in a database simplejwt's tables are, and which schema of ours belongs to them. */
 export interface TokenTablePlaces {
   readonly role: string;
   readonly searchPath: string;
@@ -57,14 +59,10 @@ export interface TokenTablePlaces {
   readonly sets: readonly TokenTableSet[];
   /** The one that the search path leads to. */
   readonly found: TokenTableSet | undefined;
-  /** The Django schema that `carelink` belongs to, as migrate wrote it down. */
-  readonly home: string | undefined;
-  /** There is no carelink.home, or nothing in it yet: the migration `home` has not been applied. */
-  readonly homeUnwritten: boolean;
-  /** Schemas whose blacklist has a trigger of ours: what `carelink` belongs to where that isn't written down. */
-  readonly triggersIn: readonly string[];
-  /** There is a schema `carelink` with tables in it. */
-  readonly migrated: boolean;
+  /** Schemas of ours, of whatever site. */
+  readonly owns: readonly OwnSchema[];
+  /** Which of them is this one's. */
+  readonly standing: OwnStanding;
 }
 
 /**
@@ -72,28 +70,9 @@ export interface TokenTablePlaces {
  * table of the name is nobody's token table, whatever the search path says of it.
  */
 export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> {
-  const [around] = await ask<{
-    role: string;
-    search_path: string;
-    current_schema: string | null;
-    triggers: string[] | null;
-    migrated: boolean;
-    home: boolean | null;
-  }>(
+  const [around] = await ask<{ role: string; search_path: string; current_schema: string | null }>(
     `SELECT current_user::text AS role, current_setting('search_path') AS search_path,
-            current_schema()::text AS current_schema,
-            (SELECT array_agg(DISTINCT n.nspname::text)
-               FROM pg_trigger t
-               JOIN pg_class c ON c.oid = t.tgrelid
-               JOIN pg_namespace n ON n.oid = c.relnamespace
-               JOIN pg_proc p ON p.oid = t.tgfoid
-               JOIN pg_namespace o ON o.oid = p.pronamespace
-              WHERE t.tgname = 'carelink_tell_blacklisted' AND o.nspname = '${OWN_SCHEMA}') AS triggers,
-            EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'revoked_before') AS migrated,
-            (SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-              WHERE n.nspname = '${OWN_SCHEMA}' AND c.relname = 'home') AS home`,
+            current_schema()::text AS current_schema`,
   );
   if (around === undefined) throw new Error('the catalog told nothing');
   const rows = await ask<{
@@ -102,10 +81,11 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
     qualified: string;
     place: number | null;
     usable: boolean;
+    oid: number;
   }>(
     `SELECT n.nspname::text AS schema, c.relname::text AS name, format('%I.%I', n.nspname, c.relname) AS qualified,
             array_position(current_schemas(false), n.nspname) AS place,
-            has_schema_privilege(n.oid, 'USAGE') AS usable
+            has_schema_privilege(n.oid, 'USAGE') AS usable, c.oid
        FROM pg_class c
        JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relname = ANY ($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
@@ -125,21 +105,24 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
       blacklisted: one(BLACKLISTED),
       place: own[0]?.place ?? undefined,
       usable: own[0]?.usable === true,
+      oids: {
+        outstanding: own.find(({ name }) => name === OUTSTANDING)?.oid,
+        blacklisted: own.find(({ name }) => name === BLACKLISTED)?.oid,
+      },
     };
   });
-  // One that the role may not read is told of as a missing right, and not taken for one that isn't there.
-  const [written] =
-    around.home === true ? await ask<{ schema: string }>(`SELECT schema FROM ${OWN_SCHEMA}.home`) : [];
+  const owns = await readOwnSchemas(ask);
+  const found = sets.find(({ place }) => place !== undefined);
+  const currentSchema = around.current_schema ?? undefined;
   return {
     role: around.role,
     searchPath: around.search_path,
-    currentSchema: around.current_schema ?? undefined,
+    currentSchema,
     sets,
-    found: sets.find(({ place }) => place !== undefined),
-    home: written?.schema,
-    homeUnwritten: around.home === null || (around.home && written === undefined),
-    triggersIn: around.triggers ?? [],
-    migrated: around.migrated,
+    found,
+    owns,
+    // Where the tables are to be made, if they are.
+    standing: ownOf({ sets, owns }, found?.schema ?? currentSchema),
   };
 }
 
@@ -161,26 +144,75 @@ export function allTables({ sets }: Pick<TokenTablePlaces, 'sets'>): string[] {
 /** How to connect so that the search path has a schema. */
 export function howToReach(schema: string, role: string): string {
   return (
-    `Connect as Django does: with ?options=-c%20search_path%3D${encodeURIComponent(schema)} in the URL, or after ` +
+    `Connect as Django does: with --schema ${schema}, with ?options=-c%20search_path%3D${encodeURIComponent(schema)} in the URL, or after ` +
     `ALTER ROLE ${role} SET search_path = ${schema}.`
   );
 }
 
-/** The other schema that `carelink` belongs to, as far as that is known. */
-export function otherHome({ found, home, homeUnwritten, triggersIn }: TokenTablePlaces): string | undefined {
-  if (found === undefined) return undefined;
-  if (home !== undefined) return home === found.schema ? undefined : home;
-  return homeUnwritten && !triggersIn.includes(found.schema) ? triggersIn[0] : undefined;
+/** The name of the Django schema that the connection leads to, in a sentence. */
+const here = ({ found, currentSchema }: TokenTablePlaces): string =>
+  found?.schema ?? currentSchema ?? 'no schema';
+
+/** Why it can't be told what belongs to a Django schema, and what settles it. */
+export function unsettled(
+  places: TokenTablePlaces,
+  standing: Extract<OwnStanding, { kind: 'moved' | 'several' }>,
+): string {
+  const schema = here(places);
+  if (standing.kind === 'several') {
+    return (
+      `${standing.owns.join(' and ')} both say that they belong to Django's tables in ${schema}. Look which one is in use ` +
+      '(the newest rows of revoked_before and cleanup_lease), rename the other one, so that its name does not begin with ' +
+      'carelink, and run this again.'
+    );
+  }
+  const { own, home, inUse } = standing;
+  return (
+    `The schema ${own} of this database belongs to Django's tables in ${home}, ` +
+    (inUse
+      ? `by its name, and by its tables to another one: a schema was renamed, and another one has its name now. This connection leads to ${schema}. `
+      : `which has none any more; this connection leads to ${schema}. `) +
+    `If ${own} belongs to ${schema}: run \`carelink-tokens migrate\` with --home-schema ${schema}. ` +
+    `If it does not, run that on the one it belongs to, first.`
+  );
 }
 
-/** Why a command refuses a second Django schema. */
-export function notHome(places: TokenTablePlaces, home: string): string {
+/** There are schemas of ours, and none is for these tables. */
+function noneYet(places: TokenTablePlaces, own: string): string {
+  const schema = here(places);
+  const others = places.owns.flatMap(({ name, home, triggersIn }) => {
+    const theirs = home?.schema ?? triggersIn[0];
+    return theirs === undefined ? [] : [{ name, theirs }];
+  });
+  const [first] = others;
+  const few = others.slice(0, 3).map(({ name, theirs }) => `${name} belongs to those in ${theirs}`);
   return (
-    `This connection leads to ${places.found === undefined ? 'no tables of simplejwt' : `Django's tables in the schema ${places.found.schema}`}, and the schema carelink of this ` +
-    `database belongs to those in ${home}: revocations, triggers and the cleanup's lease of the two would be mixed up. ` +
-    `One database serves one Django schema. To work on ${home}, connect with its search_path ` +
-    `(?options=-c%20search_path%3D${encodeURIComponent(home)} in the URL); give the other Django a database of its own.`
+    `This connection leads to Django's tables in the schema ${schema}, and carelink-tokens has no schema for them yet` +
+    `${few.length === 0 ? '' : `: ${few.join(', ')}`}${others.length > few.length ? ', and so on' : ''}. ` +
+    (first === undefined ? '' : `To work on ${first.theirs}, give --schema ${first.theirs}. `) +
+    `If ${schema} is a site of its own, run \`carelink-tokens migrate\` with --schema ${schema} first: it makes ${own}.`
   );
+}
+
+/**
+ * The schema of ours that belongs to the tables, and whether that is written down.
+ *
+ * @throws SchemaError OTHER_SCHEMA where it can't be told
+ */
+export function ownSchemaOf(places: TokenTablePlaces): {
+  readonly own: string;
+  readonly written: boolean;
+  /** It has what a server needs. */
+  readonly migrated: boolean;
+} {
+  const { standing, owns } = places;
+  if (standing.kind === 'moved' || standing.kind === 'several')
+    throw new SchemaError('OTHER_SCHEMA', unsettled(places, standing));
+  const { own } = standing;
+  if (standing.kind === 'none' && owns.length > 0)
+    throw new SchemaError('OTHER_SCHEMA', noneYet(places, own));
+  const migrated = standing.kind === 'own' && owns.some((one) => one.name === own && one.migrated);
+  return { own, written: standing.kind === 'none' || standing.written, migrated };
 }
 
 /** For whoever works on a database that an older release migrated. */
@@ -191,13 +223,16 @@ export const HOME_UNWRITTEN =
 export interface TokenTables {
   readonly outstanding: Relation;
   readonly blacklisted: Relation;
-  /** The migration that writes down whose `carelink` is has not been applied. */
+  /** Our own schema of these. */
+  readonly own: string;
+  readonly migrated: boolean;
+  /** The migration that writes down whose that is has not been applied. */
   readonly homeUnwritten: boolean;
 }
 
 /** @throws SchemaError TABLES_MISSING | GRANTS_MISSING | OTHER_SCHEMA, with what to do */
 export function tokenTablesOf(places: TokenTablePlaces): TokenTables {
-  const { found, sets, role, searchPath, homeUnwritten } = places;
+  const { found, sets, role, searchPath } = places;
   const hidden = sets.find(({ usable }) => !usable);
   if (found === undefined && hidden !== undefined) {
     throw new SchemaError(
@@ -220,7 +255,12 @@ export function tokenTablesOf(places: TokenTablePlaces): TokenTables {
             howToReach(schema, role),
     );
   }
-  const home = otherHome(places);
-  if (home !== undefined) throw new SchemaError('OTHER_SCHEMA', notHome(places, home));
-  return { outstanding: found.outstanding, blacklisted: found.blacklisted, homeUnwritten };
+  const { own, written, migrated } = ownSchemaOf(places);
+  return {
+    outstanding: found.outstanding,
+    blacklisted: found.blacklisted,
+    own,
+    migrated,
+    homeUnwritten: migrated && !written,
+  };
 }

@@ -43,6 +43,17 @@ export async function oidOf(ask: Ask, name: string): Promise<number | undefined>
   }
 }
 
+/** Schemas that have a table or a view of the name: a site's users may be in another one than its token tables. */
+export async function schemasWith(ask: Ask, name: string): Promise<string[]> {
+  const rows = await ask<{ schema: string }>(
+    `SELECT n.nspname::text AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
+      ORDER BY 1 LIMIT 5`,
+    [name],
+  );
+  return rows.map(({ schema }) => schema);
+}
+
 export interface UserRelation {
   readonly oid: number;
   readonly relation: Relation;

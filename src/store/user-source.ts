@@ -9,6 +9,7 @@ import {
   oidOf,
   parentWith,
   readRelation,
+  schemasWith,
   userReference,
   type UserRelation,
 } from './user-catalog.js';
@@ -130,8 +131,11 @@ export async function findUsers(
   const oid = userTable === undefined ? reference?.table : await oidOf(ask, userTable);
   const users = oid === undefined ? undefined : await readRelation(ask, oid);
   if (users === undefined) {
+    const elsewhere = userTable === undefined ? [] : await schemasWith(ask, userTable);
+    const found = elsewhere.map((schema) => `${schema}.${userTable ?? ''}`).join(', ');
     throw refused(
-      `There is no user table ${userTable ?? ''}. Name it with --user-table, or turn the check off with --user-check off.`,
+      `There is no user table ${userTable ?? ''}${found === '' ? '' : ` in the search path, but there is ${found}`}. ` +
+        'Name it with --user-table, or turn the check off with --user-check off.',
     );
   }
   const key = keyOf(users, reference?.table === oid ? reference?.column : undefined, names);

@@ -2,7 +2,6 @@ import { passwordHashSql } from './password-hash.js';
 import { arrayLiteral, quoteIdentifier } from './quote.js';
 import type { TokenSchema } from './schema.js';
 import { activeSql, type UserSource } from './user-source.js';
-import { OWN_SCHEMA } from './own-schema.js';
 
 /**
  * Who the user of a token is, and whether that user's tokens still count. Every statement that judges tokens has these
@@ -68,10 +67,13 @@ function isJoined({ kind, columns }: UserSource): boolean {
   return kind === 'view' || columns.password !== undefined || columns.claims !== undefined;
 }
 
+/** Where users are, and where it is written down what was revoked. */
+type Judging = Pick<TokenSchema, 'users' | 'own'>;
+
 /** The facts, as columns of a SELECT; `standingOf` reads them. */
-export function whoColumns(schema: Pick<TokenSchema, 'users'>, input: string): string {
+export function whoColumns(schema: Judging, input: string): string {
   return `${isActive(schema, input)} AS active,
-           ${isRevoked(input)} AS revoked${extraFacts(schema)
+           ${isRevoked(schema, input)} AS revoked${extraFacts(schema)
              .map(
                ({ name, sql }) => `,
            ${sql(input)} AS ${name}`,
@@ -124,7 +126,7 @@ export function isInGoodStanding({ users }: Pick<TokenSchema, 'users'>): string 
 export function inGoodStanding(schema: TokenSchema, input: string): string {
   const { users } = schema;
   const unchanged = users?.passwordHash === undefined ? '' : ` AND NOT ${isChanged(users)(input)}`;
-  return `${isActive(schema, input)} AND NOT ${isRevoked(input)}${unchanged}`;
+  return `${isActive(schema, input)} AND NOT ${isRevoked(schema, input)}${unchanged}`;
 }
 
 /**
@@ -177,11 +179,11 @@ function isActive(schema: Pick<TokenSchema, 'users'>, input: string): string {
 export const EVERYBODY = '';
 
 /** A token without iat is as old as can be. What goes for everybody is read once a statement, not once a row. */
-function isRevoked(input: string): string {
+function isRevoked({ own }: Judging, input: string): string {
   const issued = `to_timestamp(coalesce(${input}.iat, 0))`;
-  return `(EXISTS (SELECT 1 FROM ${OWN_SCHEMA}.revoked_before r
+  return `(EXISTS (SELECT 1 FROM ${own}.revoked_before r
                     WHERE r.user_key = ${input}.user_key AND ${issued} < r.at)
-            OR coalesce(${issued} < (SELECT e.at FROM ${OWN_SCHEMA}.revoked_before e WHERE e.user_key = '${EVERYBODY}'), false))`;
+            OR coalesce(${issued} < (SELECT e.at FROM ${own}.revoked_before e WHERE e.user_key = '${EVERYBODY}'), false))`;
 }
 
 /** What `user_id` must hold for a token's user: the key itself, or the key of the row that it names. */

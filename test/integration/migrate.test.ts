@@ -54,6 +54,7 @@ describe.skipIf(services().postgres === undefined)('migrate on PostgreSQL', () =
       ['dead_letters', 'applied'],
       ['identity', 'applied'],
       ['home', 'applied'],
+      ['shared_revocations', 'applied'],
     ]);
     expect((await indexes()).filter((name) => !before.includes(name))).toEqual([
       'idx_blacklisted_token_created',

@@ -202,7 +202,7 @@ describe.skipIf(services().postgres === undefined)(
       const { grants } = JSON.parse(stdout) as { grants: { name: string }[] };
       expect(
         tables.map(({ name }) => name).filter((name) => !grants.some((grant) => grant.name === name)),
-      ).toEqual([]);
+      ).toEqual(['carelink.shared_revocations']);
     });
 
     it.each([

@@ -123,7 +123,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
   const releases = new ReleaseStack();
   releases.add(() => pool.end());
-  const unwritten = await openLetters(pool, { alone: false, onCount: () => undefined }, releases);
+  const unwritten = await openLetters(pool, schema, { alone: false, onCount: () => undefined }, releases);
   const store = new PgTokenStore({
     database,
     schema,

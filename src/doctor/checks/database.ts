@@ -58,7 +58,7 @@ export const DATABASE_CHECKS: readonly Check[] = [
       case 'grants missing':
         return [
           fault(
-            `The role ${facts.role} lacks a right on the user table${schema.userTable === undefined ? '' : ` ${schema.userTable}`} or on a table in the schema carelink.`,
+            `The role ${facts.role} lacks a right on the user table${schema.userTable === undefined ? '' : ` ${schema.userTable}`} or on a table in the schema ${facts.own}.`,
             `As their owner, run what \`carelink-tokens migrate grants --role ${facts.role}\` prints.`,
           ),
         ];

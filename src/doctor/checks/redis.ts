@@ -1,5 +1,4 @@
 import { readIdentity, type Identity } from '../../store/identity.js';
-import { OWN_SCHEMA } from '../../store/own-schema.js';
 import { cannotTell, fault, ofQuery, warning, type Check } from '../check.js';
 
 /** Two systems in one Redis write each other's rotations into the wrong tables; `serve` does not start there. */
@@ -7,11 +6,11 @@ const OWNER = ofQuery<Identity>(
   'redis_owner',
   "Redis is this system's own",
   readIdentity,
-  (identity, _database, { redis }) => {
+  (identity, { facts }, { redis }) => {
     if (redis?.kind !== 'reached') return cannotTell('Redis does not answer');
     if (redis.owner === undefined) return [];
     if (identity.kind !== 'known')
-      return cannotTell(`this role may not read ${OWN_SCHEMA}.identity, or it is not there`);
+      return cannotTell(`this role may not read ${facts.own}.identity, or it is not there`);
     if (redis.owner === identity.id) return [];
     return [
       fault(

@@ -12,7 +12,7 @@ import type { Database } from '../../store/database.js';
 import type { DatabaseFacts, TableFacts } from '../evidence.js';
 
 export const TABLE_CHECKS: readonly Check[] = [
-  ofDatabase('home', 'the schema carelink belongs to the Django of this connection', ({ schema }) =>
+  ofDatabase('home', 'a schema of ours belongs to the Django of this connection', ({ schema }) =>
     schema.kind === 'refused' && schema.code === 'OTHER_SCHEMA'
       ? [fault(schema.message, 'Do as it says, and run doctor again.')]
       : [],
@@ -139,7 +139,7 @@ function inOtherSchema(tables: readonly TableFacts[], { role }: DatabaseFacts): 
   }
   return fault(
     `${names} ${tables.length === 1 ? 'is' : 'are'} in the schema ${schemas.join(', ')}, which the search path of the connection doesn't have.`,
-    `Give --database-url the search path that Django has: ?options=-c%20search_path%3D${schemas[0] ?? ''}. Do not use --create-tables.`,
+    `Give --schema ${schemas[0] ?? ''}, or --database-url the search path that Django has: ?options=-c%20search_path%3D${schemas[0] ?? ''}. Do not use --create-tables.`,
   );
 }
 

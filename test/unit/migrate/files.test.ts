@@ -67,6 +67,7 @@ describe('a migration file', () => {
       'identity',
       'home',
       'notify_passwords',
+      'shared_revocations',
     ]);
   });
 });

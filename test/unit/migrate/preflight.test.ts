@@ -8,6 +8,7 @@ import {
 import { index } from './indexes.js';
 
 const server: ServerFacts = {
+  own: 'carelink',
   versionNum: 150_020,
   version: '15.20',
   standby: false,

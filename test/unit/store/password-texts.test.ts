@@ -34,6 +34,7 @@ const schemaWith = (passwordHash?: PasswordHash): TokenSchema => ({
   userKeyType: userKeyTypeOf('integer'),
   mayKeep: true,
   encoding: 'UTF8',
+  own: 'carelink',
   homeUnwritten: false,
 });
 

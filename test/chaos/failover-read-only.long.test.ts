@@ -1,0 +1,3 @@
+import { describeReadOnlyPrimary } from './failover-read-only-suite.js';
+
+describeReadOnlyPrimary();
