@@ -5,6 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { SERVE_OPTIONS } from '../../src/config/serve-options.js';
 import { BLACKLISTED, blacklist, pairOf, refresh, whoami } from '../interop/api.js';
 import { json, send } from '../interop/http.js';
 import { startPair, type Pair } from '../interop/pair.js';
@@ -16,6 +17,7 @@ import {
   type SetUp,
 } from '../support/deployed-proxies.js';
 import { rawRequest } from '../support/raw-request.js';
+import { until } from '../support/redis.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
 
@@ -26,7 +28,7 @@ const KINDS = Object.keys(PROXIES) as Kind[];
 const PAGE = 'https://app.example.org';
 
 /** A way to a port that counts the connections made, at a port of its own or at a socket; as if the server were gone once cut. */
-async function counted(toPort: number, at?: string) {
+async function counted(toWhere: number | string, at?: string) {
   const open = new Set<Socket>();
   let cut = false;
   const way = {
@@ -42,7 +44,9 @@ async function counted(toPort: number, at?: string) {
       from.destroy();
       return;
     }
-    const to = connect({ host: '127.0.0.1', port: toPort, noDelay: true });
+    const to = connect(
+      typeof toWhere === 'string' ? { path: toWhere } : { host: '127.0.0.1', port: toWhere, noDelay: true },
+    );
     for (const [one, other] of [
       [from, to],
       [to, from],
@@ -60,6 +64,9 @@ async function counted(toPort: number, at?: string) {
   await once(server, 'listening');
   return { where: at ?? (server.address() as AddressInfo).port, way, close: () => void server.close() };
 }
+
+/** Until the server can, the proxy's socket leads to the server's port. */
+const LISTENS_AT_SOCKETS = SERVE_OPTIONS.host.parse(['unix:/run/carelink/tokens.sock']).ok;
 
 describe.skipIf(
   found.postgres === undefined || !found.django || found.nginx === undefined || found.haproxy === undefined,
@@ -84,7 +91,8 @@ describe.skipIf(
 
   /** A proxy of one kind before one of our servers, counted. */
   const before = async (kind: Kind, setUp: SetUp, ours: string, at?: string) => {
-    const { where, way, close } = await counted(Number(new URL(ours).port), at);
+    const toWhere = ours.startsWith('unix:') ? ours.slice('unix:'.length) : Number(new URL(ours).port);
+    const { where, way, close } = await counted(toWhere, at);
     const behind: Behind = {
       carelink: where,
       django: Number(new URL(pair.django.url).port),
@@ -96,6 +104,13 @@ describe.skipIf(
       close();
     });
     return { proxy, way };
+  };
+
+  const atSocket = async (host: string): Promise<TestServer> => {
+    const args = ['--host', host, '--trusted-proxy', 'unix:', '--access-log', 'all'];
+    const server = await startServer({ databaseUrl: pair.database, args });
+    onTestFinished(() => server.stop());
+    return server;
   };
 
   const logIn = async (url: string) => pairOf(await send(url, json('/account/token/obtain/', user)));
@@ -200,8 +215,15 @@ describe.skipIf(
   it.each(KINDS)('%s over a Unix socket: a session, over kept connections', async (kind) => {
     const directory = mkdtempSync(join(tmpdir(), 'carelink-socket-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-    const { proxy, way } = await before(kind, 'unix-socket', pair.url, join(directory, 'tokens.sock'));
+    const socket = `unix:${join(directory, 'server.sock')}`;
+    const server = LISTENS_AT_SOCKETS ? await atSocket(socket) : undefined;
+    const at = join(directory, 'tokens.sock');
+    const { proxy, way } = await before(kind, 'unix-socket', server === undefined ? pair.url : socket, at);
     await session(proxy.url);
     expect(await manyRequests({ proxy, way })).toBeLessThanOrEqual(2);
+    if (server === undefined) return;
+    const forged = { target: 'POST /account/token/verify/', body: '{"token":"x"}', from: '127.0.1.9' };
+    expect((await rawRequest({ port: proxy.port, ...forged })).status).toBe(401);
+    await until(() => Promise.resolve(server.output().includes('"address":"127.0.1.9"')));
   });
 });

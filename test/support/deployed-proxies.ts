@@ -30,7 +30,7 @@ export async function startDeployedNginx(setUp: SetUp, behind: Behind): Promise<
   const site = filled(`nginx/${setUp}.conf`, [
     ['listen 80;', `listen 127.0.0.1:${port};`],
     ...(typeof behind.carelink === 'string'
-      ? ([['unix:/run/carelink/tokens.sock', `unix:${behind.carelink}`]] as const)
+      ? ([['server unix:/run/carelink/tokens.sock', `server unix:${behind.carelink}`]] as const)
       : ([['127.0.0.1:8000;', `127.0.0.1:${behind.carelink};`]] as const)),
     ['127.0.0.1:8001;', `127.0.0.1:${behind.django};`],
   ]);
@@ -69,7 +69,7 @@ export async function startDeployedHaProxy(setUp: SetUp, behind: Behind): Promis
     filled(`haproxy/${setUp}.cfg`, [
       ['bind :80', `bind 127.0.0.1:${port}`],
       ...(typeof behind.carelink === 'string'
-        ? ([['unix@/run/carelink/tokens.sock', `unix@${behind.carelink}`]] as const)
+        ? ([['carelink1 unix@/run/carelink/tokens.sock', `carelink1 unix@${behind.carelink}`]] as const)
         : ([['carelink1 127.0.0.1:8000', `carelink1 127.0.0.1:${behind.carelink}`]] as const)),
       ['port 9464', `port ${behind.admin}`],
       ['django1 127.0.0.1:8001', `django1 127.0.0.1:${behind.django}`],
