@@ -65,7 +65,7 @@ export async function listen(
     compat: http.compat,
     tls: renewable.inUse().tls,
     refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
-    cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins) : undefined,
+    cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins, http.corsHeaders) : undefined,
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
     accessLog: accessLog(http.accessLog, log),

@@ -35,6 +35,17 @@ const headerName: ValueKind<string> = {
   parse: (text) => (/^[!#$%&'*+.^_`|~\w-]{1,64}$/.test(text) ? text.toLowerCase() : undefined),
 };
 
+/** A header that a page of another origin sends along. */
+const corsHeader: ValueKind<string> = {
+  placeholder: 'header',
+  allowed: 'the name of a header, such as X-Tenant',
+  parse: (text) => (text === '*' ? undefined : headerName.parse(text)),
+  explain: (text) =>
+    text === '*'
+      ? 'Browsers do not take * where cookies or Authorization go along: name each header'
+      : undefined,
+};
+
 const PERIODS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** As DRF writes rates: `30/m`, `100/day`; it reads the first letter of the period, too. */
@@ -53,6 +64,9 @@ const rate: ValueKind<Rate> = {
 export const EDGE_OPTIONS = {
   'cors-origin': list(corsOrigin, {
     help: 'an origin whose pages may call the token endpoints from a browser: https://app.example.org, https://*.example.org, *',
+  }),
+  'cors-header': list(corsHeader, {
+    help: 'a header of your own that those pages may send, such as X-Tenant: beside those that django-cors-headers allows by default',
   }),
   'trusted-proxy': list(cidr, {
     help: 'a proxy, or a range of them, whose word on the address of a client is taken',

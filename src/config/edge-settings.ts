@@ -12,6 +12,9 @@ export function edgeSettings(
       '--refresh-cookie is for pages of the same origin alone: it excludes --cors-origin. Without it tokens travel in bodies.',
     );
   }
+  if (values['cors-header'].length > 0 && values['cors-origin'].length === 0) {
+    problems.push('--cors-header is for pages of other origins: name their origins with --cors-origin.');
+  }
   if (given['client-address-header'] !== undefined && values['trusted-proxy'].length === 0) {
     problems.push(
       '--client-address-header is read where a trusted proxy wrote it: name your proxies with --trusted-proxy.',
@@ -19,6 +22,7 @@ export function edgeSettings(
   }
   return {
     corsOrigins: values['cors-origin'],
+    corsHeaders: values['cors-header'],
     trustedProxies: { ranges: values['trusted-proxy'], header: values['client-address-header'] },
     throttle: { user: values['throttle-user'], address: values['throttle-address'] },
     accessLog: values['access-log'],

@@ -83,6 +83,8 @@ export interface RedisSettings extends RedisAddress {
 export interface EdgeSettings {
   /** Whose pages may call the endpoints from another origin. None: nobody's. */
   readonly corsOrigins: readonly CorsOrigin[];
+  /** Headers of the site's own that those pages may send, in lower case. */
+  readonly corsHeaders: readonly string[];
   readonly trustedProxies: {
     readonly ranges: readonly Range[];
     /** In lower case. */

@@ -19,9 +19,14 @@ const ANY = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@,]+$/;
 /** What a script may read of an answer beside its body: the TokenManager takes the server's clock from `Date`. */
 const EXPOSED = 'Date, Retry-After, X-Token-Refreshed, X-Refresh-Time, X-Request-Id';
 
-/** Those that django-cors-headers allows by default, and those that this server and tracing read. */
-const ALLOWED_HEADERS =
-  'accept, authorization, content-type, traceparent, tracestate, user-agent, x-carelink-rotation, x-csrftoken, x-requested-with';
+/**
+ * Those that django-cors-headers allows by default, and those that this server and tracing read. Its list of before 4.0 has
+ * Accept-Encoding, DNT and Origin as well, which no page can set and no preflight asks for.
+ */
+const ALLOWED_HEADERS: readonly string[] = [
+  'accept', 'authorization', 'content-type', 'traceparent', 'tracestate', 'user-agent', 'x-carelink-rotation', 'x-csrftoken',
+  'x-requested-with',
+]; // prettier-ignore
 
 /** A day, as django-cors-headers says; browsers cut it to two hours or less. */
 const MAX_AGE_SECONDS = 86_400;
@@ -37,7 +42,11 @@ export class Cors {
   readonly #exact: ReadonlySet<string>;
   readonly #under: readonly Extract<AllowedOrigin, { kind: 'under' }>[];
 
-  constructor(origins: readonly AllowedOrigin[]) {
+  readonly #headers: string;
+
+  /** @param headers that pages may send beside the usual ones, in lower case */
+  constructor(origins: readonly AllowedOrigin[], headers: readonly string[] = []) {
+    this.#headers = [...new Set([...ALLOWED_HEADERS, ...headers])].join(', ');
     this.#any = origins.some(({ kind }) => kind === 'any');
     this.#exact = new Set(origins.flatMap((one) => (one.kind === 'exact' ? [one.origin] : [])));
     this.#under = origins.filter((one) => one.kind === 'under');
@@ -61,7 +70,7 @@ export class Cors {
     const { headers } = request;
     const allowed = headers.origin !== undefined && this.allows(headers.origin);
     if (request.method === 'OPTIONS' && headers['access-control-request-method'] !== undefined)
-      return preflight(allowed ? headers : undefined);
+      return this.#preflight(allowed ? headers : undefined);
     response.setHeader(...VARY);
     if (allowed) {
       response.setHeader('Access-Control-Allow-Origin', headers.origin as string);
@@ -69,18 +78,18 @@ export class Cors {
     }
     return undefined;
   }
-}
 
-/** The same for every path: that nothing is there is for the request itself to be told. */
-function preflight(headers: IncomingHttpHeaders | undefined): Reply {
-  const allowed =
-    headers?.origin === undefined
-      ? []
-      : [
-          'Access-Control-Allow-Origin', headers.origin,
-          'Access-Control-Allow-Methods', 'GET, HEAD, POST, OPTIONS',
-          'Access-Control-Allow-Headers', ALLOWED_HEADERS,
-          'Access-Control-Max-Age', String(MAX_AGE_SECONDS),
-        ]; // prettier-ignore
-  return new Reply(204, [...VARY, ...allowed], '', 'valid');
+  /** The same for every path: that nothing is there is for the request itself to be told. */
+  #preflight(headers: IncomingHttpHeaders | undefined): Reply {
+    const allowed =
+      headers?.origin === undefined
+        ? []
+        : [
+            'Access-Control-Allow-Origin', headers.origin,
+            'Access-Control-Allow-Methods', 'GET, HEAD, POST, OPTIONS',
+            'Access-Control-Allow-Headers', this.#headers,
+            'Access-Control-Max-Age', String(MAX_AGE_SECONDS),
+          ]; // prettier-ignore
+    return new Reply(204, [...VARY, ...allowed], '', 'valid');
+  }
 }

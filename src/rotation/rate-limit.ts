@@ -24,21 +24,24 @@ export class RateLimit {
     this.#monotonicMs = monotonicMs;
   }
 
+  /** After how many milliseconds a key has something left; 0: it has. Charges nothing. */
+  waitMs(key: string): number {
+    return this.#wait(this.#monotonicMs(), this.#paidAtMs.get(key) ?? 0);
+  }
+
   /** Charges a key, if it has anything left. Returns after how many milliseconds it has; 0: it was charged. */
   charge(key: string): number {
     const nowMs = this.#monotonicMs();
     const paidAtMs = Math.max(this.#paidAtMs.get(key) ?? 0, nowMs);
-    const waitMs = paidAtMs - nowMs - this.#burstMs;
-    // A charge of its own must not be found wanting by the last bit of a sum.
-    if (waitMs > 1e-6) return waitMs;
-    this.#remember(key, paidAtMs + this.#intervalMs);
-    return 0;
+    const waitMs = this.#wait(nowMs, paidAtMs);
+    if (waitMs === 0) this.#remember(key, paidAtMs + this.#intervalMs);
+    return waitMs;
   }
 
-  /** It came to nothing: the charge is taken back. */
-  refund(key: string): void {
-    const paidAtMs = this.#paidAtMs.get(key);
-    if (paidAtMs !== undefined) this.#paidAtMs.set(key, paidAtMs - this.#intervalMs);
+  #wait(nowMs: number, paidAtMs: number): number {
+    const waitMs = paidAtMs - nowMs - this.#burstMs;
+    // A charge of its own must not be found wanting by the last bit of a sum.
+    return waitMs > 1e-6 ? waitMs : 0;
   }
 
   #remember(key: string, paidAtMs: number): void {

@@ -25,11 +25,9 @@ export async function refresh(
   const subject = identified instanceof Promise ? await identified : identified;
   if (isRefusal(subject)) return subject;
   // Who comes too often is told so before any store is asked.
-  const charged = context.throttle === undefined ? undefined : subject.userKey;
-  if (charged !== undefined) {
-    const waitMs = context.throttle?.charge(charged) ?? 0;
-    if (waitMs > 0) return { kind: 'throttled', waitMs };
-  }
+  const throttle = subject.userKey === undefined ? undefined : context.throttle;
+  const waitMs = throttle?.waitMs(subject.userKey ?? '') ?? 0;
+  if (waitMs > 0) return { kind: 'throttled', waitMs };
   const { rotation } = context.settings;
   const marked = isMarked(subject.claims);
   const due = dueTo(rotation, { marked, accepts });
@@ -49,9 +47,9 @@ export async function refresh(
   } finally {
     const { met, read } = trace;
     const ended = outcome?.kind ?? 'broken';
-    // Only what was granted counts: whoever is refused, or waits for a store, has had nothing.
-    if (charged !== undefined && ended !== 'rotated' && ended !== 'reissued')
-      context.throttle?.refund(charged);
+    // Only what was granted counts, and not before: a handful of spent tokens that come at once, each with a charge on its
+    // way to the database, would keep their user out meanwhile.
+    if (ended === 'rotated' || ended === 'reissued') throttle?.charge(subject.userKey ?? '');
     context.emit({ kind: 'refresh', jti: subject.jti, outcome: ended, met, read, ...SPENDS_NOT[due] });
     if (rotation === 'offered') context.emit({ kind: 'offer', accepted: due === 'spend', outcome: ended });
   }

@@ -34,17 +34,26 @@ describe('secrets of an example', () => {
   });
 });
 
-describe('the proxy of docs/django', () => {
-  const locations = [...read('docs/django/README.md').matchAll(/location ~ (\S+) \{/g)].map(
-    ([, pattern]) => new RegExp(pattern!),
-  );
+const PROXIES = ['same-origin', 'other-origin', 'unix-socket'].flatMap((name) => [
+  `nginx/${name}.conf`,
+  `haproxy/${name}.cfg`,
+]);
+
+describe.each(PROXIES)('deploy/%s', (file) => {
+  const patterns = [
+    ...read(`deploy/${file}`).matchAll(/(?:location ~|acl tokens path,url_dec -m reg) (\S+)/g),
+  ].map(([, pattern]) => new RegExp(pattern!));
   it.each([
     'refresh/', 'refresh', 'verify/', 'blacklist/', 'sliding/refresh/', 'client/token-manager.js',
-    'client/service-worker.js',
+    'client/service-worker.js', '.well-known/jwks.json',
   ])('sends %s to carelink-tokens', (path) => {
-    expect(locations.filter((one) => one.test(`/account/token/${path}`))).toHaveLength(1);
+    expect(patterns.filter((one) => one.test(`/account/token/${path}`))).toHaveLength(1);
   }); // prettier-ignore
-  it.each(['obtain/', 'client/', 'client/../obtain/', 'refresh/x'])('leaves %s with Django', (path) => {
-    expect(locations.some((one) => one.test(`/account/token/${path}`))).toBe(false);
-  });
+  it.each(['obtain/', 'client/', 'client/../obtain/', 'refresh/x', '.well-known/'])(
+    'leaves %s with Django',
+    (path) => {
+      expect(patterns).toHaveLength(1);
+      expect(patterns.some((one) => one.test(`/account/token/${path}`))).toBe(false);
+    },
+  );
 });

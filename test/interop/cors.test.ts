@@ -23,8 +23,14 @@ describe.skipIf(services().postgres === undefined || !services().django)(
 
     beforeAll(async () => {
       pair = await startPair({
-        env: { DJANGO_CORS_ORIGINS: LISTED.join(' ') },
-        args: LISTED.flatMap((origin) => ['--cors-origin', origin]),
+        env: { DJANGO_CORS_ORIGINS: LISTED.join(' '), DJANGO_CORS_HEADERS: 'x-tenant X-Ward' },
+        args: [
+          ...LISTED.flatMap((origin) => ['--cors-origin', origin]),
+          '--cors-header',
+          'X-Tenant',
+          '--cors-header',
+          'x-ward',
+        ],
       });
       const { django } = pair;
       ({ refresh: good } = await django.mint(await django.makeUser()));
@@ -69,6 +75,26 @@ describe.skipIf(services().postgres === undefined || !services().django)(
         if (ours.posts === undefined) expect(ours.readsRetryAfter).toBe(django.readsRetryAfter);
         expect(ours.allowed).toBe(origin !== undefined && LISTED.includes(origin) ? origin : null);
       }
+    });
+
+    it("the headers that a page may send: its defaults, the site's own, and three that this server and tracing read", async () => {
+      const sendable = async (url: string) => {
+        const answer = await fetch(`${url}/account/token/refresh/`, {
+          method: 'OPTIONS',
+          headers: {
+            origin: LISTED[0]!,
+            'access-control-request-method': 'POST',
+            'access-control-request-headers': 'content-type, x-tenant, x-ward',
+          },
+        });
+        return new Set(answer.headers.get('access-control-allow-headers')!.toLowerCase().split(', '));
+      };
+      const [django, ours] = [await sendable(pair.django.url), await sendable(pair.url)];
+      // A page can't set these, so a browser never asks for them (https://fetch.spec.whatwg.org/#forbidden-request-header).
+      for (const forbidden of ['accept-encoding', 'dnt', 'origin']) django.delete(forbidden);
+      for (const name of ['x-csrftoken', 'x-tenant', 'x-ward']) expect(django).toContain(name);
+      for (const name of ['traceparent', 'tracestate', 'x-carelink-rotation']) django.add(name);
+      expect([...ours].sort()).toEqual([...django].sort());
     });
   },
 );

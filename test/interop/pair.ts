@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { startDjango, type Django, type DjangoOptions } from '../support/django.js';
 import { freshDatabase } from '../support/postgres.js';
+import { holdToDocument } from './http.js';
 import { startRedis } from '../support/redis.js';
 import { services } from '../support/services.js';
 import { BIN, startServer, type TestServer } from '../support/server.js';
@@ -126,6 +127,8 @@ export async function startMigrated(databaseUrl: string, options: InstanceOption
   // What is made from a second after its start on is claimed in Redis.
   if (async) await sleep(1_500);
   const urls = servers.map(({ url }) => url);
+  // At paths of their own they are not as the document has them.
+  if (!args.some((arg) => /-path$/.test(arg))) urls.forEach(holdToDocument);
   let turn = 0;
   return {
     urls,

@@ -31,6 +31,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     chromium: ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path)),
     pgbouncer: findPgBouncer(),
     haproxy: ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find((path) => existsSync(path)),
+    nginx: ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((path) => existsSync(path)),
     postgresBin,
   };
   const missing = SERVICES.filter((name) => found[name] === undefined || found[name] === false);

@@ -16,6 +16,8 @@ export interface Services {
   readonly pgbouncer: string | undefined;
   /** Path of HAProxy. */
   readonly haproxy: string | undefined;
+  /** Path of nginx. */
+  readonly nginx: string | undefined;
   /** Directory of `initdb` and `postgres`, where they can be run as a user that is not root; see `startCluster()`. */
   readonly postgresBin: string | undefined;
 }
@@ -29,6 +31,7 @@ export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'postgresBin',
   'pgbouncer',
   'haproxy',
+  'nginx',
   'chromium',
 ];
 
@@ -43,6 +46,7 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   chromium: 'Chromium: apt-get install chromium',
   pgbouncer: 'PgBouncer that can be run here: apt-get install pgbouncer',
   haproxy: 'HAProxy: apt-get install haproxy',
+  nginx: 'nginx: apt-get install nginx-light',
   postgresBin:
     'PostgreSQL server binaries that can be run as another user than root: apt-get install postgresql',
 };
@@ -63,6 +67,7 @@ export function services(): Services {
     chromium: found.chromium,
     pgbouncer: found.pgbouncer,
     haproxy: found.haproxy,
+    nginx: found.nginx,
     postgresBin: found.postgresBin,
   };
 }

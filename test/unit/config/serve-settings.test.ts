@@ -37,6 +37,7 @@ describe("serve's settings", () => {
         compat: '5.5',
         refreshCookie: false,
         corsOrigins: [],
+        corsHeaders: [],
         trustedProxies: { ranges: [], header: 'x-forwarded-for' },
         throttle: { user: undefined, address: undefined },
         accessLog: 'off',
@@ -228,6 +229,23 @@ describe("serve's settings", () => {
     expect(() => serveSettings({ ...cors, 'refresh-cookie': true }, source())).toThrow(
       'excludes --cors-origin',
     );
+  });
+
+  it('headers of a site go with origins, by name', () => {
+    const cors = { 'cors-origin': ['https://app.example.org'] };
+    const named = serveSettings({ ...cors, 'cors-header': ['X-Tenant', 'x-ward'] }, source());
+    expect(named.http.corsHeaders).toEqual(['x-tenant', 'x-ward']);
+    const fromEnvironment = source({ CARELINK_CORS_HEADER: 'X-Tenant, X-Ward' });
+    expect(serveSettings(cors, fromEnvironment).http.corsHeaders).toEqual(['x-tenant', 'x-ward']);
+    expect(problems({ 'cors-header': ['X-Tenant'] })).toEqual([
+      expect.stringContaining('with --cors-origin'),
+    ]);
+    expect(problems({ ...cors, 'cors-header': ['*'] })).toEqual([
+      expect.stringContaining('name each header'),
+    ]);
+    expect(problems({ ...cors, 'cors-header': ['X Tenant'] })).toEqual([
+      expect.stringContaining('takes the name of a header'),
+    ]);
   });
 
   it('a data directory on the command line and a database URL exclude each other', () => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createAdminServer, knownHost, type AdminServer, type Readiness } from '../../../src/http/admin.js';
 import { createLog } from '../../../src/observe/log.js';
 import { metricsSink } from '../../../src/observe/metrics.js';
+import { holdToDocument } from '../../support/held-to-document.js';
 import { open, talk } from './server-under-test.js';
 
 let server: AdminServer | undefined;
@@ -23,6 +24,7 @@ async function get(
     log: createLog({ level: 'debug', destination: { write: (line) => void logged.push(line) } }),
   });
   const { port } = await server.listen('127.0.0.1', 0);
+  holdToDocument(port, { port: 'admin', basePath: '', except: [] });
   if (options.draining === true) server.startDraining();
   const { method = 'GET', host = '127.0.0.1' } = options;
   const text = await talk(port, `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);

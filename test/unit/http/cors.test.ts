@@ -165,6 +165,13 @@ describe('a server with --cors-origin', () => {
       expect([other.status, other.headers.get('access-control-allow-origin')]).toEqual([204, null]);
       expect(other.headers.get('access-control-allow-methods')).toBeNull();
     }
+    await started.server.close(0);
+    started = await serve(new Cors([corsOrigin.parse(ORIGIN)!], ['x-tenant', 'content-type']));
+    const { headers } = await ask(REFRESH, preflight, ORIGIN);
+    const sendable = headers.get('access-control-allow-headers')!.split(', ');
+    expect(sendable.filter((name) => /^(?:content-type|x-tenant|authorization)$/.test(name))).toEqual([
+      'authorization', 'content-type', 'x-tenant',
+    ]); // prettier-ignore
     const { status, text } = await ask(REFRESH, { method: 'OPTIONS' }, ORIGIN);
     expect([status, (JSON.parse(text) as { name: string }).name]).toEqual([200, 'Token Refresh']);
   });

@@ -13,6 +13,7 @@ import { accessLog } from '../../../src/observe/access-log.js';
 import { createLog, type LogLevel } from '../../../src/observe/log.js';
 import type { RequestOutcome, RouteName } from '../../../src/observe/requests.js';
 import type { TokenService } from '../../../src/rotation/outcomes.js';
+import { holdBytesToDocument, holdToDocument } from '../../support/held-to-document.js';
 import type { RateLimit } from '../../../src/rotation/rate-limit.js';
 
 export const ROTATED = {
@@ -88,6 +89,11 @@ export async function start(
     log,
   });
   const { url, port } = await server.listen('127.0.0.1', options.port ?? 0);
+  holdToDocument(port, {
+    port: 'public',
+    basePath: options.basePath ?? '/account/token',
+    except: [...(options.assets?.keys() ?? [])],
+  });
   return { server, port, url, logged, observed };
 }
 
@@ -119,6 +125,7 @@ export async function readAll(socket: Socket): Promise<string> {
   socket.on('data', (chunk: string) => (text += chunk));
   await Promise.race([once(socket, 'end'), once(socket, 'close')]);
   socket.destroy();
+  holdBytesToDocument(text);
   return text;
 }
 

@@ -26,8 +26,12 @@ describe('a rate', () => {
     expect(limit.charge('a')).toBe(1);
     nowMs += 1;
     expect([limit.charge('a'), limit.charge('a')]).toEqual([0, 1_000]);
-    limit.refund('a');
-    expect([limit.charge('a'), limit.charge('a')]).toEqual([0, 1_000]);
+    expect([limit.waitMs('a'), limit.waitMs('nobody')]).toEqual([1_000, 0]);
+    nowMs += 1_000;
+    // To ask costs nothing.
+    expect([limit.waitMs('a'), limit.waitMs('a'), limit.charge('a'), limit.waitMs('a')]).toEqual([
+      0, 0, 0, 1_000,
+    ]);
     nowMs += 60_000;
     expect([1, 2, 3, 4].map(() => limit.charge('a'))).toEqual([0, 0, 0, 1_000]);
   });

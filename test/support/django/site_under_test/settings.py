@@ -73,6 +73,9 @@ if os.environ.get("DJANGO_CORS_ORIGINS"):
     MIDDLEWARE.append("corsheaders.middleware.CorsMiddleware")
     CORS_ALLOWED_ORIGINS = os.environ["DJANGO_CORS_ORIGINS"].split()
     CORS_EXPOSE_HEADERS = ["Retry-After"]
+    # As its manual says to add to its own.
+    from corsheaders.defaults import default_headers
+    CORS_ALLOW_HEADERS = (*default_headers, *os.environ.get("DJANGO_CORS_HEADERS", "").split())
 
 DATABASES = {
     "default": {
