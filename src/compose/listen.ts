@@ -12,6 +12,7 @@ import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
 import { accessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
+import type { Tracing } from '../observe/trace.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { RateLimit } from '../rotation/rate-limit.js';
 import { readClientFiles } from './client-files.js';
@@ -29,6 +30,7 @@ export interface ListenParts {
   readonly demo: Demo | undefined;
   readonly renewable: Pick<Renewable, 'inUse' | 'showsWith' | 'publicKeys'>;
   readonly metrics: Observing;
+  readonly tracing: Tracing | undefined;
   /** Undefined: another process has the admin port. */
   readonly admin:
     (Pick<AdminServerOptions, 'readiness' | 'kpis'> & { readonly streams: EventStreams }) | undefined;
@@ -44,7 +46,7 @@ export interface Listening {
 
 /** Opens both ports. They are closed in reverse order: the public one drains while the admin port still says so. */
 export async function listen(
-  { settings, service, door, demo, renewable, metrics, admin, log }: ListenParts,
+  { settings, service, door, demo, renewable, metrics, tracing, admin, log }: ListenParts,
   releases: ReleaseStack,
 ): Promise<Listening> {
   const { http, shutdownTimeoutMs, drainDelayMs } = settings;
@@ -52,7 +54,7 @@ export async function listen(
     admin &&
     createAdminServer({
       readiness: admin.readiness,
-      metrics,
+      metrics: tracing === undefined ? { ...metrics, openMetrics: undefined } : metrics,
       kpis: admin.kpis,
       dashboard: { page: dashboardPage, streams: admin.streams },
       host: settings.admin.host,
@@ -69,6 +71,7 @@ export async function listen(
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
     accessLog: accessLog(http.accessLog, log),
+    tracing,
     assets: new Map([
       ...clientAssets(http.basePath, readClientFiles()),
       [`${http.basePath}/.well-known/jwks.json`, jwksAsset(renewable.publicKeys)],

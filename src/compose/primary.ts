@@ -6,8 +6,10 @@ import { createAdminServer, type Readiness } from '../http/admin.js';
 import { EventStreams } from '../http/events.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
 import { withChainKeys } from '../jwt/key-set.js';
+import { newestExemplars } from '../observe/exemplars.js';
 import type { Log } from '../observe/log.js';
 import { MergedObservations } from '../observe/merged-observations.js';
+import { openMetrics } from '../observe/open-metrics.js';
 import { tellHostLimits } from './host-limits.js';
 import { ADMIN_PORT, listening } from './listening.js';
 import { ReleaseStack } from './release.js';
@@ -62,6 +64,15 @@ export async function startPrimary(
           await fetch();
           return observed.render();
         },
+        openMetrics:
+          settings.tracing &&
+          (async () => {
+            const [exemplars] = await Promise.all([workers.ask('exemplars'), fetch()]);
+            return openMetrics(
+              await observed.render(),
+              newestExemplars(exemplars.flatMap(([, one]) => one ?? [])),
+            );
+          }),
       },
       kpis: async () => {
         const [outboxes] = await Promise.all([workers.ask('outbox'), fetch()]);

@@ -12,6 +12,7 @@ import { SERVE_OPTIONS } from './serve-options.js';
 import type { EndpointPaths, ServeSettings, TokenSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
+import { tracingSettings } from './tracing-settings.js';
 import { passwordSettings, userSettings } from './user-options.js';
 
 /** @throws {ConfigError} with everything that is wrong */
@@ -22,6 +23,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const files = new FileReader(source, problems);
   const shared = sharedSettings(resolved, source, problems);
   const redis = redisSettings(resolved, source, files, problems);
+  const tracingWarnings: string[] = [];
   const settings: ServeSettings = {
     command: 'serve',
     ...shared,
@@ -42,6 +44,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       demo: values.demo,
     },
     admin: { host: values['admin-host'], port: values['admin-port'] },
+    tracing: tracingSettings(source.env, tracingWarnings),
     alertWebhook: values['alert-webhook'],
     keys: keySettings(resolved, files, problems),
     tokens: tokenSettings(resolved, problems),
@@ -52,7 +55,13 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     databaseWaitMs: values['database-wait'],
     cleanup: cleanupOf(resolved),
     // When all files have been read.
-    warnings: [...shared.warnings, ...redis.warnings, ...unusedOf(resolved), ...files.warnings],
+    warnings: [
+      ...shared.warnings,
+      ...redis.warnings,
+      ...unusedOf(resolved),
+      ...tracingWarnings,
+      ...files.warnings,
+    ],
   };
   checkPorts(settings, problems);
   if (settings.workers > 1 && settings.database.kind === 'embedded') {
