@@ -1,3 +1,4 @@
+import { socketIn } from './network-kinds.js';
 import { cleanupChoicesOfServer } from './cleanup-settings.js';
 import { edgeSettings } from './edge-settings.js';
 import { ConfigError } from './errors.js';
@@ -33,6 +34,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     redis: redis.settings,
     http: {
       host: values.host,
+      socket: socketIn(values.host),
       port: values.port,
       basePath: values['base-path'],
       paths: pathsOf(resolved, problems),
@@ -155,6 +157,11 @@ function cleanupOf({ values }: Resolved<typeof SERVE_OPTIONS>): ServeSettings['c
 }
 
 function checkPorts({ http, admin }: ServeSettings, problems: string[]): void {
+  if (http.socket !== undefined && http.tls !== undefined) {
+    problems.push(
+      '--tls-cert is for a port: at a socket the reverse proxy has the certificate. Leave it out, or give --host an address.',
+    );
+  }
   if (http.port !== 0 && http.port === admin.port && http.host === admin.host) {
     problems.push(`--port and --admin-port are both ${http.port} at ${http.host}; they must differ.`);
   }

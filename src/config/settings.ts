@@ -95,7 +95,10 @@ export interface EdgeSettings {
 }
 
 export interface HttpSettings extends EdgeSettings {
+  /** `unix:/path` with a socket. */
   readonly host: string;
+  /** The absolute path of the unix socket to listen on; undefined: host and port. */
+  readonly socket: string | undefined;
   /** 0: a free one. */
   readonly port: number;
   /** `/account/token`; '' for the root. No slash at its end. */
