@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
-import type { Log } from '../observe/log.js';
+import type { Log, LogFields } from '../observe/log.js';
 import { traceMetrics } from '../observe/trace-metrics.js';
 import type { Tracing } from '../observe/trace.js';
 import type { MetricsSink } from '../observe/metrics.js';
@@ -42,7 +42,7 @@ export async function openTracing(
         toldAtMs = monotonicMs();
         log.warn('traces_not_sent', {
           count: unsent,
-          ...(error === undefined ? {} : describeError(error)),
+          ...(error === undefined ? {} : withoutStack(error)),
           cause: result === 'dropped' ? NO_ROOM : NOT_TAKEN,
         });
         unsent = 0;
@@ -56,6 +56,12 @@ export async function openTracing(
 const NO_ROOM =
   'more spans end than are sent: sample less (OTEL_TRACES_SAMPLER), or see whether the collector keeps up';
 const NOT_TAKEN = 'the collector at OTEL_EXPORTER_OTLP_ENDPOINT took no spans; refreshes go on as before';
+
+/** Where in Node a connection was refused is of no use to anybody. */
+function withoutStack(error: Error): LogFields {
+  const { error_name, error_code } = describeError(error);
+  return error_code === undefined ? { error_name } : { error_name, error_code };
+}
 
 function ownVersion(): string {
   return (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
