@@ -43,14 +43,19 @@ export async function listening<T>(
  * @throws CommandError LISTEN_FAILED
  */
 export function listenAtSocket(
-  server: Pick<HttpServer, 'listenOn'>,
+  server: Pick<HttpServer, 'listenOn' | 'close'>,
   place: SocketPlace,
   owns: boolean,
 ): Promise<string> {
   return atSocket(place, async () => {
     if (owns) await place.check();
     await server.listenOn(place.bound);
-    if (owns) await place.publish();
+    if (owns) {
+      await place.publish().catch(async (error: unknown) => {
+        await server.close(0);
+        throw error;
+      });
+    }
     return `unix:${place.path}`;
   });
 }

@@ -20,6 +20,7 @@ export class SocketPlace {
   /** What to listen on, before `publish`. The processes that share a socket share it, too. */
   readonly bound: string;
   #publishing: Promise<void> = Promise.resolve();
+  #removed = false;
   /** The number of a file is given anew when it is gone: so it is known by its time, too. */
   #ours: { readonly dev: number; readonly ino: number; readonly mtimeMs: number } | undefined;
 
@@ -44,15 +45,21 @@ export class SocketPlace {
 
   async #publish(): Promise<void> {
     const made = await lstat(this.bound).catch(ifThere);
-    if (made === undefined) return;
+    if (made === undefined || this.#removed) return;
     await chmod(this.bound, MODE);
     await this.#place();
     this.#ours = made;
     await unlink(this.bound);
   }
 
-  /** Takes it away, if it is still what was published. */
-  async remove(): Promise<void> {
+  /** Takes it away for good, if it is still what was published. A worker that listens only now is not published any more. */
+  remove(): Promise<void> {
+    this.#removed = true;
+    this.#publishing = this.#publishing.catch(() => undefined).then(() => this.#remove());
+    return this.#publishing;
+  }
+
+  async #remove(): Promise<void> {
     const there = await lstat(this.path).catch(ifThere);
     const ours = this.#ours;
     if (there === undefined || ours === undefined) return;

@@ -94,6 +94,14 @@ describe.skipIf(process.platform === 'win32')('the place of a unix socket', () =
     expect(await whoIsAt(path())).toBe('shared');
   });
 
+  it('of a worker that listens when the server has begun to stop is put nowhere', async () => {
+    const place = await take(1);
+    await place.remove();
+    await listenAt(place.bound, 'late');
+    await place.publish();
+    expect(existsSync(path())).toBe(false);
+  });
+
   it("what another server has put there since is not removed by the first one's end", async () => {
     const first = await take(1);
     rmSync(path());
