@@ -10,12 +10,14 @@ import type { Door } from '../http/door.js';
 import { limitsFor } from '../http/limits.js';
 import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
+import { SocketPlace } from '../http/socket-place.js';
 import { accessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
+import type { Tracing } from '../observe/trace.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { RateLimit } from '../rotation/rate-limit.js';
 import { readClientFiles } from './client-files.js';
-import { ADMIN_PORT, listening, PUBLIC_PORT } from './listening.js';
+import { ADMIN_PORT, listening, listenAtSocket, PUBLIC_PORT } from './listening.js';
 import type { Observing } from './observe.js';
 import type { ReleaseStack } from './release.js';
 import type { Renewable } from './renewable.js';
@@ -29,6 +31,7 @@ export interface ListenParts {
   readonly demo: Demo | undefined;
   readonly renewable: Pick<Renewable, 'inUse' | 'showsWith' | 'publicKeys'>;
   readonly metrics: Observing;
+  readonly tracing: Tracing | undefined;
   /** Undefined: another process has the admin port. */
   readonly admin:
     (Pick<AdminServerOptions, 'readiness' | 'kpis'> & { readonly streams: EventStreams }) | undefined;
@@ -42,9 +45,14 @@ export interface Listening {
   readonly startDraining: () => void;
 }
 
+/** Workers share the socket of their first process, which puts it to its place and takes it away. */
+function ownerOf(admin: unknown): number {
+  return admin === undefined ? process.ppid : process.pid;
+}
+
 /** Opens both ports. They are closed in reverse order: the public one drains while the admin port still says so. */
 export async function listen(
-  { settings, service, door, demo, renewable, metrics, admin, log }: ListenParts,
+  { settings, service, door, demo, renewable, metrics, tracing, admin, log }: ListenParts,
   releases: ReleaseStack,
 ): Promise<Listening> {
   const { http, shutdownTimeoutMs, drainDelayMs } = settings;
@@ -52,7 +60,7 @@ export async function listen(
     admin &&
     createAdminServer({
       readiness: admin.readiness,
-      metrics,
+      metrics: tracing === undefined ? { ...metrics, openMetrics: undefined } : metrics,
       kpis: admin.kpis,
       dashboard: { page: dashboardPage, streams: admin.streams },
       host: settings.admin.host,
@@ -69,6 +77,7 @@ export async function listen(
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
     accessLog: accessLog(http.accessLog, log),
+    tracing,
     assets: new Map([
       ...clientAssets(http.basePath, readClientFiles()),
       [`${http.basePath}/.well-known/jwks.json`, jwksAsset(renewable.publicKeys)],
@@ -89,7 +98,11 @@ export async function listen(
     ({ url: adminUrl } = await listening(adminServer.listen(host, port), settings.admin, ADMIN_PORT));
     releases.add(() => adminServer.close(shutdownTimeoutMs));
   }
-  const { url: publicUrl } = await listening(publicServer.listen(http.host, http.port), http, PUBLIC_PORT);
+  const place = http.socket === undefined ? undefined : new SocketPlace(http.socket, ownerOf(admin));
+  const publicUrl =
+    place === undefined
+      ? (await listening(publicServer.listen(http.host, http.port), http, PUBLIC_PORT)).url
+      : await listenAtSocket(publicServer, place, admin !== undefined);
   const startDraining = (): void => {
     adminServer?.startDraining();
     publicServer.startDraining();
@@ -101,6 +114,8 @@ export async function listen(
       log.info('draining', { delay_ms: drainDelayMs, cause: '/readyz says 503; it serves until then' });
       await sleep(drainDelayMs);
     }
+    // Whoever connects from now on finds another server there, or none. What is in flight has its connection.
+    await place?.remove();
     await publicServer.close(shutdownTimeoutMs);
   });
   return { publicUrl, adminUrl, startDraining };

@@ -1,4 +1,6 @@
 import { CommandError } from '../config/errors.js';
+import type { HttpServer } from '../http/listener.js';
+import type { SocketPlace } from '../http/socket-place.js';
 
 export type ListenOptions =
   | { readonly host: '--host'; readonly port: '--port' }
@@ -31,6 +33,63 @@ export async function listening<T>(
       `Cannot listen on ${at.host}:${at.port} (${code}). ${whatToDo(code, at, options)}`,
       { cause: error },
     );
+  }
+}
+
+/**
+ * Listens at a unix socket and returns its URL.
+ *
+ * @param owns false: another process puts it to its place
+ * @throws CommandError LISTEN_FAILED
+ */
+export function listenAtSocket(
+  server: Pick<HttpServer, 'listenOn' | 'close'>,
+  place: SocketPlace,
+  owns: boolean,
+): Promise<string> {
+  return atSocket(place, async () => {
+    if (owns) await place.check();
+    await server.listenOn(place.bound);
+    if (owns) {
+      await place.publish().catch(async (error: unknown) => {
+        await server.close(0);
+        throw error;
+      });
+    }
+    return `unix:${place.path}`;
+  });
+}
+
+/** @throws CommandError LISTEN_FAILED where the work fails */
+export async function atSocket<T>({ path }: SocketPlace, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw new CommandError(
+      'LISTEN_FAILED',
+      1,
+      `Cannot listen on unix:${path} (${code}). ${aboutSocket(code, path)}`,
+      { cause: error },
+    );
+  }
+}
+
+function aboutSocket(code: string, path: string): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `Another process listens there, or it can't be told whether one does (\`ss -lxp\` lists them): stop that one, or choose another path with --host.`;
+    case 'ENOTSOCK':
+      return `There is a file at ${path} that is no socket. It is left as it is: move it away, or choose another path with --host.`;
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'This user may not make files in that directory. Give it a directory of its own (systemd: RuntimeDirectory=), or choose another path with --host.';
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'Its directory is not there. Make it (systemd: RuntimeDirectory=), or choose another path with --host.';
+    default:
+      return 'Choose another path with --host.';
   }
 }
 

@@ -1,10 +1,15 @@
 import { kpiMeter, type KpiDocument, type KpiMeterOptions, type KpiReading } from '../observe/kpi-meter.js';
-import { metricsSink, type MetricsSink } from '../observe/metrics.js';
+import { Exemplars, type Exemplar } from '../observe/exemplars.js';
+import { DURATION_BUCKETS, metricsSink, type MetricsSink } from '../observe/metrics.js';
+import { openMetrics } from '../observe/open-metrics.js';
 import type { HttpObserver } from '../observe/requests.js';
 import { refusalMetrics, Refusals } from '../observe/refusals.js';
 import type { ReleaseStack } from './release.js';
 
 export interface Observing extends MetricsSink, HttpObserver {
+  /** The metrics with exemplars of traced refreshes, as OpenMetrics. */
+  openMetrics(): Promise<string>;
+  exemplars(): Exemplar[];
   kpis(): KpiDocument;
   kpiReading(): KpiReading;
   /** From now on answers are held against rows. Before it, what was answered counts as not checked in the end. */
@@ -38,6 +43,7 @@ export function observing(
     ...audit,
   });
   const metrics = metricsSink(alone ? () => meter.read() : undefined);
+  const exemplars = new Exemplars(DURATION_BUCKETS);
   const refusals = new Refusals(monotonicMs);
   refusalMetrics(metrics.registry, refusals);
   return {
@@ -51,7 +57,8 @@ export function observing(
       metrics.onStatement(purpose);
       meter.onStatement(purpose);
     },
-    onRequest(route, outcome, durationUs) {
+    onRequest(route, outcome, durationUs, traceId) {
+      if (traceId !== undefined && route === 'refresh') exemplars.note(outcome, durationUs / 1e6, traceId);
       metrics.onRequest(route, outcome, durationUs);
       meter.onRequest(route, outcome, durationUs);
     },
@@ -59,6 +66,8 @@ export function observing(
       metrics.onRefusedUnread(count);
       meter.onRefusedUnread(count);
     },
+    openMetrics: async () => openMetrics(await metrics.render(), exemplars.all()),
+    exemplars: () => exemplars.all(),
     kpis: () => meter.read(),
     kpiReading: () => meter.reading(),
     historyCut: () => meter.historyCut(),

@@ -4,12 +4,15 @@ import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type Readiness } from '../http/admin.js';
 import { EventStreams } from '../http/events.js';
+import { SocketPlace } from '../http/socket-place.js';
 import { alertMetrics } from '../observe/alert-metrics.js';
 import { withChainKeys } from '../jwt/key-set.js';
+import { newestExemplars } from '../observe/exemplars.js';
 import type { Log } from '../observe/log.js';
 import { MergedObservations } from '../observe/merged-observations.js';
+import { openMetrics } from '../observe/open-metrics.js';
 import { tellHostLimits } from './host-limits.js';
-import { ADMIN_PORT, listening } from './listening.js';
+import { ADMIN_PORT, atSocket, listening } from './listening.js';
 import { ReleaseStack } from './release.js';
 import { toSend } from './renewal.js';
 import type { Serving } from './serving.js';
@@ -38,12 +41,15 @@ export async function startPrimary(
   try {
     const first = { keys: withChainKeys(settings.keys, signingKeyOf(settings)), tls: settings.http.tls };
     const observed = new MergedObservations(Date.now(), monotonicMs);
+    const place =
+      settings.http.socket === undefined ? undefined : new SocketPlace(settings.http.socket, process.pid);
     const workers = new Workers({
       count: settings.workers,
       stopTimeoutMs: shutdownTimeoutMs,
       monotonicMs,
       log,
       files,
+      onListening: () => place?.publish(),
       onDeath: (workerId) => observed.died(workerId),
     });
     const fetch = async (): Promise<void> => {
@@ -62,6 +68,15 @@ export async function startPrimary(
           await fetch();
           return observed.render();
         },
+        openMetrics:
+          settings.tracing &&
+          (async () => {
+            const [exemplars] = await Promise.all([workers.ask('exemplars'), fetch()]);
+            return openMetrics(
+              await observed.render(),
+              newestExemplars(exemplars.flatMap(([, one]) => one ?? [])),
+            );
+          }),
       },
       kpis: async () => {
         const [outboxes] = await Promise.all([workers.ask('outbox'), fetch()]);
@@ -83,11 +98,13 @@ export async function startPrimary(
         log.info('draining', { delay_ms: drainDelayMs, cause: '/readyz says 503; it serves until then' });
         await sleep(drainDelayMs);
       }
+      await place?.remove();
       await workers.stop();
     });
     tellHostLimits(settings, log);
     if (settings.redis === undefined) log.warn('workers_without_redis', { cause: WITHOUT_REDIS });
-    const { url: publicUrl } = await workers.start(signal);
+    const { url: publicUrl } =
+      place === undefined ? await workers.start(signal) : await startAtSocket(place, workers, signal);
     // Each of its readings fetches what workers have counted: of one that is killed no more is lost than since then.
     const read = async () => {
       await fetch();
@@ -111,6 +128,19 @@ export async function startPrimary(
     await releases.release().catch(() => undefined);
     throw error;
   }
+}
+
+/** The first of the workers makes the socket, and again where all of them have died. */
+async function startAtSocket(
+  place: SocketPlace,
+  workers: Workers,
+  signal: AbortSignal,
+): Promise<{ readonly url: string }> {
+  await atSocket(place, () => place.check());
+  const started = await workers.start(signal);
+  // What kept a worker from putting it there is told as what keeps this command from starting.
+  await atSocket(place, () => place.publish());
+  return started;
 }
 
 /** Owed by all of them; asynchronous only where each of them is. */

@@ -27,6 +27,7 @@ import { tellRefusedSamples } from './samples.js';
 import { openKeys, partsOf, passwordHashReader, sampleToken } from './tokens.js';
 import { Renewable } from './renewable.js';
 import { watchRowDates } from './row-dates.js';
+import { openTracing } from './tracing.js';
 import { tellCertificates, watchSurroundings } from './surroundings.js';
 import { watch } from './watch.js';
 import { tellLost, watchDatabase, watchingWrites } from './health.js';
@@ -71,6 +72,8 @@ export async function compose(
       tellLost(lost, of, log);
     },
   });
+  const tracing = await openTracing(settings, metrics, log, monotonicMs, releases);
+  const onStatement = tracing?.onStatement;
   const pool = poolMetrics(metrics.registry);
   const telling = { onStatement: (purpose: Purpose) => metrics.onStatement(purpose), ...pool };
   const storage = await openStorage(settings, log, telling, releases, signal);
@@ -158,6 +161,7 @@ export async function compose(
       poolSize: storage.poolSize,
       monotonicMs,
       onBatch: (size) => metrics.onBatch(size),
+      onStatement,
       confirms: () => health.confirms,
       onRefused: refusalNews(log, monotonicMs),
       onBadRow: badRowNews(log),
@@ -181,6 +185,7 @@ export async function compose(
       unwritten,
       monotonicMs,
       metrics,
+      onStatement,
       log,
       onRedis(up) {
         operator.onStore('redis', up);
@@ -252,6 +257,7 @@ export async function compose(
       demo,
       renewable,
       metrics,
+      tracing,
       admin: admin ? { readiness, kpis, streams } : undefined,
       log,
     },
@@ -281,6 +287,12 @@ export async function compose(
     renewing: renewable.alone,
     stop: () => releases.release(),
     failed,
-    inside: { readiness, metrics, kpis: () => metrics.kpiReading(), outbox: shared.status },
+    inside: {
+      readiness,
+      metrics,
+      exemplars: () => metrics.exemplars(),
+      kpis: () => metrics.kpiReading(),
+      outbox: shared.status,
+    },
   };
 }

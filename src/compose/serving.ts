@@ -1,4 +1,5 @@
 import type { Readiness } from '../http/admin.js';
+import type { Exemplar } from '../observe/exemplars.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import type { Renewal, Renewing } from './renewal.js';
@@ -36,6 +37,7 @@ export interface Serving {
   readonly inside: {
     readonly readiness: () => Promise<Readiness>;
     readonly metrics: Pick<MetricsSink, 'snapshot'>;
+    readonly exemplars: () => Exemplar[];
     readonly kpis: () => KpiReading;
     readonly outbox: SharedCache['status'];
   };

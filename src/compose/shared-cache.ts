@@ -16,6 +16,7 @@ import type { RotationContext } from '../rotation/context.js';
 import { settleLateClaim } from '../rotation/late-claims.js';
 import { spends } from '../rotation/policy.js';
 import type { Claim, DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
+import type { OnSharedStatement } from '../rotation/span.js';
 import type { Database } from '../store/database.js';
 import type { RowDates } from '../store/row-dates.js';
 import { SchemaError } from '../store/errors.js';
@@ -43,6 +44,7 @@ export interface SharedCacheOptions extends RedisWatchOptions {
   readonly passwordHashOf: ((token: string) => string | undefined) | undefined;
   readonly dates?: () => RowDates;
   readonly clock: DatabaseClock;
+  readonly onStatement?: OnSharedStatement | undefined;
   /** What the database refused to write. */
   readonly unwritten: OpenLetters;
   readonly metrics: Pick<MetricsSink, 'onBackgroundWrite' | 'watchOutbox'>;
@@ -109,6 +111,7 @@ export async function openSharedCache(
     monotonicMs,
     random: Math.random,
     onBatch: () => undefined,
+    onStatement: options.onStatement,
   });
   if (redis === undefined) {
     return {

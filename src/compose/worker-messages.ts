@@ -1,5 +1,6 @@
 import type { FileTexts } from '../config/reader.js';
 import type { Readiness } from '../http/admin.js';
+import type { Exemplar } from '../observe/exemplars.js';
 import type { KpiReading } from '../observe/kpi-meter.js';
 import type { SentRenewal } from './renewal.js';
 import type { SharedCache } from './shared-cache.js';
@@ -11,6 +12,7 @@ export interface Answers {
   kpis: KpiReading;
   outbox: ReturnType<SharedCache['status']>;
   metrics: MetricsSnapshot;
+  exemplars: Exemplar[];
 }
 
 export type Question = keyof Answers;

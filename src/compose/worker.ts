@@ -96,11 +96,12 @@ export async function startWorker(
         }
       }),
   });
-  const { readiness, kpis, outbox, metrics } = serving.inside;
+  const { readiness, kpis, outbox, metrics, exemplars } = serving.inside;
   const answers: { readonly [Q in Question]: () => Answers[Q] | Promise<Answers[Q]> } = {
     readiness,
     kpis,
     outbox,
+    exemplars,
     metrics: () => metrics.snapshot(),
   };
   const answer = async (id: number, what: Question): Promise<void> => {

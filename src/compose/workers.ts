@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { CommandError, type FailureExitCode } from '../config/errors.js';
 import type { FileTexts } from '../config/reader.js';
+import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { WorkerCounts } from '../observe/merged-observations.js';
 import { LONGEST_DELAY_MS, RestartPolicy } from './restart-policy.js';
@@ -16,6 +17,8 @@ export interface WorkersOptions {
   readonly log: Log;
   /** What its settings are made of, as this process has read them. */
   readonly files: FileTexts;
+  /** A worker listens. */
+  readonly onListening: () => Promise<void> | undefined;
   /** A worker has died for good: what it counted is to be kept. */
   readonly onDeath: (workerId: number) => void;
 }
@@ -152,6 +155,9 @@ export class Workers {
         if (message.kind === 'listening') {
           living.listeningSinceMs = this.#options.monotonicMs();
           this.#options.log.info('worker_listening', { worker: worker.process.pid ?? 0 });
+          this.#options
+            .onListening()
+            ?.catch((error: unknown) => this.#options.log.error('socket_not_placed', describeError(error)));
           if (this.#stopping) tell(worker, { kind: 'stop' });
           resolve({ url: message.url });
           if (this.counts.listening === this.#options.count) this.#onComplete();

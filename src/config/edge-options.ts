@@ -13,11 +13,15 @@ export interface Rate {
   readonly periodMs: number;
 }
 
-/** `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`. */
+/** Whoever connects to the socket of `--host unix:/path`: it is this machine's reverse proxy. */
+export const UNIX = 'unix:';
+
+/** `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`, `unix:`. */
 const cidr: ValueKind<Range> = {
   placeholder: 'cidr',
-  allowed: 'an address or a range such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32',
+  allowed: 'an address or a range such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32, or unix:',
   parse(text) {
+    if (text === UNIX) return { address: UNIX, prefix: 0 };
     const [address = '', prefix, ...more] = text.split('/');
     if (isIP(address) === 0 || address.includes('%') || more.length > 0) return undefined;
     const most = isIPv6(address) ? 128 : 32;
@@ -69,7 +73,7 @@ export const EDGE_OPTIONS = {
     help: 'a header of your own that those pages may send, such as X-Tenant: beside those that django-cors-headers allows by default',
   }),
   'trusted-proxy': list(cidr, {
-    help: 'a proxy, or a range of them, whose word on the address of a client is taken',
+    help: 'a proxy, or a range of them, whose word on the address of a client is taken; unix: the one at the socket of --host unix:/path',
   }),
   'client-address-header': valued(headerName, {
     default: 'X-Forwarded-For',

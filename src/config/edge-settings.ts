@@ -1,6 +1,8 @@
+import { UNIX } from './edge-options.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
 import type { EdgeSettings } from './settings.js';
+import { socketIn } from './network-kinds.js';
 
 /** What the options for proxies, other origins and rates come to. */
 export function edgeSettings(
@@ -19,6 +21,12 @@ export function edgeSettings(
     problems.push(
       '--client-address-header is read where a trusted proxy wrote it: name your proxies with --trusted-proxy.',
     );
+  }
+  if (
+    values['trusted-proxy'].some(({ address }) => address === UNIX) &&
+    socketIn(values.host) === undefined
+  ) {
+    problems.push('--trusted-proxy unix: is for a socket: it needs --host unix:/path.');
   }
   return {
     corsOrigins: values['cors-origin'],

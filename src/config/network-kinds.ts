@@ -17,6 +17,34 @@ export const host: ValueKind<string> = {
   },
 };
 
+const SOCKET = 'unix:';
+
+/** Linux takes 107 bytes, and a process number is appended while it starts. */
+const SOCKET_PATH_BYTES = 99;
+
+/** The same, or a unix socket: `unix:/run/carelink/tokens.sock`. */
+export const hostOrSocket: ValueKind<string> = {
+  placeholder: 'host',
+  allowed: 'an IP address, a host name, or unix: and the absolute path of a socket',
+  parse(text) {
+    const path = socketIn(text);
+    if (path === undefined) return host.parse(text);
+    const fits = Buffer.byteLength(path) <= SOCKET_PATH_BYTES && !path.includes('\0');
+    return path.startsWith('/') && !path.endsWith('/') && fits ? text : undefined;
+  },
+  explain(text) {
+    const path = socketIn(text) ?? '';
+    return Buffer.byteLength(path) > SOCKET_PATH_BYTES
+      ? `The path of a socket takes ${SOCKET_PATH_BYTES} bytes at most.`
+      : undefined;
+  },
+};
+
+/** The path where the host is a unix socket. */
+export function socketIn(host: string): string | undefined {
+  return host.startsWith(SOCKET) ? host.slice(SOCKET.length) : undefined;
+}
+
 /** `/account/token`, without a slash at its end; '' for the root. */
 export const urlPath: ValueKind<string> = {
   placeholder: 'path',

@@ -11,7 +11,7 @@ import {
   port,
   text,
 } from './kinds.js';
-import { host, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
+import { host, hostOrSocket, httpUrl, postgresUrl, urlPath } from './network-kinds.js';
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { ROTATION_OPTIONS } from './rotation-options.js';
@@ -32,7 +32,10 @@ const ownPath = (setting: string) =>
 
 /** All that `serve` takes, in the order in which the help shows it. */
 export const SERVE_OPTIONS = {
-  host: valued(host, { default: '127.0.0.1', help: 'where the token endpoints listen' }),
+  host: valued(hostOrSocket, {
+    default: '127.0.0.1',
+    help: 'where the token endpoints listen; unix:/run/x.sock: at a socket, mode 0660',
+  }),
   port: valued(port, { default: '8000', help: 'their port; 0 takes a free one', customary: ['PORT'] }),
   'base-path': valued(urlPath, { default: '/account/token', help: 'what their paths begin with' }),
   'refresh-path': ownPath('refresh/'),

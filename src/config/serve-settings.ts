@@ -1,3 +1,4 @@
+import { socketIn } from './network-kinds.js';
 import { cleanupChoicesOfServer } from './cleanup-settings.js';
 import { edgeSettings } from './edge-settings.js';
 import { ConfigError } from './errors.js';
@@ -12,6 +13,7 @@ import { SERVE_OPTIONS } from './serve-options.js';
 import type { EndpointPaths, ServeSettings, TokenSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
+import { tracingSettings } from './tracing-settings.js';
 import { passwordSettings, userSettings } from './user-options.js';
 
 /** @throws {ConfigError} with everything that is wrong */
@@ -22,6 +24,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const files = new FileReader(source, problems);
   const shared = sharedSettings(resolved, source, problems);
   const redis = redisSettings(resolved, source, files, problems);
+  const tracingWarnings: string[] = [];
   const settings: ServeSettings = {
     command: 'serve',
     ...shared,
@@ -31,6 +34,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     redis: redis.settings,
     http: {
       host: values.host,
+      socket: socketIn(values.host),
       port: values.port,
       basePath: values['base-path'],
       paths: pathsOf(resolved, problems),
@@ -42,6 +46,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       demo: values.demo,
     },
     admin: { host: values['admin-host'], port: values['admin-port'] },
+    tracing: tracingSettings(source.env, tracingWarnings),
     alertWebhook: values['alert-webhook'],
     keys: keySettings(resolved, files, problems),
     tokens: tokenSettings(resolved, problems),
@@ -52,7 +57,13 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     databaseWaitMs: values['database-wait'],
     cleanup: cleanupOf(resolved),
     // When all files have been read.
-    warnings: [...shared.warnings, ...redis.warnings, ...unusedOf(resolved), ...files.warnings],
+    warnings: [
+      ...shared.warnings,
+      ...redis.warnings,
+      ...unusedOf(resolved),
+      ...tracingWarnings,
+      ...files.warnings,
+    ],
   };
   checkPorts(settings, problems);
   if (settings.workers > 1 && settings.database.kind === 'embedded') {
@@ -146,6 +157,11 @@ function cleanupOf({ values }: Resolved<typeof SERVE_OPTIONS>): ServeSettings['c
 }
 
 function checkPorts({ http, admin }: ServeSettings, problems: string[]): void {
+  if (http.socket !== undefined && http.tls !== undefined) {
+    problems.push(
+      '--tls-cert is for a port: at a socket the reverse proxy has the certificate. Leave it out, or give --host an address.',
+    );
+  }
   if (http.port !== 0 && http.port === admin.port && http.host === admin.host) {
     problems.push(`--port and --admin-port are both ${http.port} at ${http.host}; they must differ.`);
   }

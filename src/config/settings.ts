@@ -6,6 +6,7 @@ import type { Range, Rate } from './edge-options.js';
 import type { CorsOrigin } from './origin-kind.js';
 import type { RedisAddress } from '../redis-address.js';
 import type { TlsPair } from './tls-pair.js';
+import type { TracingSettings } from './tracing-settings.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
@@ -54,6 +55,8 @@ export interface ServeSettings extends SharedSettings {
   readonly redis: RedisSettings | undefined;
   readonly http: HttpSettings;
   readonly admin: { readonly host: string; readonly port: number };
+  /** Undefined: requests are not traced. */
+  readonly tracing: TracingSettings | undefined;
   /** May hold a secret in its path: never to be printed or logged. */
   readonly alertWebhook: string | undefined;
   readonly keys: KeySettings;
@@ -96,7 +99,10 @@ export interface EdgeSettings {
 }
 
 export interface HttpSettings extends EdgeSettings {
+  /** `unix:/path` with a socket. */
   readonly host: string;
+  /** The absolute path of the unix socket to listen on; undefined: host and port. */
+  readonly socket: string | undefined;
   /** 0: a free one. */
   readonly port: number;
   /** `/account/token`; '' for the root. No slash at its end. */

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { ServerResponse } from 'node:http';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
+import { OPEN_METRICS_TYPE, takesOpenMetrics } from '../observe/open-metrics.js';
 import type { EventStreams } from './events.js';
 import type { TokenRequest } from './exchange.js';
 import { DEFAULT_LIMITS } from './limits.js';
@@ -22,7 +23,12 @@ export interface DashboardPage {
 
 export interface AdminServerOptions {
   readiness(): Promise<Readiness>;
-  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  readonly metrics: {
+    readonly contentType: string;
+    render(): Promise<string>;
+    /** Exemplars, for who asks for OpenMetrics; not given where there can be none. */
+    readonly openMetrics?: (() => Promise<string>) | undefined;
+  };
   /** What `/kpis` answers. */
   kpis(): object | Promise<object>;
   /** The page of `/dashboard`, and the events that feed it. */
@@ -48,12 +54,14 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     const body = { ready: ready && !draining, draining, checks };
     return json(body.ready ? 200 : 503, body, 'valid');
   };
-  const scrape = async (): Promise<Reply> => {
-    const body = await metrics.render();
+  const scrape = async ({ headers: { accept } }: TokenRequest): Promise<Reply> => {
+    const { openMetrics } = metrics;
+    const open = openMetrics !== undefined && takesOpenMetrics(accept);
+    const body = await (open ? openMetrics() : metrics.render());
     const length = String(Buffer.byteLength(body));
     const headers = [
       'Content-Type',
-      metrics.contentType,
+      open ? OPEN_METRICS_TYPE : metrics.contentType,
       'Content-Length',
       length,
       'Cache-Control',
@@ -63,7 +71,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
   };
   const dashboard = (): Reply =>
     options.dashboard === undefined ? NOT_FOUND : pageReply(options.dashboard.page());
-  const pages = new Map<string, () => Reply | Promise<Reply>>([
+  const pages = new Map<string, (request: TokenRequest) => Reply | Promise<Reply>>([
     ['/healthz', () => HEALTHY],
     ['/readyz', readyz],
     ['/metrics', scrape],
@@ -74,10 +82,14 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
   const contents = json(200, { see: [...pages.keys()] }, 'valid');
   pages.set('/', () => contents);
 
-  const answer = async (page: () => Reply | Promise<Reply>, response: ServerResponse): Promise<void> => {
+  const answer = async (
+    page: (request: TokenRequest) => Reply | Promise<Reply>,
+    request: TokenRequest,
+    response: ServerResponse,
+  ): Promise<void> => {
     let reply: Reply;
     try {
-      reply = await page();
+      reply = await page(request);
     } catch (error) {
       log.error('admin_request_failed', describeError(error));
       reply = UNANSWERABLE;
@@ -115,7 +127,7 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
       } else if (page === undefined) finish(response, NOT_FOUND);
       else if (method !== 'GET' && method !== 'HEAD') {
         finish(response, methodNotAllowed(method, ['Allow', 'GET, HEAD']));
-      } else void answer(page, response);
+      } else void answer(page, request, response);
     },
   });
   // Dashboards go on until the port is closed.

@@ -3,10 +3,14 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /** Whose word on the address of a client is taken, and the header in which they give it. */
 export interface TrustedProxies {
+  /** With `unix:` as address: whoever connects to the socket that is listened on, and has no address. */
   readonly ranges: readonly { readonly address: string; readonly prefix: number }[];
   /** In lower case. */
   readonly header: string;
 }
+
+/** In place of an address: it is trusted only where a socket is all that is listened on (config/edge-settings.ts). */
+const UNIX_PEERS = 'unix:';
 
 export const NO_PROXIES: TrustedProxies = { ranges: [], header: 'x-forwarded-for' };
 
@@ -17,12 +21,16 @@ export const NO_PROXIES: TrustedProxies = { ranges: [], header: 'x-forwarded-for
 export class ClientAddress {
   readonly #header: string;
   readonly #trusted = new BlockList();
+  readonly #trustsPeers: boolean;
 
   /** Without proxies a client's address is its connection's. */
   constructor({ ranges, header }: TrustedProxies) {
     this.#header = header;
-    for (const { address, prefix } of ranges)
+    this.#trustsPeers = ranges.some(({ address }) => address === UNIX_PEERS);
+    for (const { address, prefix } of ranges) {
+      if (address === UNIX_PEERS) continue;
       this.#trusted.addSubnet(address, prefix, isIPv6(address) ? 'ipv6' : 'ipv4');
+    }
   }
 
   /** Node tells the address of a connection that has broken only where it was asked for it before. */
@@ -34,7 +42,7 @@ export class ClientAddress {
   of(request: IncomingMessage): string {
     let address = plain(request.socket.remoteAddress ?? '');
     const told = request.headers[this.#header];
-    if (told === undefined || !this.#isTrusted(address)) return address;
+    if (told === undefined || !this.#isTrustedPeer(address)) return address;
     // Node joins the lines of a header with commas.
     const text = Array.isArray(told) ? told.join() : told;
     const isForwarded = this.#header === 'forwarded';
@@ -50,7 +58,11 @@ export class ClientAddress {
 
   /** Whether a trusted proxy sent it. */
   isProxied({ socket }: IncomingMessage): boolean {
-    return this.#isTrusted(plain(socket.remoteAddress ?? ''));
+    return this.#isTrustedPeer(plain(socket.remoteAddress ?? ''));
+  }
+
+  #isTrustedPeer(address: string): boolean {
+    return this.#trustsPeers ? address === '' : this.#isTrusted(address);
   }
 
   #isTrusted(address: string): boolean {

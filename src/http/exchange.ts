@@ -3,6 +3,7 @@ import { describeError } from '../observe/errors.js';
 import type { AccessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
 import type { HttpObserver, RequestOutcome } from '../observe/requests.js';
+import type { RequestTrace, Tracing } from '../observe/trace.js';
 import type { RateLimit } from '../rotation/rate-limit.js';
 import { tokenInBody } from './body.js';
 import { countedAs, type ClientAddress } from './client-address.js';
@@ -20,6 +21,8 @@ export interface Exchanges {
   readonly clients: ClientAddress;
   /** Undefined: no line a request. */
   readonly accessLog: AccessLog | undefined;
+  /** Undefined: no request is traced. */
+  readonly tracing: Tracing | undefined;
   /** Of those who send forged tokens, by address; undefined: they may go on. */
   readonly forgers: RateLimit | undefined;
   /** What refreshes come in by; undefined: whatever comes is let in. */
@@ -48,6 +51,7 @@ export class Exchange {
   #size = 0;
   #readAt = 0;
   #id: string | undefined;
+  #trace: RequestTrace | undefined;
 
   private constructor(
     shared: Exchanges,
@@ -83,6 +87,7 @@ export class Exchange {
 
   end(): void {
     this.#readAt = performance.now();
+    this.#trace = this.#shared.tracing?.begin(this.#route.name, this.#request.headers);
     const body = this.#more === undefined ? (this.#body ?? EMPTY) : Buffer.concat(this.#more);
     void this.#answer(body);
   }
@@ -95,7 +100,7 @@ export class Exchange {
       const { headers } = this.#request;
       let token = this.#fromCookie(body) ?? tokenInBody(headers['content-type'], body, this.#route.field);
       if (token instanceof Promise) token = await token;
-      reply = typeof token === 'string' ? await this.#route.handle(token, headers) : token;
+      reply = typeof token === 'string' ? await this.#route.handle(token, headers, this.#trace) : token;
       if (reply.status === 401 && this.#route.name === 'refresh' && typeof token === 'string') {
         this.#shared.observe.onRefused(reply.outcome, token, this.#address());
       }
@@ -136,12 +141,14 @@ export class Exchange {
     // The client may have gone meanwhile; what it asked for happened nevertheless, and is counted.
     if (!this.#response.destroyed) send(this.#response, reply);
     const durationMs = performance.now() - this.#readAt;
-    observe.onRequest(this.#route.name, reply.outcome, Math.round(durationMs * 1000));
+    const trace = this.#trace;
+    trace?.answered(reply.status, reply.outcome);
+    observe.onRequest(this.#route.name, reply.outcome, Math.round(durationMs * 1000), trace?.traceId);
     if (accessLog?.wants(reply.status) === true) {
       const { status, outcome } = reply;
       accessLog.write({
         requestId: this.#requestId(),
-        traceId: traceIdOf(this.#request.headers),
+        traceId: trace?.traceId ?? traceIdOf(this.#request.headers),
         address: this.#address(),
         route: this.#route.name,
         status,

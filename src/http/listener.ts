@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import { ClientErrors } from './client-errors.js';
@@ -16,6 +16,8 @@ export interface HttpServer {
   renewCertificate(tls: Tls): void;
   /** Rejects with the system's error where the address can't be had. Port 0 takes a free one. */
   listen(host: string, port: number): Promise<{ url: string; port: number }>;
+  /** The same at a name in the file system (http/socket-place.ts). */
+  listenOn(path: string): Promise<void>;
   /**
    * Stops accepting, lets requests in flight end, and closes. What is still open after `timeoutMs` is destroyed:
    * it never takes longer.
@@ -98,6 +100,15 @@ export function createListener(options: ListenerOptions): HttpServer {
     socket.once('close', () => sockets.delete(socket));
   });
 
+  const listenAt = (at: ListenOptions): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ ...at, backlog: BACKLOG }, () => {
+        server.off('error', reject);
+        server.on('error', (error) => log.error('server_error', describeError(error)));
+        resolve();
+      });
+    });
   let draining = false;
   const startDraining = (): void => {
     if (draining) return;
@@ -107,17 +118,13 @@ export function createListener(options: ListenerOptions): HttpServer {
   return {
     startDraining,
     renewCertificate: (renewed) => tlsServer?.setSecureContext(renewed),
-    listen: (host, port) =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ port, host, backlog: BACKLOG }, () => {
-          server.off('error', reject);
-          server.on('error', (error) => log.error('server_error', describeError(error)));
-          const bound = (server.address() as AddressInfo).port;
-          const name = host.includes(':') ? `[${host}]` : host;
-          resolve({ url: `${tls === undefined ? 'http' : 'https'}://${name}:${bound}`, port: bound });
-        });
-      }),
+    async listen(host, port) {
+      await listenAt({ port, host });
+      const bound = (server.address() as AddressInfo).port;
+      const name = host.includes(':') ? `[${host}]` : host;
+      return { url: `${tls === undefined ? 'http' : 'https'}://${name}:${bound}`, port: bound };
+    },
+    listenOn: (path) => listenAt({ path }),
     close: (timeoutMs) =>
       new Promise((resolve) => {
         startDraining();

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { AccessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
 import type { HttpObserver } from '../observe/requests.js';
+import type { Tracing } from '../observe/trace.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import type { RateLimit } from '../rotation/rate-limit.js';
 import type { Asset } from './assets.js';
@@ -50,6 +51,8 @@ export interface PublicServerOptions {
   /** Undefined: nobody is held to a rate. */
   readonly forgers?: RateLimit | undefined;
   readonly accessLog?: AccessLog | undefined;
+  /** Undefined: no request is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly observe: HttpObserver;
   readonly log: Log;
 }
@@ -62,10 +65,10 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
   const atRoot = nothingHere(`${options.paths.refresh}/`);
   const misrouted = new Misrouted(options.paths, options.log);
   const { bodyBytes } = options.limits;
-  const { observe, log, accessLog, forgers } = options;
+  const { observe, log, accessLog, tracing, forgers } = options;
   const clients = new ClientAddress(options.proxies ?? NO_PROXIES);
   const shared: Exchanges = {
-    bodyBytes, observe, log, clients, accessLog, forgers, door, draining: false,
+    bodyBytes, observe, log, clients, accessLog, tracing, forgers, door, draining: false,
   }; // prettier-ignore
 
   /** Answers without reading the body. */

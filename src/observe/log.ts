@@ -52,6 +52,10 @@ export interface Log {
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
+  /** Whether what is of this level is written. */
+  writes(level: 'debug' | 'info' | 'warn' | 'error'): boolean;
+  /** Whole lines, in the form of this log and as safe as its own: only for what comes with every request. */
+  write(lines: string): void;
 }
 
 /** Takes what another process tells for this one. */
@@ -61,6 +65,8 @@ export const NO_LOG: Log = {
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
+  writes: () => false,
+  write: () => undefined,
 };
 
 // The type holds at compile time; this holds where an object with more fields than its type is handed over.
@@ -103,6 +109,10 @@ export function createLog(options: { level: LogLevel; destination: DestinationSt
     info: writer('info'),
     warn: writer('warn'),
     error: writer('error'),
+    writes: (level) => logger.isLevelEnabled(level),
+    write(lines) {
+      options.destination.write(lines);
+    },
   };
 }
 
@@ -119,7 +129,11 @@ function allowed(fields: LogFields): Record<string, string | number> {
 function harmless(name: keyof LogFields, value: string): string {
   if (name === 'jti_prefix') return value.slice(0, JTI_PREFIX);
   const text = name === 'url' ? withoutCredentials(value) : value;
-  return text.replace(TOKEN, '[token]').slice(0, name === 'error_stack' ? STACK : TEXT);
+  return withoutTokens(text).slice(0, name === 'error_stack' ? STACK : TEXT);
+}
+
+export function withoutTokens(text: string): string {
+  return text.replace(TOKEN, '[token]');
 }
 
 /** A database's URL holds its password, and a query may hold anything. */

@@ -44,7 +44,7 @@ export type BackgroundWrite = (typeof BACKGROUND_WRITES)[number];
 const LAG_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 /** Around the target of 30 ms, and far enough on both sides to see a good day and a bad one. */
-const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
 const CHANGE_KINDS: readonly (Change['kind'] | 'gap')[] = ['blacklisted', 'user', 'gap'];

@@ -8,7 +8,8 @@ const OWN_PLACE = new Set(['level', 'time', 'pid', 'event', 'cause', 'error_stac
  * place of the JSON that collectors want.
  */
 export function readableLines(destination: DestinationStream): DestinationStream {
-  return { write: (line) => destination.write(readable(line)) };
+  // The lines of the access log come several at once.
+  return { write: (lines) => destination.write(lines.trimEnd().split('\n').map(readable).join('')) };
 }
 
 function readable(line: string): string {

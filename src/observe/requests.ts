@@ -31,8 +31,10 @@ export interface RequestObserver {
    *
    * `durationUs` runs from the last byte of the request read to the response written: waiting for a group
    * commit is in it, a client that sends slowly is not. Positional, because it is called on every request.
+   *
+   * @param traceId of a request that is traced and sampled
    */
-  onRequest(route: RouteName, outcome: RequestOutcome, durationUs: number): void;
+  onRequest(route: RouteName, outcome: RequestOutcome, durationUs: number, traceId?: string): void;
 }
 
 /** What a server of the public port tells besides. */

@@ -7,6 +7,7 @@ import { pair, replayedClaims } from './pairs.js';
 import type { Learned, TokenState } from './ports.js';
 import type { Request } from './request.js';
 import { answerReuse, finishRevocation } from './revoke.js';
+import { ending } from './span.js';
 
 /** What a refresh came to, and what the cache is to remember of it. */
 export interface Settled {
@@ -89,10 +90,18 @@ async function successorIsClaimed(
   return false;
 }
 
-function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {
+/** For a trace. */
+export function spentOrNot({ row }: TokenState): 'spent' | 'unspent' {
+  return row?.blacklistedAtUs === undefined ? 'unspent' : 'spent';
+}
+
+function readState(
+  context: RotationContext,
+  { subject, deadlineMs, trace, span }: Request,
+): Promise<TokenState> {
   trace.read = true;
   const { jti, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash } = subject;
   const candidates = context.chain.candidatesAfter(jti);
   const query = { jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
-  return context.store.readState(query, deadlineMs);
+  return ending(span?.part('look_up'), context.store.readState(query, deadlineMs), spentOrNot);
 }

@@ -1,3 +1,5 @@
+import type { Span } from './span.js';
+
 /**
  * What can come of a request, as values. Nothing here is an exception: an exception out of the rotation room
  * means broken code, and becomes a 500.
@@ -48,9 +50,12 @@ export type SlideOutcome =
 
 /** The four things the public port offers. One is built a process; http is handed it and nothing else. */
 export interface TokenService {
-  /** @param accepts the client says that it keeps a new refresh token: of meaning with `--rotation offered` */
-  refresh(token: string, accepts?: boolean): Promise<RefreshOutcome>;
-  verify(token: string): Promise<VerifyOutcome>;
-  logout(token: string): Promise<LogoutOutcome>;
-  slide(token: string): Promise<SlideOutcome>;
+  /**
+   * @param accepts the client says that it keeps a new refresh token: of meaning with `--rotation offered`
+   * @param span where the request is traced; here and below
+   */
+  refresh(token: string, accepts?: boolean, span?: Span): Promise<RefreshOutcome>;
+  verify(token: string, span?: Span): Promise<VerifyOutcome>;
+  logout(token: string, span?: Span): Promise<LogoutOutcome>;
+  slide(token: string, span?: Span): Promise<SlideOutcome>;
 }

@@ -41,6 +41,7 @@ export function prepare(
       claimedAtUs,
       passwordHash: subject.passwordHash,
       successor: { jti, token, expiresAtSeconds },
+      span: request.span,
     },
     claims,
   }));

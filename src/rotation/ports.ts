@@ -1,3 +1,4 @@
+import type { Spanned } from './span.js';
 import type { BadStanding, Standing } from './standing.js';
 
 /** What the rotation room needs from outside, as small interfaces; store, cache and jwt implement them. */
@@ -37,7 +38,7 @@ export interface History {
 }
 
 /** One refresh that wants to spend a token: what is to be written, all of it decided beforehand. */
-export interface Claim {
+export interface Claim extends Spanned {
   readonly jti: string;
   /** The old token's row, where the cache knows it. */
   readonly rowId: string | undefined;
@@ -135,7 +136,7 @@ export interface TokenStore {
 }
 
 /** What a refresh that spends nothing wants to know, and to have written. */
-export interface ReissueQuery {
+export interface ReissueQuery extends Spanned {
   readonly jti: string;
   readonly userKey: string | undefined;
   readonly issuedAtSeconds: number | undefined;

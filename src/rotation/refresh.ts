@@ -5,6 +5,7 @@ import { accuses, dueTo, isMarked } from './policy.js';
 import { reissue } from './reissue.js';
 import type { Request } from './request.js';
 import { rotate } from './rotate.js';
+import type { Span } from './span.js';
 
 const SPENDS_NOT = { spend: undefined, reissue: { spends: false }, access_only: { spends: false } } as const;
 
@@ -18,11 +19,14 @@ export async function refresh(
   context: RotationContext,
   token: string,
   accepts: boolean,
+  span?: Span,
 ): Promise<RefreshOutcome> {
   const arrivedAtUs = context.clock.nowUs();
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
+  const verifying = span?.part('verify');
   const identified = identify(context, token, 'refresh', arrivedAtUs);
   const subject = identified instanceof Promise ? await identified : identified;
+  verifying?.end(isRefusal(subject) ? subject.kind : 'good');
   if (isRefusal(subject)) return subject;
   // Who comes too often is told so before any store is asked.
   const throttle = subject.userKey === undefined ? undefined : context.throttle;
@@ -39,6 +43,7 @@ export async function refresh(
     deadlineMs,
     accuses: accuses(rotation, marked),
     trace,
+    span,
   };
   let outcome: RefreshOutcome | undefined;
   try {

@@ -3,7 +3,9 @@ import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
 import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Due } from './policy.js';
+import type { ReissueVerdict } from './ports.js';
 import type { Request } from './request.js';
+import { ending } from './span.js';
 import { refusalOf } from './standing.js';
 
 /**
@@ -25,16 +27,20 @@ async function judgeAndAnswer(
 ): Promise<RefreshOutcome> {
   const { settings, codec, cache, clock, reissuing } = context;
   if (reissuing === undefined) throw new Error('a policy that reissues has nothing to judge tokens by');
-  const { subject, deadlineMs } = request;
+  const { subject, deadlineMs, span } = request;
   request.trace.read = true;
   // While a site moves, others' claims may be in Redis, and not yet in the rows.
   if (cache.takesClaims && (await cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   const issuedAtUs = clock.nowUs();
   const successor = due === 'reissue' ? await successorOf(context, request, issuedAtUs) : undefined;
   const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
-  const { standing, freshClaims } = await reissuing.store.judge(
-    { jti, userKey, issuedAtSeconds, passwordHash, issuedAtUs, successor },
-    deadlineMs,
+  const { standing, freshClaims } = await ending(
+    span?.part('judge'),
+    reissuing.store.judge(
+      { jti, userKey, issuedAtSeconds, passwordHash, issuedAtUs, successor, span },
+      deadlineMs,
+    ),
+    standingOf,
   );
   switch (standing) {
     case 'good':
@@ -54,6 +60,10 @@ async function judgeAndAnswer(
     parsed(codec, freshClaims),
   );
   return { kind: 'reissued', access: await codec.sign(claims), refresh: successor?.token, issuedAtUs };
+}
+
+function standingOf({ standing }: ReissueVerdict): string {
+  return standing;
 }
 
 /** Drawn, and not derived: the same token may be reissued at any time, and each of its successors is another one. */

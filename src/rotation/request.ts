@@ -1,4 +1,5 @@
 import type { Subject } from './claims.js';
+import type { Span } from './span.js';
 
 /** A refresh under way: a verified token, and how long it may take. */
 export interface Request {
@@ -9,6 +10,8 @@ export interface Request {
   /** Should the token turn out to be spent, somebody may have stolen it: `--on-reuse` says what follows. */
   readonly accuses: boolean;
   readonly trace: Trace;
+  /** Undefined: nobody traces it. */
+  readonly span: Span | undefined;
 }
 
 /** What is told of a refresh when it is over. */

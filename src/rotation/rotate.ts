@@ -3,8 +3,9 @@ import { orUnavailable, UNAVAILABLE, unavailableBy, type RotationContext } from 
 import { rememberDoubt, settleDoubt } from './in-doubt.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { pair, prepare } from './pairs.js';
-import type { Claim, Claimed, Hint, Learned } from './ports.js';
+import type { Claim, Claimed, ClaimResult, Hint, Learned } from './ports.js';
 import type { Request } from './request.js';
+import { ending } from './span.js';
 import { refusalOf } from './standing.js';
 
 /**
@@ -21,11 +22,13 @@ const LOST: Settled = { outcome: { kind: 'blacklisted' }, learned: undefined };
 
 /** Takes the lock, claims the token, and hands out the pair of its claim: a new one, or the one it had. */
 export async function rotate(context: RotationContext, request: Request): Promise<RefreshOutcome> {
-  const { subject, trace } = request;
+  const { subject, trace, span } = request;
   const { cache } = context;
   const offered = cache.takesClaims ? await prepare(context, request, undefined) : undefined;
+  const asking = span?.part('cache');
   const beginning = cache.begin(subject, offered?.claim);
   const begun = beginning instanceof Promise ? await beginning : beginning;
+  asking?.end(begun.kind === 'begun' ? (begun.hint?.state ?? 'unknown') : begun.kind);
   if (begun.kind === 'full') return UNAVAILABLE;
   if (begun.kind === 'claimed' && offered !== undefined) {
     context.emit({ kind: 'cache_lookup', result: 'active' });
@@ -97,7 +100,11 @@ async function settle(
     if (again === undefined && !context.store.takes(rowId !== undefined, request.deadlineMs)) break;
     const preparing = prepare(context, request, rowId, again);
     const pending = preparing instanceof Promise ? await preparing : preparing;
-    const result = await context.store.claim(pending.claim, request.deadlineMs);
+    const result = await ending(
+      request.span?.part('claim'),
+      context.store.claim(pending.claim, request.deadlineMs),
+      kindOf,
+    );
     switch (result.kind) {
       case 'won': {
         settleDoubt(context, subject.jti);
@@ -140,6 +147,10 @@ async function settle(
     rowId = undefined;
   }
   return { outcome: UNAVAILABLE, learned: undefined };
+}
+
+function kindOf({ kind }: ClaimResult): string {
+  return kind;
 }
 
 /** A duplicate that waited for the one in flight: it gets what the rows give it, and never claims by itself. */

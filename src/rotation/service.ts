@@ -1,10 +1,12 @@
 import { isRefusal, type Subject } from './claims.js';
 import { before, identify, orUnavailable, type RotationContext } from './context.js';
 import { presentableUntil, slidingState, slidSpan } from './lifetimes.js';
-import type { LogoutOutcome, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
+import { spentOrNot } from './by-rows.js';
+import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import type { TokenState } from './ports.js';
 import { refresh } from './refresh.js';
 import { revokeDescendants } from './revoke.js';
+import { ending, type Span } from './span.js';
 import { refusalOf } from './standing.js';
 
 /**
@@ -14,39 +16,57 @@ import { refusalOf } from './standing.js';
  */
 export function createTokenService(current: () => RotationContext): TokenService {
   return {
-    refresh: (token, accepts = false) => refresh(current(), token, accepts),
-    verify: (token) => {
+    refresh: (token, accepts = false, span) => refresh(current(), token, accepts, span),
+    verify: (token, span) => {
       const context = current();
-      return orUnavailable(() => verify(context, token));
+      return orUnavailable(() => verify(context, token, span));
     },
-    logout: (token) => {
+    logout: (token, span) => {
       const context = current();
       const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-      return orUnavailable(() => before(context, deadlineMs, logout(context, token, deadlineMs)));
+      return orUnavailable(() => before(context, deadlineMs, logout(context, token, deadlineMs, span)));
     },
-    slide: (token) => {
+    slide: (token, span) => {
       const context = current();
-      return orUnavailable(() => slide(context, token));
+      return orUnavailable(() => slide(context, token, span));
     },
   };
 }
 
 /** Any token, of whatever type: is it valid, and not revoked or, where the site's Django looks, blacklisted? */
-async function verify(context: RotationContext, token: string): Promise<VerifyOutcome> {
-  const subject = await identify(context, token, 'any', context.clock.nowUs());
+async function verify(context: RotationContext, token: string, span?: Span): Promise<VerifyOutcome> {
+  const subject = await identified(context, token, 'any', context.clock.nowUs(), span);
   if (isRefusal(subject)) return subject;
   if ((await context.cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
-  const state = await stateOf(context, subject);
+  const state = await stateOf(context, subject, span);
   const refused = context.settings.verifyBlacklist ? isBlacklisted(state) : state.standing === 'revoked';
   return refused ? { kind: 'blacklisted' } : { kind: 'valid' };
 }
 
 /** Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). */
-async function logout(context: RotationContext, token: string, deadlineMs: number): Promise<LogoutOutcome> {
-  const subject = await identify(context, token, 'refresh', context.clock.nowUs());
+async function logout(
+  context: RotationContext,
+  token: string,
+  deadlineMs: number,
+  span?: Span,
+): Promise<LogoutOutcome> {
+  const subject = await identified(context, token, 'refresh', context.clock.nowUs(), span);
   if (isRefusal(subject)) return subject;
   // Without the blacklist app simplejwt answers the same, and does nothing.
   if (!context.settings.tokenTables) return { kind: 'logged_out' };
+  return ending(span?.part('revoke'), revoke(context, subject, token, deadlineMs), kindOf);
+}
+
+function kindOf({ kind }: LogoutOutcome): string {
+  return kind;
+}
+
+async function revoke(
+  context: RotationContext,
+  subject: Subject,
+  token: string,
+  deadlineMs: number,
+): Promise<LogoutOutcome> {
   await context.outbox?.closeUser(subject.userKey, deadlineMs);
   const ended = await context.revocations.blacklist({ ...subject, token }, deadlineMs);
   if (ended === 'now') {
@@ -59,11 +79,11 @@ async function logout(context: RotationContext, token: string, deadlineMs: numbe
 }
 
 /** Extends a sliding token's life; its id and the end of its refreshing stay. Nothing is written. */
-async function slide(context: RotationContext, token: string): Promise<SlideOutcome> {
+async function slide(context: RotationContext, token: string, span?: Span): Promise<SlideOutcome> {
   const nowUs = context.clock.nowUs();
-  const subject = await identify(context, token, 'sliding', nowUs);
+  const subject = await identified(context, token, 'sliding', nowUs, span);
   if (isRefusal(subject)) return subject;
-  const state = await stateOf(context, subject);
+  const state = await stateOf(context, subject, span);
   if (isBlacklisted(state)) return { kind: 'blacklisted' };
   if (state.standing !== 'good') return refusalOf(state.standing);
   switch (slidingState(subject, context.settings, nowUs)) {
@@ -81,12 +101,26 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
   return { kind: 'slid', token: await context.codec.sign(claims) };
 }
 
-function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
+/** As `identify`, told to a trace. */
+async function identified(
+  context: RotationContext,
+  token: string,
+  type: Parameters<typeof identify>[2],
+  nowUs: number,
+  span: Span | undefined,
+): Promise<Subject | Refusal> {
+  const verifying = span?.part('verify');
+  const subject = await identify(context, token, type, nowUs);
+  verifying?.end(isRefusal(subject) ? subject.kind : 'good');
+  return subject;
+}
+
+function stateOf(context: RotationContext, subject: Subject, span: Span | undefined): Promise<TokenState> {
   const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const expiresAtSeconds = presentableUntil(subject, context.settings.names);
   const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
-  return context.store.readState(query, deadlineMs);
+  return ending(span?.part('look_up'), context.store.readState(query, deadlineMs), spentOrNot);
 }
 
 function isBlacklisted(state: TokenState): boolean {

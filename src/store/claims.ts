@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Claim, ClaimResult } from '../rotation/ports.js';
+import type { OnSharedStatement } from '../rotation/span.js';
 import type { BadRows } from './bad-rows.js';
 import { claimByJtiSql, claimKnownSql, type ClaimRow, type Outlived } from './claim-sql.js';
 import { claimValues, rowEnds } from './claim-values.js';
@@ -22,6 +23,7 @@ export interface ClaimsOptions extends InOrderOptions {
   /** The database refuses to write a row: a trigger, a constraint, a sequence behind its table. */
   readonly onRefused: (error: unknown) => void;
   readonly badRows: BadRows;
+  readonly onStatement?: OnSharedStatement | undefined;
   /** How the groups of claims are made and bounded. */
   readonly groups: Pick<
     GroupQueueOptions<Claim, RawClaim>,
@@ -161,9 +163,13 @@ export class Claims {
       arrayLiteral(claims.map(last)),
       ...passwordHashValues(schema, () => claims.map(({ passwordHash }) => passwordHash)),
     ];
+    const ended = this.#options.onStatement?.(name, claims);
     try {
-      return await queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });
+      const rows = await queryInOrder<ClaimRow>(this.#options, 'claim', { name, text, values });
+      ended?.();
+      return rows;
     } catch (error) {
+      ended?.(error);
       throw this.#options.badRows.asOfTheView(error);
     }
   }

@@ -5,6 +5,7 @@ import {
   type ReissueQuery,
   type ReissueVerdict,
 } from '../rotation/ports.js';
+import type { OnSharedStatement } from '../rotation/span.js';
 import { standingOf } from '../rotation/standing.js';
 import { MAX_WAIT_MS } from './admission.js';
 import { BadRows } from './bad-rows.js';
@@ -32,6 +33,7 @@ export interface ReissuesOptions extends InOrderOptions {
   readonly lagMs?: (nowMs: number) => number;
   readonly random: () => number;
   readonly onBatch?: (size: number) => void;
+  readonly onStatement?: OnSharedStatement | undefined;
   readonly onWaited?: (ms: number) => void;
   readonly onTurnedAway?: (why: QueueRefusal, ofRefresh: boolean) => void;
   /** A user's row of the site's view fails statements, or has claims that no token can hold (`claims_unfit`). */
@@ -157,9 +159,13 @@ export class PgReissues implements Reissues {
     const name = this.#records ? 'reissue_recorded' : 'reissue';
     const statement: Statement = { name, text, values };
     const { purpose = this.#records ? 'claim' : 'lookup' } = this.#options;
+    const ended = this.#options.onStatement?.(name, queries);
     try {
-      return await queryInOrder<ReissueRow>(this.#options, purpose, statement);
+      const rows = await queryInOrder<ReissueRow>(this.#options, purpose, statement);
+      ended?.();
+      return rows;
     } catch (error) {
+      ended?.(error);
       throw this.#badRows.asOfTheView(error);
     }
   }

@@ -7,6 +7,7 @@ import {
   type TokenState,
   type TokenStore,
 } from '../rotation/ports.js';
+import type { OnSharedStatement } from '../rotation/span.js';
 import { MAX_WAIT_MS } from './admission.js';
 import { BadRows } from './bad-rows.js';
 import { Claims } from './claims.js';
@@ -31,6 +32,8 @@ export interface TokenStoreOptions extends InOrderOptions {
   readonly lagMs?: (nowMs: number) => number;
   readonly random: () => number;
   readonly onBatch: (size: number) => void;
+  /** A statement that claims share is about to be sent; only where requests are traced. */
+  readonly onStatement?: OnSharedStatement | undefined;
   /** There is a synchronous standby: what is handed out again must be there, too. */
   readonly confirms?: () => boolean;
   /** The database refuses to write a row: a trigger, a constraint, a sequence behind its table. */

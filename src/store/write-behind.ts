@@ -1,4 +1,5 @@
 import { StoreUnavailableError, type Claim, type Written } from '../rotation/ports.js';
+import type { OnSharedStatement } from '../rotation/span.js';
 import { claimValues, rowEnds } from './claim-values.js';
 import type { Database } from './database.js';
 import { isOfTheRow, sqlStateOf } from './errors.js';
@@ -21,6 +22,7 @@ export interface WriteBehindOptions {
   readonly monotonicMs: () => number;
   readonly random: () => number;
   readonly onBatch: (size: number) => void;
+  readonly onStatement?: OnSharedStatement | undefined;
 }
 
 /** Rows a statement at most: each claim is two or three. */
@@ -104,7 +106,15 @@ export class PgWriteBehind {
       ...passwordHashValues(schema, () => claims.map(({ token }) => passwordHashOf?.(token))),
     ];
     const statement = { name: 'write_behind', text, values };
-    return inOrder(await this.#options.database.query<WrittenRow>('write_behind', statement));
+    const ended = this.#options.onStatement?.(statement.name, claims);
+    try {
+      const rows = await this.#options.database.query<WrittenRow>('write_behind', statement);
+      ended?.();
+      return inOrder(rows);
+    } catch (error) {
+      ended?.(error);
+      throw error;
+    }
   }
 }
 

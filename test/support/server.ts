@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly bin?: string;
   /** Flags of node's own, such as --cpu-prof. */
   readonly nodeArgs?: readonly string[];
+  /** An open file that its log goes to, in place of `output()`. */
+  readonly logFd?: number;
   /** More variables. Of this process's own only PATH is handed on. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -82,7 +84,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       ],
       {
         env: cleanEnvironment({ CARELINK_SIGNING_KEY: TEST_SIGNING_KEY, ...options.env }),
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', 'pipe', options.logFd ?? 'pipe'],
       },
     ),
   );
@@ -91,7 +93,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     if (own !== undefined) rmSync(own, { recursive: true, force: true });
   };
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (said += String(part)));
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part) => (said += String(part)));
   try {
     const listening = await firstListening(child, exited);
     return {

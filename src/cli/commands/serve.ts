@@ -153,7 +153,9 @@ function whatFailed(error: unknown): LogFields {
 
 function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, output: Output): void {
   const { publicUrl, adminUrl, embedded } = serving;
-  const { basePath } = settings.http;
+  const { basePath, socket } = settings.http;
+  // At a socket there is no host; nginx and curl send one all the same.
+  const base = socket === undefined ? publicUrl : 'http://localhost';
   // A token that works: for who started the server, on its terminal. The log never has it.
   output.document({
     event: 'listening',
@@ -166,7 +168,7 @@ function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, out
   });
   const lines = [
     output.strong('carelink-tokens is listening'),
-    `  tokens  ${publicUrl}${basePath}/`,
+    `  tokens  ${base}${basePath}/${socket === undefined ? '' : `  (at the socket ${socket})`}`,
     `  admin   ${adminUrl}/dashboard  (also healthz, readyz, metrics, kpis)`,
   ];
   if (settings.http.demo)
@@ -175,24 +177,30 @@ function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, out
     lines.push(
       `  data    ${embedded.dataDir}  (embedded PostgreSQL)`,
       '',
-      ...sampleLines(`${publicUrl}${settings.http.paths.refresh}/`, embedded.sampleRefreshToken, output),
+      ...sampleLines(`${base}${settings.http.paths.refresh}/`, socket, embedded.sampleRefreshToken, output),
       'Ctrl-C stops it.',
     );
   }
   output.say(...lines);
 }
 
-function sampleLines(url: string, token: string | undefined, output: Output): string[] {
+function sampleLines(
+  url: string,
+  socket: string | undefined,
+  token: string | undefined,
+  output: Output,
+): string[] {
   if (token === undefined) return [];
   return [
     output.strong('Refresh a sample token (it expires in 15 minutes):'),
     '',
-    `  ${curlLine(url, token)}`,
+    `  ${curlLine(url, socket, token)}`,
     '',
   ];
 }
 
-/** Ready to paste in any shell: neither a URL nor a token has a single quote in it. */
-function curlLine(url: string, token: string): string {
-  return `curl -X POST '${url}' -H 'Content-Type: application/json' -d '{"refresh":"${token}"}'`;
+/** Ready to paste in any shell: neither a URL nor a token has a single quote in it. A path may have one. */
+function curlLine(url: string, socket: string | undefined, token: string): string {
+  const by = socket === undefined ? '' : `--unix-socket '${socket.replaceAll("'", "'\\''")}' `;
+  return `curl ${by}-X POST '${url}' -H 'Content-Type: application/json' -d '{"refresh":"${token}"}'`;
 }

@@ -15,8 +15,8 @@ export function blacklistRoute(
     title: 'Token Blacklist',
     field: 'refresh',
     cookie,
-    async handle(token, headers) {
-      const outcome = await service.logout(token);
+    async handle(token, headers, span) {
+      const outcome = await service.logout(token, span);
       const reply = outcome.kind === 'logged_out' ? loggedOut : refusals.of(outcome);
       // Whoever wants out is out, whatever became of the token; only a log-out that is to be repeated needs it.
       if (cookie === undefined || outcome.kind === 'unavailable') return reply;

@@ -17,10 +17,10 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookie?:
     title: 'Token Refresh',
     field: 'refresh',
     cookie,
-    async handle(token, headers) {
+    async handle(token, headers, span) {
       // A cookie is kept by the browser.
       const accepts = cookie !== undefined || headers[OFFER_HEADER] === 'accepted';
-      const outcome = await service.refresh(token, accepts);
+      const outcome = await service.refresh(token, accepts, span);
       switch (outcome.kind) {
         case 'rotated':
           return cookie === undefined

@@ -8,8 +8,8 @@ export function slidingRefreshRoute(service: TokenService, refusals: Refusals): 
     name: 'sliding_refresh',
     title: 'Token Refresh Sliding',
     field: 'token',
-    async handle(token) {
-      const outcome = await service.slide(token);
+    async handle(token, _headers, span) {
+      const outcome = await service.slide(token, span);
       switch (outcome.kind) {
         case 'slid':
           return json(200, { token: outcome.token }, 'slid');

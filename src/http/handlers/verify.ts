@@ -9,8 +9,8 @@ export function verifyRoute(service: TokenService, refusals: Refusals): TokenRou
     name: 'verify',
     title: 'Token Verify',
     field: 'token',
-    async handle(token) {
-      const outcome = await service.verify(token);
+    async handle(token, _headers, span) {
+      const outcome = await service.verify(token, span);
       switch (outcome.kind) {
         case 'valid':
           return valid;

@@ -79,6 +79,23 @@ describe("a client's address", () => {
     expect(from('127.0.0.1', header, 'forwarded')).toBe(address),
   );
 
+  it.each([
+    ['198.51.100.1', '198.51.100.1'],
+    ['1.1.1.1, 198.51.100.1, 10.1.1.1', '198.51.100.1'],
+    ['unknown', ''],
+    [undefined, ''],
+  ])('at a socket whose peers are trusted, with X-Forwarded-For: %s, is %s', (told, address) => {
+    const at = new ClientAddress({ ranges: rangesOf('unix:', ...PROXIES), header: 'x-forwarded-for' });
+    const headers = told === undefined ? {} : { 'x-forwarded-for': told };
+    const request = { socket: { remoteAddress: undefined }, headers } as unknown as IncomingMessage;
+    expect(at.of(request)).toBe(address);
+    expect(at.isProxied(request)).toBe(true);
+    // Nobody who has an address came by the socket.
+    const other = { socket: { remoteAddress: '203.0.113.9' }, headers } as unknown as IncomingMessage;
+    expect(at.of(other)).toBe('203.0.113.9');
+    expect(at.isProxied(other)).toBe(false);
+  });
+
   it('is told by the one header that was named', () => {
     expect(from('127.0.0.1', '198.51.100.1', 'cf-connecting-ip')).toBe('198.51.100.1');
     const named = new ClientAddress({ ranges: rangesOf(...PROXIES), header: 'forwarded' });
