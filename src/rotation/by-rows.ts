@@ -52,11 +52,13 @@ export async function judgeByRows(
       const keyIndex = context.chain.candidatesAfter(subject.jti).indexOf(judgement.successor.jti);
       const outcome = await pair(
         context,
+        request,
         claims,
         judgement.successor,
         judgement.claimedAtUs,
         keyIndex,
         fresh,
+        context.clock.nowUs(),
       );
       return { outcome: { ...outcome, replayed: true }, learned };
     }
@@ -91,8 +93,8 @@ async function successorIsClaimed(
 
 function readState(context: RotationContext, { subject, deadlineMs, trace }: Request): Promise<TokenState> {
   trace.read = true;
-  const { jti, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash } = subject;
+  const { jti, userKey, startSeconds, expiresAtSeconds, passwordHash } = subject;
   const candidates = context.chain.candidatesAfter(jti);
-  const query = { jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
+  const query = { jti, candidates, userKey, startSeconds, expiresAtSeconds, passwordHash };
   return context.store.readState(query, deadlineMs);
 }

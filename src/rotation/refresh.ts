@@ -1,5 +1,5 @@
 import { isRefusal } from './claims.js';
-import { identify, type RotationContext } from './context.js';
+import { identifyLive, type RotationContext } from './context.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { accuses, dueTo, isMarked } from './policy.js';
 import { reissue } from './reissue.js';
@@ -21,7 +21,7 @@ export async function refresh(
 ): Promise<RefreshOutcome> {
   const arrivedAtUs = context.clock.nowUs();
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
-  const identified = identify(context, token, 'refresh', arrivedAtUs);
+  const identified = identifyLive(context, token, 'refresh', arrivedAtUs);
   const subject = identified instanceof Promise ? await identified : identified;
   if (isRefusal(subject)) return subject;
   // Who comes too often is told so before any store is asked.

@@ -1,9 +1,10 @@
 import { accessClaims, parsed, successorClaims } from './claims.js';
 import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
-import { accessSpan, refreshSpan } from './lifetimes.js';
+import { accessSpan, refreshSpan, remainingSeconds } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Due } from './policy.js';
 import type { Request } from './request.js';
+import { addedTo } from './session-start.js';
 import { refusalOf } from './standing.js';
 
 /**
@@ -31,9 +32,9 @@ async function judgeAndAnswer(
   if (cache.takesClaims && (await cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   const issuedAtUs = clock.nowUs();
   const successor = due === 'reissue' ? await successorOf(context, request, issuedAtUs) : undefined;
-  const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
+  const { jti, userKey, startSeconds, passwordHash } = subject;
   const { standing, freshClaims } = await reissuing.store.judge(
-    { jti, userKey, issuedAtSeconds, passwordHash, issuedAtUs, successor },
+    { jti, userKey, startSeconds, passwordHash, issuedAtUs, successor },
     deadlineMs,
   );
   switch (standing) {
@@ -47,13 +48,22 @@ async function judgeAndAnswer(
       return refusalOf(standing);
   }
   if (freshClaims === null) return UNAVAILABLE;
+  const accessJti = reissuing.freshId();
   const claims = accessClaims(
     subject.claims,
     settings.names,
-    { jti: reissuing.freshId(), ...accessSpan(settings, issuedAtUs) },
+    { jti: accessJti, ...accessSpan(settings, issuedAtUs, startSeconds, successor?.jti ?? accessJti) },
     parsed(codec, freshClaims),
   );
-  return { kind: 'reissued', access: await codec.sign(claims), refresh: successor?.token, issuedAtUs };
+  const { expiresAtSeconds } = successor ?? subject;
+  return {
+    kind: 'reissued',
+    access: await codec.sign(claims),
+    refresh: successor?.token,
+    refreshExpiresAtSeconds: expiresAtSeconds,
+    refreshLivesSeconds: remainingSeconds(expiresAtSeconds, issuedAtUs),
+    issuedAtUs,
+  };
 }
 
 /** Drawn, and not derived: the same token may be reissued at any time, and each of its successors is another one. */
@@ -63,7 +73,8 @@ async function successorOf(
   issuedAtUs: number,
 ): Promise<{ readonly jti: string; readonly token: string; readonly expiresAtSeconds: number }> {
   const jti = reissuing?.freshId() ?? '';
-  const span = refreshSpan(settings, issuedAtUs);
-  const token = await codec.sign(successorClaims(subject.claims, settings.names, { jti, ...span }));
+  const span = refreshSpan(settings, issuedAtUs, subject.startSeconds);
+  const added = addedTo(settings, subject);
+  const token = await codec.sign(successorClaims(subject.claims, settings.names, { jti, ...span }, added));
   return { jti, token, expiresAtSeconds: span.expiresAtSeconds };
 }

@@ -1,10 +1,12 @@
 import { isRefusal, type Subject } from './claims.js';
-import { before, identify, orUnavailable, type RotationContext } from './context.js';
+import { before, identify, identifyLive, orUnavailable, type RotationContext } from './context.js';
 import { presentableUntil, slidingState, slidSpan } from './lifetimes.js';
 import type { LogoutOutcome, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import type { TokenState } from './ports.js';
+import { NO_ADDED_CLAIMS } from './policy.js';
 import { refresh } from './refresh.js';
 import { revokeDescendants } from './revoke.js';
+import { addedTo } from './session-start.js';
 import { refusalOf } from './standing.js';
 
 /**
@@ -33,7 +35,7 @@ export function createTokenService(current: () => RotationContext): TokenService
 
 /** Any token, of whatever type: is it valid, and not revoked or, where the site's Django looks, blacklisted? */
 async function verify(context: RotationContext, token: string): Promise<VerifyOutcome> {
-  const subject = await identify(context, token, 'any', context.clock.nowUs());
+  const subject = await identifyLive(context, token, 'any', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
   if ((await context.cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   const state = await stateOf(context, subject);
@@ -41,7 +43,10 @@ async function verify(context: RotationContext, token: string): Promise<VerifyOu
   return refused ? { kind: 'blacklisted' } : { kind: 'valid' };
 }
 
-/** Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). */
+/**
+ * Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). Also of a session that may last
+ * no longer: Django may still accept its token.
+ */
 async function logout(context: RotationContext, token: string, deadlineMs: number): Promise<LogoutOutcome> {
   const subject = await identify(context, token, 'refresh', context.clock.nowUs());
   if (isRefusal(subject)) return subject;
@@ -61,7 +66,7 @@ async function logout(context: RotationContext, token: string, deadlineMs: numbe
 /** Extends a sliding token's life; its id and the end of its refreshing stay. Nothing is written. */
 async function slide(context: RotationContext, token: string): Promise<SlideOutcome> {
   const nowUs = context.clock.nowUs();
-  const subject = await identify(context, token, 'sliding', nowUs);
+  const subject = await identifyLive(context, token, 'sliding', nowUs);
   if (isRefusal(subject)) return subject;
   const state = await stateOf(context, subject);
   if (isBlacklisted(state)) return { kind: 'blacklisted' };
@@ -76,16 +81,19 @@ async function slide(context: RotationContext, token: string): Promise<SlideOutc
     case 'open':
       break;
   }
-  const { issuedAtSeconds, expiresAtSeconds } = slidSpan(context.settings, nowUs);
-  const claims = { ...subject.claims, exp: expiresAtSeconds, iat: issuedAtSeconds };
+  const { settings } = context;
+  const { issuedAtSeconds, expiresAtSeconds } = slidSpan(settings, nowUs, subject.startSeconds, subject.jti);
+  // Its iat moves, so without the start nobody could tell how old the session is.
+  const started = addedTo({ addedClaims: NO_ADDED_CLAIMS, tellsStart: settings.tellsStart }, subject);
+  const claims = { ...subject.claims, exp: expiresAtSeconds, iat: issuedAtSeconds, ...started };
   return { kind: 'slid', token: await context.codec.sign(claims) };
 }
 
 function stateOf(context: RotationContext, subject: Subject): Promise<TokenState> {
-  const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
+  const { jti, userKey, startSeconds, passwordHash } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const expiresAtSeconds = presentableUntil(subject, context.settings.names);
-  const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
+  const query = { jti, candidates: [], userKey, startSeconds, expiresAtSeconds, passwordHash };
   return context.store.readState(query, deadlineMs);
 }
 

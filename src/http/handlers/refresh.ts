@@ -25,7 +25,7 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookie?:
         case 'rotated':
           return cookie === undefined
             ? pair(outcome, `{"access":"${outcome.access}","refresh":"${outcome.refresh}"}`)
-            : pair(outcome, `{"access":"${outcome.access}"}`, cookie.set(headers, outcome.refresh));
+            : pair(outcome, `{"access":"${outcome.access}"}`, cookie.set(headers, outcome.refresh, outcome));
         case 'reissued':
           return cookie === undefined
             ? answer(outcome.issuedAtUs, bodyOf(outcome), 'reissued')
@@ -34,7 +34,7 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookie?:
                 `{"access":"${outcome.access}"}`,
                 'reissued',
                 // The one that came may be in no cookie yet: it is that of a log-in.
-                cookie.set(headers, outcome.refresh ?? token),
+                cookie.set(headers, outcome.refresh ?? token, outcome),
               );
         case 'in_progress':
           return inProgress(outcome.retryAfterSeconds);

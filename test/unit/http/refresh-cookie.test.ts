@@ -38,7 +38,7 @@ async function send({
     };
   const started = await start({
     service: { refresh: taking(refresh), logout: taking(logout) },
-    refreshCookie: new RefreshCookie(43_200),
+    refreshCookie: new RefreshCookie({ tellsEnd: false }),
   });
   server = started.server;
   const response = await fetch(started.url + path, { method: 'POST', headers, ...(body && { body }) });
@@ -111,7 +111,7 @@ describe('--refresh-cookie', () => {
     async (method, status, outcome) => {
       const started = await start({
         service: { refresh: () => Promise.resolve(outcome) },
-        refreshCookie: new RefreshCookie(43_200),
+        refreshCookie: new RefreshCookie({ tellsEnd: false }),
       });
       server = started.server;
       const preflight = {

@@ -20,6 +20,7 @@ const sliding = (refreshExp: unknown): Subject => ({
   jti: 'a',
   userKey: undefined,
   issuedAtSeconds: 1,
+  startSeconds: 1,
   expiresAtSeconds: 1_000,
   claims: refreshExp === undefined ? {} : { refresh_exp: refreshExp },
 });
@@ -27,15 +28,15 @@ const sliding = (refreshExp: unknown): Subject => ({
 describe('the pair of a claim', () => {
   it('begins in the second of the claim and not in the next, whichever of the two is asked', () => {
     const atUs = 1_800_000_000_999_999;
-    expect(refreshSpan(LIFETIMES, atUs)).toEqual({
+    expect(refreshSpan(LIFETIMES, atUs, 0)).toEqual({
       issuedAtSeconds: 1_800_000_000,
       expiresAtSeconds: 1_800_043_200,
     });
-    expect(accessSpan(LIFETIMES, atUs)).toEqual({
+    expect(accessSpan(LIFETIMES, atUs, 0, 'ff')).toEqual({
       issuedAtSeconds: 1_800_000_000,
       expiresAtSeconds: 1_800_000_900,
     });
-    expect(slidSpan(LIFETIMES, atUs).expiresAtSeconds).toBe(1_800_000_600);
+    expect(slidSpan(LIFETIMES, atUs, 0, 'ff').expiresAtSeconds).toBe(1_800_000_600);
   });
 });
 
