@@ -45,14 +45,14 @@ export function decodeClaim(text: string): Claim | undefined {
   if (!isTime(expiresAt) || !isTime(claimedAtUs) || !isTime(nextExpiresAt)) return undefined;
   if (userKey !== null && typeof userKey !== 'string') return undefined;
   if (issuedAt !== null && !isTime(issuedAt)) return undefined;
-  if (start !== undefined && !isTime(start)) return undefined;
+  if (start !== undefined && start !== null && !isTime(start)) return undefined;
   return {
     jti,
     rowId: undefined,
     token,
     userKey: userKey ?? undefined,
     issuedAtSeconds: issuedAt ?? undefined,
-    startSeconds: start ?? issuedAt ?? undefined,
+    startSeconds: start ?? undefined,
     expiresAtSeconds: expiresAt,
     claimedAtUs,
     successor: { jti: nextJti, token: nextToken, expiresAtSeconds: nextExpiresAt },
