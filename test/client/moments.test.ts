@@ -48,14 +48,14 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
       const asked = await page!.evaluate(() => window.moments!);
       for (const { access, refresh } of users) {
         const at = refreshAtMs({ id: '', generation: 0, access, skewMs: 0 });
-        // Timers count whole milliseconds, and none rests for less than a quarter of a second.
+        // Timers count whole milliseconds; none rests for less than 250, and without a ledger the tabs are asked for 100.
         expect(asked[refresh]?.[0]).toBeGreaterThanOrEqual(Math.floor(at));
-        expect(asked[refresh]?.[0]).toBeLessThan(at + 300);
+        expect(asked[refresh]?.[0]).toBeLessThan(at + 400);
       }
       const seconds = Object.values(asked).map(([first]) => first! / 1000 - iatSeconds);
       const [first, last] = [LIFE_SECONDS - LEAD_SECONDS, LIFE_SECONDS - LEAD_SECONDS / 2];
       expect(Math.min(...seconds)).toBeGreaterThanOrEqual(first);
-      expect(Math.max(...seconds)).toBeLessThan(last + 0.3);
+      expect(Math.max(...seconds)).toBeLessThan(last + 0.4);
       // Of 120 in 60 s no second has more than 12 (two are expected; seven standard deviations more).
       const bySecond = new Map<number, number>();
       for (const at of seconds.map(Math.floor)) bySecond.set(at, (bySecond.get(at) ?? 0) + 1);
