@@ -33,7 +33,7 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
         window.moments = moments;
         // Nobody answers: what counts is when it is asked.
         window.fetch = (_, init) => {
-          const { refresh } = JSON.parse(String(init?.body)) as { refresh: string };
+          const { refresh } = JSON.parse(init?.body as string) as { refresh: string };
           (moments[refresh] ??= []).push(Date.now());
           return Promise.reject(new TypeError('no network'));
         };
