@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { RefreshEnd } from '../rotation/outcomes.js';
+import { remainingSeconds } from '../rotation/lifetimes.js';
 import { MAX_COOKIES } from './limits.js';
 import { forbidden, type Reply } from './respond.js';
 
@@ -41,19 +41,18 @@ export class RefreshCookie {
     return cookiesOf(headers).find(([name]) => name === wanted)?.[1];
   }
 
-  /** Header names and values that hand the browser the session's next token; it forgets it when it can't be used any more. */
-  set(headers: IncomingHttpHeaders, token: string, end: RefreshEnd): string[] {
+  /** Header names and values that hand the browser the session's next token; it forgets it when it can't be used any more. @param atUs now */
+  set(headers: IncomingHttpHeaders, token: string, expiresAtSeconds: number, atUs: number): string[] {
     const mine = nameOf(headers);
     // Browsers send the oldest first (RFC 6265, 5.4).
     const others = cookiesOf(headers)
       .map(([name]) => name)
       .filter((name) => name !== mine);
     const tooMany = others.slice(0, Math.max(0, others.length + 1 - MAX_COOKIES));
-    const { refreshExpiresAtSeconds: endsAt, refreshLivesSeconds } = end;
     return [
-      ...setCookie(mine, token, String(refreshLivesSeconds)),
+      ...setCookie(mine, token, String(remainingSeconds(expiresAtSeconds, atUs))),
       ...tooMany.flatMap((name) => setCookie(name, '', '0')),
-      ...(this.#tellsEnd ? ['X-Session-Ends', new Date(endsAt * 1000).toISOString()] : []),
+      ...(this.#tellsEnd ? ['X-Session-Ends', new Date(expiresAtSeconds * 1000).toISOString()] : []),
     ];
   }
 

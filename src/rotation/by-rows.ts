@@ -58,7 +58,6 @@ export async function judgeByRows(
         judgement.claimedAtUs,
         keyIndex,
         fresh,
-        context.clock.nowUs(),
       );
       return { outcome: { ...outcome, replayed: true }, learned };
     }

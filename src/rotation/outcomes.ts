@@ -16,8 +16,6 @@ export type Refusal =
 /** When the refresh token of an answer ends: what a cookie and a page want to know of it. */
 export interface RefreshEnd {
   readonly refreshExpiresAtSeconds: number;
-  /** How long that is from now. */
-  readonly refreshLivesSeconds: number;
 }
 
 export type RefreshOutcome =

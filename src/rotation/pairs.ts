@@ -1,6 +1,6 @@
 import { accessClaims, parsed, successorClaims } from './claims.js';
 import { onceKnown, type RotationContext } from './context.js';
-import { accessSpan, refreshSpan, remainingSeconds } from './lifetimes.js';
+import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Claim, Claimed, Claims, FreshClaims } from './ports.js';
 import type { Request } from './request.js';
@@ -60,11 +60,7 @@ export function replayedClaims(
   return successorClaims(subject.claims, settings.names, span, addedTo(settings, subject));
 }
 
-/**
- * The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now.
- *
- * @param nowUs of a repeat, which comes later than its claim
- */
+/** The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now. */
 export function pair(
   { settings, chain, codec }: RotationContext,
   { subject }: Request,
@@ -73,7 +69,6 @@ export function pair(
   claimedAtUs: number,
   keyIndex: number,
   freshClaims?: FreshClaims,
-  nowUs = claimedAtUs,
 ): Rotated | Promise<Rotated> {
   const access = accessClaims(
     refreshClaims,
@@ -90,7 +85,6 @@ export function pair(
     access: signed,
     refresh: successor.token,
     refreshExpiresAtSeconds: expiresAtSeconds,
-    refreshLivesSeconds: remainingSeconds(expiresAtSeconds, nowUs),
     claimedAtUs,
     replayed: false,
   }));

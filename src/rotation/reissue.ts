@@ -1,6 +1,6 @@
 import { accessClaims, parsed, successorClaims } from './claims.js';
 import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
-import { accessSpan, refreshSpan, remainingSeconds } from './lifetimes.js';
+import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Due } from './policy.js';
 import type { Request } from './request.js';
@@ -61,7 +61,6 @@ async function judgeAndAnswer(
     access: await codec.sign(claims),
     refresh: successor?.token,
     refreshExpiresAtSeconds: expiresAtSeconds,
-    refreshLivesSeconds: remainingSeconds(expiresAtSeconds, issuedAtUs),
     issuedAtUs,
   };
 }

@@ -64,16 +64,27 @@ describe('--refresh-cookie', () => {
   });
 
   it('the cookie lives as long as its token, and only where sessions end an answer says when: no script can read it', async () => {
-    const refresh = { ...ROTATED, refreshLivesSeconds: 17 };
+    const refresh = { ...ROTATED, refreshExpiresAtSeconds: 1_700_000_017 };
     for (const [tellsEnd, ends] of [
       [false, null],
-      [true, '2023-11-15T10:13:20.000Z'],
+      [true, '2023-11-14T22:13:37.000Z'],
     ] as const) {
       const answer = await send({ headers: OURS, refresh, tellsEnd });
       expect(answer.cookies).toEqual([`${NAME}=ddd.eee.fff; Max-Age=17; ${ATTRIBUTES}`]);
       expect(answer.ends).toBe(ends);
       await server?.close(0);
     }
+  });
+
+  it('a repeat comes later than its claim, and the cookie ends with the token all the same', async () => {
+    const refreshExpiresAtSeconds = Math.floor(Date.now() / 1000) + 500;
+    const { cookies } = await send({
+      headers: OURS,
+      refresh: { ...ROTATED, replayed: true, refreshExpiresAtSeconds },
+    });
+    const left = Number(/Max-Age=(\d+)/.exec(cookies[0] ?? '')?.[1]);
+    expect(left).toBeLessThanOrEqual(500);
+    expect(left).toBeGreaterThan(500 - 120);
   });
 
   it('moves the token of a new log-in from the body into the cookie', async () => {
