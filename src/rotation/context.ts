@@ -123,7 +123,9 @@ export function identifyLive(
   type: 'refresh' | 'sliding' | 'any',
   nowUs: number,
 ): Subject | Refusal | Promise<Subject | Refusal> {
-  return onceKnown(identify(context, token, type, nowUs), (read) =>
+  const identified = identify(context, token, type, nowUs);
+  if (context.settings.sessionLifetimeSeconds === undefined) return identified;
+  return onceKnown(identified, (read) =>
     !isRefusal(read) && isSessionOver(context.settings, read, nowUs) ? SESSION_OVER : read,
   );
 }

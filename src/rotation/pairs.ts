@@ -79,12 +79,11 @@ export function pair(
     },
     parsed(codec, freshClaims),
   );
-  const { expiresAtSeconds } = refreshSpan(settings, claimedAtUs, subject.startSeconds);
   return onceKnown(codec.sign(access), (signed) => ({
     kind: 'rotated',
     access: signed,
     refresh: successor.token,
-    refreshExpiresAtSeconds: expiresAtSeconds,
+    refreshExpiresAtSeconds: refreshClaims['exp'] as number,
     claimedAtUs,
     replayed: false,
   }));
