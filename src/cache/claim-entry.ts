@@ -9,7 +9,13 @@ export function encodeClaim(claim: Claim): string {
   return JSON.stringify([
     1, claim.jti, claim.token, claim.userKey ?? null, claim.issuedAtSeconds ?? null, claim.expiresAtSeconds,
     claim.claimedAtUs, successor.jti, successor.token, successor.expiresAtSeconds,
+    ...(tellsStart(claim) ? [claim.startSeconds] : []),
   ]); // prettier-ignore
+}
+
+/** A session that began with this very token needs no field: the release before has none. */
+function tellsStart({ startSeconds, issuedAtSeconds }: Claim): boolean {
+  return startSeconds !== undefined && startSeconds !== issuedAtSeconds;
 }
 
 /** Undefined: no claim that this version can read. */
@@ -21,19 +27,32 @@ export function decodeClaim(text: string): Claim | undefined {
     return undefined;
   }
   if (!Array.isArray(fields)) return undefined;
-  const [version, jti, token, userKey, issuedAt, expiresAt, claimedAtUs, nextJti, nextToken, nextExpiresAt] =
-    fields as unknown[];
+  const [
+    version,
+    jti,
+    token,
+    userKey,
+    issuedAt,
+    expiresAt,
+    claimedAtUs,
+    nextJti,
+    nextToken,
+    nextExpiresAt,
+    start,
+  ] = fields as unknown[];
   if (version !== 1 || typeof jti !== 'string' || typeof token !== 'string') return undefined;
   if (typeof nextJti !== 'string' || typeof nextToken !== 'string') return undefined;
   if (!isTime(expiresAt) || !isTime(claimedAtUs) || !isTime(nextExpiresAt)) return undefined;
   if (userKey !== null && typeof userKey !== 'string') return undefined;
   if (issuedAt !== null && !isTime(issuedAt)) return undefined;
+  if (start !== undefined && start !== null && !isTime(start)) return undefined;
   return {
     jti,
     rowId: undefined,
     token,
     userKey: userKey ?? undefined,
     issuedAtSeconds: issuedAt ?? undefined,
+    startSeconds: start ?? undefined,
     expiresAtSeconds: expiresAt,
     claimedAtUs,
     successor: { jti: nextJti, token: nextToken, expiresAtSeconds: nextExpiresAt },

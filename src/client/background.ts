@@ -1,4 +1,4 @@
-import { refreshAtMs } from './clock.js';
+import { endOf, refreshAtMs } from './clock.js';
 import type { Session } from './session.js';
 import { catchUp, type TabParts } from './tab.js';
 import { onWakeUps } from './wake-ups.js';
@@ -12,6 +12,9 @@ export interface BackgroundParts extends TabParts {
   /** Whether to refresh before somebody asks. */
   readonly background: boolean;
   readonly refresh: () => Promise<void>;
+  /** How long before its end a session is said to expire. */
+  readonly expiringMs: number;
+  readonly expiring: (session: string, endsAt: number) => void;
 }
 
 /**
@@ -19,18 +22,32 @@ export interface BackgroundParts extends TabParts {
  * ended meanwhile, and refreshes where it is time.
  */
 export function keepFresh(parts: BackgroundParts): void {
-  const { state, worker, background, refresh } = parts;
+  const { state, worker, background, refresh, expiringMs, expiring } = parts;
+  /** The end that was told of last. */
+  let told: number | undefined;
 
   const check = async (): Promise<number> => {
     const session = state.current;
     if (!session) return Infinity;
     await catchUp(parts, session);
-    if (!background) return Infinity;
-    if (refreshAtMs(session) <= Date.now() && !state.moved(session)) {
-      if (!(await byWorker(session))) await refresh();
+    try {
+      if (background && refreshAtMs(session) <= Date.now() && !state.moved(session)) {
+        if (!(await byWorker(session))) await refresh();
+      }
+    } finally {
+      // Also where it could not be refreshed: that is how a session ends that has no end of its own.
+      tell();
     }
     const { current } = state;
-    return current ? refreshAtMs(current) - Date.now() : Infinity;
+    return background && current ? refreshAtMs(current) - Date.now() : Infinity;
+  };
+
+  const tell = (): void => {
+    const { current } = state;
+    const ends = current && endOf(current);
+    if (!ends || ends === told || ends - current.skewMs - expiringMs > Date.now()) return;
+    told = ends;
+    expiring(current.id, ends - current.skewMs);
   };
 
   const byWorker = async (session: Session): Promise<boolean> =>

@@ -1,9 +1,11 @@
 import { claimsOf } from './jwt.js';
 import type { Session } from './session.js';
 
-/** Refreshed this long before it expires, or a fifth of its life before, where that is less. */
+/** Refreshed within so long before it expires, or within a fifth of its life, where that is less. */
 const LEAD_MS = 120_000;
 const LEAD_SHARE = 1 / 5;
+/** So much of the lead is left at least: timers of hidden pages may be a minute late. */
+const LEAD_LEFT = 1 / 2;
 /** A token this close to its end would expire on its way. */
 const MARGIN_MS = 5_000;
 const MARGIN_SHARE = 1 / 10;
@@ -32,9 +34,36 @@ export function expiresAtMs({ access, skewMs }: Session): number {
   return timesOf(access).expiresMs - skewMs;
 }
 
-/** When a token is to be refreshed so that nobody has to wait, by this computer's clock. */
+/**
+ * When a token is to be refreshed so that nobody has to wait, by this computer's clock. Of a session that can't be prolonged
+ * when it expires: whoever tried before would get ever shorter tokens.
+ */
 export function refreshAtMs(session: Session): number {
-  return expiresAtMs(session) - Math.min(LEAD_MS, timesOf(session.access).lifeMs * LEAD_SHARE);
+  const leadMs = Math.min(LEAD_MS, timesOf(session.access).lifeMs * LEAD_SHARE);
+  return (
+    expiresAtMs(session) - (isLast(session) ? 0 : leadMs * (1 - (1 - LEAD_LEFT) * share(session.access)))
+  );
+}
+
+function isLast({ access, last, ...session }: Session): boolean {
+  return !!last && timesOf(access).expiresMs >= (endOf(session) ?? Infinity);
+}
+
+/**
+ * From 0 to 1, as good as drawn, so that a shift that has logged in together doesn't refresh together. It is taken from the
+ * token's signature: all tabs and the worker have the same, or the first of them would decide.
+ */
+function share(access: string): number {
+  let drawn = 0;
+  // The last character of base64 has fewer bits than the others.
+  for (const letter of access.slice(-9, -1)) drawn = (drawn * 31 + letter.charCodeAt(0)) % 9973;
+  return drawn / 9973;
+}
+
+/** When a session ends that isn't refreshed, by the server's clock, ms since the epoch; undefined: nobody knows. */
+export function endOf({ refresh = '', endsMs }: Pick<Session, 'refresh' | 'endsMs'>): number | undefined {
+  const { exp } = claimsOf(refresh) ?? {};
+  return typeof exp === 'number' ? exp * 1000 : endsMs;
 }
 
 /**

@@ -12,6 +12,8 @@ export type Answer =
       readonly access: string;
       readonly refresh: string | undefined;
       readonly skewMs: number | undefined;
+      /** See Session. */
+      readonly endsMs: number | undefined;
     }
   /** 400 or 401: the token is of no use, to this request at least. */
   | { readonly kind: 'refused' }
@@ -51,6 +53,7 @@ export class Endpoint {
           // A server without rotation answers with the access token alone: the refresh token stays.
           refresh: this.#cookie ? undefined : typeof refresh === 'string' ? refresh : credentials.refresh,
           skewMs: skewOf(response.headers.get('date'), sentMs, Date.now()),
+          endsMs: Date.parse(response.headers.get('x-session-ends') ?? '') || undefined,
         };
       }
     } catch {

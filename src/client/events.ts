@@ -5,6 +5,8 @@ export interface TokenEvents {
   refreshed: { readonly generation: number };
   /** A try failed. `retryInMs`: it goes on by itself; else the next request, or wake-up, tries again. */
   failed: { readonly error: TokenError | undefined; readonly retryInMs: number | undefined };
+  /** The session ends soon, and no refresh has put that off: time to save, and to log in again. Once for each end. */
+  expiring: { readonly session: string; readonly endsAt: number };
   /** The session is over without anybody having logged out: the refresh token expired or was revoked. */
   expired: { readonly session: string };
   /** Somebody logged out, `here` or in another tab. */

@@ -22,6 +22,8 @@ export interface TokenRefreshed {
     readonly access: string;
     readonly refresh?: string | undefined;
     readonly shared?: boolean | undefined;
+    /** See Session. */
+    readonly endsMs?: number | undefined;
   };
   readonly session: string;
   /** The generation that these tokens are. */

@@ -11,6 +11,8 @@ export interface TokenManagerOptions {
   readonly serviceWorker?: string;
   /** Refreshes before the access token expires, in hidden tabs too. True if not given. */
   readonly background?: boolean;
+  /** How long before the session ends `expiring` is told, in ms. 300,000 if not given. */
+  readonly expiringMs?: number;
   /** How long the first request waits for others before it refreshes, in ms. 0 if not given: they share it anyway. */
   readonly batchWindowMs?: number;
   /** How many requests may wait for a refresh. 1000 if not given. */
@@ -42,6 +44,11 @@ export interface TokenSnapshot {
   readonly userId: unknown;
   /** By this computer's clock, ms since the epoch. */
   readonly accessExpiresAt: number | undefined;
+  /**
+   * When the session ends unless a refresh puts it off, by the same clock: the refresh token's end. In cookie mode it is known
+   * where the server has a --session-lifetime.
+   */
+  readonly sessionEndsAt: number | undefined;
   readonly session: string | undefined;
   readonly generation: number;
 }

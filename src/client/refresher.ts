@@ -76,6 +76,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       access: answer.access,
       refresh: answer.refresh,
       skewMs: answer.skewMs ?? session.skewMs,
+      endsMs: answer.endsMs,
     };
     if (state.current?.id !== session.id) {
       // Logged out meanwhile. Our server follows the family to its tip by itself; others don't.

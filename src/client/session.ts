@@ -12,6 +12,10 @@ export interface Session {
   readonly refresh?: string | undefined;
   /** An old client may hold the same refresh token, and keeps it: no rotation is asked for. */
   readonly shared?: boolean | undefined;
+  /** When the refresh token ends, by the server's clock, in ms: told by the server in cookie mode, where no script can read it. */
+  readonly endsMs?: number | undefined;
+  /** Its end does not move any more, however often it is refreshed. */
+  readonly last?: boolean | undefined;
   /** The server's clock minus this computer's, as last seen, in milliseconds. */
   readonly skewMs: number;
 }

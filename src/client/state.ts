@@ -1,4 +1,5 @@
 import { bounded } from './bounded.js';
+import { endOf } from './clock.js';
 import { claimsOf } from './jwt.js';
 import type { Session } from './session.js';
 import type { Storage } from './storage.js';
@@ -50,7 +51,8 @@ export class SessionState {
   adopt(next: Session): boolean {
     const now = this.#current;
     const fits = now ? this.#succeeds(now, next) : next.id === this.#expected && !this.#ended.has(next.id);
-    if (fits) this.begin(next);
+    // Where one of the two is unknown, neither is less.
+    if (fits) this.begin({ ...next, last: next.last || (!!now && (endOf(next) ?? Infinity) <= (endOf(now) ?? 0)) });
     return fits;
   }
 

@@ -2,7 +2,7 @@ import { authenticatedFetch } from './authenticated-fetch.js';
 import { keepFresh } from './background.js';
 import { sleep } from './bounded.js';
 import { openChannel, type Message } from './channel.js';
-import { expiresAtMs, isExpired, isFresh } from './clock.js';
+import { endOf, expiresAtMs, isExpired, isFresh } from './clock.js';
 import { Endpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
 import { Events, type TokenEvents } from './events.js';
@@ -177,7 +177,7 @@ export class TokenManager {
 
   async #start(refreshUrl: string): Promise<void> {
     if (typeof document === 'undefined') return;
-    const { serviceWorker: url, background = true } = this.#options;
+    const { serviceWorker: url, background = true, expiringMs = 300_000 } = this.#options;
     const worker = url ? linkWorker({ ...this.#tab, url, refreshUrl, cookie: this.#cookie }) : undefined;
     this.#restoring = true;
     this.#changed();
@@ -185,7 +185,14 @@ export class TokenManager {
     this.#restoring = false;
     this.#state.expect();
     this.#changed();
-    keepFresh({ ...this.#tab, worker, background, refresh: () => this.#refresh.now() });
+    keepFresh({
+      ...this.#tab,
+      worker,
+      background,
+      expiringMs,
+      expiring: (session, endsAt) => this.#events.emit('expiring', { session, endsAt }),
+      refresh: () => this.#refresh.now(),
+    });
   }
 
   /** What a reloaded or new tab finds: its own storage, or what the other tabs tell. */
@@ -262,11 +269,13 @@ export class TokenManager {
   #look(): TokenSnapshot {
     const session = this.#state.current;
     const known = !!session?.access;
+    const ends = session && endOf(session);
     return {
       status: known ? 'signedIn' : this.#restoring || session ? 'restoring' : 'signedOut',
       refreshing: !!this.#refresh.running,
       userId: this.#state.userId,
       accessExpiresAt: known ? expiresAtMs(session) : undefined,
+      sessionEndsAt: ends && ends - session.skewMs,
       session: session?.id,
       generation: session?.generation ?? 0,
     };

@@ -1,5 +1,7 @@
 /** A coarse tick: timers of hidden pages run once a minute at best, and those of sleeping laptops not at all. */
 const TICK_MS = 20_000;
+/** A ward that has its network back has it in the same second, all of it. */
+const BACK_MS = 4_000;
 
 /**
  * Calls `check` whenever a page may have slept through something: it is shown again, it comes out of the
@@ -19,9 +21,12 @@ export function onWakeUps(signal: AbortSignal, check: () => Promise<number>, onO
   };
   const again = (): void => void wake();
   // visibilitychange bubbles up to the window.
-  for (const name of ['visibilitychange', 'pageshow', 'focus', 'online'])
-    addEventListener(name, again, { signal });
-  addEventListener('online', onOnline, { signal });
+  for (const name of ['visibilitychange', 'pageshow', 'focus']) addEventListener(name, again, { signal });
+  const back = (): void => {
+    again();
+    onOnline();
+  };
+  addEventListener('online', () => setTimeout(back, BACK_MS * Math.random()), { signal });
   signal.addEventListener('abort', () => clearTimeout(timer));
   again();
 }

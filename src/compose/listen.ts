@@ -72,7 +72,9 @@ export async function listen(
     slidingEnd: settings.tokens.names.slidingEnd,
     compat: http.compat,
     tls: renewable.inUse().tls,
-    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    refreshCookie: http.refreshCookie
+      ? new RefreshCookie({ tellsEnd: settings.tokens.sessionLifetimeSeconds !== undefined })
+      : undefined,
     cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins, http.corsHeaders) : undefined,
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),

@@ -43,9 +43,9 @@ export async function judgeSamples(
   const judged = await Promise.all(rows.map((row) => judgeToken(row, rules)));
   if (schema === undefined || judged.length === 0) return judged.map(({ sample }) => sample);
   const isLookedUpByOwner = schema.users?.keyColumn === schema.users?.primaryColumn;
-  const asked = judged.map(({ sample: { issuedAtSeconds }, userKey, passwordHash }) => ({
+  const asked = judged.map(({ sample: { startSeconds }, userKey, passwordHash }) => ({
     userKey,
-    issuedAtSeconds,
+    startSeconds,
     passwordHash,
   }));
   const standings = await attempt(() => readStandings(database, schema, asked));

@@ -65,15 +65,18 @@ export async function mintToken(
   lifetimeSeconds?: number,
 ): Promise<string> {
   const { names } = settings.tokens;
-  const { issuedAtSeconds, expiresAtSeconds } = (type === 'access' ? accessSpan : refreshSpan)(
-    settings.tokens,
-    clock.nowUs(),
-  );
+  const nowUs = clock.nowUs();
+  const jti = crypto.randomUUID().replaceAll('-', '');
+  const start = Math.floor(nowUs / 1_000_000);
+  const { issuedAtSeconds, expiresAtSeconds } =
+    type === 'access'
+      ? accessSpan(settings.tokens, nowUs, start, jti)
+      : refreshSpan(settings.tokens, nowUs, start);
   return codec.sign({
     [names.tokenType]: type,
     exp: lifetimeSeconds === undefined ? expiresAtSeconds : issuedAtSeconds + lifetimeSeconds,
     iat: issuedAtSeconds,
-    [names.jti]: crypto.randomUUID().replaceAll('-', ''),
+    [names.jti]: jti,
     [names.userId]: userId,
   });
 }

@@ -15,6 +15,7 @@ import { host, hostOrSocket, httpUrl, postgresUrl, urlPath } from './network-kin
 import { DEFAULT_PREFIX, redisPrefix, redisUrl } from './redis-url.js';
 import { list, optional, secret, secrets, toggle, valued } from './option.js';
 import { ROTATION_OPTIONS } from './rotation-options.js';
+import { SESSION_OPTIONS } from './session-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { slidingClaim } from './sliding-claim.js';
 import { PASSWORD_OPTIONS, USER_OPTIONS } from './user-options.js';
@@ -62,6 +63,7 @@ export const SERVE_OPTIONS = {
   'access-lifetime': valued(lifetime, { default: '15m', help: "an access token's life" }),
   'refresh-lifetime': valued(lifetime, { default: '12h', help: "a refresh token's life" }),
   'sliding-lifetime': valued(lifetime, { default: '15m', help: "a sliding token's life" }),
+  ...SESSION_OPTIONS,
   algorithm: valued(oneOf(ALGORITHMS), {
     default: 'HS256',
     help: `the algorithm that signs and verifies: ${ALGORITHMS.join(', ')}`,

@@ -10,6 +10,7 @@ import { redisSettings } from './redis-settings.js';
 import { resolve, type Flags, type Resolved } from './resolve.js';
 import { rotationSettings, unusedOf } from './rotation-settings.js';
 import { SERVE_OPTIONS } from './serve-options.js';
+import { sessionSettings } from './session-options.js';
 import type { EndpointPaths, ServeSettings, TokenSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
@@ -109,6 +110,7 @@ function tokenSettings({ values, given }: Resolved<typeof SERVE_OPTIONS>, proble
       values.demo && given['access-lifetime'] === undefined ? DEMO_ACCESS_SECONDS : values['access-lifetime'],
     refreshLifetimeSeconds: values['refresh-lifetime'],
     slidingLifetimeSeconds: values['sliding-lifetime'],
+    ...sessionSettings(values),
     leewaySeconds: values.leeway,
     audience: values.audience,
     issuer: values.issuer,

@@ -141,6 +141,12 @@ export interface TokenSettings {
   readonly accessLifetimeSeconds: number;
   readonly refreshLifetimeSeconds: number;
   readonly slidingLifetimeSeconds: number;
+  /** How long a session may last; undefined: for as long as it is refreshed. */
+  readonly sessionLifetimeSeconds: number | undefined;
+  /** By which share lifetimes of access and sliding tokens are shortened at most, 0 to 0.5. */
+  readonly lifetimeSpread: number;
+  /** Refresh tokens say when their session began. */
+  readonly tellsStart: boolean;
   readonly leewaySeconds: number;
   readonly audience: readonly string[];
   readonly issuer: string | undefined;

@@ -7,7 +7,7 @@ import { passwordHashInput, passwordHashValues, whoColumns, whoJoin } from '../s
 /**
  * What a refresh would find of these tokens' users, in one statement.
  *
- * @param tokens their user key, in canonical form, iat, and the hash of the password that they hold
+ * @param tokens their user key, in canonical form, the start of their session, and the hash of the password that they hold
  * @throws what the database fails with
  */
 export async function readStandings(
@@ -15,7 +15,7 @@ export async function readStandings(
   schema: TokenSchema,
   tokens: readonly {
     readonly userKey: string | undefined;
-    readonly issuedAtSeconds: number | undefined;
+    readonly startSeconds: number | undefined;
     readonly passwordHash: string | undefined;
   }[],
 ): Promise<(Standing | 'claims_unfit')[]> {
@@ -27,7 +27,7 @@ export async function readStandings(
        ORDER BY i.n`,
     values: [
       arrayLiteral(tokens.map(({ userKey }) => userKey)),
-      arrayLiteral(tokens.map(({ issuedAtSeconds }) => issuedAtSeconds)),
+      arrayLiteral(tokens.map(({ startSeconds }) => startSeconds)),
       ...passwordHashValues(schema, () => tokens.map(({ passwordHash }) => passwordHash)),
     ],
   });

@@ -1,5 +1,6 @@
 import type { TokenCodec } from '../jwt/codec.js';
 import { isRefusal, passwordHashIn, readSubject, seconds, type ClaimNames } from '../rotation/claims.js';
+import { START, startOf } from '../rotation/session-start.js';
 import type { PasswordHash } from '../store/password-hash.js';
 import { encodable } from '../store/encoding.js';
 import { fittingUserKey, type UserKeyType } from '../store/user-key.js';
@@ -50,6 +51,7 @@ export interface TokenSample {
   readonly passwordClaim: { readonly name: string; readonly hash: PasswordHash } | undefined;
   readonly lifetimeSeconds: number | undefined;
   readonly issuedAtSeconds: number | undefined;
+  readonly startSeconds: number | undefined;
   readonly createdUs: number | undefined;
   readonly expired: boolean;
   readonly spent: boolean | undefined;
@@ -109,6 +111,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     passwordClaim: passwordClaimOf(told),
     lifetimeSeconds: issuedAt === undefined || expiresAt === undefined ? undefined : expiresAt - issuedAt,
     issuedAtSeconds: issuedAt,
+    startSeconds: startOf(seconds(told[START]), issuedAt),
     createdUs: row.created_us === null ? undefined : Number(row.created_us),
     expired: row.expired,
     spent: row.spent ?? undefined,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { remainingSeconds } from '../rotation/lifetimes.js';
 import { MAX_COOKIES } from './limits.js';
 import { forbidden, type Reply } from './respond.js';
 
@@ -16,11 +17,11 @@ const NAME = '__Host-carelink-refresh-';
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Strict';
 
 export class RefreshCookie {
-  readonly #maxAge: string;
+  readonly #tellsEnd: boolean;
 
-  /** @param lifetimeSeconds of a refresh token: the browser forgets it when it can't be used any more */
-  constructor(lifetimeSeconds: number) {
-    this.#maxAge = String(lifetimeSeconds);
+  /** @param tellsEnd whether answers say when the refresh token ends, which no script can read in the cookie */
+  constructor({ tellsEnd }: { readonly tellsEnd: boolean }) {
+    this.#tellsEnd = tellsEnd;
   }
 
   /** The answer to what isn't sent by our client in a page of this very origin. */
@@ -40,15 +41,19 @@ export class RefreshCookie {
     return cookiesOf(headers).find(([name]) => name === wanted)?.[1];
   }
 
-  /** Header names and values that hand the browser the session's next token. */
-  set(headers: IncomingHttpHeaders, token: string): string[] {
+  /** Header names and values that hand the browser the session's next token; it forgets it when it can't be used any more. @param atUs now */
+  set(headers: IncomingHttpHeaders, token: string, expiresAtSeconds: number, atUs: number): string[] {
     const mine = nameOf(headers);
     // Browsers send the oldest first (RFC 6265, 5.4).
     const others = cookiesOf(headers)
       .map(([name]) => name)
       .filter((name) => name !== mine);
     const tooMany = others.slice(0, Math.max(0, others.length + 1 - MAX_COOKIES));
-    return [...setCookie(mine, token, this.#maxAge), ...tooMany.flatMap((name) => setCookie(name, '', '0'))];
+    return [
+      ...setCookie(mine, token, String(remainingSeconds(expiresAtSeconds, atUs))),
+      ...tooMany.flatMap((name) => setCookie(name, '', '0')),
+      ...(this.#tellsEnd ? ['X-Session-Ends', new Date(expiresAtSeconds * 1000).toISOString()] : []),
+    ];
   }
 
   clear(headers: IncomingHttpHeaders): string[] {

@@ -1,7 +1,7 @@
 import { beginBatch } from '../cleanup/batch-sql.js';
 import { keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
-import { issuedAtSql, mayLiveUntilSql } from '../store/stored-jwt-sql.js';
+import { issuedAtSql, mayLiveUntilSql, storedStartSql } from '../store/stored-jwt-sql.js';
 import { EVERYBODY } from '../store/who-sql.js';
 import { triggerName, type Owned } from '../store/own-schema.js';
 
@@ -28,12 +28,13 @@ export interface BatchRow {
 }
 
 /**
- * As in a claim, a token without a time is as old as can be.
+ * As in a claim, a token without a time is as old as can be, and one whose session began before is as old as that.
  *
  * @param zoned rows are dated by another zone than UTC: then each is asked for its JWT's time
  */
 const older = (moment: string, zoned: boolean): string =>
-  `(o.created_at IS NULL OR ${zoned ? issuedAtSql('o') : 'o.created_at'} < ${moment}::timestamptz)`;
+  `(o.created_at IS NULL OR ${zoned ? issuedAtSql('o') : 'o.created_at'} < ${moment}::timestamptz
+    OR ${storedStartSql('o')} < ${moment}::timestamptz)`;
 
 /** Until when a token may live, of those that live $n seconds longer than their rows say. */
 const until = (schema: TokenSchema, extra: string): string =>

@@ -53,6 +53,7 @@ export async function judgeByRows(
       const keyIndex = context.chain.candidatesAfter(subject.jti).indexOf(judgement.successor.jti);
       const outcome = await pair(
         context,
+        request,
         claims,
         judgement.successor,
         judgement.claimedAtUs,
@@ -100,8 +101,8 @@ function readState(
   { subject, deadlineMs, trace, span }: Request,
 ): Promise<TokenState> {
   trace.read = true;
-  const { jti, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash } = subject;
+  const { jti, userKey, startSeconds, expiresAtSeconds, passwordHash } = subject;
   const candidates = context.chain.candidatesAfter(jti);
-  const query = { jti, candidates, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
+  const query = { jti, candidates, userKey, startSeconds, expiresAtSeconds, passwordHash };
   return ending(span?.part('look_up'), context.store.readState(query, deadlineMs), spentOrNot);
 }

@@ -1,6 +1,7 @@
 import type { Refusal } from './outcomes.js';
 import { NO_ADDED_CLAIMS, ROTATES } from './policy.js';
 import type { Claims, Codec, FreshClaims } from './ports.js';
+import { START, startOf } from './session-start.js';
 
 /** The names of the claims that simplejwt lets a project choose (`JTI_CLAIM`, `TOKEN_TYPE_CLAIM`, `USER_ID_CLAIM`, `SLIDING_TOKEN_REFRESH_EXP_CLAIM`,
  * `REVOKE_TOKEN_CLAIM`). */
@@ -20,6 +21,8 @@ export interface Subject {
   /** The user id claim as text; undefined where the token names no user. */
   readonly userKey: string | undefined;
   readonly issuedAtSeconds: number | undefined;
+  /** When its session began; undefined: nobody knows, so it is as old as can be. */
+  readonly startSeconds: number | undefined;
   readonly expiresAtSeconds: number;
   /** The hash of the user's password at the log-in; undefined: there is none, or it isn't compared. */
   readonly passwordHash?: string | undefined;
@@ -47,10 +50,12 @@ export function readSubject(
   }
   const userKey = userKeyText(claims[names.userId]);
   if (userKey === null) return { kind: 'invalid', reason: 'invalid' };
+  const issuedAtSeconds = seconds(claims['iat']);
   return {
     jti,
     userKey,
-    issuedAtSeconds: seconds(claims['iat']),
+    issuedAtSeconds,
+    startSeconds: startOf(seconds(claims[START]), issuedAtSeconds),
     // The codec has refused a token whose exp is no sensible number.
     expiresAtSeconds: seconds(claims['exp']) ?? 0,
     passwordHash: passwordHashIn(claims, names),
@@ -80,7 +85,7 @@ export interface Span {
 /**
  * The claims of the refresh token that follows: the same, in the same order, but for jti, exp and iat.
  *
- * @param added what the policy adds
+ * @param added what the policy adds, and when the session began
  */
 export function successorClaims(
   claims: Claims,
@@ -109,6 +114,7 @@ export function parsed(codec: Codec, freshClaims: FreshClaims): Claims | undefin
 const NEVER_FRESH = new Set(['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'refresh_exp', '__proto__']);
 
 /** Ours, in refresh tokens; they have no business in access tokens. */
+const OURS: ReadonlySet<string> = new Set([ROTATES, START]);
 const OWN_PREFIX = 'carelink_';
 
 /**
@@ -131,7 +137,7 @@ export function accessClaims(
   for (const name of Object.keys(refreshClaims)) {
     // simplejwt leaves out "jti" even where the project's own id claim has another name. A claim called __proto__
     // would change the object instead of being set in it.
-    if (Object.hasOwn(own, name) || name === 'jti' || name === '__proto__' || name === ROTATES) continue;
+    if (Object.hasOwn(own, name) || name === 'jti' || name === '__proto__' || OURS.has(name)) continue;
     own[name] = refreshClaims[name];
   }
   for (const name of fresh === undefined ? [] : Object.keys(fresh)) {

@@ -2,11 +2,10 @@ import type { Chain } from './chain.js';
 import type { ClaimNames, Subject } from './claims.js';
 import type { DoubtfulClaims } from './doubtful-claims.js';
 import type { EventSink } from './events.js';
-import type { Lifetimes } from './lifetimes.js';
+import { isSessionOver, type Lifetimes } from './lifetimes.js';
 import type { Refusal } from './outcomes.js';
 import type { Rotation } from './policy.js';
 import type {
-  Claims,
   Codec,
   CodecVerdict,
   DatabaseClock,
@@ -20,15 +19,14 @@ import type {
 import { isRefusal, readSubject, withSubAsText } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 import type { RateLimit } from './rate-limit.js';
+import type { Added } from './session-start.js';
 import type { Walks } from './walks.js';
 
-export interface RotationSettings extends Lifetimes {
+export interface RotationSettings extends Lifetimes, Added {
   readonly names: ClaimNames;
   /** An integer `sub` is written as text. */
   readonly subAsText?: boolean;
   readonly rotation: Rotation;
-  /** Claims that successors carry beside those of their token. */
-  readonly addedClaims: Claims;
   /** False: the site has no blacklist app, so nothing can be logged out by token. */
   readonly tokenTables: boolean;
   /** Whether `verify/` refuses blacklisted tokens: not every site's does. */
@@ -114,6 +112,22 @@ export async function before<T>(
   } finally {
     clearTimeout(timer);
   }
+}
+
+const SESSION_OVER: Refusal = { kind: 'invalid', reason: 'expired' };
+
+/** As `identify`; a token of a session that may last no longer is as good as expired. */
+export function identifyLive(
+  context: RotationContext,
+  token: string,
+  type: 'refresh' | 'sliding' | 'any',
+  nowUs: number,
+): Subject | Refusal | Promise<Subject | Refusal> {
+  const identified = identify(context, token, type, nowUs);
+  if (context.settings.sessionLifetimeSeconds === undefined) return identified;
+  return onceKnown(identified, (read) =>
+    !isRefusal(read) && isSessionOver(context.settings, read, nowUs) ? SESSION_OVER : read,
+  );
 }
 
 /** Verifies a token of the given type and reads who and what it is, or says why it is refused. */

@@ -10,26 +10,72 @@ export interface Lifetimes {
   readonly slidingLifetimeSeconds: number;
   /** How far clocks may differ when a token expires. */
   readonly leewaySeconds: number;
+  /** How long a session may last from its start; undefined: for as long as it is refreshed. */
+  readonly sessionLifetimeSeconds?: number | undefined;
+  /** By which share of its life an access or sliding token is shortened at most, 0 to 0.5. */
+  readonly lifetimeSpread?: number | undefined;
 }
+
+/** Of whose session a token is; undefined: of one that is as old as can be. */
+type Start = number | undefined;
 
 /** Of the refresh token that a claim makes. @param claimedAtUs the claim's time, as stored */
-export function refreshSpan({ refreshLifetimeSeconds }: Lifetimes, claimedAtUs: number): Span {
-  return span(claimedAtUs, refreshLifetimeSeconds);
+export function refreshSpan(lifetimes: Lifetimes, claimedAtUs: number, start: Start): Span {
+  return span(lifetimes, claimedAtUs, start, lifetimes.refreshLifetimeSeconds);
 }
 
-/** Of the access token that goes with it. @param claimedAtUs the claim's time, as stored */
-export function accessSpan({ accessLifetimeSeconds }: Lifetimes, claimedAtUs: number): Span {
-  return span(claimedAtUs, accessLifetimeSeconds);
+/**
+ * Of the access token that goes with it. It is what a client refreshes by, so it is the one that is spread.
+ *
+ * @param claimedAtUs the claim's time, as stored
+ * @param spreadBy the refresh token's id, so that a repeat has the same end; where only an access token is made, its own
+ */
+export function accessSpan(lifetimes: Lifetimes, claimedAtUs: number, start: Start, spreadBy: string): Span {
+  return span(lifetimes, claimedAtUs, start, spread(lifetimes, lifetimes.accessLifetimeSeconds, spreadBy));
 }
 
-/** Of a sliding token that is extended now. */
-export function slidSpan({ slidingLifetimeSeconds }: Lifetimes, nowUs: number): Span {
-  return span(nowUs, slidingLifetimeSeconds);
+/** Of a sliding token that is extended now. @param jti it keeps it, so its life is shortened by as much each time */
+export function slidSpan(lifetimes: Lifetimes, nowUs: number, start: Start, jti: string): Span {
+  return span(lifetimes, nowUs, start, spread(lifetimes, lifetimes.slidingLifetimeSeconds, jti));
 }
 
-function span(fromUs: number, lifetimeSeconds: number): Span {
+/** The lifetime, or the session's end where that is sooner. */
+function span(lifetimes: Lifetimes, fromUs: number, start: Start, lifetimeSeconds: number): Span {
   const issuedAtSeconds = Math.floor(fromUs / 1_000_000);
-  return { issuedAtSeconds, expiresAtSeconds: issuedAtSeconds + lifetimeSeconds };
+  const expiresAtSeconds = issuedAtSeconds + lifetimeSeconds;
+  const end = sessionEnd(lifetimes, start);
+  return { issuedAtSeconds, expiresAtSeconds: end < expiresAtSeconds ? end : expiresAtSeconds };
+}
+
+function sessionEnd({ sessionLifetimeSeconds }: Lifetimes, start: Start = 0): number {
+  return sessionLifetimeSeconds === undefined ? Infinity : start + sessionLifetimeSeconds;
+}
+
+/**
+ * Whether a token comes when its session may last no longer, whatever its own exp says: it may be from before the setting, or
+ * Django's. No leeway: it is for tokens that other clocks have dated.
+ */
+export function isSessionOver(
+  lifetimes: Lifetimes,
+  { startSeconds }: Pick<Subject, 'startSeconds'>,
+  nowUs: number,
+): boolean {
+  return sessionEnd(lifetimes, startSeconds) <= nowUs / 1_000_000;
+}
+
+/**
+ * Shortens a life by a share between none and the spread, by an id that is as good as drawn: simplejwt's and ours are hex. One
+ * that isn't hex shortens nothing.
+ */
+function spread({ lifetimeSpread = 0 }: Lifetimes, lifetimeSeconds: number, id: string): number {
+  if (lifetimeSpread === 0) return lifetimeSeconds;
+  const share = Number.parseInt(id.slice(0, 8), 16) / 0x1_0000_0000;
+  return lifetimeSeconds - Math.floor(lifetimeSeconds * lifetimeSpread * Math.max(0, share || 0));
+}
+
+/** How long a token still lives, in whole seconds, for a cookie that ends with it. */
+export function remainingSeconds(expiresAtSeconds: number, nowUs: number): number {
+  return Math.max(0, expiresAtSeconds - Math.floor(nowUs / 1_000_000));
 }
 
 /** The last date that Python's datetime, and so Django, knows. */

@@ -15,8 +15,13 @@ export type Refusal =
   | { readonly kind: 'blacklisted' }
   | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number };
 
+/** When the refresh token of an answer ends: what a cookie and a page want to know of it. */
+export interface RefreshEnd {
+  readonly refreshExpiresAtSeconds: number;
+}
+
 export type RefreshOutcome =
-  | {
+  | (RefreshEnd & {
       readonly kind: 'rotated';
       readonly access: string;
       readonly refresh: string;
@@ -24,14 +29,14 @@ export type RefreshOutcome =
       readonly claimedAtUs: number;
       /** True where the pair was handed out before and this is a repeat inside the grace, or a resumed claim. */
       readonly replayed: boolean;
-    }
+    })
   /** Nothing was spent. `refresh` undefined: the client keeps the token that it has. */
-  | {
+  | (RefreshEnd & {
       readonly kind: 'reissued';
       readonly access: string;
       readonly refresh: string | undefined;
       readonly issuedAtUs: number;
-    }
+    })
   /** Another refresh of the same token was in flight; this request did not spend it. */
   | { readonly kind: 'in_progress'; readonly retryAfterSeconds: number }
   /** The user refreshes more often than is allowed; nothing was asked of any store. */

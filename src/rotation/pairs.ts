@@ -4,6 +4,7 @@ import { accessSpan, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Claim, Claimed, Claims, FreshClaims } from './ports.js';
 import type { Request } from './request.js';
+import { addedTo } from './session-start.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
 
@@ -27,9 +28,9 @@ export function prepare(
   const { subject } = request;
   const claimedAtUs = made?.claimedAtUs ?? context.doubtful.claimedAtUs(subject.jti) ?? context.clock.nowUs();
   const jti = made?.successorJti ?? chain.successorOf(subject.jti);
-  const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs);
+  const { issuedAtSeconds, expiresAtSeconds } = refreshSpan(settings, claimedAtUs, subject.startSeconds);
   const span = { jti, issuedAtSeconds, expiresAtSeconds };
-  const claims = successorClaims(subject.claims, settings.names, span, settings.addedClaims);
+  const claims = successorClaims(subject.claims, settings.names, span, addedTo(settings, subject));
   return onceKnown(codec.sign(claims), (token) => ({
     claim: {
       jti: subject.jti,
@@ -37,6 +38,7 @@ export function prepare(
       token: request.token,
       userKey: subject.userKey,
       issuedAtSeconds: subject.issuedAtSeconds,
+      startSeconds: subject.startSeconds,
       expiresAtSeconds: subject.expiresAtSeconds,
       claimedAtUs,
       passwordHash: subject.passwordHash,
@@ -55,13 +57,14 @@ export function replayedClaims(
   claimedAtUs: number,
 ): Claims {
   const { settings } = context;
-  const span = { jti: successor.jti, ...refreshSpan(settings, claimedAtUs) };
-  return successorClaims(subject.claims, settings.names, span, settings.addedClaims);
+  const span = { jti: successor.jti, ...refreshSpan(settings, claimedAtUs, subject.startSeconds) };
+  return successorClaims(subject.claims, settings.names, span, addedTo(settings, subject));
 }
 
 /** The pair to hand out: the successor, and the access token that goes with it, with what the site has for the user now. */
 export function pair(
   { settings, chain, codec }: RotationContext,
+  { subject }: Request,
   refreshClaims: Claims,
   successor: { readonly jti: string; readonly token: string },
   claimedAtUs: number,
@@ -73,7 +76,7 @@ export function pair(
     settings.names,
     {
       jti: chain.accessOf(successor.jti, keyIndex),
-      ...accessSpan(settings, claimedAtUs),
+      ...accessSpan(settings, claimedAtUs, subject.startSeconds, successor.jti),
     },
     parsed(codec, freshClaims),
   );
@@ -81,6 +84,7 @@ export function pair(
     kind: 'rotated',
     access: signed,
     refresh: successor.token,
+    refreshExpiresAtSeconds: refreshClaims['exp'] as number,
     claimedAtUs,
     replayed: false,
   }));

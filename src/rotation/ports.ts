@@ -46,6 +46,8 @@ export interface Claim extends Spanned {
   readonly token: string;
   readonly userKey: string | undefined;
   readonly issuedAtSeconds: number | undefined;
+  /** When its session began, where the token says so; absent: when it was issued. */
+  readonly startSeconds?: number | undefined;
   readonly expiresAtSeconds: number;
   /** Becomes `blacklisted_at` of the old row and `created_at` of the successor: the marker of a rotation. */
   readonly claimedAtUs: number;
@@ -94,7 +96,8 @@ export interface StateQuery {
   readonly jti: string;
   readonly candidates: readonly string[];
   readonly userKey: string | undefined;
-  readonly issuedAtSeconds: number | undefined;
+  /** When its session began: what a revocation is compared with. */
+  readonly startSeconds: number | undefined;
   /** The end of its life: until then it must be known that it was blacklisted. */
   readonly expiresAtSeconds: number;
   /** The hash of the user's password that the token holds. */
@@ -139,7 +142,8 @@ export interface TokenStore {
 export interface ReissueQuery extends Spanned {
   readonly jti: string;
   readonly userKey: string | undefined;
-  readonly issuedAtSeconds: number | undefined;
+  /** As in `StateQuery`. */
+  readonly startSeconds: number | undefined;
   /** The hash of the user's password at the log-in, where it is compared. */
   readonly passwordHash?: string | undefined;
   /** Of what is answered; becomes `created_at` of the successor's row. */

@@ -1,5 +1,5 @@
 import { isRefusal } from './claims.js';
-import { identify, type RotationContext } from './context.js';
+import { identifyLive, type RotationContext } from './context.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { accuses, dueTo, isMarked } from './policy.js';
 import { reissue } from './reissue.js';
@@ -24,7 +24,7 @@ export async function refresh(
   const arrivedAtUs = context.clock.nowUs();
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const verifying = span?.part('verify');
-  const identified = identify(context, token, 'refresh', arrivedAtUs);
+  const identified = identifyLive(context, token, 'refresh', arrivedAtUs);
   const subject = identified instanceof Promise ? await identified : identified;
   verifying?.end(isRefusal(subject) ? subject.kind : 'good');
   if (isRefusal(subject)) return subject;

@@ -5,6 +5,7 @@ import type { RefreshOutcome } from './outcomes.js';
 import type { Due } from './policy.js';
 import type { ReissueVerdict } from './ports.js';
 import type { Request } from './request.js';
+import { addedTo } from './session-start.js';
 import { ending } from './span.js';
 import { refusalOf } from './standing.js';
 
@@ -33,11 +34,11 @@ async function judgeAndAnswer(
   if (cache.takesClaims && (await cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   const issuedAtUs = clock.nowUs();
   const successor = due === 'reissue' ? await successorOf(context, request, issuedAtUs) : undefined;
-  const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
+  const { jti, userKey, startSeconds, passwordHash } = subject;
   const { standing, freshClaims } = await ending(
     span?.part('judge'),
     reissuing.store.judge(
-      { jti, userKey, issuedAtSeconds, passwordHash, issuedAtUs, successor, span },
+      { jti, userKey, startSeconds, passwordHash, issuedAtUs, successor, span },
       deadlineMs,
     ),
     standingOf,
@@ -53,13 +54,21 @@ async function judgeAndAnswer(
       return refusalOf(standing);
   }
   if (freshClaims === null) return UNAVAILABLE;
+  const accessJti = reissuing.freshId();
   const claims = accessClaims(
     subject.claims,
     settings.names,
-    { jti: reissuing.freshId(), ...accessSpan(settings, issuedAtUs) },
+    { jti: accessJti, ...accessSpan(settings, issuedAtUs, startSeconds, successor?.jti ?? accessJti) },
     parsed(codec, freshClaims),
   );
-  return { kind: 'reissued', access: await codec.sign(claims), refresh: successor?.token, issuedAtUs };
+  const { expiresAtSeconds } = successor ?? subject;
+  return {
+    kind: 'reissued',
+    access: await codec.sign(claims),
+    refresh: successor?.token,
+    refreshExpiresAtSeconds: expiresAtSeconds,
+    issuedAtUs,
+  };
 }
 
 function standingOf({ standing }: ReissueVerdict): string {
@@ -73,7 +82,8 @@ async function successorOf(
   issuedAtUs: number,
 ): Promise<{ readonly jti: string; readonly token: string; readonly expiresAtSeconds: number }> {
   const jti = reissuing?.freshId() ?? '';
-  const span = refreshSpan(settings, issuedAtUs);
-  const token = await codec.sign(successorClaims(subject.claims, settings.names, { jti, ...span }));
+  const span = refreshSpan(settings, issuedAtUs, subject.startSeconds);
+  const added = addedTo(settings, subject);
+  const token = await codec.sign(successorClaims(subject.claims, settings.names, { jti, ...span }, added));
   return { jti, token, expiresAtSeconds: span.expiresAtSeconds };
 }

@@ -32,7 +32,8 @@ export async function rotate(context: RotationContext, request: Request): Promis
   if (begun.kind === 'full') return UNAVAILABLE;
   if (begun.kind === 'claimed' && offered !== undefined) {
     context.emit({ kind: 'cache_lookup', result: 'active' });
-    return pair(context, offered.claims, offered.claim.successor, offered.claim.claimedAtUs, NEWEST_KEY);
+    const { claim, claims } = offered;
+    return pair(context, request, claims, claim.successor, claim.claimedAtUs, NEWEST_KEY);
   }
   if (begun.kind === 'claimed') throw new Error('a cache took a claim that was not offered');
   if (begun.kind === 'busy') {
@@ -109,7 +110,16 @@ async function settle(
       case 'won': {
         settleDoubt(context, subject.jti);
         const { claimedAtUs, successor } = pending.claim;
-        const paired = pair(context, pending.claims, successor, claimedAtUs, NEWEST_KEY, result.freshClaims);
+        const { freshClaims } = result;
+        const paired = pair(
+          context,
+          request,
+          pending.claims,
+          successor,
+          claimedAtUs,
+          NEWEST_KEY,
+          freshClaims,
+        );
         const outcome = paired instanceof Promise ? await paired : paired;
         const learned = {
           spent: subject.jti,

@@ -1,11 +1,13 @@
 import { isRefusal, type Subject } from './claims.js';
-import { before, identify, orUnavailable, type RotationContext } from './context.js';
+import { before, identify, identifyLive, orUnavailable, type RotationContext } from './context.js';
 import { presentableUntil, slidingState, slidSpan } from './lifetimes.js';
 import { spentOrNot } from './by-rows.js';
 import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import type { TokenState } from './ports.js';
+import { NO_ADDED_CLAIMS } from './policy.js';
 import { refresh } from './refresh.js';
 import { revokeDescendants } from './revoke.js';
+import { addedTo } from './session-start.js';
 import { ending, type Span } from './span.js';
 import { refusalOf } from './standing.js';
 
@@ -35,7 +37,7 @@ export function createTokenService(current: () => RotationContext): TokenService
 
 /** Any token, of whatever type: is it valid, and not revoked or, where the site's Django looks, blacklisted? */
 async function verify(context: RotationContext, token: string, span?: Span): Promise<VerifyOutcome> {
-  const subject = await identified(context, token, 'any', context.clock.nowUs(), span);
+  const subject = await identified(identifyLive, context, token, 'any', context.clock.nowUs(), span);
   if (isRefusal(subject)) return subject;
   if ((await context.cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   const state = await stateOf(context, subject, span);
@@ -43,14 +45,17 @@ async function verify(context: RotationContext, token: string, span?: Span): Pro
   return refused ? { kind: 'blacklisted' } : { kind: 'valid' };
 }
 
-/** Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). */
+/**
+ * Blacklists a refresh token; of one that was rotated, what came of it, to the tip (rule 8). Also of a session that may last
+ * no longer: Django may still accept its token.
+ */
 async function logout(
   context: RotationContext,
   token: string,
   deadlineMs: number,
   span?: Span,
 ): Promise<LogoutOutcome> {
-  const subject = await identified(context, token, 'refresh', context.clock.nowUs(), span);
+  const subject = await identified(identify, context, token, 'refresh', context.clock.nowUs(), span);
   if (isRefusal(subject)) return subject;
   // Without the blacklist app simplejwt answers the same, and does nothing.
   if (!context.settings.tokenTables) return { kind: 'logged_out' };
@@ -81,7 +86,7 @@ async function revoke(
 /** Extends a sliding token's life; its id and the end of its refreshing stay. Nothing is written. */
 async function slide(context: RotationContext, token: string, span?: Span): Promise<SlideOutcome> {
   const nowUs = context.clock.nowUs();
-  const subject = await identified(context, token, 'sliding', nowUs, span);
+  const subject = await identified(identifyLive, context, token, 'sliding', nowUs, span);
   if (isRefusal(subject)) return subject;
   const state = await stateOf(context, subject, span);
   if (isBlacklisted(state)) return { kind: 'blacklisted' };
@@ -96,13 +101,17 @@ async function slide(context: RotationContext, token: string, span?: Span): Prom
     case 'open':
       break;
   }
-  const { issuedAtSeconds, expiresAtSeconds } = slidSpan(context.settings, nowUs);
-  const claims = { ...subject.claims, exp: expiresAtSeconds, iat: issuedAtSeconds };
+  const { settings } = context;
+  const { issuedAtSeconds, expiresAtSeconds } = slidSpan(settings, nowUs, subject.startSeconds, subject.jti);
+  // Its iat moves, so without the start nobody could tell how old the session is.
+  const started = addedTo({ addedClaims: NO_ADDED_CLAIMS, tellsStart: settings.tellsStart }, subject);
+  const claims = { ...subject.claims, exp: expiresAtSeconds, iat: issuedAtSeconds, ...started };
   return { kind: 'slid', token: await context.codec.sign(claims) };
 }
 
-/** As `identify`, told to a trace. */
+/** Whose a token is, told to a trace. */
 async function identified(
+  by: typeof identify,
   context: RotationContext,
   token: string,
   type: Parameters<typeof identify>[2],
@@ -110,16 +119,16 @@ async function identified(
   span: Span | undefined,
 ): Promise<Subject | Refusal> {
   const verifying = span?.part('verify');
-  const subject = await identify(context, token, type, nowUs);
+  const subject = await by(context, token, type, nowUs);
   verifying?.end(isRefusal(subject) ? subject.kind : 'good');
   return subject;
 }
 
 function stateOf(context: RotationContext, subject: Subject, span: Span | undefined): Promise<TokenState> {
-  const { jti, userKey, issuedAtSeconds, passwordHash } = subject;
+  const { jti, userKey, startSeconds, passwordHash } = subject;
   const deadlineMs = context.monotonicMs() + context.settings.requestTimeoutMs;
   const expiresAtSeconds = presentableUntil(subject, context.settings.names);
-  const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
+  const query = { jti, candidates: [], userKey, startSeconds, expiresAtSeconds, passwordHash };
   return ending(span?.part('look_up'), context.store.readState(query, deadlineMs), spentOrNot);
 }
 

@@ -18,7 +18,7 @@ import {
  * the token; everybody else hasn't.
  *
  * Parameters, each an array with one element a refresh:
- *   $1 jti, $2 user key, $3 iat (s), $4 claimed at (us), $5 successor's jti, $6 successor's token,
+ *   $1 jti, $2 user key, $3 start of the session (s), $4 claimed at (us), $5 successor's jti, $6 successor's token,
  *   $7 successor's exp (s), $8 exp (s); for known rows $9 row id; for find-or-insert $9 token;
  *   where passwords are compared $10 the hash that the token holds
  */

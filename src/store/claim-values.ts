@@ -4,7 +4,7 @@ import { arrayLiteral } from './quote.js';
 
 /**
  * The parameters $1 to $7 that claims have in every statement, each an array with one element a claim: jti, user key,
- * iat (s), claimed at (us), successor's jti, successor's token, end of its row (s).
+ * start of its session (s), claimed at (us), successor's jti, successor's token, end of its row (s).
  *
  * @param marginSeconds by how much later than `exp` this site's rows are dated
  */
@@ -12,7 +12,7 @@ export function claimValues(claims: readonly Claim[], marginSeconds: number): st
   return [
     arrayLiteral(claims.map((c) => c.jti)),
     arrayLiteral(claims.map((c) => c.userKey)),
-    arrayLiteral(claims.map((c) => c.issuedAtSeconds)),
+    arrayLiteral(claims.map((c) => c.startSeconds ?? c.issuedAtSeconds)),
     arrayLiteral(claims.map((c) => c.claimedAtUs)),
     arrayLiteral(claims.map((c) => c.successor.jti)),
     arrayLiteral(claims.map((c) => c.successor.token)),

@@ -14,7 +14,7 @@ import {
 /**
  * Tokens that are answered without being spent: many in one statement, which reads.
  *
- * Parameters, each an array with one element a refresh: $1 jti, $2 user key, $3 iat (s). Where successors are recorded
+ * Parameters, each an array with one element a refresh: $1 jti, $2 user key, $3 start of the session (s). Where successors are recorded
  * also $4 issued at (us), $5 successor's jti, $6 successor's token, $7 end of its row (s). Last the password hash, where passwords
  * are compared.
  */

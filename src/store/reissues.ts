@@ -152,7 +152,7 @@ export class PgReissues implements Reissues {
     const values = [
       arrayLiteral(queries.map(({ jti }) => jti)),
       arrayLiteral(queries.map(({ userKey }) => userKey)),
-      arrayLiteral(queries.map(({ issuedAtSeconds }) => issuedAtSeconds)),
+      arrayLiteral(queries.map(({ startSeconds }) => startSeconds)),
       ...(this.#records ? this.#successors(queries) : []),
       ...passwordHashValues(this.#options.site.schema, () => queries.map(({ passwordHash }) => passwordHash)),
     ];

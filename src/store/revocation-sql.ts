@@ -1,7 +1,7 @@
 import { keepSql } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
 import { QUIET_SETTING } from './session-settings.js';
-import { issuedAtSql, mayLiveUntilSql } from './stored-jwt-sql.js';
+import { mayLiveUntilSql, startedAtSql } from './stored-jwt-sql.js';
 import { existingUserIdOf, userIdOf } from './who-sql.js';
 import type { Owned } from './own-schema.js';
 
@@ -152,7 +152,7 @@ function liveOfUser(schema: TokenSchema, columns: string, more: string): string 
 export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'): string {
   // As with a token without iat, a row without a time is as old as can be.
   const revoked = `AND (o.created_at IS NULL OR EXISTS (
-           SELECT 1 FROM ${schema.own}.revoked_before r WHERE r.user_key = i.user_key AND ${issuedAtSql('o')} < r.at))`;
+           SELECT 1 FROM ${schema.own}.revoked_before r WHERE r.user_key = i.user_key AND ${startedAtSql('o')} < r.at))`;
   const columns = 'o.id, l.until AS expires_at, o.expires_at < l.until AS outlived';
   return `
     WITH live AS (${liveOfUser(schema, columns, which === 'all' ? '' : revoked)}

@@ -38,7 +38,7 @@ const CONFIRMED = `
 
 /**
  * The rows of tokens, of their successors and of their users, at one moment (rule 6).
- * $1 jti, $2 user key, $3 iat (s), $4 end of its life (s), one element a token; $5, $6: number of the token and possible
+ * $1 jti, $2 user key, $3 start of the session (s), $4 end of its life (s), one element a token; $5, $6: number of the token and possible
  * successor's jti; where passwords are compared $7: the hash that the token holds.
  *
  * @param confirm rotations that are to be replayed are on the synchronous standby when it returns

@@ -1,3 +1,5 @@
+import { START } from '../rotation/session-start.js';
+
 /**
  * What the JWT in a row's `token` says, in SQL: a million tokens would be 250 MB to fetch. Columns of a row may say
  * something else: a project lengthens the token after `for_user` has made the row, or its Django has USE_TZ = False
@@ -87,6 +89,17 @@ export function issuedAtSql(row: string): string {
   return `(SELECT CASE WHEN ${row}.created_at BETWEEN stored.iat - ${ZONE} AND stored.iat + ${ZONE} THEN ${row}.created_at
                        ELSE coalesce(stored.iat, ${row}.created_at) END
              FROM (SELECT to_timestamp(${storedIatSql(row)}) AS iat OFFSET 0) AS stored)`;
+}
+
+/** When the session of a token began, as far as it says so: null where it doesn't, or it can't be read. */
+export function storedStartSql(row: string): string {
+  return `CASE WHEN ${isDecodableSql(row)} THEN
+      to_timestamp(least(substring(${payloadJsonSql(row)} from '"${START}"\\s*:\\s*([0-9]{1,15})(?=[\\s,}.])')::bigint, ${LAST_DATE_SECONDS})) END`;
+}
+
+/** When a token's session began: what it says itself, and never later than its own time. Null: nobody knows. */
+export function startedAtSql(row: string): string {
+  return `least(${issuedAtSql(row)}, ${storedStartSql(row)})`;
 }
 
 /** Whether `created_at` is another zone's than UTC: as with USE_TZ = False. */

@@ -40,10 +40,10 @@ export class TablelessStore implements TokenStore {
   }
 
   async readState(
-    { jti, userKey, issuedAtSeconds, passwordHash }: StateQuery,
+    { jti, userKey, startSeconds, passwordHash }: StateQuery,
     deadlineMs: number,
   ): Promise<TokenState> {
-    const query = { jti, userKey, issuedAtSeconds, passwordHash, issuedAtUs: 0, successor: undefined };
+    const query = { jti, userKey, startSeconds, passwordHash, issuedAtUs: 0, successor: undefined };
     const { standing } = await this.#users.judge(query, deadlineMs);
     if (standing === 'unavailable' || standing === 'blacklisted')
       throw new StoreUnavailableError('there are token tables after all');

@@ -141,8 +141,9 @@ export class PgTokenStore implements TokenStore {
 
   /** What is known of letters can be a second old: it may be written by now, and then its rows say the rest. */
   async #claimUnwritten(claim: Claim, deadlineMs: number): Promise<ClaimResult> {
-    const { jti, userKey, issuedAtSeconds, expiresAtSeconds, passwordHash } = claim;
-    const query = { jti, candidates: [], userKey, issuedAtSeconds, expiresAtSeconds, passwordHash };
+    const { jti, userKey, expiresAtSeconds, passwordHash } = claim;
+    const startSeconds = claim.startSeconds ?? claim.issuedAtSeconds;
+    const query = { jti, candidates: [], userKey, startSeconds, expiresAtSeconds, passwordHash };
     const { row } = await this.readState(query, deadlineMs);
     return row?.blacklistedAtUs === undefined
       ? { kind: 'refused', standing: 'revoked' }
@@ -202,7 +203,7 @@ export class PgTokenStore implements TokenStore {
     const values = [
       arrayLiteral(queries.map((q) => q.jti)),
       arrayLiteral(queries.map((q) => q.userKey)),
-      arrayLiteral(queries.map((q) => q.issuedAtSeconds)),
+      arrayLiteral(queries.map((q) => q.startSeconds)),
       arrayLiteral(queries.map((q) => q.expiresAtSeconds)),
       arrayLiteral(numbers),
       arrayLiteral(candidates),

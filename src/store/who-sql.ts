@@ -7,7 +7,8 @@ import { activeSql, type UserSource } from './user-source.js';
  * Who the user of a token is, and whether that user's tokens still count. Every statement that judges tokens has these
  * fragments and no others: the claim, the look-up, the write-behind, and what doctor asks.
  *
- * `input` is the alias of the statement's input, with the columns `user_key` (in canonical form) and `iat` (s). A
+ * `input` is the alias of the statement's input, with the columns `user_key` (in canonical form) and `iat` (s), which is that of
+ * the session's first token where a token says so. A
  * statement that has `whoColumns` has `whoJoin` behind its input.
  */
 
@@ -178,7 +179,7 @@ function isActive(schema: Pick<TokenSchema, 'users'>, input: string): string {
  */
 export const EVERYBODY = '';
 
-/** A token without iat is as old as can be. What goes for everybody is read once a statement, not once a row. */
+/** A token is as old as its session (rule 44), and one without iat as old as can be. What goes for everybody is read once a statement, not once a row. */
 function isRevoked({ own }: Judging, input: string): string {
   const issued = `to_timestamp(coalesce(${input}.iat, 0))`;
   return `(EXISTS (SELECT 1 FROM ${own}.revoked_before r

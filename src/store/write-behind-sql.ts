@@ -27,7 +27,7 @@ export interface WrittenRow {
  * the same. So where the successor's row stood before its predecessor was spent (it was found missing and made, by a
  * claim of its own), it gets the time of the claim that made the token: the marker of a rotation (rule 2).
  *
- * Parameters, each an array with one element a claim: $1 jti, $2 user key, $3 iat (s), $4 claimed at (us),
+ * Parameters, each an array with one element a claim: $1 jti, $2 user key, $3 start of the session (s), $4 claimed at (us),
  * $5 successor's jti, $6 successor's token, $7 successor's exp (s), $8 token, $9 exp (s);
  * where passwords are compared $10 the hash that the token holds
  */

@@ -17,7 +17,7 @@ import {
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { cleanEnvironment, startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
-import { issueTokens } from '../support/tokens.js';
+import { decodeToken, issueTokens } from '../support/tokens.js';
 
 const ready = services().postgresBin !== undefined && services().redis !== undefined && hasEarlierRelease();
 
@@ -92,6 +92,28 @@ describe.skipIf(!ready)('beside the release before', () => {
         await Promise.all([then.stop(), now.stop()]);
       }
     });
+  });
+
+  it('goes on with a session that says when it began; the tokens of this release end with it, whoever was in between', async () => {
+    const args = ['--reuse-grace', '30s'];
+    const then = await startServer({ databaseUrl: cluster.url, args, bin: earlier.bin });
+    const now = await startServer({ databaseUrl: cluster.url, args: [...args, '--session-lifetime', '1h'] });
+    try {
+      const [login] = await issueTokens(cluster.url, await createUsers(cluster.url, 1));
+      const start = login!.iatSeconds;
+      const next = async (server: TestServer, token: string) =>
+        (JSON.parse(await refresh(server, token)) as { refresh: string }).refresh;
+      const claimsOf = (token: string) => decodeToken(token).claims;
+      const first = await next(now, login!.token);
+      expect(claimsOf(first)).toMatchObject({ carelink_start: start, exp: start + 3_600 });
+      // A repeat there: the row's token, whatever that release knows of it.
+      expect(await next(then, login!.token)).toBe(first);
+      const second = await next(then, first);
+      expect(claimsOf(second)['carelink_start']).toBe(start);
+      expect(claimsOf(await next(now, second))).toMatchObject({ carelink_start: start, exp: start + 3_600 });
+    } finally {
+      await Promise.all([then.stop(), now.stop()]);
+    }
   });
 
   /** A log-in, its refreshes, and a repeat of the last one. */

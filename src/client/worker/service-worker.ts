@@ -50,7 +50,7 @@ async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<void> {
       if (pair.kind !== 'pair') return;
       const message: TokenRefreshed = {
         type: 'TOKEN_REFRESHED',
-        tokens: { access: pair.access, refresh: pair.refresh, shared },
+        tokens: { access: pair.access, refresh: pair.refresh, shared, endsMs: pair.endsMs },
         session,
         generation: generation + 1,
         skewMs: pair.skewMs ?? 0,

@@ -3,6 +3,7 @@ import { byId, setClass, setText } from './elements.js';
 import { figure, seconds } from './format.js';
 import { History } from './history.js';
 import { Kpis } from './kpis.js';
+import { Minute } from './minute.js';
 import { Panels } from './panels.js';
 import { Plot } from './plot.js';
 import { growth, quantile, type Snapshot } from './snapshot.js';
@@ -45,6 +46,7 @@ const panels = new Panels();
 const rates = new History(RATES.length);
 const latencies = new History(LATENCIES.length);
 const plots = [new Plot(byId('rate'), RATES, rates, 0), new Plot(byId('latency'), LATENCIES, latencies, 1)];
+const minute = new Minute();
 const recent: Snapshot[] = [];
 let paused = false;
 let lostAt: Date | undefined;
@@ -90,12 +92,14 @@ function remember(now: Snapshot): void {
     last !== undefined && (now.at - last.at > 5_000 || now.kpis.started_at !== last.kpis.started_at);
   if (gap) {
     for (const history of [rates, latencies]) history.gap(now.at / 1000);
+    minute.clear();
     recent.length = 0;
   }
   const before = recent[0];
   recent.push(now);
   if (recent.length > SMOOTHED) recent.shift();
   if (before === undefined || last === undefined) return;
+  minute.add(now.at / 1000, growth(last, now, 'carelink_token_refresh_total'), (now.at - last.at) / 1000);
   const elapsed = (now.at - before.at) / 1000;
   rates.add(
     now.at / 1000,
@@ -126,7 +130,11 @@ function show(now: Snapshot): void {
   kpis.show(now);
   panels.show(now, before);
   const sum = rates.rows.slice(1).reduce((all, row) => all + (row.at(-1) ?? 0), 0);
-  setText(byId('rate-now'), `${figure(sum)} now`);
+  const peak = minute.peak();
+  setText(
+    byId('rate-now'),
+    `${figure(sum)} now${peak === undefined ? '' : `, peak of the minute ${figure(peak.perSecond)}: ${figure(peak.timesMean, 1)} x its mean`}`,
+  );
   const [p50, p99] = [latencies.rows[1]?.at(-1), latencies.rows[2]?.at(-1)];
   setText(
     byId('latency-now'),

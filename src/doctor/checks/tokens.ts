@@ -9,6 +9,7 @@ import {
   type Judged,
   type Reached,
 } from '../check.js';
+import { START } from '../../rotation/session-start.js';
 import type { Evidence } from '../evidence.js';
 import { current, isOfKeys, mainFate, told } from '../fates.js';
 import type { Fate, TokenSample } from '../token-sample.js';
@@ -201,7 +202,9 @@ function lifetimeCheck(
   configured: (options: Evidence['options']) => number,
 ): Check {
   return ofOurSamples(id, `${type} tokens live as long as Django's`, (samples, _, { options }) => {
-    const lifetimes = samples.flatMap((one) => (one.type === type ? (one.lifetimeSeconds ?? []) : []));
+    // A session that has a start may have an end, and its last tokens live as long as is left of it.
+    const whole = samples.filter((one) => one.type === type && !one.claims.includes(START));
+    const lifetimes = whole.flatMap(({ lifetimeSeconds }) => lifetimeSeconds ?? []);
     if (lifetimes.length === 0)
       return type === 'sliding' ? 'unused' : cannotTell('no refresh token is in the sample');
     const ours = configured(options);

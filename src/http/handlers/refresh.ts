@@ -25,7 +25,11 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookie?:
         case 'rotated':
           return cookie === undefined
             ? pair(outcome, `{"access":"${outcome.access}","refresh":"${outcome.refresh}"}`)
-            : pair(outcome, `{"access":"${outcome.access}"}`, cookie.set(headers, outcome.refresh));
+            : pair(
+                outcome,
+                `{"access":"${outcome.access}"}`,
+                cookie.set(headers, outcome.refresh, outcome.refreshExpiresAtSeconds, answeredAtUs(outcome)),
+              );
         case 'reissued':
           return cookie === undefined
             ? answer(outcome.issuedAtUs, bodyOf(outcome), 'reissued')
@@ -34,7 +38,12 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookie?:
                 `{"access":"${outcome.access}"}`,
                 'reissued',
                 // The one that came may be in no cookie yet: it is that of a log-in.
-                cookie.set(headers, outcome.refresh ?? token),
+                cookie.set(
+                  headers,
+                  outcome.refresh ?? token,
+                  outcome.refreshExpiresAtSeconds,
+                  outcome.issuedAtUs,
+                ),
               );
         case 'in_progress':
           return inProgress(outcome.retryAfterSeconds);
@@ -46,6 +55,11 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookie?:
       }
     },
   };
+}
+
+/** A repeat comes later than its claim. */
+function answeredAtUs({ replayed, claimedAtUs }: Rotated): number {
+  return replayed ? Date.now() * 1000 : claimedAtUs;
 }
 
 /** Compact JWTs are base64url and dots: nothing to escape in JSON, and as many bytes as characters. */

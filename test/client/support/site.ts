@@ -122,7 +122,7 @@ window.make = async () => {
     storage: query.get('storage'), background: query.has('background'), batchWindowMs: Number(query.get('window') ?? 0),
     maxQueue: Number(query.get('queue') ?? 1000), maxWaitMs: Number(query.get('wait') ?? 30_000),
     ...(query.has('worker') && { serviceWorker: '/account/token/client/service-worker.js' }) });
-  for (const name of ['refreshed', 'failed', 'expired', 'signedOut']) manager.on(name, (detail) => events.push([name, detail]));
+  for (const name of ['refreshed', 'failed', 'expiring', 'expired', 'signedOut']) manager.on(name, (detail) => events.push([name, detail]));
   await manager.ready;
   return manager.getSnapshot();
 };

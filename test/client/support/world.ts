@@ -44,7 +44,8 @@ export interface Login {
   readonly user: string;
 }
 
-export function clientWorld(): ClientWorld {
+/** @param more options of the servers */
+export function clientWorld(...more: string[]): ClientWorld {
   const rotation = rotationWorld();
   const servers: TestServer[] = [];
   const sites: Partial<Record<'body' | 'cookie', Site>> = {};
@@ -53,7 +54,7 @@ export function clientWorld(): ClientWorld {
     const start = async (name: 'body' | 'cookie', args: string[]) => {
       const server = await startServer({
         databaseUrl: rotation.url,
-        args: ['--reuse-grace', '20s', ...args],
+        args: ['--reuse-grace', '20s', ...more, ...args],
       });
       servers.push(server);
       sites[name] = await startSite(server.url);

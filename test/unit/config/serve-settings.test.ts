@@ -50,6 +50,9 @@ describe("serve's settings", () => {
         accessLifetimeSeconds: 900,
         refreshLifetimeSeconds: 43_200,
         slidingLifetimeSeconds: 900,
+        sessionLifetimeSeconds: undefined,
+        lifetimeSpread: 0,
+        tellsStart: false,
         leewaySeconds: 0,
         audience: [],
         issuer: undefined,
@@ -196,6 +199,19 @@ describe("serve's settings", () => {
     expect([tokens.leewaySeconds, cleanup?.leewayMs]).toEqual([1.0005, 1_001]);
     for (const leeway of ['1.s', '.5s', '1,5s', '1e3s', '-1s', '61.5m', '1.5'])
       expect(problems({ leeway })).toHaveLength(1);
+  });
+
+  it('a session lasts so long or as long as it likes, and lives are spread by up to a half', () => {
+    const read = (flags: Record<string, string | boolean>) => {
+      const { sessionLifetimeSeconds, tellsStart, lifetimeSpread } = serveSettings(flags, source()).tokens;
+      return [sessionLifetimeSeconds, tellsStart, lifetimeSpread];
+    };
+    expect(read({ 'session-lifetime': '12h', 'lifetime-spread': '12.5%' })).toEqual([43_200, true, 0.125]);
+    expect(read({ 'session-start': true, 'lifetime-spread': '50%' })).toEqual([undefined, true, 0.5]);
+    for (const lifetime of ['0s', '500ms', '12', 'on', '-1h'])
+      expect(problems({ 'session-lifetime': lifetime })).toHaveLength(1);
+    for (const spread of ['51%', '0.3', '30', '-1%', '50.001%', '%'])
+      expect(problems({ 'lifetime-spread': spread })).toHaveLength(1);
   });
 
   it('claims have names that differ, also from those whose meaning is fixed', () => {

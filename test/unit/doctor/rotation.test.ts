@@ -64,3 +64,21 @@ describe('--token-tables none', () => {
     expect(JSON.stringify(found)).toContain('other.token_blacklist_blacklistedtoken');
   });
 });
+
+describe("doctor's look at lifetimes", () => {
+  const check = TOKEN_CHECKS.find(({ id }) => id === 'lifetime')!;
+  const of = (lifetimeSeconds: number, ...claims: string[]) => {
+    const { database, options } = site('on', 0);
+    const samples = { value: [{ fate: 'accepted', type: 'refresh', lifetimeSeconds, claims }] };
+    return check.judge({
+      database: { ...database, samples },
+      options: { ...options, refreshLifetimeSeconds: 43_200 },
+    } as unknown as Evidence);
+  };
+
+  it('takes what is left of a session for no setting', () => {
+    expect(of(43_200, 'exp')).toEqual([]);
+    expect(of(17, 'exp')).toMatchObject([{ severity: 'warning' }]);
+    expect(JSON.stringify(of(17, 'exp', 'carelink_start'))).not.toContain('warning');
+  });
+});

@@ -20,6 +20,7 @@ interface Sent {
   readonly body?: string;
   readonly refresh?: RefreshOutcome;
   readonly logout?: LogoutOutcome;
+  readonly tellsEnd?: boolean;
 }
 
 async function send({
@@ -28,6 +29,7 @@ async function send({
   body,
   refresh = ROTATED,
   logout = { kind: 'logged_out' },
+  tellsEnd = false,
 }: Sent) {
   const tokens: string[] = [];
   const taking =
@@ -38,7 +40,7 @@ async function send({
     };
   const started = await start({
     service: { refresh: taking(refresh), logout: taking(logout) },
-    refreshCookie: new RefreshCookie(43_200),
+    refreshCookie: new RefreshCookie({ tellsEnd }),
   });
   server = started.server;
   const response = await fetch(started.url + path, { method: 'POST', headers, ...(body && { body }) });
@@ -46,6 +48,7 @@ async function send({
     status: response.status,
     body: await response.json(),
     cookies: response.headers.getSetCookie(),
+    ends: response.headers.get('x-session-ends'),
     tokens,
   };
 }
@@ -58,6 +61,30 @@ describe('--refresh-cookie', () => {
     const { status, body, cookies, tokens } = await send({ headers: OURS });
     expect([status, body, tokens]).toEqual([200, { access: 'aaa.bbb.ccc' }, ['old.token.x']]);
     expect(cookies).toEqual([`${NAME}=ddd.eee.fff; Max-Age=43200; ${ATTRIBUTES}`]);
+  });
+
+  it('the cookie lives as long as its token, and only where sessions end an answer says when: no script can read it', async () => {
+    const refresh = { ...ROTATED, refreshExpiresAtSeconds: 1_700_000_017 };
+    for (const [tellsEnd, ends] of [
+      [false, null],
+      [true, '2023-11-14T22:13:37.000Z'],
+    ] as const) {
+      const answer = await send({ headers: OURS, refresh, tellsEnd });
+      expect(answer.cookies).toEqual([`${NAME}=ddd.eee.fff; Max-Age=17; ${ATTRIBUTES}`]);
+      expect(answer.ends).toBe(ends);
+      await server?.close(0);
+    }
+  });
+
+  it('a repeat comes later than its claim, and the cookie ends with the token all the same', async () => {
+    const refreshExpiresAtSeconds = Math.floor(Date.now() / 1000) + 500;
+    const { cookies } = await send({
+      headers: OURS,
+      refresh: { ...ROTATED, replayed: true, refreshExpiresAtSeconds },
+    });
+    const left = Number(/Max-Age=(\d+)/.exec(cookies[0] ?? '')?.[1]);
+    expect(left).toBeLessThanOrEqual(500);
+    expect(left).toBeGreaterThan(500 - 120);
   });
 
   it('moves the token of a new log-in from the body into the cookie', async () => {
@@ -111,7 +138,7 @@ describe('--refresh-cookie', () => {
     async (method, status, outcome) => {
       const started = await start({
         service: { refresh: () => Promise.resolve(outcome) },
-        refreshCookie: new RefreshCookie(43_200),
+        refreshCookie: new RefreshCookie({ tellsEnd: false }),
       });
       server = started.server;
       const preflight = {

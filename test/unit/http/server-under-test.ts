@@ -21,6 +21,7 @@ export const ROTATED = {
   access: 'aaa.bbb.ccc',
   refresh: 'ddd.eee.fff',
   claimedAtUs: 1_700_000_000_123_456,
+  refreshExpiresAtSeconds: 1_700_000_000 + 43_200,
   replayed: false,
 } as const;
 
