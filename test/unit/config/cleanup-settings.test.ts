@@ -26,6 +26,7 @@ describe("cleanup's settings", () => {
         maxRows: undefined,
         maxDurationMs: undefined,
         vacuum: 'auto',
+        ignoredStandbys: [],
       },
       dryRun: false,
       tokenTables: true,

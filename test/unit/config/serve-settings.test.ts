@@ -92,6 +92,7 @@ describe("serve's settings", () => {
         maxRows: undefined,
         maxDurationMs: undefined,
         vacuum: 'auto',
+        ignoredStandbys: [],
       },
     });
     expect(

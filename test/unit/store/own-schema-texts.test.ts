@@ -62,7 +62,7 @@ const digests = (texts: Readonly<Record<string, string>>): Record<string, string
   Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, digest(text)]));
 
 const BEFORE = {
-  blacklistUser: '8d6892f7c8d1605c',
+  blacklistUser: '28eb9cf898150e4c',
   changedTrigger: 'b16d2f5d35203da5',
   claimByJti: '1883d475955c3618',
   claimKnown: 'c4a1ba12da80f6e2',
