@@ -3,12 +3,12 @@ import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type AdminServerOptions } from '../http/admin.js';
 import { clientAssets, jwksAsset } from '../http/assets.js';
+import { OwnCookies } from '../http/cookies/own.js';
 import { Cors } from '../http/cors.js';
 import { demoRoutes, type Demo } from '../http/demo.js';
 import type { EventStreams } from '../http/events.js';
 import type { Door } from '../http/door.js';
 import { limitsFor } from '../http/limits.js';
-import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
 import { accessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
@@ -64,7 +64,7 @@ export async function listen(
     slidingEnd: settings.tokens.names.slidingEnd,
     compat: http.compat,
     tls: renewable.inUse().tls,
-    refreshCookie: http.refreshCookie ? new RefreshCookie(settings.tokens.refreshLifetimeSeconds) : undefined,
+    cookies: http.refreshCookie ? new OwnCookies(settings.tokens.refreshLifetimeSeconds) : undefined,
     cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins) : undefined,
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { asset } from '../../../src/http/assets.js';
 import type { HttpServer } from '../../../src/http/listener.js';
-import { RefreshCookie } from '../../../src/http/refresh-cookie.js';
+import { OwnCookies } from '../../../src/http/cookies/own.js';
 import type { RefreshOutcome, LogoutOutcome } from '../../../src/rotation/outcomes.js';
 import { REFRESH, ROTATED, start } from './server-under-test.js';
 
@@ -38,7 +38,7 @@ async function send({
     };
   const started = await start({
     service: { refresh: taking(refresh), logout: taking(logout) },
-    refreshCookie: new RefreshCookie(43_200),
+    cookies: new OwnCookies(43_200),
   });
   server = started.server;
   const response = await fetch(started.url + path, { method: 'POST', headers, ...(body && { body }) });
@@ -111,7 +111,7 @@ describe('--refresh-cookie', () => {
     async (method, status, outcome) => {
       const started = await start({
         service: { refresh: () => Promise.resolve(outcome) },
-        refreshCookie: new RefreshCookie(43_200),
+        cookies: new OwnCookies(43_200),
       });
       server = started.server;
       const preflight = {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { MAX_COOKIES } from './limits.js';
-import { forbidden, type Reply } from './respond.js';
+import { MAX_COOKIES } from '../limits.js';
+import { forbidden, json, type Reply } from '../respond.js';
+import type { Asking, CookieStyle, Granted, Handed } from './style.js';
 
 /**
  * `serve --refresh-cookie`: the refresh token lives in a cookie that no script can read, and in no answer's body.
@@ -15,7 +16,8 @@ const SESSION_HEADER = 'x-carelink-session';
 const NAME = '__Host-carelink-refresh-';
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Strict';
 
-export class RefreshCookie {
+export class OwnCookies implements CookieStyle {
+  readonly loggedOut = json(200, {}, 'logged_out');
   readonly #maxAge: string;
 
   /** @param lifetimeSeconds of a refresh token: the browser forgets it when it can't be used any more */
@@ -23,37 +25,49 @@ export class RefreshCookie {
     this.#maxAge = String(lifetimeSeconds);
   }
 
-  /** The answer to what isn't sent by our client in a page of this very origin. */
-  refuse(headers: IncomingHttpHeaders): Reply | undefined {
-    const site = headers['sec-fetch-site'];
-    if (site !== undefined && site !== 'same-origin') {
-      return forbidden('Only pages of the same origin may use the refresh cookie.');
-    }
-    return sessionOf(headers) === undefined
-      ? forbidden('The header X-Carelink-Session is required: 1 to 64 letters, digits, - and _.')
-      : undefined;
+  /** A body's token goes first: it is of a new log-in. */
+  find({ route, headers, hasBody, inBody }: Asking): string | Reply | Promise<string | Reply> {
+    if (route !== 'refresh' && route !== 'blacklist') return inBody();
+    return refuse(headers) ?? (hasBody ? undefined : read(headers)) ?? inBody();
   }
 
-  /** The session's refresh token. */
-  read(headers: IncomingHttpHeaders): string | undefined {
-    const wanted = nameOf(headers);
-    return cookiesOf(headers).find(([name]) => name === wanted)?.[1];
-  }
-
-  /** Header names and values that hand the browser the session's next token. */
-  set(headers: IncomingHttpHeaders, token: string): string[] {
+  /** The token that came may be in no cookie yet: it is that of a log-in. */
+  hand(headers: IncomingHttpHeaders, { presented, access, refresh = presented }: Granted): Handed {
     const mine = nameOf(headers);
     // Browsers send the oldest first (RFC 6265, 5.4).
     const others = cookiesOf(headers)
       .map(([name]) => name)
       .filter((name) => name !== mine);
     const tooMany = others.slice(0, Math.max(0, others.length + 1 - MAX_COOKIES));
-    return [...setCookie(mine, token, this.#maxAge), ...tooMany.flatMap((name) => setCookie(name, '', '0'))];
+    return {
+      body: `{"access":"${access}"}`,
+      cookies: [
+        ...setCookie(mine, refresh, this.#maxAge),
+        ...tooMany.flatMap((name) => setCookie(name, '', '0')),
+      ],
+    };
   }
 
   clear(headers: IncomingHttpHeaders): string[] {
     return setCookie(nameOf(headers), '', '0');
   }
+}
+
+/** The answer to what isn't sent by our client in a page of this very origin. */
+function refuse(headers: IncomingHttpHeaders): Reply | undefined {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin') {
+    return forbidden('Only pages of the same origin may use the refresh cookie.');
+  }
+  return sessionOf(headers) === undefined
+    ? forbidden('The header X-Carelink-Session is required: 1 to 64 letters, digits, - and _.')
+    : undefined;
+}
+
+/** The session's refresh token. */
+function read(headers: IncomingHttpHeaders): string | undefined {
+  const wanted = nameOf(headers);
+  return cookiesOf(headers).find(([name]) => name === wanted)?.[1];
 }
 
 function setCookie(name: string, value: string, maxAge: string): string[] {

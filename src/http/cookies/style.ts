@@ -1,0 +1,38 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { RouteName } from '../../observe/requests.js';
+import type { Reply } from '../respond.js';
+
+/** A request to one of the four endpoints, as far as it says where its token is. */
+export interface Asking {
+  readonly route: RouteName;
+  readonly headers: IncomingHttpHeaders;
+  readonly hasBody: boolean;
+  /** The token of the body. @param absent what stands for it where the body has no such field */
+  readonly inBody: (absent?: string | Reply) => string | Reply | Promise<string | Reply>;
+}
+
+/** What a refresh that was granted gives to its client. */
+export interface Granted {
+  /** Of the request, as it came. */
+  readonly presented: string;
+  readonly access: string;
+  /** Undefined: the client keeps the token that it has. */
+  readonly refresh: string | undefined;
+}
+
+/** The body of an answer, and the `Set-Cookie` headers that go with it: names and values in turn. */
+export interface Handed {
+  readonly body: string;
+  readonly cookies: readonly string[];
+}
+
+/** How the tokens of browsers travel in cookies. Absent: they travel in bodies. */
+export interface CookieStyle {
+  /** The token of a request, from cookie or body, or why it is refused. Asked for each request to an endpoint. */
+  find(asking: Asking): string | Reply | Promise<string | Reply>;
+  hand(headers: IncomingHttpHeaders, granted: Granted): Handed;
+  /** The answer to a log-out that was done, without its cookies. */
+  readonly loggedOut: Reply;
+  /** The headers that make a browser forget its tokens. */
+  clear(headers: IncomingHttpHeaders): readonly string[];
+}
