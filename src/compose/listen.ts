@@ -3,7 +3,6 @@ import type { ServeSettings } from '../config/settings.js';
 import { dashboardPage } from '../dashboard/page.js';
 import { createAdminServer, type AdminServerOptions } from '../http/admin.js';
 import { clientAssets, jwksAsset } from '../http/assets.js';
-import { OwnCookies } from '../http/cookies/own.js';
 import { Cors } from '../http/cors.js';
 import { demoRoutes, type Demo } from '../http/demo.js';
 import type { EventStreams } from '../http/events.js';
@@ -14,6 +13,7 @@ import { accessLog } from '../observe/access-log.js';
 import type { Log } from '../observe/log.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { RateLimit } from '../rotation/rate-limit.js';
+import { cookieStyle } from './cookies.js';
 import { readClientFiles } from './client-files.js';
 import { ADMIN_PORT, listening, PUBLIC_PORT } from './listening.js';
 import type { Observing } from './observe.js';
@@ -58,14 +58,18 @@ export async function listen(
       host: settings.admin.host,
       log,
     });
+  const cors =
+    http.corsOrigins.length > 0
+      ? new Cors(http.corsOrigins, http.cookies?.style === 'dj-rest-auth')
+      : undefined;
   const publicServer = createPublicServer({
     service,
     paths: http.paths,
     slidingEnd: settings.tokens.names.slidingEnd,
     compat: http.compat,
     tls: renewable.inUse().tls,
-    cookies: http.refreshCookie ? new OwnCookies(settings.tokens.refreshLifetimeSeconds) : undefined,
-    cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins) : undefined,
+    cookies: cookieStyle(settings, cors, log),
+    cors,
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
     accessLog: accessLog(http.accessLog, log),
@@ -75,7 +79,7 @@ export async function listen(
     ]),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: {
-      ...limitsFor(settings.tokens.maxTokenBytes, http.refreshCookie),
+      ...limitsFor(settings.tokens.maxTokenBytes, http.cookies !== undefined),
       maxConnections: http.maxConnections,
     },
     door,

@@ -7,11 +7,6 @@ export function edgeSettings(
   { values, given }: Resolved<typeof SERVE_OPTIONS>,
   problems: string[],
 ): EdgeSettings {
-  if (values['refresh-cookie'] && values['cors-origin'].length > 0) {
-    problems.push(
-      '--refresh-cookie is for pages of the same origin alone: it excludes --cors-origin. Without it tokens travel in bodies.',
-    );
-  }
   if (given['client-address-header'] !== undefined && values['trusted-proxy'].length === 0) {
     problems.push(
       '--client-address-header is read where a trusted proxy wrote it: name your proxies with --trusted-proxy.',

@@ -1,4 +1,5 @@
 import { cleanupChoicesOfServer } from './cleanup-settings.js';
+import { cookieSettings, cookieWarnings } from './cookie-settings.js';
 import { edgeSettings } from './edge-settings.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
@@ -22,6 +23,8 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const files = new FileReader(source, problems);
   const shared = sharedSettings(resolved, source, problems);
   const redis = redisSettings(resolved, source, files, problems);
+  const paths = pathsOf(resolved, problems);
+  const cookies = cookieSettings(resolved, problems);
   const settings: ServeSettings = {
     command: 'serve',
     ...shared,
@@ -33,11 +36,11 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       host: values.host,
       port: values.port,
       basePath: values['base-path'],
-      paths: pathsOf(resolved, problems),
+      paths,
       maxConnections: values['max-connections'],
       ...tlsSettings(resolved, files, problems),
       compat: values['simplejwt-compat'],
-      refreshCookie: values['refresh-cookie'],
+      cookies,
       ...edgeSettings(resolved, problems),
       demo: values.demo,
     },
@@ -52,7 +55,13 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     databaseWaitMs: values['database-wait'],
     cleanup: cleanupOf(resolved),
     // When all files have been read.
-    warnings: [...shared.warnings, ...redis.warnings, ...unusedOf(resolved), ...files.warnings],
+    warnings: [
+      ...shared.warnings,
+      ...redis.warnings,
+      ...unusedOf(resolved),
+      ...cookieWarnings(cookies, paths),
+      ...files.warnings,
+    ],
   };
   checkPorts(settings, problems);
   if (settings.workers > 1 && settings.database.kind === 'embedded') {

@@ -28,16 +28,21 @@ const MAX_AGE_SECONDS = 86_400;
 
 const VARY = ['Vary', 'Origin'] as const;
 
+const CREDENTIALS = ['Access-Control-Allow-Credentials', 'true'] as const;
+
 /**
- * Lets pages of listed origins use the token endpoints. Tokens travel in bodies, so nothing is said of credentials: a
+ * Lets pages of listed origins use the token endpoints. Where tokens travel in bodies nothing is said of credentials: a
  * browser sends no cookie, and a cookie would mean nothing here.
  */
 export class Cors {
+  readonly #credentials: boolean;
   readonly #any: boolean;
   readonly #exact: ReadonlySet<string>;
   readonly #under: readonly Extract<AllowedOrigin, { kind: 'under' }>[];
 
-  constructor(origins: readonly AllowedOrigin[]) {
+  /** @param credentials pages of origins that are listed by name may send cookies, and keep them; never those by a wildcard */
+  constructor(origins: readonly AllowedOrigin[], credentials = false) {
+    this.#credentials = credentials;
     this.#any = origins.some(({ kind }) => kind === 'any');
     this.#exact = new Set(origins.flatMap((one) => (one.kind === 'exact' ? [one.origin] : [])));
     this.#under = origins.filter((one) => one.kind === 'under');
@@ -61,18 +66,23 @@ export class Cors {
     const { headers } = request;
     const allowed = headers.origin !== undefined && this.allows(headers.origin);
     if (request.method === 'OPTIONS' && headers['access-control-request-method'] !== undefined)
-      return preflight(allowed ? headers : undefined);
+      return preflight(allowed ? headers : undefined, this.#takesCredentials(headers.origin));
     response.setHeader(...VARY);
     if (allowed) {
       response.setHeader('Access-Control-Allow-Origin', headers.origin as string);
       response.setHeader('Access-Control-Expose-Headers', EXPOSED);
+      if (this.#takesCredentials(headers.origin)) response.setHeader(...CREDENTIALS);
     }
     return undefined;
+  }
+
+  #takesCredentials(origin: string | undefined): boolean {
+    return this.#credentials && origin !== undefined && this.#exact.has(origin);
   }
 }
 
 /** The same for every path: that nothing is there is for the request itself to be told. */
-function preflight(headers: IncomingHttpHeaders | undefined): Reply {
+function preflight(headers: IncomingHttpHeaders | undefined, credentials: boolean): Reply {
   const allowed =
     headers?.origin === undefined
       ? []
@@ -81,6 +91,7 @@ function preflight(headers: IncomingHttpHeaders | undefined): Reply {
           'Access-Control-Allow-Methods', 'GET, HEAD, POST, OPTIONS',
           'Access-Control-Allow-Headers', ALLOWED_HEADERS,
           'Access-Control-Max-Age', String(MAX_AGE_SECONDS),
+          ...(credentials ? CREDENTIALS : []),
         ]; // prettier-ignore
   return new Reply(204, [...VARY, ...allowed], '', 'valid');
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { MAX_COOKIES } from '../limits.js';
-import { forbidden, json, type Reply } from '../respond.js';
+import { cookieTooLarge, forbidden, json, type Reply } from '../respond.js';
+import { mostTokenBytes } from './size.js';
 import type { Asking, CookieStyle, Granted, Handed } from './style.js';
 
 /**
@@ -15,6 +16,9 @@ const SESSION_HEADER = 'x-carelink-session';
 /** The prefix has browsers refuse it without Secure, with a Domain or another Path: no neighbour can plant one. */
 const NAME = '__Host-carelink-refresh-';
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Strict';
+
+/** In a cookie that is named after an id of the most characters that are taken. */
+export const MOST_TOKEN_BYTES_OF_OWN = mostTokenBytes(NAME + '-'.repeat(64));
 
 export class OwnCookies implements CookieStyle {
   readonly loggedOut = json(200, {}, 'logged_out');
@@ -32,8 +36,10 @@ export class OwnCookies implements CookieStyle {
   }
 
   /** The token that came may be in no cookie yet: it is that of a log-in. */
-  hand(headers: IncomingHttpHeaders, { presented, access, refresh = presented }: Granted): Handed {
+  hand(headers: IncomingHttpHeaders, { presented, access, refresh = presented }: Granted): Handed | Reply {
     const mine = nameOf(headers);
+    if (refresh.length > MOST_TOKEN_BYTES_OF_OWN)
+      return cookieTooLarge('refresh', refresh.length, MOST_TOKEN_BYTES_OF_OWN);
     // Browsers send the oldest first (RFC 6265, 5.4).
     const others = cookiesOf(headers)
       .map(([name]) => name)
@@ -41,15 +47,12 @@ export class OwnCookies implements CookieStyle {
     const tooMany = others.slice(0, Math.max(0, others.length + 1 - MAX_COOKIES));
     return {
       body: `{"access":"${access}"}`,
-      cookies: [
-        ...setCookie(mine, refresh, this.#maxAge),
-        ...tooMany.flatMap((name) => setCookie(name, '', '0')),
-      ],
+      cookies: [setCookie(mine, refresh, this.#maxAge), ...tooMany.map((name) => setCookie(name, '', '0'))],
     };
   }
 
   clear(headers: IncomingHttpHeaders): string[] {
-    return setCookie(nameOf(headers), '', '0');
+    return [setCookie(nameOf(headers), '', '0')];
   }
 }
 
@@ -70,8 +73,8 @@ function read(headers: IncomingHttpHeaders): string | undefined {
   return cookiesOf(headers).find(([name]) => name === wanted)?.[1];
 }
 
-function setCookie(name: string, value: string, maxAge: string): string[] {
-  return ['Set-Cookie', `${name}=${value}; Max-Age=${maxAge}; ${ATTRIBUTES}`];
+function setCookie(name: string, value: string, maxAge: string): string {
+  return `${name}=${value}; Max-Age=${maxAge}; ${ATTRIBUTES}`;
 }
 
 /** It becomes part of a cookie's name, so only what is harmless there is taken. */

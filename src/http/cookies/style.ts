@@ -20,7 +20,7 @@ export interface Granted {
   readonly refresh: string | undefined;
 }
 
-/** The body of an answer, and the `Set-Cookie` headers that go with it: names and values in turn. */
+/** The body of an answer, and the values of the `Set-Cookie` headers that go with it. */
 export interface Handed {
   readonly body: string;
   readonly cookies: readonly string[];
@@ -30,9 +30,10 @@ export interface Handed {
 export interface CookieStyle {
   /** The token of a request, from cookie or body, or why it is refused. Asked for each request to an endpoint. */
   find(asking: Asking): string | Reply | Promise<string | Reply>;
-  hand(headers: IncomingHttpHeaders, granted: Granted): Handed;
+  /** Or the answer that a browser would not keep them. */
+  hand(headers: IncomingHttpHeaders, granted: Granted): Handed | Reply;
   /** The answer to a log-out that was done, without its cookies. */
   readonly loggedOut: Reply;
-  /** The headers that make a browser forget its tokens. */
+  /** Values of `Set-Cookie` that make a browser forget its tokens. */
   clear(headers: IncomingHttpHeaders): readonly string[];
 }

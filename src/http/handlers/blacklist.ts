@@ -1,6 +1,6 @@
 import type { TokenService } from '../../rotation/outcomes.js';
 import type { CookieStyle } from '../cookies/style.js';
-import { json, Reply, type Refusals } from '../respond.js';
+import { json, type Refusals } from '../respond.js';
 import type { TokenRoute } from '../route.js';
 
 /** POST blacklist/: logs a refresh token out, with all that was rotated from it. */
@@ -15,12 +15,7 @@ export function blacklistRoute(service: TokenService, refusals: Refusals, cookie
       const reply = outcome.kind === 'logged_out' ? loggedOut : refusals.of(outcome);
       // Whoever wants out is out, whatever became of the token; only a log-out that is to be repeated needs it.
       if (cookies === undefined || outcome.kind === 'unavailable') return reply;
-      return new Reply(
-        reply.status,
-        [...reply.headers, ...cookies.clear(headers)],
-        reply.body,
-        reply.outcome,
-      );
+      return reply.with(cookies.clear(headers));
     },
   };
 }

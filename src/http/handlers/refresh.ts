@@ -1,6 +1,6 @@
 import type { RefreshOutcome, TokenService } from '../../rotation/outcomes.js';
 import type { CookieStyle, Handed } from '../cookies/style.js';
-import { inProgress, Reply, SAFE_HEADERS, throttled, type Refusals } from '../respond.js';
+import { cookieTooLarge, inProgress, Reply, SAFE_HEADERS, throttled, type Refusals } from '../respond.js';
 import type { TokenRoute } from '../route.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
@@ -27,6 +27,8 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookies?
           return inProgress(outcome.retryAfterSeconds);
         case 'throttled':
           return throttled(outcome.waitMs);
+        case 'too_large':
+          return cookieTooLarge('refresh', outcome.bytes, outcome.mostBytes);
         default:
           // A cookie stays: this 401 may have lost a race, and the winner's cookie is already there.
           return refusals.of(outcome);
@@ -35,7 +37,8 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookies?
   };
 }
 
-function granted(outcome: Rotated | Reissued, handed: Handed | undefined): Reply {
+function granted(outcome: Rotated | Reissued, handed: Handed | Reply | undefined): Reply {
+  if (handed instanceof Reply) return handed;
   const rotated = outcome.kind === 'rotated';
   const body = handed?.body ?? bodyOf(outcome);
   const headers = [
@@ -43,9 +46,9 @@ function granted(outcome: Rotated | Reissued, handed: Handed | undefined): Reply
     'Content-Length', String(body.length),
     'X-Token-Refreshed', 'true',
     'X-Refresh-Time', new Date((rotated ? outcome.claimedAtUs : outcome.issuedAtUs) / 1000).toISOString(),
-    ...(handed?.cookies ?? []),
   ]; // prettier-ignore
-  return new Reply(200, headers, body, rotated && outcome.replayed ? 'replayed' : outcome.kind);
+  const kind = rotated && outcome.replayed ? 'replayed' : outcome.kind;
+  return new Reply(200, headers, body, kind, handed?.cookies);
 }
 
 /** Compact JWTs are base64url and dots: nothing to escape in JSON, and as many bytes as characters. */
