@@ -25,7 +25,8 @@ export function keepFresh(parts: BackgroundParts): void {
     const session = state.current;
     if (!session) return Infinity;
     await catchUp(parts, session);
-    if (!background) return Infinity;
+    // A server that wants to be left alone is left alone by the worker, too.
+    if (!background || state.notBeforeMs > Date.now()) return Infinity;
     if (refreshAtMs(session) <= Date.now() && !state.moved(session)) {
       if (!(await byWorker(session))) await refresh();
     }

@@ -12,6 +12,8 @@ export class SessionState {
   readonly #userClaim: string;
   /** Aborted when the manager is disposed of. */
   readonly #gone: AbortSignal;
+  /** The server wants no refresh before: it was asked too often, or has too much to do. By this computer's clock. */
+  notBeforeMs = 0;
   readonly #listeners = new Set<() => void>();
   #current: Session | undefined;
   #expected: string | undefined;
@@ -37,6 +39,7 @@ export class SessionState {
   begin(session?: Session): void {
     this.#current = session;
     this.#expected = undefined;
+    this.notBeforeMs = 0;
     // A manager that was disposed of may have a successor, with another user.
     if (!this.#gone.aborted) this.#storage.save(session);
     this.nudge();
