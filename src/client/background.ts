@@ -31,7 +31,8 @@ export function keepFresh(parts: BackgroundParts): void {
     if (!session) return Infinity;
     await catchUp(parts, session);
     try {
-      if (background && refreshAtMs(session) <= Date.now() && !state.moved(session)) {
+      // A server that wants to be left alone is left alone by the worker, too.
+      if (mayRefresh() && refreshAtMs(session) <= Date.now() && !state.moved(session)) {
         if (!(await byWorker(session))) await refresh();
       }
     } finally {
@@ -39,8 +40,10 @@ export function keepFresh(parts: BackgroundParts): void {
       tell();
     }
     const { current } = state;
-    return background && current ? refreshAtMs(current) - Date.now() : Infinity;
+    return current && mayRefresh() ? refreshAtMs(current) - Date.now() : Infinity;
   };
+
+  const mayRefresh = (): boolean => background && state.notBeforeMs <= Date.now();
 
   const tell = (): void => {
     const { current } = state;

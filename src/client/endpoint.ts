@@ -30,6 +30,16 @@ export interface Credentials {
   readonly shared?: boolean | undefined;
 }
 
+/** As much of an answer's body as is asked for. */
+interface Body {
+  readonly access?: string;
+  readonly refresh?: string;
+  readonly code?: string;
+}
+
+/** Empty: there was no answer. */
+type Received = [response?: Response, body?: Body | undefined];
+
 /** The server's endpoints as a page or a worker sees them. Never rejects. */
 export class Endpoint {
   readonly #refreshUrl: string;
@@ -42,38 +52,31 @@ export class Endpoint {
 
   async refresh(credentials: Credentials): Promise<Answer> {
     const sentMs = Date.now();
-    const response = await this.#post(this.#refreshUrl, credentials);
-    if (response?.status !== 200) return refusal(response);
-    try {
-      const { access, refresh } = (await response.json()) as Record<string, unknown>;
-      if (typeof access === 'string') {
-        return {
-          kind: 'pair',
-          access,
-          // A server without rotation answers with the access token alone: the refresh token stays.
-          refresh: this.#cookie ? undefined : typeof refresh === 'string' ? refresh : credentials.refresh,
-          skewMs: skewOf(response.headers.get('date'), sentMs, Date.now()),
-          endsMs: Date.parse(response.headers.get('x-session-ends') ?? '') || undefined,
-        };
-      }
-    } catch {
-      // Cut off, or the page of a captive portal.
-    }
-    return refusal();
+    const [response, body] = await this.#post(this.#refreshUrl, credentials);
+    // A server without rotation answers with the access token alone: the refresh token stays.
+    const { access, refresh = credentials.refresh, code } = body ?? {};
+    if (!response?.ok || !access) return refusal(response, code);
+    return {
+      kind: 'pair',
+      access,
+      refresh: this.#cookie ? undefined : refresh,
+      skewMs: skewOf(response.headers.get('date'), sentMs, Date.now()),
+      endsMs: Date.parse(response.headers.get('x-session-ends') ?? '') || undefined,
+    };
   }
 
   /** Logs out. Answers whether the server knows. */
   async blacklist(credentials: Credentials): Promise<boolean> {
     const url = new URL('../blacklist/', new URL(this.#refreshUrl, location.href));
-    const response = await this.#post(url, credentials);
+    const [response] = await this.#post(url, credentials);
     return !!response?.ok || refusal(response).kind === 'refused';
   }
 
-  #post(url: string | URL, { id, refresh, shared }: Credentials): Promise<Response | undefined> {
+  #post(url: string | URL, { id, refresh, shared }: Credentials): Promise<Received> {
     const cut = new AbortController();
-    const failed = (): undefined => {
+    const failed = (): Received => {
       cut.abort();
-      return undefined;
+      return [];
     };
     const answered = fetch(url, {
       method: 'POST',
@@ -83,23 +86,27 @@ export class Endpoint {
         ...(this.#cookie && { [SESSION_HEADER]: id }),
         ...(refresh && { 'Content-Type': 'application/json' }),
       },
-      body: refresh ? JSON.stringify({ refresh }) : null,
+      body: (refresh && JSON.stringify({ refresh })) as string,
       // A tab that is closed in mid-refresh: the new cookie still arrives.
       keepalive: true,
       // A refresh token is sent where it was meant to go, or nowhere.
       redirect: 'error',
       signal: cut.signal,
     })
-      // Read within the bound, too.
-      .then(async (response) => new Response((await response.text()) || null, response));
+      // Read within the bound, too. What is no JSON was cut off, or is the page of a captive portal.
+      .then(async (response): Promise<Received> => [
+        response,
+        (await response.json().catch(() => undefined)) as Body | undefined,
+      ]);
     return bounded(answered.catch(failed), REQUEST_MS, failed);
   }
 }
 
-function refusal(response?: Response): Answer {
+function refusal(response?: Response, code?: string): Answer {
   const status = response?.status ?? 503;
+  const afterMs = Number(response?.headers.get('retry-after')) * 1000 || 0;
   if ([400, 401].includes(status)) return { kind: 'refused' };
-  if (status < 500 && ![408, 429].includes(status)) return { kind: 'broken', status };
-  // A date, or a proxy's hour, is no reason to wait beyond any caller's patience.
-  return { kind: 'again', afterMs: Math.min(Number(response?.headers.get('retry-after')), 10) * 1000 || 0 };
+  if (status < 500 && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
+  // A date, or a proxy's hour, is no reason to wait beyond any caller's patience. Our server's throttle means it.
+  return { kind: 'again', afterMs: code === 'throttled' ? afterMs : Math.min(afterMs, 10_000) };
 }

@@ -4,8 +4,8 @@
  */
 export function claimsOf(token: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const payload = (token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');
-    return JSON.parse(atob(payload)) as Record<string, unknown>;
+    const [, payload = ''] = token.split('.');
+    return JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/'))) as Record<string, unknown>;
   } catch {
     return undefined;
   }

@@ -36,7 +36,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       const answer = await exclusively(
         lockName,
         () => state.until(moved, LOCK_MS),
-        () => once(session),
+        () => once(session, moved),
       );
       if (answer?.kind === 'refused') {
         refusals += 1;
@@ -49,7 +49,8 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       if (state.current?.id !== session.id) throw signedOut();
       if (moved()) return;
       if (answer?.kind === 'broken') throw new TokenError('REFRESH_FAILED', answer.status);
-      const restMs = backoffMs(attempt, answer?.kind === 'again' ? answer.afterMs : 0, random);
+      if (answer?.kind === 'again') state.notBeforeMs = Date.now() + answer.afterMs;
+      const restMs = backoffMs(attempt, state.notBeforeMs - Date.now(), random);
       if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
       failed(undefined, restMs);
       const offline = !navigator.onLine;
@@ -58,15 +59,14 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
   }
 
   /** One try, inside the lock. Returns the answer of the server where that didn't bring the session on. */
-  async function once(session: Session): Promise<Answer | undefined> {
-    const moved = (): boolean => state.moved(session);
+  async function once(session: Session, moved: () => boolean): Promise<Answer | undefined> {
     if (moved()) return undefined;
     const entry = await catchUp(parts, session);
     if (!entry || entry.generation > session.generation) {
       await state.until(moved, entry ? NEWS_MS : GUESS_MS);
       if (!moved() && entry && isLost(session, entry)) over(session.id, 'expired');
     }
-    if (moved()) return undefined;
+    if (moved() || state.notBeforeMs > Date.now()) return undefined;
 
     const answer = await endpoint.refresh(session);
     if (answer.kind !== 'pair') return answer;

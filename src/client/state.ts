@@ -13,6 +13,8 @@ export class SessionState {
   readonly #userClaim: string;
   /** Aborted when the manager is disposed of. */
   readonly #gone: AbortSignal;
+  /** The server wants no refresh before: it was asked too often, or has too much to do. By this computer's clock. */
+  notBeforeMs = 0;
   readonly #listeners = new Set<() => void>();
   #current: Session | undefined;
   #expected: string | undefined;
@@ -38,6 +40,7 @@ export class SessionState {
   begin(session?: Session): void {
     this.#current = session;
     this.#expected = undefined;
+    this.notBeforeMs = 0;
     // A manager that was disposed of may have a successor, with another user.
     if (!this.#gone.aborted) this.#storage.save(session);
     this.nudge();
@@ -52,7 +55,8 @@ export class SessionState {
     const now = this.#current;
     const fits = now ? this.#succeeds(now, next) : next.id === this.#expected && !this.#ended.has(next.id);
     // Where one of the two is unknown, neither is less.
-    if (fits) this.begin({ ...next, last: next.last || (!!now && (endOf(next) ?? Infinity) <= (endOf(now) ?? 0)) });
+    if (fits)
+      this.begin({ ...next, last: next.last || (!!now && (endOf(next) ?? Infinity) <= (endOf(now) ?? 0)) });
     return fits;
   }
 

@@ -29,8 +29,8 @@ export function openStorage(mode: StorageMode | undefined, key: string): Storage
       try {
         // First, since a full disk must not leave a former user's tokens behind.
         sessionStorage.removeItem(key);
-        if (!session) return;
-        sessionStorage.setItem(key, JSON.stringify(mode === 'session' ? session : { id: session.id }));
+        if (session)
+          sessionStorage.setItem(key, JSON.stringify(mode === 'session' ? session : { id: session.id }));
       } catch {
         // Kept in memory, then.
       }

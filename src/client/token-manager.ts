@@ -184,7 +184,7 @@ export class TokenManager {
     await this.#restore().catch(() => undefined);
     this.#restoring = false;
     this.#state.expect();
-    this.#changed();
+    // Its first wake-up tells subscribers.
     keepFresh({
       ...this.#tab,
       worker,

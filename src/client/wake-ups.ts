@@ -6,9 +6,10 @@ const BACK_MS = 4_000;
 /**
  * Calls `check` whenever a page may have slept through something: it is shown again, it comes out of the
  * back-forward cache, the network is back, or time has simply passed. `check` answers in how many milliseconds it
- * wants to be called again. The signal ends it.
+ * wants to be called again. `nudge` is called each time, while a check is under way, too. The signal ends it: a timer
+ * that is left does nothing.
  */
-export function onWakeUps(signal: AbortSignal, check: () => Promise<number>, onOnline: () => void): void {
+export function onWakeUps(signal: AbortSignal, check: () => Promise<number>, nudge: () => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running = false;
   const wake = async (): Promise<void> => {
@@ -19,14 +20,12 @@ export function onWakeUps(signal: AbortSignal, check: () => Promise<number>, onO
     running = false;
     timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
   };
-  const again = (): void => void wake();
+  const again = (): void => {
+    nudge();
+    void wake();
+  };
   // visibilitychange bubbles up to the window.
   for (const name of ['visibilitychange', 'pageshow', 'focus']) addEventListener(name, again, { signal });
-  const back = (): void => {
-    again();
-    onOnline();
-  };
-  addEventListener('online', () => setTimeout(back, BACK_MS * Math.random()), { signal });
-  signal.addEventListener('abort', () => clearTimeout(timer));
+  addEventListener('online', () => setTimeout(again, BACK_MS * Math.random()), { signal });
   again();
 }

@@ -14,7 +14,7 @@ export function openDemo(
   const read = (name: string): string => readFileSync(new URL(`../demo/${name}`, import.meta.url), 'utf8');
   const { names } = settings.tokens;
   return {
-    refreshCookie: settings.http.refreshCookie,
+    refreshCookie: settings.http.cookies?.style === 'own',
     files: new Map([
       ['', { type: 'text/html; charset=utf-8', body: read('demo.html') }],
       ['demo.css', { type: 'text/css; charset=utf-8', body: read('demo.css') }],

@@ -8,7 +8,6 @@ import { demoRoutes, type Demo } from '../http/demo.js';
 import type { EventStreams } from '../http/events.js';
 import type { Door } from '../http/door.js';
 import { limitsFor } from '../http/limits.js';
-import { RefreshCookie } from '../http/refresh-cookie.js';
 import { createPublicServer } from '../http/server.js';
 import { SocketPlace } from '../http/socket-place.js';
 import { accessLog } from '../observe/access-log.js';
@@ -16,6 +15,7 @@ import type { Log } from '../observe/log.js';
 import type { Tracing } from '../observe/trace.js';
 import type { TokenService } from '../rotation/outcomes.js';
 import { RateLimit } from '../rotation/rate-limit.js';
+import { cookieStyle } from './cookies.js';
 import { readClientFiles } from './client-files.js';
 import { ADMIN_PORT, listening, listenAtSocket, PUBLIC_PORT } from './listening.js';
 import type { Observing } from './observe.js';
@@ -66,16 +66,18 @@ export async function listen(
       host: settings.admin.host,
       log,
     });
+  const cors =
+    http.corsOrigins.length > 0
+      ? new Cors(http.corsOrigins, http.cookies?.style === 'dj-rest-auth', http.corsHeaders)
+      : undefined;
   const publicServer = createPublicServer({
     service,
     paths: http.paths,
     slidingEnd: settings.tokens.names.slidingEnd,
     compat: http.compat,
     tls: renewable.inUse().tls,
-    refreshCookie: http.refreshCookie
-      ? new RefreshCookie({ tellsEnd: settings.tokens.sessionLifetimeSeconds !== undefined })
-      : undefined,
-    cors: http.corsOrigins.length > 0 ? new Cors(http.corsOrigins, http.corsHeaders) : undefined,
+    cookies: cookieStyle(settings, cors, log),
+    cors,
     proxies: http.trustedProxies,
     forgers: http.throttle.address && new RateLimit(http.throttle.address, monotonicMs),
     accessLog: accessLog(http.accessLog, log),
@@ -86,7 +88,7 @@ export async function listen(
     ]),
     demo: demo && demoRoutes(http.basePath, http.host, demo),
     limits: {
-      ...limitsFor(settings.tokens.maxTokenBytes, http.refreshCookie),
+      ...limitsFor(settings.tokens.maxTokenBytes, http.cookies !== undefined),
       maxConnections: http.maxConnections,
     },
     door,

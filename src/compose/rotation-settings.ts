@@ -1,9 +1,11 @@
 import type { ServeSettings } from '../config/settings.js';
 import type { RotationSettings } from '../rotation/context.js';
+import { maxSuccessorBytes } from './cookies.js';
 import { NO_ADDED_CLAIMS, OFFERED_CLAIMS } from '../rotation/policy.js';
 
 /** What the operations need of an operator's settings, in their own terms. */
-export function rotationSettings({ tokens, rotation }: ServeSettings): RotationSettings {
+export function rotationSettings(settings: ServeSettings): RotationSettings {
+  const { tokens, rotation } = settings;
   return {
     names: tokens.names,
     subAsText: tokens.subAsText,
@@ -21,5 +23,6 @@ export function rotationSettings({ tokens, rotation }: ServeSettings): RotationS
     graceUs: rotation.reuseGraceMs * 1000,
     onReuse: rotation.onReuse,
     requestTimeoutMs: rotation.requestTimeoutMs,
+    maxSuccessorBytes: maxSuccessorBytes(settings),
   };
 }

@@ -9,11 +9,6 @@ export function edgeSettings(
   { values, given }: Resolved<typeof SERVE_OPTIONS>,
   problems: string[],
 ): EdgeSettings {
-  if (values['refresh-cookie'] && values['cors-origin'].length > 0) {
-    problems.push(
-      '--refresh-cookie is for pages of the same origin alone: it excludes --cors-origin. Without it tokens travel in bodies.',
-    );
-  }
   if (values['cors-header'].length > 0 && values['cors-origin'].length === 0) {
     problems.push('--cors-header is for pages of other origins: name their origins with --cors-origin.');
   }

@@ -4,7 +4,7 @@ import type { RotationChoices } from './settings.js';
 
 /** What the policy and all that belongs to it come to; whatever the policy makes meaningless is a problem, with the reason. */
 export function rotationSettings(
-  { values }: Pick<Resolved<typeof SERVE_OPTIONS>, 'values'>,
+  { values, given }: Pick<Resolved<typeof SERVE_OPTIONS>, 'values' | 'given'>,
   problems: string[],
 ): RotationChoices {
   const policy = values.rotation;
@@ -15,7 +15,7 @@ export function rotationSettings(
     verifyBlacklist: tokenTables && verifies(values['verify-blacklist'], policy),
     blacklist: values.blacklist,
     requestTimeoutMs: values['request-timeout'],
-    reuseGraceMs: values['reuse-grace'],
+    reuseGraceMs: given['reuse-grace'] === undefined ? graceOf(values) : values['reuse-grace'],
     onReuse: values['on-reuse'],
   };
   if (policy === 'off' || policy === 'keep') problems.push(...meaningless(choices, SPENDS_NOTHING[policy]));
@@ -26,6 +26,15 @@ export function rotationSettings(
     );
   }
   return choices;
+}
+
+/** Tabs of such a site share one cookie and refresh at the same time: who comes second gets the same pair (rule 41). */
+const DJ_REST_AUTH_GRACE_MS = 10_000;
+
+/** Where none is given. */
+function graceOf(values: Resolved<typeof SERVE_OPTIONS>['values']): number {
+  const spends = values.rotation === 'on' || values.rotation === 'offered';
+  return spends && values['cookie-style'] === 'dj-rest-auth' ? DJ_REST_AUTH_GRACE_MS : values['reuse-grace'];
 }
 
 const SPENDS_NOTHING = {

@@ -1,3 +1,4 @@
+import { COOKIE_OPTIONS } from './cookie-options.js';
 import { EDGE_OPTIONS } from './edge-options.js';
 import { chainKey, secretText } from './key-kinds.js';
 import {
@@ -117,7 +118,7 @@ export const SERVE_OPTIONS = {
   }),
   'reuse-grace': valued(durationMs({ min: '0s', max: '30m' }), {
     default: '0s',
-    help: 'how long a repeat of a rotated token gets the same pair again',
+    help: 'how long a repeat of a rotated token gets the same pair again; 10s if not given with --cookie-style dj-rest-auth',
   }),
   'on-reuse': valued(oneOf(['reject', 'revoke-family', 'revoke-user']), {
     default: 'reject',
@@ -139,9 +140,7 @@ export const SERVE_OPTIONS = {
     default: '1',
     help: 'processes that share the port, one a core; with --database-url only, and best with --redis-url',
   }),
-  'refresh-cookie': toggle({
-    help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
-  }),
+  ...COOKIE_OPTIONS,
   demo: toggle({
     help: 'a page and a log-in without password for trying it: embedded database and loopback only',
   }),

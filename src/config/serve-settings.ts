@@ -1,5 +1,6 @@
 import { socketIn } from './network-kinds.js';
 import { cleanupChoicesOfServer } from './cleanup-settings.js';
+import { cookieSettings, cookieWarnings } from './cookie-settings.js';
 import { edgeSettings } from './edge-settings.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
@@ -26,6 +27,8 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const shared = sharedSettings(resolved, source, problems);
   const redis = redisSettings(resolved, source, files, problems);
   const tracingWarnings: string[] = [];
+  const paths = pathsOf(resolved, problems);
+  const cookies = cookieSettings(resolved, problems);
   const settings: ServeSettings = {
     command: 'serve',
     ...shared,
@@ -38,11 +41,11 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       socket: socketIn(values.host),
       port: values.port,
       basePath: values['base-path'],
-      paths: pathsOf(resolved, problems),
+      paths,
       maxConnections: values['max-connections'],
       ...tlsSettings(resolved, files, problems),
       compat: values['simplejwt-compat'],
-      refreshCookie: values['refresh-cookie'],
+      cookies,
       ...edgeSettings(resolved, problems),
       demo: values.demo,
     },
@@ -63,6 +66,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
       ...redis.warnings,
       ...unusedOf(resolved),
       ...tracingWarnings,
+      ...cookieWarnings(cookies, paths),
       ...files.warnings,
     ],
   };

@@ -98,6 +98,23 @@ export interface EdgeSettings {
   readonly accessLog: 'off' | 'errors' | 'all';
 }
 
+/** How the tokens of browsers travel in cookies; http/cookies has a file for each style. */
+export type CookieSettings =
+  | { readonly style: 'own' }
+  | {
+      readonly style: 'dj-rest-auth';
+      readonly name: string;
+      /** Undefined: the access token is in no cookie. */
+      readonly accessName: string | undefined;
+      /** Of the refresh token's. */
+      readonly path: string;
+      /** Undefined: this host alone. */
+      readonly domain: string | undefined;
+      readonly sameSite: 'Lax' | 'Strict' | 'None';
+      readonly secure: boolean;
+      readonly httpOnly: boolean;
+    };
+
 export interface HttpSettings extends EdgeSettings {
   /** `unix:/path` with a socket. */
   readonly host: string;
@@ -114,8 +131,8 @@ export interface HttpSettings extends EdgeSettings {
   /** Where it was read from: absolute paths. */
   readonly tlsFiles: { readonly cert: string; readonly key: string } | undefined;
   readonly compat: '5.2' | '5.5';
-  /** Refresh tokens travel in cookies. */
-  readonly refreshCookie: boolean;
+  /** Undefined: tokens travel in bodies. */
+  readonly cookies: CookieSettings | undefined;
   /** The page for trying it. */
   readonly demo: boolean;
 }

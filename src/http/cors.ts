@@ -33,19 +33,26 @@ const MAX_AGE_SECONDS = 86_400;
 
 const VARY = ['Vary', 'Origin'] as const;
 
+const CREDENTIALS = ['Access-Control-Allow-Credentials', 'true'] as const;
+
 /**
- * Lets pages of listed origins use the token endpoints. Tokens travel in bodies, so nothing is said of credentials: a
+ * Lets pages of listed origins use the token endpoints. Where tokens travel in bodies nothing is said of credentials: a
  * browser sends no cookie, and a cookie would mean nothing here.
  */
 export class Cors {
+  readonly #credentials: boolean;
   readonly #any: boolean;
   readonly #exact: ReadonlySet<string>;
   readonly #under: readonly Extract<AllowedOrigin, { kind: 'under' }>[];
 
   readonly #headers: string;
 
-  /** @param headers that pages may send beside the usual ones, in lower case */
-  constructor(origins: readonly AllowedOrigin[], headers: readonly string[] = []) {
+  /**
+   * @param credentials pages of origins that are listed by name may send cookies, and keep them; never those by a wildcard
+   * @param headers that pages may send beside the usual ones, in lower case
+   */
+  constructor(origins: readonly AllowedOrigin[], credentials = false, headers: readonly string[] = []) {
+    this.#credentials = credentials;
     this.#headers = [...new Set([...ALLOWED_HEADERS, ...headers])].join(', ');
     this.#any = origins.some(({ kind }) => kind === 'any');
     this.#exact = new Set(origins.flatMap((one) => (one.kind === 'exact' ? [one.origin] : [])));
@@ -70,17 +77,22 @@ export class Cors {
     const { headers } = request;
     const allowed = headers.origin !== undefined && this.allows(headers.origin);
     if (request.method === 'OPTIONS' && headers['access-control-request-method'] !== undefined)
-      return this.#preflight(allowed ? headers : undefined);
+      return this.#preflight(allowed ? headers : undefined, this.#takesCredentials(headers.origin));
     response.setHeader(...VARY);
     if (allowed) {
       response.setHeader('Access-Control-Allow-Origin', headers.origin as string);
       response.setHeader('Access-Control-Expose-Headers', EXPOSED);
+      if (this.#takesCredentials(headers.origin)) response.setHeader(...CREDENTIALS);
     }
     return undefined;
   }
 
+  #takesCredentials(origin: string | undefined): boolean {
+    return this.#credentials && origin !== undefined && this.#exact.has(origin);
+  }
+
   /** The same for every path: that nothing is there is for the request itself to be told. */
-  #preflight(headers: IncomingHttpHeaders | undefined): Reply {
+  #preflight(headers: IncomingHttpHeaders | undefined, credentials: boolean): Reply {
     const allowed =
       headers?.origin === undefined
         ? []
@@ -89,6 +101,7 @@ export class Cors {
             'Access-Control-Allow-Methods', 'GET, HEAD, POST, OPTIONS',
             'Access-Control-Allow-Headers', this.#headers,
             'Access-Control-Max-Age', String(MAX_AGE_SECONDS),
+            ...(credentials ? CREDENTIALS : []),
           ]; // prettier-ignore
     return new Reply(204, [...VARY, ...allowed], '', 'valid');
   }

@@ -7,6 +7,7 @@ import type { RequestTrace, Tracing } from '../observe/trace.js';
 import type { RateLimit } from '../rotation/rate-limit.js';
 import { tokenInBody } from './body.js';
 import { countedAs, type ClientAddress } from './client-address.js';
+import type { CookieStyle } from './cookies/style.js';
 import { requestIdOf, traceIdOf } from './request-id.js';
 import { BODY_TOO_LARGE, Reply, send, serverError, throttled } from './respond.js';
 import { closeLingering } from './linger.js';
@@ -25,6 +26,8 @@ export interface Exchanges {
   readonly tracing: Tracing | undefined;
   /** Of those who send forged tokens, by address; undefined: they may go on. */
   readonly forgers: RateLimit | undefined;
+  /** Undefined: tokens travel in bodies. */
+  readonly cookies: CookieStyle | undefined;
   /** What refreshes come in by; undefined: whatever comes is let in. */
   readonly door: Door | undefined;
   /** Set once the server stops: every answer from then on closes its connection. */
@@ -98,7 +101,7 @@ export class Exchange {
     let reply: Reply;
     try {
       const { headers } = this.#request;
-      let token = this.#fromCookie(body) ?? tokenInBody(headers['content-type'], body, this.#route.field);
+      let token = this.#token(body);
       if (token instanceof Promise) token = await token;
       reply = typeof token === 'string' ? await this.#route.handle(token, headers, this.#trace) : token;
       if (reply.status === 401 && this.#route.name === 'refresh' && typeof token === 'string') {
@@ -107,7 +110,7 @@ export class Exchange {
       if (this.#shared.forgers !== undefined && FORGED.has(reply.outcome)) {
         const waitMs = this.#shared.forgers.charge(countedAs(this.#address()));
         // Whoever wants out is out: that answer clears a cookie.
-        const clears = this.#route.name === 'blacklist' && this.#route.cookie !== undefined;
+        const clears = this.#route.name === 'blacklist' && this.#shared.cookies !== undefined;
         if (waitMs > 0 && !clears) reply = throttled(waitMs);
       }
     } catch (error) {
@@ -117,12 +120,14 @@ export class Exchange {
     this.#send(reply);
   }
 
-  /** The token of the cookie, or why the request may not use it. A body's goes first: it is of a new log-in. */
-  #fromCookie(body: Buffer): string | Reply | undefined {
-    const { cookie } = this.#route;
-    if (cookie === undefined) return undefined;
+  #token(body: Buffer): string | Reply | Promise<string | Reply> {
     const { headers } = this.#request;
-    return cookie.refuse(headers) ?? (body.length === 0 ? cookie.read(headers) : undefined);
+    const { name: route, field } = this.#route;
+    const type = headers['content-type'];
+    const { cookies } = this.#shared;
+    if (cookies === undefined) return tokenInBody(type, body, field);
+    const inBody = (absent?: string | Reply) => tokenInBody(type, body, field, absent);
+    return cookies.find({ route, headers, hasBody: body.length > 0, inBody });
   }
 
   #failed(error: unknown): Reply {

@@ -11,14 +11,24 @@ const REQUIRED_SENTENCE: Readonly<Record<TokenField, string>> = {
   token: 'Token is required.',
 };
 
-/** `source` is the text `data` was parsed from: Python tells 1 from 1.0 by it. */
-export function tokenOf(data: unknown, field: TokenField, source: string): string | Reply {
+/**
+ * `source` is the text `data` was parsed from: Python tells 1 from 1.0 by it.
+ *
+ * @param absent in place of the answer that the field is required
+ */
+export function tokenOf(
+  data: unknown,
+  field: TokenField,
+  source: string,
+  absent?: string | Reply,
+): string | Reply {
   if (data === null) return nonFieldError('No data provided');
   if (typeof data !== 'object' || Array.isArray(data)) {
     const found = pythonType(data, source);
     return nonFieldError(`Invalid data. Expected a dictionary, but got ${found}.`);
   }
-  return charField((data as Record<string, unknown>)[field], field);
+  const value = (data as Record<string, unknown>)[field];
+  return value === undefined && absent !== undefined ? absent : charField(value, field);
 }
 
 function charField(value: unknown, field: TokenField): string | Reply {

@@ -14,7 +14,7 @@ export interface Limits {
 }
 
 /**
- * Sessions of one browser that are kept (refresh-cookie.ts). People close tabs without logging out, and the headers of a
+ * Sessions of one browser that are kept (cookies/own.ts). People close tabs without logging out, and the headers of a
  * day of that would be too large for any server.
  */
 export const MAX_COOKIES = 8;

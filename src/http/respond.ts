@@ -12,12 +12,25 @@ export class Reply {
   readonly headers: string[];
   readonly body: string;
   readonly outcome: RequestOutcome;
+  /** Values of `Set-Cookie`. */
+  readonly cookies: readonly string[] | undefined;
 
-  constructor(status: number, headers: string[], body: string, outcome: RequestOutcome) {
+  constructor(
+    status: number,
+    headers: string[],
+    body: string,
+    outcome: RequestOutcome,
+    cookies?: readonly string[],
+  ) {
     this.status = status;
     this.headers = headers;
     this.body = body;
     this.outcome = outcome;
+    this.cookies = cookies;
+  }
+
+  with(cookies: readonly string[]): Reply {
+    return new Reply(this.status, this.headers, this.body, this.outcome, cookies);
   }
 }
 
@@ -31,6 +44,8 @@ export const SAFE_HEADERS = [
 /** The one place that turns a reply into bytes on a request that was understood. */
 export function send(response: ServerResponse, reply: Reply): void {
   const { socket } = response;
+  // Where others are set beforehand, as those of CORS, writeHead keeps but one header of a name (Node 20).
+  if (reply.cookies !== undefined) response.setHeader('Set-Cookie', reply.cookies);
   response.writeHead(reply.status, reply.headers);
   // Head and body in one plain write. By itself `end(body)` makes two chunks of them, the second one empty, and sends
   // both with writev: a sixth more CPU a response of a bare server. Without a socket it waits behind another response.
@@ -133,6 +148,14 @@ export function throttled(waitMs: number): Reply {
   const text = `Request was throttled. Expected available in ${seconds} second${seconds === 1 ? '' : 's'}.`;
   const body = { detail: text, code: 'throttled', error: text };
   return json(429, body, 'throttled', 'Retry-After', String(seconds));
+}
+
+/** Where a browser would drop a cookie without a word. Repeating mends nothing, and a new log-in neither. */
+export function cookieTooLarge(kind: 'refresh' | 'access', bytes: number, mostBytes: number): Reply {
+  const text =
+    `The ${kind} token has ${bytes} bytes, and browsers keep at most ${mostBytes} of them in its cookie: ` +
+    'it was not set. Put fewer claims into tokens.';
+  return json(413, { detail: text, code: 'cookie_too_large', error: text }, 'too_large');
 }
 
 function unavailable(retryAfterSeconds: number): Reply {

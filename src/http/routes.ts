@@ -1,10 +1,10 @@
 import type { TokenService } from '../rotation/outcomes.js';
+import type { CookieStyle } from './cookies/style.js';
 import { blacklistRoute } from './handlers/blacklist.js';
 import type { Door } from './door.js';
 import { refreshRoute } from './handlers/refresh.js';
 import { slidingRefreshRoute } from './handlers/sliding-refresh.js';
 import { verifyRoute } from './handlers/verify.js';
-import type { RefreshCookie } from './refresh-cookie.js';
 import { json, refusals, type Reply } from './respond.js';
 import type { TokenRoute } from './route.js';
 import type { SimplejwtCompat } from './simplejwt-texts.js';
@@ -22,7 +22,7 @@ export function tokenRoutes(
   service: TokenService,
   paths: EndpointPaths,
   options: { readonly compat: SimplejwtCompat; readonly slidingEnd: string },
-  cookie?: RefreshCookie,
+  cookies?: CookieStyle,
   door?: Door,
 ): ReadonlyMap<string, TokenRoute> {
   const refused = refusals(options, door && (() => door.retryAfterSeconds()));
@@ -31,9 +31,9 @@ export function tokenRoutes(
     routes.set(path, route);
     routes.set(`${path}/`, route);
   };
-  add(paths.refresh, refreshRoute(service, refused, cookie));
+  add(paths.refresh, refreshRoute(service, refused, cookies));
   add(paths.verify, verifyRoute(service, refused));
-  add(paths.blacklist, blacklistRoute(service, refused, cookie));
+  add(paths.blacklist, blacklistRoute(service, refused, cookies));
   add(paths.sliding, slidingRefreshRoute(service, refused));
   return routes;
 }

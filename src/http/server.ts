@@ -7,6 +7,7 @@ import type { TokenService } from '../rotation/outcomes.js';
 import type { RateLimit } from '../rotation/rate-limit.js';
 import type { Asset } from './assets.js';
 import { ClientAddress, NO_PROXIES, type TrustedProxies } from './client-address.js';
+import type { CookieStyle } from './cookies/style.js';
 import type { Cors } from './cors.js';
 import type { DemoRoutes } from './demo.js';
 import type { Door } from './door.js';
@@ -15,7 +16,6 @@ import type { Limits } from './limits.js';
 import { bringsTooMuch, closeLingering } from './linger.js';
 import { Misrouted } from './misrouted.js';
 import { createListener, type HttpServer, type Tls } from './listener.js';
-import type { RefreshCookie } from './refresh-cookie.js';
 import {
   BODY_TOO_LARGE,
   methodNotAllowed,
@@ -35,8 +35,8 @@ export interface PublicServerOptions {
   readonly compat: SimplejwtCompat;
   /** The claim that ends a sliding token: it is named in answers. */
   readonly slidingEnd: string;
-  /** Undefined: refresh tokens travel in bodies. */
-  readonly refreshCookie?: RefreshCookie | undefined;
+  /** Undefined: tokens travel in bodies. */
+  readonly cookies?: CookieStyle | undefined;
   /** Undefined: pages of other origins read nothing. */
   readonly cors?: Cors | undefined;
   /** Files by their path. */
@@ -59,8 +59,8 @@ export interface PublicServerOptions {
 
 /** The port that takes over Django's token endpoint. */
 export function createPublicServer(options: PublicServerOptions): HttpServer {
-  const { cors, demo, door } = options;
-  const routes = tokenRoutes(options.service, options.paths, options, options.refreshCookie, door);
+  const { cookies, cors, demo, door } = options;
+  const routes = tokenRoutes(options.service, options.paths, options, cookies, door);
   const assets = new Map([...(options.assets ?? []), ...(demo?.assets ?? [])]);
   const atRoot = nothingHere(`${options.paths.refresh}/`);
   const misrouted = new Misrouted(options.paths, options.log);
@@ -68,7 +68,7 @@ export function createPublicServer(options: PublicServerOptions): HttpServer {
   const { observe, log, accessLog, tracing, forgers } = options;
   const clients = new ClientAddress(options.proxies ?? NO_PROXIES);
   const shared: Exchanges = {
-    bodyBytes, observe, log, clients, accessLog, tracing, forgers, door, draining: false,
+    bodyBytes, observe, log, clients, accessLog, tracing, forgers, cookies, door, draining: false,
   }; // prettier-ignore
 
   /** Answers without reading the body. */

@@ -10,6 +10,7 @@ export const REQUEST_OUTCOMES = [
   'reissued',
   'in_progress',
   'throttled',
+  'too_large',
   'valid',
   'logged_out',
   'slid',

@@ -35,6 +35,8 @@ export interface RotationSettings extends Lifetimes, Added {
   readonly graceUs: number;
   readonly onReuse: 'reject' | 'revoke-family' | 'revoke-user';
   readonly requestTimeoutMs: number;
+  /** Undefined: clients keep a refresh token however long it is. */
+  readonly maxSuccessorBytes?: number | undefined;
 }
 
 /** All that the four operations work with. */

@@ -41,6 +41,8 @@ export type RefreshOutcome =
   | { readonly kind: 'in_progress'; readonly retryAfterSeconds: number }
   /** The user refreshes more often than is allowed; nothing was asked of any store. */
   | { readonly kind: 'throttled'; readonly waitMs: number }
+  /** No browser would keep a cookie with its successor: nothing was spent. */
+  | { readonly kind: 'too_large'; readonly bytes: number; readonly mostBytes: number }
   | Refusal;
 
 export type VerifyOutcome = { readonly kind: 'valid' } | Refusal;

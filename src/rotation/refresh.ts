@@ -6,6 +6,7 @@ import { reissue } from './reissue.js';
 import type { Request } from './request.js';
 import { rotate } from './rotate.js';
 import type { Span } from './span.js';
+import { tooLarge } from './too-large.js';
 
 const SPENDS_NOT = { spend: undefined, reissue: { spends: false }, access_only: { spends: false } } as const;
 
@@ -47,7 +48,8 @@ export async function refresh(
   };
   let outcome: RefreshOutcome | undefined;
   try {
-    outcome = due === 'spend' ? await rotate(context, request) : await reissue(context, request, due);
+    if (context.settings.maxSuccessorBytes !== undefined) outcome = await tooLarge(context, request, due);
+    outcome ??= due === 'spend' ? await rotate(context, request) : await reissue(context, request, due);
     return outcome;
   } finally {
     const { met, read } = trace;

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { holdRow } from '../support/held-row.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -32,7 +33,7 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
       ({ port } = app.address() as AddressInfo);
       server = await startServer({
         databaseUrl: rotation.url,
-        args: ['--cors-origin', `http://app.localhost:${port}`],
+        args: ['--cors-origin', `http://app.localhost:${port}`, '--request-timeout', '2s'],
       });
       browser = await chromium.launch({ executablePath: found.chromium!, args: ['--no-sandbox'] });
     });
@@ -98,6 +99,30 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
       expect(await seen(page, 'refresh/', { refresh: token })).toEqual([401, 'code,detail,error']);
       expect(await seen(page, 'refresh/', {})).toEqual([400, 'error,refresh']);
       expect(await seen(page, 'refresh/')).toEqual([405, 'detail,error']);
+      await page.close();
+    });
+
+    it('that is listed is told of a refresh in flight and of a store that is busy, and when to come again', async () => {
+      const page = await open('app.localhost');
+      const { token, jti } = await rotation.login();
+      const letGo = await holdRow(rotation.url, jti);
+      const told = await page.evaluate(
+        async ([url, refresh]) => {
+          const ask = async () => {
+            const headers = { 'Content-Type': 'application/json' };
+            const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ refresh }) });
+            await answer.json();
+            return [answer.status, Number(answer.headers.get('retry-after')) >= 1] as const;
+          };
+          return Promise.all([ask(), ask()]);
+        },
+        [`${server.url}/account/token/refresh/`, token] as const,
+      );
+      await letGo();
+      expect(told.sort()).toEqual([
+        [429, true],
+        [503, true],
+      ]);
       await page.close();
     });
 

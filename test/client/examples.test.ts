@@ -9,9 +9,9 @@ import { mintRefresh } from '../support/tokens.js';
 const { chromium: path } = services();
 const example = (name: string): string => fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
 
-async function reactBundle(): Promise<string> {
+async function bundleOf(name: string): Promise<string> {
   const bundle = await rolldown({
-    input: example('react/app.jsx'),
+    input: example(name),
     platform: 'browser',
     logLevel: 'silent',
     transform: { define: { 'process.env.NODE_ENV': '"production"' } },
@@ -28,7 +28,7 @@ describe.skipIf(path === undefined)('the examples', () => {
     });
     try {
       const page = await browser.newPage();
-      const app = name === 'react' ? await reactBundle() : '';
+      const app = name === 'react' ? await bundleOf('react/app.jsx') : '';
       // What the app's own server would answer.
       await page.route('http://localhost/**', (route) => {
         const { pathname } = new URL(route.request().url());

@@ -21,6 +21,8 @@ const refreshUrl = new URL(parameters.get('refresh') ?? '../refresh/', self.loca
 const name = parameters.get('name') ?? `carelink-tokens:${new URL(refreshUrl).pathname}`;
 const endpoint = new Endpoint(refreshUrl, parameters.has('cookie'));
 const ledger = new Ledger(name);
+/** The server wants no refresh of that session before. */
+let rest = { session: '', untilMs: 0 };
 
 self.addEventListener('install', () => void self.skipWaiting());
 self.addEventListener('message', (event) => {
@@ -43,10 +45,12 @@ async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<void> {
     name,
     () => sleep(LOCK_MS),
     async () => {
+      if (rest.session === session && rest.untilMs > Date.now()) return;
       const entry = await ledger.read(session);
       // Logged out, or rotated since: the page has the news by another way, or asks for them.
       if (entry !== undefined && entry.generation > generation) return;
       const pair = await endpoint.refresh({ id: session, refresh: refreshToken, shared });
+      if (pair.kind === 'again') rest = { session, untilMs: Date.now() + pair.afterMs };
       if (pair.kind !== 'pair') return;
       const message: TokenRefreshed = {
         type: 'TOKEN_REFRESHED',

@@ -28,14 +28,20 @@ export interface Site {
   close(): Promise<void>;
 }
 
-/** A web app as a browser sees it: a page, an API that wants an access token, and the refresh server behind a proxy. */
-export async function startSite(upstream: string): Promise<Site> {
+/**
+ * A web app as a browser sees it: a page, an API that wants an access token, and the refresh server behind a proxy.
+ *
+ * @param pages the origin of pages that may use the API as well, with its cookies
+ */
+export async function startSite(upstream: string, pages?: string): Promise<Site> {
   const server = createServer((incoming, response) => {
     response.on('error', () => undefined);
     const path = incoming.url ?? '';
     if (path.startsWith('/account/token/')) void proxy(incoming, response);
-    else if (path.startsWith('/api/')) site.refused += api(incoming, response) ? 0 : 1;
-    else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
+    else if (path.startsWith('/api/')) {
+      if (pages !== undefined && allowed(incoming, response, pages)) return;
+      site.refused += api(incoming, response) ? 0 : 1;
+    } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const site: Site = {
@@ -53,9 +59,11 @@ export async function startSite(upstream: string): Promise<Site> {
   async function proxy(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const fate = incoming.url!.endsWith('/refresh/') ? site.fate(site.refreshes++) : 'pass';
+    const refreshes = incoming.url!.endsWith('/refresh/') && incoming.method === 'POST';
+    const fate = refreshes ? site.fate(site.refreshes++) : 'pass';
     if (fate === 'drop') return void response.destroy();
     if (typeof fate === 'object' && 'status' in fate) {
+      if (pages !== undefined) allowed(incoming, response, pages);
       response.writeHead(fate.status, { ...(fate.retryAfter && { 'retry-after': fate.retryAfter }) });
       return void response.end('{}');
     }
@@ -88,10 +96,21 @@ export async function startSite(upstream: string): Promise<Site> {
   return site;
 }
 
+/** What the API's own CORS middleware does. Whether that was all: it was a preflight. */
+function allowed(incoming: IncomingMessage, response: ServerResponse, pages: string): boolean {
+  response.setHeader('access-control-allow-origin', pages);
+  response.setHeader('access-control-allow-credentials', 'true');
+  response.setHeader('access-control-expose-headers', 'Retry-After');
+  if (incoming.method !== 'OPTIONS') return false;
+  response.writeHead(204, { 'access-control-allow-headers': 'authorization' }).end();
+  return true;
+}
+
 /** Whether the token was good. */
 function api(incoming: IncomingMessage, response: ServerResponse): boolean {
   incoming.resume();
-  const token = (incoming.headers.authorization ?? '').replace(/^Bearer /, '');
+  const inCookie = /(?:^|; )access=([^;]+)/.exec(incoming.headers.cookie ?? '')?.[1];
+  const token = inCookie ?? (incoming.headers.authorization ?? '').replace(/^Bearer /, '');
   const [head = '', body = '', signature = ''] = token.split('.');
   const right = createHmac('sha256', TEST_SIGNING_KEY).update(`${head}.${body}`).digest('base64url');
   const { exp, user_id } = signature === right ? decodeToken(token).claims : { exp: 0 };

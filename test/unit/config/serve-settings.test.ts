@@ -35,7 +35,7 @@ describe("serve's settings", () => {
         maxConnections: 10_000,
         tls: undefined,
         compat: '5.5',
-        refreshCookie: false,
+        cookies: undefined,
         corsOrigins: [],
         corsHeaders: [],
         trustedProxies: { ranges: [], header: 'x-forwarded-for' },

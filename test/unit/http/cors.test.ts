@@ -166,7 +166,7 @@ describe('a server with --cors-origin', () => {
       expect(other.headers.get('access-control-allow-methods')).toBeNull();
     }
     await started.server.close(0);
-    started = await serve(new Cors([corsOrigin.parse(ORIGIN)!], ['x-tenant', 'content-type']));
+    started = await serve(new Cors([corsOrigin.parse(ORIGIN)!], false, ['x-tenant', 'content-type']));
     const { headers } = await ask(REFRESH, preflight, ORIGIN);
     const sendable = headers.get('access-control-allow-headers')!.split(', ');
     expect(sendable.filter((name) => /^(?:content-type|x-tenant|authorization)$/.test(name))).toEqual([

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { RefreshCookie } from '../../../src/http/refresh-cookie.js';
+import { OwnCookies } from '../../../src/http/cookies/own.js';
 import { RateLimit } from '../../../src/rotation/rate-limit.js';
 import { REFRESH, start, type Started } from './server-under-test.js';
 
@@ -34,7 +34,7 @@ describe('whoever sends forged tokens', () => {
   it('are logged out all the same: the cookie goes, however many others at that address went too far', async () => {
     started = await start({
       service: { logout: () => Promise.resolve({ kind: 'invalid', reason: 'invalid' }) },
-      refreshCookie: new RefreshCookie({ tellsEnd: false }),
+      cookies: new OwnCookies({ tellsEnd: false }),
       forgers: new RateLimit({ count: 1, periodMs: 3_600_000 }, () => 1_000),
     });
     for (let times = 0; times < 3; times++) {

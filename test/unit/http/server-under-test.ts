@@ -6,7 +6,7 @@ import type { Asset } from '../../../src/http/assets.js';
 import type { TrustedProxies } from '../../../src/http/client-address.js';
 import type { Cors } from '../../../src/http/cors.js';
 import type { HttpServer } from '../../../src/http/listener.js';
-import type { RefreshCookie } from '../../../src/http/refresh-cookie.js';
+import type { CookieStyle } from '../../../src/http/cookies/style.js';
 import { createPublicServer } from '../../../src/http/server.js';
 import type { SimplejwtCompat } from '../../../src/http/simplejwt-texts.js';
 import { accessLog } from '../../../src/observe/access-log.js';
@@ -56,7 +56,7 @@ export async function start(
     basePath?: string;
     port?: number;
     tls?: { cert: string; key: string };
-    refreshCookie?: RefreshCookie;
+    cookies?: CookieStyle;
     assets?: ReadonlyMap<string, Asset>;
     cors?: Cors;
     proxies?: TrustedProxies;
@@ -76,7 +76,7 @@ export async function start(
     slidingEnd: 'refresh_exp',
     compat: options.compat ?? '5.5',
     tls: options.tls,
-    refreshCookie: options.refreshCookie,
+    cookies: options.cookies,
     assets: options.assets,
     proxies: options.proxies,
     forgers: options.forgers,

@@ -4,6 +4,7 @@ Everything that a test varies comes from DJANGO_* environment variables, so
 that one project stands for many: see test/support/django.ts.
 """
 
+import json
 import os
 from datetime import timedelta
 
@@ -76,6 +77,16 @@ if os.environ.get("DJANGO_CORS_ORIGINS"):
     # As its manual says to add to its own.
     from corsheaders.defaults import default_headers
     CORS_ALLOW_HEADERS = (*default_headers, *os.environ.get("DJANGO_CORS_HEADERS", "").split())
+
+# dj-rest-auth, which has to be on PYTHONPATH: its settings as JSON.
+if os.environ.get("DJANGO_REST_AUTH"):
+    INSTALLED_APPS.append("dj_rest_auth")
+    REST_AUTH = {
+        "USE_JWT": True,
+        "TOKEN_MODEL": None,
+        "SESSION_LOGIN": False,
+        **json.loads(os.environ["DJANGO_REST_AUTH"]),
+    }
 
 DATABASES = {
     "default": {

@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.urls import path
 from people import views
 from rest_framework_simplejwt import views as simplejwt
@@ -18,3 +19,14 @@ urlpatterns = [
     path("test/mint/", views.mint),
     path("test/mint-sliding/", views.mint_sliding),
 ]
+
+# dj-rest-auth's own refresh and log-out stand where simplejwt's do.
+if "dj_rest_auth" in settings.INSTALLED_APPS:
+    from dj_rest_auth.jwt_auth import get_refresh_view
+    from dj_rest_auth.views import LogoutView
+
+    refresh = get_refresh_view().as_view()
+    urlpatterns = [
+        path("account/token/refresh/", refresh),
+        path("account/token/blacklist/", LogoutView.as_view()),
+    ] + urlpatterns

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { asset } from '../../../src/http/assets.js';
 import type { HttpServer } from '../../../src/http/listener.js';
-import { RefreshCookie } from '../../../src/http/refresh-cookie.js';
+import { OwnCookies } from '../../../src/http/cookies/own.js';
 import type { RefreshOutcome, LogoutOutcome } from '../../../src/rotation/outcomes.js';
 import { REFRESH, ROTATED, start } from './server-under-test.js';
 
@@ -40,7 +40,7 @@ async function send({
     };
   const started = await start({
     service: { refresh: taking(refresh), logout: taking(logout) },
-    refreshCookie: new RefreshCookie({ tellsEnd }),
+    cookies: new OwnCookies({ tellsEnd }),
   });
   server = started.server;
   const response = await fetch(started.url + path, { method: 'POST', headers, ...(body && { body }) });
@@ -138,7 +138,7 @@ describe('--refresh-cookie', () => {
     async (method, status, outcome) => {
       const started = await start({
         service: { refresh: () => Promise.resolve(outcome) },
-        refreshCookie: new RefreshCookie({ tellsEnd: false }),
+        cookies: new OwnCookies({ tellsEnd: false }),
       });
       server = started.server;
       const preflight = {

@@ -1,0 +1,66 @@
+/** `--cookie-style dj-rest-auth` against what dj-rest-auth 7.1.1 answered to the same requests, cookies included. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { applyMigrations } from '../../src/migrate/index.js';
+import { createSimplejwtTables, createUsers, freshDatabase, query } from '../support/postgres.js';
+import { startServer } from '../support/server.js';
+import { services } from '../support/services.js';
+import { COOKIE_CASES } from './dj-rest-auth/cases.js';
+import { departureOf } from './dj-rest-auth/departures.js';
+import { cookieReplyOfOurs, type CookieReply } from './dj-rest-auth/normal.js';
+import { askDjRestAuth, readCookieRecord, repliesTo, writeCookieRecord } from './dj-rest-auth/record.js';
+import { COOKIE_SITES, type CookieSite } from './dj-rest-auth/sites.js';
+import { world } from './matrix/world.js';
+
+const record = readCookieRecord();
+
+describe.skipIf(!services().postgres)('answers as dj-rest-auth 7.1.1 does', () => {
+  const ours = new Map<CookieSite, Record<string, CookieReply>>();
+  const opened: (() => Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    const database = await freshDatabase();
+    opened.push(() => database.drop());
+    await createSimplejwtTables(database.url);
+    const [active, inactive] = await createUsers(database.url, 2);
+    await query(database.url, 'UPDATE auth_user SET is_active = false WHERE id = $1', [inactive]);
+    const given = world(database.url, {
+      active: Number(active),
+      inactive: Number(inactive),
+      unknown: 999_999,
+    });
+    await applyMigrations(database.url, { createTables: false, notify: false });
+    await Promise.all(
+      COOKIE_SITES.map(async (site) => {
+        const args = ['--simplejwt-compat', '5.2', ...site.args];
+        const server = await startServer({ databaseUrl: database.url, args });
+        opened.push(() => server.stop());
+        ours.set(site, await repliesTo(given, site, server.url, cookieReplyOfOurs));
+      }),
+    );
+  });
+  afterAll(async () => {
+    const [drop, ...stops] = opened;
+    await Promise.all(stops.map((stop) => stop()));
+    await drop?.();
+  });
+
+  describe.each(COOKIE_SITES)('$name', (site) => {
+    test.each(COOKIE_CASES)('$name', ({ name }) => {
+      const theirs = record[site.name]![name]!;
+      const departure = departureOf(site, name, record);
+      expect(ours.get(site)![name]).toEqual(departure ?? theirs);
+      // A departure that is none any more is to be taken out.
+      expect(departure).not.toEqual(theirs);
+    });
+  });
+});
+
+/** The directory of dj-rest-auth's sources, where there is one: the record is held against them, and written anew with RECORD=1. */
+const source = process.env['DJ_REST_AUTH_SOURCE'];
+if (source !== undefined) {
+  test('the record is what dj-rest-auth answers', async () => {
+    const asked = await askDjRestAuth(source);
+    if (process.env['RECORD'] === '1') writeCookieRecord(asked);
+    expect(asked).toEqual(readCookieRecord());
+  });
+}
