@@ -1,6 +1,6 @@
 /** `--cookie-style dj-rest-auth` against those who would use it: what they send is refused, and spends nothing. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { send, type Reply } from '../interop/http.js';
+import { holdToDocument, send, type Reply } from '../interop/http.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -27,6 +27,7 @@ describe.skipIf(!services().postgres)("cookies in dj-rest-auth's style", () => {
         '--cookie-style', 'dj-rest-auth', '--cookie-name', NAME, '--access-cookie-name', 'auth', '--cors-origin', LISTED,
       ], // prettier-ignore
     });
+    holdToDocument(server.url);
   });
   afterAll(() => server.stop());
 

@@ -5,7 +5,6 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { SERVE_OPTIONS } from '../../src/config/serve-options.js';
 import { BLACKLISTED, blacklist, pairOf, refresh, whoami } from '../interop/api.js';
 import { json, send } from '../interop/http.js';
 import { startPair, type Pair } from '../interop/pair.js';
@@ -64,9 +63,6 @@ async function counted(toWhere: number | string, at?: string) {
   await once(server, 'listening');
   return { where: at ?? (server.address() as AddressInfo).port, way, close: () => void server.close() };
 }
-
-/** Until the server can, the proxy's socket leads to the server's port. */
-const LISTENS_AT_SOCKETS = SERVE_OPTIONS.host.parse(['unix:/run/carelink/tokens.sock']).ok;
 
 describe.skipIf(
   found.postgres === undefined || !found.django || found.nginx === undefined || found.haproxy === undefined,
@@ -216,12 +212,11 @@ describe.skipIf(
     const directory = mkdtempSync(join(tmpdir(), 'carelink-socket-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     const socket = `unix:${join(directory, 'server.sock')}`;
-    const server = LISTENS_AT_SOCKETS ? await atSocket(socket) : undefined;
+    const server = await atSocket(socket);
     const at = join(directory, 'tokens.sock');
-    const { proxy, way } = await before(kind, 'unix-socket', server === undefined ? pair.url : socket, at);
+    const { proxy, way } = await before(kind, 'unix-socket', socket, at);
     await session(proxy.url);
     expect(await manyRequests({ proxy, way })).toBeLessThanOrEqual(2);
-    if (server === undefined) return;
     const forged = { target: 'POST /account/token/verify/', body: '{"token":"x"}', from: '127.0.1.9' };
     expect((await rawRequest({ port: proxy.port, ...forged })).status).toBe(401);
     await until(() => Promise.resolve(server.output().includes('"address":"127.0.1.9"')));
