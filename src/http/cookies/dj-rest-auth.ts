@@ -15,16 +15,13 @@ export interface DjRestAuthOptions extends DjangoCookie {
   readonly httpOnly: boolean;
 }
 
-/** RFC 9110 wants one with each 401; dj-rest-auth's log-out leaves it out. */
-const CHALLENGE = ['WWW-Authenticate', 'Bearer realm="api"'] as const;
-
 const NO_TOKEN_TEXT = 'No valid refresh token found.';
 const NO_TOKEN = json(
   401,
   { detail: NO_TOKEN_TEXT, code: 'token_not_valid', error: NO_TOKEN_TEXT },
   'bad_request',
-  ...CHALLENGE,
-);
+  'WWW-Authenticate', 'Bearer realm="api"',
+); // prettier-ignore
 
 /** Another host of the domain can plant a cookie of the same name, and the first in the header needn't be ours. */
 const DUPLICATE_TEXT =
@@ -97,7 +94,7 @@ export class DjRestAuthCookies implements CookieStyle {
   async #logOutBy(inBody: Asking['inBody']): Promise<string | Reply> {
     const where = this.#httpOnly ? 'cookie' : 'request';
     const text = `Refresh token was not included in ${where} data.`;
-    const found = await inBody(json(401, { detail: text, error: text }, 'bad_request', ...CHALLENGE));
+    const found = await inBody(json(401, { detail: text, error: text }, 'bad_request'));
     // Whoever wants out is out, whatever was wrong with the request.
     return typeof found === 'string' ? found : found.with(this.clear());
   }
