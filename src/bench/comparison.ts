@@ -26,17 +26,41 @@ export function paired(
   };
 }
 
+/** What stands against a run with --max-regression. */
+export interface Regression {
+  /** Worse than the other target in turn, worse than an earlier run, or it can't be told. */
+  readonly kind: 'worse' | 'worse_than_before' | 'not_compared';
+  readonly because: string;
+}
+
 /**
  * The first figure that is worse by more than `maxPercent` for certain: all of its interval is. Undefined: none is, which
  * a wide interval may be the reason of.
+ *
+ * @param otherFault what is wrong with the other target's answers
  */
-export function regression({ rate, mean, p99, against }: Comparison, maxPercent: number): string | undefined {
+export function regression(
+  { rate, mean, p99, against, kind }: Comparison,
+  maxPercent: number,
+  otherFault: string | undefined,
+): Regression | undefined {
+  if (otherFault !== undefined)
+    return {
+      kind: 'not_compared',
+      because: `There is nothing to compare with. The other target: ${otherFault}`,
+    };
+  if (rate === undefined || mean === undefined || p99 === undefined) {
+    const because = `--max-regression can't be judged: too few blocks of this run, or of ${against}, had answers. Give a longer --duration.`;
+    return { kind: 'not_compared', because };
+  }
   const most = maxPercent / 100;
-  const sentence = (what: string, { ratio, low, high }: Ratio): string =>
-    `${what} ${ratio.toFixed(3)} times that of ${against} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}), which is over the ${maxPercent} % of --max-regression.`;
-  if (rate !== undefined && rate.high < 1 - most) return sentence('The rate was', rate);
-  if (mean !== undefined && mean.low > 1 + most) return sentence('The mean was', mean);
-  if (p99 !== undefined && p99.low > 1 + most) return sentence('The p99 was', p99);
+  const worse = (what: string, { ratio, low, high }: Ratio): Regression => ({
+    kind: kind === 'paired' ? 'worse' : 'worse_than_before',
+    because: `${what} ${ratio.toFixed(3)} times that of ${against} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}), which is over the ${maxPercent} % of --max-regression.`,
+  });
+  if (rate.high < 1 - most) return worse('The rate was', rate);
+  if (mean.low > 1 + most) return worse('The mean was', mean);
+  if (p99.low > 1 + most) return worse('The p99 was', p99);
   return undefined;
 }
 

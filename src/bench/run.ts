@@ -110,7 +110,8 @@ export async function runBench(
       {
         successes: recording.successes,
         meanMs: recording.latency.meanMs,
-        elsewhereMs: recording.service.minMs + generatorMs(health, recording.sendLag.percentileMs(99)),
+        networkMs: recording.service.minMs,
+        generatorMs: generatorMs(health, recording.sendLag.percentileMs(99)),
         requests: recording.requests,
         failed,
       },
@@ -122,7 +123,10 @@ export async function runBench(
         ? paired(versus.refreshUrl.href, theirs, pairs)
         : plan.baseline && unpaired(plan.baseline, recording);
     const judged = judge({
-      regression: comparison && regression(comparison, plan.maxRegressionPercent ?? Infinity),
+      regression:
+        comparison && plan.maxRegressionPercent !== undefined
+          ? regression(comparison, plan.maxRegressionPercent, otherFault?.because)
+          : undefined,
       kpis,
       limits,
       findings,

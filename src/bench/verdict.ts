@@ -1,4 +1,5 @@
 import type { AnswerFault } from './answers.js';
+import type { Regression } from './comparison.js';
 import type { Finding } from './health.js';
 import type { KpiRow } from './kpi-report.js';
 import type { Rotation } from './plan.js';
@@ -13,7 +14,7 @@ export interface Judged {
   /** What is wrong with the answers themselves. */
   readonly answers: AnswerFault | undefined;
   /** What the comparison shows to be worse than it may be. */
-  readonly regression?: string | undefined;
+  readonly regression?: Regression | undefined;
   readonly mode: 'closed' | 'open';
   readonly users: number;
   readonly perSecond: number;
@@ -59,8 +60,8 @@ function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
   if (answers !== undefined) return overloaded(answers, run);
   const [missed, excused] = misses(run);
-  const worse = missed ?? run.regression;
-  if (worse !== undefined) return { verdict: 'fail', because: worse };
+  if (missed !== undefined) return { verdict: 'fail', because: missed };
+  if (run.regression !== undefined) return regressed(run.regression, run);
   if (excused !== undefined) return { verdict: 'inconclusive', because: excused };
   const without = withoutOf(run);
   const unmeasured = run.kpis.filter(({ id, verdict }) => verdict === 'unmeasured' && !without.has(id));
@@ -81,6 +82,15 @@ function overloaded({ kind, because }: AnswerFault, run: Judged): Pick<Judgement
     return { verdict: 'inconclusive', because: `${excuse.sentence} So this run can't tell: ${because}` };
   }
   return { verdict: kind === 'too_few_sessions' ? 'inconclusive' : 'fail', because };
+}
+
+function regressed({ kind, because }: Regression, run: Judged): Pick<Judgement, 'verdict' | 'because'> {
+  // In turn, whatever the machine does befalls both.
+  const excuse = kind === 'worse_than_before' ? excuseFor(false, run) : undefined;
+  if (excuse !== undefined) {
+    return { verdict: 'inconclusive', because: `${excuse.sentence} So this run can't tell: ${because}` };
+  }
+  return { verdict: kind === 'not_compared' ? 'inconclusive' : 'fail', because };
 }
 
 /** Without a lock, a cache and a row there is nothing to measure. */
@@ -113,7 +123,10 @@ function misses(run: Judged): readonly [string | undefined, string | undefined] 
 
 /** Of the KPIs only the time may be excused, and not where it is errors that are counted against it. */
 function excuseForKpi(row: KpiRow, run: Judged): Finding | undefined {
-  if (row.verdict !== 'fail' || row.id !== 'refresh_duration' || row.note !== undefined) return undefined;
+  if (row.verdict !== 'fail' || row.id !== 'refresh_duration') return undefined;
+  if (row.isApart === true && run.answers?.kind === 'too_few_sessions')
+    return { spoils: 'latency', code: 'too_few_sessions', sentence: run.answers.because };
+  if (row.note !== undefined && row.isApart !== true) return undefined;
   return excuseFor(row.source === '/kpis', run);
 }
 

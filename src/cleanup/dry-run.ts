@@ -2,7 +2,7 @@ import { readCutoff } from './backlog.js';
 import { batchSql, BEGIN_BATCH, START, type BatchRow, type Cursor, type Cutoff } from './batch-sql.js';
 import type { Facts } from './catalog.js';
 import { mayGoSql } from './expiry-sql.js';
-import { estimate, type PaceSettings, type Took } from './pace.js';
+import { estimate, workOf, type PaceSettings, type Took } from './pace.js';
 import { timed, type CleanupSession } from './session.js';
 
 /** What a cleanup would do. */
@@ -61,7 +61,7 @@ export async function dryRun(
   const wouldDelete = sum(going);
   const seen = wouldDelete === 0 ? [] : await rehearse(session, facts, cutoff, options.monotonicMs);
   const [least, middle, most] = [0, 0.5, 1].map((share) => {
-    const one = seen[Math.floor(share * (seen.length - 1))];
+    const one = seen[Math.round(share * (seen.length - 1))];
     return one && Math.round(estimate(options.pace, wouldDelete, one));
   });
   return {
@@ -125,7 +125,7 @@ async function rehearse(
   const tripMs = Math.min(...seen.map(({ took }) => took.tripMs));
   return seen
     .map(({ rows, took }) => ({
-      rowMs: Math.max(took.ms - took.trips * tripMs, 0.1) / rows,
+      rowMs: Math.max(workOf(took, tripMs), 0.1) / rows,
       tripMs,
       trips: TRIPS,
     }))

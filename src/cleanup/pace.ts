@@ -31,7 +31,9 @@ export interface Took {
   readonly ms: number;
   /** Messages that were sent and answered, BEGIN and COMMIT too. */
   readonly trips: number;
-  /** The first of them, BEGIN, which does nothing else. */
+  /** The first of them, BEGIN, with what was waited for it: a connection, or others in the one session. */
+  readonly beginMs: number;
+  /** The quickest of them. */
   readonly tripMs: number;
 }
 
@@ -64,13 +66,18 @@ export function startPace({ batchSize }: PaceSettings): Pace {
 
 export function afterBatch(settings: PaceSettings, pace: Pace, rows: number, took: Took): Pace {
   const tripMs = Math.min(took.tripMs, (pace.tripMs ?? Infinity) * TRIP_GROWTH);
-  const workMs = Math.max(took.ms - took.trips * tripMs, took.ms * LEAST_WORK);
+  const workMs = Math.max(workOf(took, tripMs), took.ms * LEAST_WORK);
   const rate = rows / Math.max(workMs, 0.1);
   const rowsPerMs = pace.rowsPerMs === undefined ? rate : pace.rowsPerMs + WEIGHT * (rate - pace.rowsPerMs);
   // A sudden slow-down counts at once, a sudden speed-up by and by.
   const wanted = sizeFor(settings, Math.min(rowsPerMs, rate * 1.5));
   const size = Math.min(Math.max(wanted, pace.size / 2), pace.size * 2);
   return { size: clamp(Math.round(size)), rowsPerMs, tripMs, workMs };
+}
+
+/** What remains of a batch without its round trips, each of which takes as long as is said. */
+export function workOf({ ms, trips, beginMs }: Took, tripMs: number): number {
+  return ms - beginMs - (trips - 1) * tripMs;
 }
 
 /** A batch that was given up, because of locks or because it took too long, is tried again by halves. */

@@ -14,10 +14,6 @@ export interface Ending<T> {
   readonly value: T;
 }
 
-/**
- * What a cleanup needs of a connection: single statements, and transactions. Nothing is set for the session and
- * nothing is expected of it, so that a pooler may give each transaction another one.
- */
 /** A transaction that came to its end, and what it took. */
 export interface Timed<T> {
   readonly value: T;
@@ -32,20 +28,26 @@ export async function timed<T>(
   work: (query: Query) => Promise<Ending<T>>,
 ): Promise<Timed<T>> {
   const startedMs = monotonicMs();
-  let tripMs = 0;
+  let beginMs = 0;
+  let tripMs = Infinity;
   let trips = 1;
   const value = await session.transaction(begin, async (query) => {
-    tripMs = monotonicMs() - startedMs;
-    const ending = await work((text, values) => {
+    beginMs = tripMs = monotonicMs() - startedMs;
+    const ending = await work(async (text, values) => {
+      const sentMs = monotonicMs();
       trips++;
-      return query(text, values);
+      return query<never>(text, values).finally(() => (tripMs = Math.min(tripMs, monotonicMs() - sentMs)));
     });
     if (ending.end !== 'committed') trips++;
     return ending;
   });
-  return { value, took: { ms: monotonicMs() - startedMs, trips, tripMs } };
+  return { value, took: { ms: monotonicMs() - startedMs, trips, beginMs, tripMs } };
 }
 
+/**
+ * What a cleanup needs of a connection: single statements, and transactions. Nothing is set for the session and
+ * nothing is expected of it, so that a pooler may give each transaction another one.
+ */
 export interface CleanupSession {
   readonly query: Query;
   /** Looks around in the catalog, with the search path that the connection is to have. */

@@ -19,8 +19,8 @@ export const host: ValueKind<string> = {
 
 const SOCKET = 'unix:';
 
-/** Linux takes 107 bytes, and a process number is appended while it starts. */
-const SOCKET_PATH_BYTES = 99;
+/** Linux takes 107 bytes, and a process number and four characters are appended while it starts. */
+const SOCKET_PATH_BYTES = 94;
 
 /** The same, or a unix socket: `unix:/run/carelink/tokens.sock`. */
 export const hostOrSocket: ValueKind<string> = {

@@ -1,5 +1,7 @@
 import { chmod, link, lstat, unlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** For the owner and its group: the reverse proxy is in that. */
@@ -12,8 +14,8 @@ const BETWEEN_TRIES_MS = 10;
 
 /**
  * A unix socket's place in the file system. The server binds a name of its own beside it, and that is moved to the place with
- * `link`, which never takes the place of anything: so a socket that somebody listens on is never lost, and nobody can
- * connect before the mode is set.
+ * `link`, which never takes the place of anything: so a socket that somebody listens on is never lost, and nobody
+ * finds it before its mode is set.
  */
 export class SocketPlace {
   readonly path: string;
@@ -24,15 +26,17 @@ export class SocketPlace {
   /** The number of a file is given anew when it is gone: so it is known by its time, too. */
   #ours: { readonly dev: number; readonly ino: number; readonly mtimeMs: number } | undefined;
 
-  /** @param owner the process whose socket it is */
-  constructor(path: string, owner: number) {
+  /** @param owner the process whose socket it is; in another container it may have the same number, and another host name */
+  constructor(path: string, owner: number, host: string = hostname()) {
     this.path = path;
-    this.bound = `${path}.${owner}`;
+    const machine = createHash('sha256').update(host).digest('hex').slice(0, 4);
+    this.bound = `${path}.${owner}-${machine}`;
   }
 
   /** To be called before anything listens. @throws an error with the code EADDRINUSE, ENOTSOCK, or the system's */
   async check(): Promise<void> {
-    await unlink(this.bound).catch(ifThere);
+    const left = await lstat(this.bound).catch(ifThere);
+    if (left?.isSocket() === true) await unlink(this.bound).catch(ifThere);
     await this.#refuseUnlessFree(this.path);
   }
 
@@ -45,7 +49,12 @@ export class SocketPlace {
 
   async #publish(): Promise<void> {
     const made = await lstat(this.bound).catch(ifThere);
-    if (made === undefined || this.#removed) return;
+    if (this.#removed) return;
+    if (made === undefined) {
+      // Another worker's has been placed. Else somebody took it away, and what is said to listen would listen nowhere.
+      if (this.#ours !== undefined) return;
+      throw coded('ENOENT');
+    }
     await chmod(this.bound, MODE);
     await this.#place();
     this.#ours = made;

@@ -19,8 +19,11 @@ export interface AccessLog {
   write(line: AccessLine): void;
 }
 
-/** A turn with so much to write is rare, and needn't be kept whole in memory. */
-const FLUSH_CHARACTERS = 65_536;
+/**
+ * Workers share one pipe, and what is written to it in one go stays whole up to PIPE_BUF bytes: 4,096 on Linux, of which all
+ * of a line is ASCII. https://man7.org/linux/man-pages/man7/pipe.7.html
+ */
+const WHOLE_CHARACTERS = 4_096;
 
 /**
  * One line for each request to a token endpoint. `debug` writes all of them where nothing was asked for.
@@ -49,15 +52,16 @@ export function accessLog(level: 'off' | 'errors' | 'all', log: Log): AccessLog 
         timeMs = nowMs;
         time = new Date(nowMs).toISOString();
       }
-      if (waiting === '') setImmediate(flush);
       // Nothing here needs to be escaped: ids are hex or of the characters that request-id.ts lets pass, an address is
       // one, and the rest are words of our unions and numbers.
-      waiting +=
+      const line =
         beginning + time + beforeId + (requestId.includes('ey') ? withoutTokens(requestId) : requestId) +
         (traceId === undefined ? '"' : `","trace_id":"${traceId}"`) +
         (address === '' ? '' : `,"address":"${address}"`) +
         `,"route":"${route}","outcome":"${outcome}","status":${status},"duration_ms":${Math.round(durationMs * 1000) / 1000},"event":"request"}\n`; // prettier-ignore
-      if (waiting.length > FLUSH_CHARACTERS) flush();
+      if (waiting.length + line.length > WHOLE_CHARACTERS) flush();
+      if (waiting === '') setImmediate(flush);
+      waiting += line;
     },
   };
 }

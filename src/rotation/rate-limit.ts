@@ -38,6 +38,14 @@ export class RateLimit {
     return waitMs;
   }
 
+  /** Charges a key for what it has got, whether it had anything left or not: debts are paid back, of one more period at most. */
+  owe(key: string): void {
+    const nowMs = this.#monotonicMs();
+    const mostMs = nowMs + 2 * this.#burstMs + 2 * this.#intervalMs;
+    const paidAtMs = Math.max(this.#paidAtMs.get(key) ?? 0, nowMs);
+    this.#remember(key, Math.min(mostMs, paidAtMs + this.#intervalMs));
+  }
+
   #wait(nowMs: number, paidAtMs: number): number {
     const waitMs = paidAtMs - nowMs - this.#burstMs;
     // A charge of its own must not be found wanting by the last bit of a sum.

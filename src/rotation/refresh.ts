@@ -55,8 +55,8 @@ export async function refresh(
     const { met, read } = trace;
     const ended = outcome?.kind ?? 'broken';
     // Only what was granted counts, and not before: a handful of spent tokens that come at once, each with a charge on its
-    // way to the database, would keep their user out meanwhile.
-    if (ended === 'rotated' || ended === 'reissued') throttle?.charge(subject.userKey ?? '');
+    // way to the database, would keep their user out meanwhile. Requests that come at once may all be granted, and are owed.
+    if (ended === 'rotated' || ended === 'reissued') throttle?.owe(subject.userKey ?? '');
     context.emit({ kind: 'refresh', jti: subject.jti, outcome: ended, met, read, ...SPENDS_NOT[due] });
     if (rotation === 'offered') context.emit({ kind: 'offer', accepted: due === 'spend', outcome: ended });
   }

@@ -4,7 +4,7 @@ import { kpiReport, type Seen } from '../../../src/bench/kpi-report.js';
 import type { ServerKpis } from '../../../src/bench/server-kpis.js';
 import { judge, type Judged } from '../../../src/bench/verdict.js';
 
-const SEEN: Seen = { successes: 1_000, meanMs: 12, elsewhereMs: 1, requests: 1_005, failed: 0 };
+const SEEN: Seen = { successes: 1_000, meanMs: 12, networkMs: 1, generatorMs: 0, requests: 1_005, failed: 0 };
 
 /** A server that meets every KPI, but for what is given. */
 const server = (
@@ -121,9 +121,30 @@ describe('where client and server part', () => {
 
   it("the server's stands where the generator explains it, or where they don't part by much", () => {
     const server18 = { measured: 18.6, source: '/kpis', verdict: 'pass' };
-    expect(kpiReport({ ...frozen, elsewhereMs: 90 }, told)[0]).toMatchObject(server18);
+    expect(kpiReport({ ...frozen, networkMs: 90 }, told)[0]).toMatchObject(server18);
     expect(kpiReport({ ...frozen, meanMs: 28.8 }, told)[0]).toMatchObject(server18);
     expect(kpiReport({ ...frozen, meanMs: 31 }, told)[0]).toMatchObject({ measured: 30, verdict: 'fail' });
+  });
+
+  it('nobody knows where the generator may explain it, and that is no pass', () => {
+    const late = kpiReport({ ...frozen, generatorMs: 100 }, told);
+    expect(late[0]).toMatchObject({ measured: 18.6, verdict: 'unmeasured' });
+    expect(run(late)).toMatchObject({
+      verdict: 'inconclusive',
+      because: expect.stringContaining(
+        '111.0 ms at the client, of which the generator itself may be 100.0 ms',
+      ) as string,
+    });
+  });
+
+  it('a machine that gave way excuses it, and so do too few sessions', () => {
+    const kpis = kpiReport(frozen, told);
+    expect(run(kpis, { findings: [finding('server_time')] }).verdict).toBe('inconclusive');
+    const answers = { kind: 'too_few_sessions', because: 'Too few.' } as const;
+    expect(run(kpis, { answers }).kpis[0]).toMatchObject({ verdict: 'unmeasured' });
+    // What errors make of the row no machine excuses.
+    const failed = kpiReport({ ...SEEN, failed: 11 }, server());
+    expect(run(failed, { findings: [finding('server_time')] }).verdict).toBe('fail');
   });
 });
 
@@ -182,6 +203,16 @@ describe('the verdict', () => {
       verdict: 'fail',
       because: '--max-p99 was 60.0 ms, over the 50 ms that were asked for.',
     });
+  });
+
+  it('fails a regression, but for one over time that the machine may explain, and never passes what could not be compared', () => {
+    const worse = { kind: 'worse', because: 'Worse.' } as const;
+    const before = { kind: 'worse_than_before', because: 'Worse.' } as const;
+    const spoilt = { findings: [finding('server_time')] };
+    expect(run(good, { regression: worse, ...spoilt })).toMatchObject({ verdict: 'fail', because: 'Worse.' });
+    expect(run(good, { regression: before })).toMatchObject({ verdict: 'fail', because: 'Worse.' });
+    expect(run(good, { regression: before, ...spoilt }).verdict).toBe('inconclusive');
+    expect(run(good, { regression: { kind: 'not_compared', because: 'No.' } }).verdict).toBe('inconclusive');
   });
 
   it('explains a closed loop that is too full by how many users would do', () => {

@@ -12,14 +12,14 @@ import {
 const STEERED = { targetBatchMs: 25, nice: 4, batchSize: undefined };
 
 /** Of one machine, without a way to it. */
-const took = (ms: number) => ({ ms, trips: 4, tripMs: 0 });
+const took = (ms: number) => ({ ms, trips: 4, beginMs: 0, tripMs: 0 });
 
 /** A machine on which a batch costs so much by itself and so much a row, and which is so far away. */
 function settle(rowsPerMs: number, fixedMs: number, batches: number, from?: Pace, tripMs = 0): Pace {
   let pace = from ?? startPace(STEERED);
   for (let n = 0; n < batches; n++) {
     const ms = fixedMs + pace.size / rowsPerMs + 4 * tripMs;
-    pace = afterBatch(STEERED, pace, pace.size, { ms, trips: 4, tripMs });
+    pace = afterBatch(STEERED, pace, pace.size, { ms, trips: 4, beginMs: tripMs, tripMs });
   }
   return pace;
 }
@@ -57,9 +57,11 @@ describe('the pace of a cleanup', () => {
   it('is not led astray by trips that are slow now and then, or that are nothing but slow', () => {
     let pace = startPace(STEERED);
     for (let n = 0; n < 60; n++) {
-      // The BEGIN of every third batch is held up, by as much as all of a batch.
+      // All trips of every third batch are held up, and of every second one what comes before its BEGIN.
       const tripMs = n % 3 === 0 ? 40 : 5;
-      pace = afterBatch(STEERED, pace, pace.size, { ms: pace.size / 50 + 3 * 5 + tripMs, trips: 4, tripMs });
+      const beginMs = n % 2 === 0 ? 30 + tripMs : tripMs;
+      const ms = pace.size / 50 + 3 * tripMs + beginMs;
+      pace = afterBatch(STEERED, pace, pace.size, { ms, trips: 4, beginMs, tripMs });
     }
     expect(pace.size / 50).toBeLessThan(25 * 1.5);
     expect(pace.size / 50).toBeGreaterThan(25 * 0.4);

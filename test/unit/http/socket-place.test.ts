@@ -81,7 +81,7 @@ describe.skipIf(process.platform === 'win32')('the place of a unix socket', () =
   it('what a process that was killed meanwhile left beside it is no hindrance', async () => {
     await leaveDead(path());
     writeFileSync(`${path()}.dead`, '');
-    await leaveDead(`${path()}.1`);
+    await leaveDead(new SocketPlace(path(), 1).bound);
     await take(1);
     expect(readdirSync(directory)).toEqual(['x.sock']);
   });
@@ -92,6 +92,19 @@ describe.skipIf(process.platform === 'win32')('the place of a unix socket', () =
     await listenAt(place.bound, 'shared');
     await Promise.all([place.publish(), place.publish(), place.publish()]);
     expect(await whoIsAt(path())).toBe('shared');
+  });
+
+  it('says so where what it bound was taken away, and takes away no file that is no socket', async () => {
+    const place = new SocketPlace(path(), 1);
+    await place.check();
+    await expect(place.publish()).rejects.toMatchObject({ code: 'ENOENT' });
+    writeFileSync(place.bound, 'of somebody');
+    await place.check();
+    expect(existsSync(place.bound)).toBe(true);
+  });
+
+  it('two containers with one number don’t meet in what they bind', () => {
+    expect(new SocketPlace(path(), 1, 'a').bound).not.toBe(new SocketPlace(path(), 1, 'b').bound);
   });
 
   it('of a worker that listens when the server has begun to stop is put nowhere', async () => {

@@ -77,6 +77,18 @@ describe('a line of the access log', () => {
     expect(writes).toHaveLength(2);
   });
 
+  it('is never cut by those of other workers: no write is longer than what a pipe takes in one go, and each ends with a line', async () => {
+    const { log, writes } = logOf();
+    const access = accessLog('all', log)!;
+    for (let n = 0; n < 200; n++) access.write({ ...LINE, requestId: 'x'.repeat(1 + (n % 128)) });
+    await turn();
+    expect(writes.join('').split('\n')).toHaveLength(201);
+    for (const text of writes) {
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(4_096);
+      expect(text.endsWith('}\n')).toBe(true);
+    }
+  });
+
   it('is shown to people one by one', async () => {
     const shown: string[] = [];
     const destination = readableLines({ write: (text) => void shown.push(text) });

@@ -36,6 +36,17 @@ describe('a rate', () => {
     expect([1, 2, 3, 4].map(() => limit.charge('a'))).toEqual([0, 0, 0, 1_000]);
   });
 
+  it('is paid back where more was granted at once than it allows, a period later at most', () => {
+    let nowMs = 1_000;
+    const limit = new RateLimit({ count: 2, periodMs: 60_000 }, () => nowMs);
+    for (let n = 0; n < 4; n++) limit.owe('a');
+    expect(limit.waitMs('a')).toBe(90_000);
+    for (let n = 0; n < 60; n++) limit.owe('a');
+    expect(limit.waitMs('a')).toBe(90_000);
+    nowMs += 90_000;
+    expect([limit.waitMs('a'), limit.charge('a'), limit.waitMs('a')]).toEqual([0, 0, 30_000]);
+  });
+
   it('is never exceeded by more than its burst, and whoever waits as told is let in', () => {
     fc.assert(
       fc.property(
