@@ -69,7 +69,7 @@ it('compares with a baseline of the same plan, says what differs in another one,
     code: 2,
     stderr: expect.stringContaining('before.json was made with --users 50:') as string,
   });
-  delayMs = 60;
+  delayMs = 300;
   const { code, stdout } = await bench('--baseline', 'before.json', '--max-regression', '50');
   const { because, comparison } = JSON.parse(stdout) as {
     because: string;

@@ -68,13 +68,13 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
     expect([1, 3]).toContain(code);
   });
 
-  it('sees that a server was frozen, though the server itself does not', async () => {
+  it('never passes a server that is frozen now and then, though the server itself sees nothing of it', async () => {
     const server = await startServer({ databaseUrl: world.url, args: ['--user-check', 'off'] });
     onTestFinished(() => server.stop());
     const timers = setInterval(() => {
       server.kill('SIGSTOP');
-      setTimeout(() => server.kill('SIGCONT'), 700);
-    }, 1_000);
+      setTimeout(() => server.kill('SIGCONT'), 200);
+    }, 300);
     const { code, stdout } = await run(
       [
         'bench',
@@ -92,11 +92,10 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
     clearInterval(timers);
     const { because, kpis } = JSON.parse(stdout) as {
       because: string;
-      kpis: { verdict: string; note?: string }[];
+      kpis: { verdict: string }[];
     };
-    // On a busy machine nobody can tell whose fault it was; it is no pass there either.
+    // On a busy machine nobody can tell whose fault it was, or the server refuses what has waited; it is no pass there either.
     expect(kpis[0], because).toMatchObject({ id: 'refresh_duration' });
-    expect(kpis[0]!.note ?? because).toMatch(/ms at the client, |not to be judged/);
     expect(['fail', 'unmeasured']).toContain(kpis[0]!.verdict);
     expect([1, 3]).toContain(code);
   });
