@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSimplejwtTables, query, startCluster, type Cluster } from '../test/support/postgres.js';
-import { startRedis, type RedisServer } from '../test/support/redis.js';
+import { owedIn, startRedis, until, type RedisServer } from '../test/support/redis.js';
 import { startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { mintRefresh } from '../test/support/tokens.js';
@@ -40,7 +40,7 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
     await cluster.stop();
   });
 
-  it('in sync mode', () => compare({ this: [], other: [] }));
+  it('in sync mode', () => compare({ this: [], other: [] }, () => Promise.resolve()));
 
   it.skipIf(services().redis === undefined)('in async mode', async () => {
     // One for each: on a shared one either would write behind what the other has answered.
@@ -52,14 +52,19 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
       'async',
     ];
     try {
-      await compare({ this: args(redises.this), other: args(redises.other) });
+      // What was answered is still to be written: a side's own work, and not that of whose turn it is next.
+      const written = () => until(async () => (await owedIn([redises.this, redises.other])) === 0);
+      await compare({ this: args(redises.this), other: args(redises.other) }, written);
     } finally {
       await redises.this.stop();
       await redises.other.stop();
     }
   });
 
-  async function compare(args: Record<'this' | 'other', readonly string[]>): Promise<void> {
+  async function compare(
+    args: Record<'this' | 'other', readonly string[]>,
+    written: () => Promise<void>,
+  ): Promise<void> {
     const databaseUrl = cluster.url;
     const bin = join(OTHER!, 'bin/carelink-tokens.js');
     const sides: Record<'this' | 'other', TestServer> = {
@@ -78,6 +83,7 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
         other: Array.from({ length: USERS }, (_, n) => mintRefresh({ userId: n + 1 + USERS }).token),
       };
       for (const name of ['this', 'other'] as const) await load.run(sides[name].url + PATH, tokens[name], 3);
+      await written();
       for (let round = 0; round < ROUNDS; round++) {
         // Who is first changes: what the first leaves behind (a checkpoint, a vacuum) falls on the second.
         const order = round % 2 === 0 ? (['this', 'other'] as const) : (['other', 'this'] as const);
@@ -85,10 +91,12 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
           await query(cluster.url, 'SELECT pg_stat_statements_reset()');
           const before = { server: cpuUs(sides[name].pid), database: treeCpuUs(cluster.pid) };
           const result = await load.run(sides[name].url + PATH, tokens[name], BLOCK_SECONDS);
+          await written();
           results[name].push(result);
           cpu[name].server.push((cpuUs(sides[name].pid) - before.server) / result.refreshes);
           cpu[name].database.push((treeCpuUs(cluster.pid) - before.database) / result.refreshes);
           statements[name] += await sent();
+          if (process.env['BENCH_STATEMENTS'] !== undefined) await showStatements(name, result.refreshes);
         }
       }
       const ratios = (key: 'perSecond' | 'meanMs' | 'p99Ms') =>
@@ -128,6 +136,23 @@ describe.skipIf(OTHER === undefined || services().postgresBin === undefined)('an
       await sides.this.stop();
       await sides.other.stop();
     }
+  }
+
+  /** What PostgreSQL spent its time on, for a look at where a difference comes from. */
+  async function showStatements(name: string, refreshes: number): Promise<void> {
+    const rows = await query<{ calls: number; rows: number; ms: number; text: string }>(
+      cluster.url,
+      `SELECT calls::int, rows::int, total_exec_time::float8 AS ms, regexp_replace(query, '\\s+', ' ', 'g') AS text
+         FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT 8`,
+    );
+    console.log(
+      rows
+        .map(({ calls, rows: n, ms, text }) => {
+          const each = ((ms * 1000) / refreshes).toFixed(2);
+          return `${name} ${each} us a refresh, ${calls} calls, ${n} rows: ${text.slice(0, Number(process.env['BENCH_STATEMENTS']))}`;
+        })
+        .join('\n'),
+    );
   }
 
   /** Statements on the tokens' tables, but for the checks of foreign keys that PostgreSQL makes by itself. */
