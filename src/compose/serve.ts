@@ -22,7 +22,7 @@ import type { Serving, StartOptions } from './serving.js';
 import { rotationSettings } from './rotation-settings.js';
 import { openStorage } from './storage.js';
 import { openCache } from './shared-cache.js';
-import { Broken, openSite, spendsTokens } from './site.js';
+import { Broken, endFor, openSite, spendsTokens } from './site.js';
 import { tellRefusedSamples } from './samples.js';
 import { openKeys, partsOf, passwordHashReader, sampleToken } from './tokens.js';
 import { Renewable } from './renewable.js';
@@ -116,9 +116,7 @@ export async function compose(
       accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
       operator,
       log,
-      onState: (state) => {
-        if (state === 'token tables there' && site.kind === 'tableless') site.onTablesThere();
-      },
+      onState: endFor(site, settings, broken),
       onReadOnly: () => void database.renew(),
       onCut() {
         for (const act of onCut) act();

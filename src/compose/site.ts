@@ -1,6 +1,8 @@
 import type { ServeSettings } from '../config/settings.js';
 import { spends } from '../rotation/policy.js';
 import { askOf, type Database } from '../store/database.js';
+import type { Health } from '../store/health.js';
+import { otherSchemaNow } from '../store/own-change.js';
 import { readSchema, readSiteSchema } from '../store/schema.js';
 import { allTables, readTokenTablePlaces, tablesThere } from '../store/token-tables.js';
 import { toCommandError } from './command-errors.js';
@@ -48,6 +50,19 @@ export async function openSite(
       .then((there) => broken.because(toCommandError(tablesThere(there), settings.database))); // prettier-ignore
   };
   return { kind: 'tableless', schema, onTablesThere };
+}
+
+/** What no server goes on with: the site is another one than it was at the start. */
+export function endFor(
+  site: Site,
+  { database }: Pick<ServeSettings, 'database'>,
+  broken: Broken,
+): (state: Health) => void {
+  return (state) => {
+    if (state === 'token tables there' && site.kind === 'tableless') site.onTablesThere();
+    if (state === 'other schema' && site.kind === 'tables')
+      broken.because(toCommandError(otherSchemaNow(site.schema), database));
+  };
 }
 
 export function spendsTokens({ rotation }: Pick<ServeSettings, 'rotation'>): boolean {

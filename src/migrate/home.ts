@@ -10,7 +10,6 @@ import {
   type TokenTablePlaces,
 } from '../store/token-tables.js';
 import { MigrateError } from './errors.js';
-import type { Migration } from './files.js';
 import { askSession, type Session } from './session.js';
 
 /** The tables that our work was done on, as the table `home` has them. */
@@ -21,7 +20,7 @@ export interface Home {
 }
 
 /** The migration that makes the table; in the ledger under this name. */
-const HOME = 'home';
+export const HOME = 'home';
 
 export interface Place {
   /** --home-schema: the Django schema of this connection, where it can't be told which of ours is its. */
@@ -145,10 +144,10 @@ export async function readHome(session: Session): Promise<Home | undefined> {
 }
 
 /** Writes it down, after the step that makes the table or finds it made. To be called under the lock of all runners. */
-export async function recordHome(session: Session, { name }: Migration): Promise<void> {
-  if (name !== HOME) return;
-  const places = await readTokenTablePlaces(askSession(session));
-  const { found } = places;
+export async function recordHome(
+  session: Session,
+  { found }: Pick<TokenTablePlaces, 'found'>,
+): Promise<void> {
   if (found?.outstanding === undefined || found.blacklisted === undefined) return;
   await session.query(
     `INSERT INTO ${session.own}.home AS h (schema, outstanding, blacklisted)

@@ -24,7 +24,8 @@ export async function readTriggers(session: Session): Promise<TriggerFacts[]> {
             t.tgenabled IN ('O', 'A') AS enabled,
             replace(substring(p.prosrc FROM 'FROM \\(SELECT (.+?) AS active'), '"', '') AS compares
        FROM pg_trigger t
-       JOIN pg_proc p ON p.oid = t.tgfoid
+       -- The names of the site \`tell\` begin with those of carelink.
+       JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = to_regnamespace('${session.own}')
        JOIN pg_class c ON c.oid = t.tgrelid
        JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE starts_with(t.tgname, $1) AND NOT t.tgisinternal

@@ -1,8 +1,7 @@
 import { MigrateError } from './errors.js';
 import type { Step } from './events.js';
 import type { Migration } from './files.js';
-import { recordHome } from './home.js';
-import { takeOverRevocations } from './shared-revocations.js';
+import { settleAfter } from './shared-revocations.js';
 import { createLedger } from './ledger.js';
 import { verifyLock } from './lock.js';
 import { perform } from './perform.js';
@@ -46,8 +45,7 @@ export async function up(
     picture ??= await readPictureBeside(run, migrations);
     const standing = judge(migration, picture, options);
     const step = await perform(run, standing, picture);
-    await recordHome(run.session, migration);
-    await takeOverRevocations(run, migration);
+    await settleAfter(run, migration);
     // What was done may decide what is to be done next.
     if (standing.action !== 'nothing' && standing.action !== 'leave') picture = undefined;
     run.emit({ event: 'step_finished', step });

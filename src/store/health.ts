@@ -2,6 +2,7 @@ import { askOf, type Database } from './database.js';
 import type { ObservedDatabaseClock } from './database-clock.js';
 import { classify, isRowSecurity, lacks, NotConnectedError, troubleOf, type Trouble } from './errors.js';
 import { quoteIdentifier } from './quote.js';
+import { isOtherSchema } from './own-change.js';
 import { missingRights, type Need } from './rights.js';
 import type { SiteSchema, TokenSchema } from './schema.js';
 import { MAY_CONFIRM_SQL } from './state-sql.js';
@@ -23,7 +24,9 @@ export type Health =
   | 'grants missing'
   | 'rows hidden'
   /** Though the operator says that there are none. */
-  | 'token tables there';
+  | 'token tables there'
+  /** The schema of ours that is worked with isn't this site's any more. */
+  | 'other schema';
 
 export interface HealthReading {
   readonly state: Health;
@@ -107,11 +110,13 @@ export async function readHealth(
     const state =
       row.tables_there === true
         ? 'token tables there'
-        : row.read_only
-          ? 'read only'
-          : (await missingRights(askOf(database), schema, needs)).length === 0
-            ? 'ok'
-            : 'grants missing';
+        : 'outstanding' in schema && (await isOtherSchema(askOf(database), schema))
+          ? 'other schema'
+          : row.read_only
+            ? 'read only'
+            : (await missingRights(askOf(database), schema, needs)).length === 0
+              ? 'ok'
+              : 'grants missing';
     return { state, position: row.position, standby };
   } catch (error) {
     const trouble = troubleOf(error);

@@ -9,6 +9,8 @@ export interface Places {
     readonly oids: { readonly outstanding: number | undefined; readonly blacklisted: number | undefined };
   }[];
   readonly owns: readonly OwnSchema[];
+  /** Called like one of ours, and none: what no new one is called. */
+  readonly alike?: readonly { readonly name: string }[];
 }
 
 /** Which of our schemas belongs to a Django schema. */
@@ -28,7 +30,7 @@ export type OwnStanding =
  *
  * @param schema Django's
  */
-export function ownOf({ sets, owns }: Places, schema: string | undefined): OwnStanding {
+export function ownOf({ sets, owns, alike = [] }: Places, schema: string | undefined): OwnStanding {
   const first = owns.find(({ name }) => name === DEFAULT_OWN);
   if (schema === undefined) return { kind: 'own', own: DEFAULT_OWN, written: true, sure: true };
   const isThere = (one: string): boolean => sets.some((set) => set.schema === one);
@@ -72,7 +74,7 @@ export function ownOf({ sets, owns }: Places, schema: string | undefined): OwnSt
   const orphans = owns.filter(
     (own) => own.home !== undefined && !isThere(own.home.schema) && tablesIn(own) === undefined,
   );
-  return { kind: 'none', own: freeName(sets, owns, schema), orphans };
+  return { kind: 'none', own: freeName({ sets, owns, alike }, schema), orphans };
 }
 
 /** With the longest name of a trigger behind it PostgreSQL still takes it whole (63 bytes). */
@@ -87,10 +89,10 @@ function nameFor(schema: string): string {
   return `${PREFIX}${plain.slice(0, LONGEST - PREFIX.length - hash.length - 1)}_${hash}`;
 }
 
-function freeName(sets: Places['sets'], owns: Places['owns'], schema: string): string {
-  const isFree = (name: string): boolean =>
-    !owns.some((own) => own.name === name) && !sets.some((set) => set.schema === name);
-  if (!owns.some(({ name }) => name === DEFAULT_OWN)) return DEFAULT_OWN;
+function freeName({ sets, owns, alike }: Required<Places>, schema: string): string {
+  const isTaken = (name: string): boolean => [...owns, ...alike].some((one) => one.name === name);
+  const isFree = (name: string): boolean => !isTaken(name) && !sets.some((set) => set.schema === name);
+  if (!isTaken(DEFAULT_OWN)) return DEFAULT_OWN;
   const wanted = nameFor(schema);
   for (let n = 1; ; n++) {
     const name = n === 1 ? wanted : `${wanted.slice(0, LONGEST - 4)}_${n}`;

@@ -1,7 +1,7 @@
 import type { Ask } from './database.js';
 import { SchemaError } from './errors.js';
 import { ownOf, type OwnStanding } from './home.js';
-import { readOwnSchemas, type OwnSchema } from './own-schemas.js';
+import { readOwnSchemas, type AlikeSchema, type OwnSchema } from './own-schemas.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
@@ -61,6 +61,8 @@ export interface TokenTablePlaces {
   readonly found: TokenTableSet | undefined;
   /** Schemas of ours, of whatever site. */
   readonly owns: readonly OwnSchema[];
+  /** Called like ours, and none. */
+  readonly alike: readonly AlikeSchema[];
   /** Which of them is this one's. */
   readonly standing: OwnStanding;
 }
@@ -82,10 +84,11 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
     place: number | null;
     usable: boolean;
     oid: number;
+    owner: number;
   }>(
     `SELECT n.nspname::text AS schema, c.relname::text AS name, format('%I.%I', n.nspname, c.relname) AS qualified,
             array_position(current_schemas(false), n.nspname) AS place,
-            has_schema_privilege(n.oid, 'USAGE') AS usable, c.oid
+            has_schema_privilege(n.oid, 'USAGE') AS usable, c.oid, c.relowner AS owner
        FROM pg_class c
        JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relname = ANY ($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
@@ -111,8 +114,9 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
       },
     };
   });
-  const owns = await readOwnSchemas(ask);
   const found = sets.find(({ place }) => place !== undefined);
+  const tables = rows.filter(({ schema }) => schema === found?.schema);
+  const { owns, alike } = await readOwnSchemas(ask, [...new Set(tables.map(({ owner }) => owner))]);
   const currentSchema = around.current_schema ?? undefined;
   return {
     role: around.role,
@@ -121,8 +125,9 @@ export async function readTokenTablePlaces(ask: Ask): Promise<TokenTablePlaces> 
     sets,
     found,
     owns,
+    alike,
     // Where the tables are to be made, if they are.
-    standing: ownOf({ sets, owns }, found?.schema ?? currentSchema),
+    standing: ownOf({ sets, owns, alike }, found?.schema ?? currentSchema),
   };
 }
 
@@ -185,12 +190,19 @@ function noneYet(places: TokenTablePlaces, own: string): string {
     return theirs === undefined ? [] : [{ name, theirs }];
   });
   const [first] = others;
+  const foreign = places.alike.flatMap(({ name, foreign: theirs }) =>
+    theirs === undefined ? [] : [`${name} (of ${theirs.owner})`],
+  );
   const few = others.slice(0, 3).map(({ name, theirs }) => `${name} belongs to those in ${theirs}`);
   return (
     `This connection leads to Django's tables in the schema ${schema}, and carelink-tokens has no schema for them yet` +
     `${few.length === 0 ? '' : `: ${few.join(', ')}`}${others.length > few.length ? ', and so on' : ''}. ` +
     (first === undefined ? '' : `To work on ${first.theirs}, give --schema ${first.theirs}. `) +
-    `If ${schema} is a site of its own, run \`carelink-tokens migrate\` with --schema ${schema} first: it makes ${own}.`
+    `If ${schema} is a site of its own, run \`carelink-tokens migrate\` with --schema ${schema} first: it makes ${own}.` +
+    (foreign.length === 0
+      ? ''
+      : ` Not looked into: ${foreign.slice(0, 3).join(', ')}, whose owner is neither a superuser nor the owner of the database or of ` +
+        `the tables in ${schema}. If it is this site's, give it to the tables' owner: ALTER SCHEMA ... OWNER TO ...`)
   );
 }
 
@@ -205,11 +217,11 @@ export function ownSchemaOf(places: TokenTablePlaces): {
   /** It has what a server needs. */
   readonly migrated: boolean;
 } {
-  const { standing, owns } = places;
+  const { standing, owns, alike } = places;
   if (standing.kind === 'moved' || standing.kind === 'several')
     throw new SchemaError('OTHER_SCHEMA', unsettled(places, standing));
   const { own } = standing;
-  if (standing.kind === 'none' && owns.length > 0)
+  if (standing.kind === 'none' && (owns.length > 0 || alike.some(({ foreign }) => foreign !== undefined)))
     throw new SchemaError('OTHER_SCHEMA', noneYet(places, own));
   const migrated = standing.kind === 'own' && owns.some((one) => one.name === own && one.migrated);
   return { own, written: standing.kind === 'none' || standing.written, migrated };

@@ -6,6 +6,7 @@ import { MIGRATIONS_DIRECTORY } from '../../src/migrate/files.js';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { createSimplejwtTables, freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
 import { startInstance, type Instance } from '../support/rotation.js';
+import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { insertOutstanding, mintRefresh } from '../support/tokens.js';
 
@@ -154,6 +155,60 @@ describe.skipIf(services().postgres === undefined)(
       expect(tells?.source).toContain('public.token_blacklist_outstandingtoken');
       for (const schema of ['public', 't1'])
         expect(await refreshes(schema, 1)).toEqual(['blacklisted', 'blacklisted']);
+    });
+
+    it('what is revoked after carelink was given to the other site stays so, and a server that worked with it ends', async () => {
+      await applyMigrations(at('public'), { createTables: false, directory });
+      const server = await startServer({ databaseUrl: at('t1') });
+      try {
+        await applyMigrations(at('public'), { createTables: false, home: 'public' });
+        await revoke(1);
+        // Broken off before anything was taken over: no server starts with an empty list.
+        await applyMigrations(at('t1'), { createTables: false, names: ['carelink_schema'] });
+        await query(url, 'TRUNCATE carelink_t1.revoked_before');
+        await expect(startInstance(at('t1'))).rejects.toMatchObject({ code: 'CARELINK_SCHEMA_MISSING' });
+        await revoke(2);
+        expect((await fetch(`${server.adminUrl}/readyz`)).status).toBe(200);
+        await applyMigrations(at('t1'), { createTables: false });
+        expect((await server.exited).code).toBe(4);
+        expect(server.output()).toMatch(/OTHER_SCHEMA.*Start it again/s);
+      } finally {
+        await server.stop();
+      }
+      for (const userId of [1, 2])
+        expect(await refreshes('t1', userId)).toEqual(['blacklisted', 'blacklisted']);
+      expect(await refreshes('t1', 3)).toEqual(['rotated', 'rotated']);
+    });
+
+    it('migrate ends where it may not read what was shared, and says what to grant', async () => {
+      const role = `tenant_${process.pid}`;
+      const theirs = new URL(at('t1'));
+      theirs.username = role;
+      await applyMigrations(at('public'), { createTables: false, directory });
+      await revoke(1);
+      await applyMigrations(at('public'), { createTables: false, home: 'public' });
+      await query(
+        url,
+        `CREATE ROLE ${role} LOGIN; GRANT CREATE ON DATABASE ${theirs.pathname.slice(1)} TO ${role};
+         GRANT USAGE ON SCHEMA carelink TO ${role}; ALTER SCHEMA t1 OWNER TO ${role};
+         ALTER TABLE t1.auth_user OWNER TO ${role};
+         ALTER TABLE t1.token_blacklist_outstandingtoken OWNER TO ${role};
+         ALTER TABLE t1.token_blacklist_blacklistedtoken OWNER TO ${role}`,
+      );
+      try {
+        const refused = applyMigrations(theirs.href, { createTables: false });
+        await expect(refused).rejects.toMatchObject({ code: 'UNSAFE' });
+        const grant = /`(GRANT USAGE ON SCHEMA carelink TO .*; GRANT SELECT ON .*)`/;
+        const sql = grant.exec(String(await refused.catch((error: unknown) => error)))?.[1];
+        expect(sql).toContain('carelink.revoked_before, carelink.shared_revocations');
+        await expect(startInstance(at('t1'))).rejects.toMatchObject({ code: 'CARELINK_SCHEMA_MISSING' });
+        await query(url, sql!);
+        await applyMigrations(theirs.href, { createTables: false });
+        expect(await refreshes('t1', 1)).toEqual(['blacklisted', 'blacklisted']);
+      } finally {
+        await Promise.all(instances.splice(0).map((instance) => instance.close()));
+        await query(url, `REASSIGN OWNED BY ${role} TO postgres; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+      }
     });
   },
 );
