@@ -101,6 +101,7 @@ const MEANS: Readonly<Partial<Record<Health, string>>> = {
   'disk full': 'PostgreSQL has no room on its disk: until it has refreshes get 503',
   'grants missing': 'the role lacks a right: `carelink-tokens doctor` names it',
   'tables missing': "simplejwt's tables, or ours, are gone: `carelink-tokens doctor` names them",
+  'other schema': 'migrate gave this site another schema of ours: this server ends, start it again',
   'too many connections': 'PostgreSQL has no connection left: until it has refreshes get 503',
 };
 

@@ -1,11 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
+import { askOf } from '../../src/store/database.js';
+import { isOtherSchema } from '../../src/store/own-change.js';
+import { readSchemaBy } from '../../src/store/schema.js';
 import { run } from '../cli/run.js';
+import { testDatabase } from '../support/database.js';
 import { createSimplejwtTables, freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { insertOutstanding, mintRefresh, TEST_SIGNING_KEY } from '../support/tokens.js';
 
 const KEY = { CARELINK_SIGNING_KEY: TEST_SIGNING_KEY };
+const USERS = {
+  userCheck: 'auto',
+  userTable: undefined,
+  userIdColumn: undefined,
+  userActiveColumn: 'is_active',
+} as const;
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
 
 describe.skipIf(services().postgres === undefined)(
@@ -13,6 +23,7 @@ describe.skipIf(services().postgres === undefined)(
   () => {
     let database: FreshDatabase;
     let url: string;
+    let pool: ReturnType<typeof testDatabase> | undefined;
     const at = (schema: string): string => `${url}?options=-c%20search_path%3D${schema}`;
     const site = async (schema: string): Promise<void> => {
       await query(url, `CREATE SCHEMA IF NOT EXISTS ${schema}`);
@@ -30,7 +41,11 @@ describe.skipIf(services().postgres === undefined)(
       database = await freshDatabase();
       ({ url } = database);
     });
-    afterEach(() => database.drop());
+    afterEach(async () => {
+      await pool?.end();
+      pool = undefined;
+      await database.drop();
+    });
 
     it('are not worked on before they have a schema of ours: every command says so by name, and changes nothing', async () => {
       await site('t1');
@@ -114,6 +129,11 @@ describe.skipIf(services().postgres === undefined)(
     it('follow a schema that was renamed only when that is said', async () => {
       await site('t1');
       await applyMigrations(at('t1'), { createTables: false });
+      pool = testDatabase(at('t1'), { size: 1 });
+      const ask = askOf(pool);
+      const served = await readSchemaBy(ask, USERS);
+      const isAway = () => isOtherSchema(ask, served);
+      expect(await isAway()).toBe(false);
       await query(url, 'ALTER SCHEMA t1 RENAME TO clinic');
       await expect(applyMigrations(at('clinic'), { createTables: false })).rejects.toThrow(
         /belongs to Django's tables in t1, which has none any more.*--home-schema clinic/s,
@@ -122,6 +142,7 @@ describe.skipIf(services().postgres === undefined)(
       expect([revoked.code, revoked.stderr]).toEqual([4, expect.stringContaining('--home-schema clinic')]);
       const { steps } = await applyMigrations(at('clinic'), { createTables: false, home: 'clinic' });
       expect(await query(url, 'SELECT schema FROM carelink.home')).toEqual([{ schema: 'clinic' }]);
+      expect(await isAway()).toBe(true);
       expect(steps.filter(({ outcome }) => outcome === 'drifted')).toEqual([]);
     });
 
