@@ -86,7 +86,8 @@ describe.skipIf(services().postgres === undefined)(
       expect(await triggers()).toEqual([{ schema: 't1' }]);
       // And goes on as it was.
       const first = await run(['revoke', '--user', '1', '--yes', '--database-url', at('t1')], KEY);
-      expect([first.code, first.stderr]).toEqual([0, '']);
+      // No warning; how far it is comes with time, on a busy machine.
+      expect([first.code, first.stderr]).toEqual([0, expect.stringMatching(/^(\d+ of \d+\n)*$/)]);
       expect(await query(url, `SELECT FROM t1.${BLACKLISTED}`)).toHaveLength(1);
     });
 
