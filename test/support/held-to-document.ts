@@ -47,7 +47,8 @@ export function holdBytesToDocument(text: string): void {
 }
 
 function headersIn(pairs: readonly (readonly unknown[])[]): ReadonlyMap<string, string> {
-  return new Map(pairs.map(([name, value]) => [String(name).toLowerCase(), String(value)]));
+  // Of several lines of one name the first.
+  return new Map(pairs.map(([name, value]) => [String(name).toLowerCase(), String([value].flat()[0])]));
 }
 
 subscribe('http.server.request.start', (message) => {
