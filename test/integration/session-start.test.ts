@@ -47,6 +47,7 @@ describe.skipIf(services().postgres === undefined)('when a session began', () =>
     ['earlier, whatever it says', -100, 100, 'revoked'],
     ['later, with a start that is none', 100, 'then', 'good'],
     ['later, with a start before all dates', 100, -1e300, 'revoked'],
+    ['later, with a start beyond all dates', 100, 1e300, 'good'],
   ])('a token that was issued %s is judged so by each statement', async (_, iat, start, standing) => {
     const userId = await user();
     const at = now() - 1_000;
@@ -65,6 +66,23 @@ describe.skipIf(services().postgres === undefined)('when a session began', () =>
         expect((await service.refresh(token)).kind).toBe(refreshed);
       }
     }
+  });
+
+  it.each([
+    ['none', 'as old as can be', 'blacklisted', {}],
+    ['beyond all dates', 'as old as can be', 'blacklisted', { carelink_start: 1e300 }],
+    ['later than its end', 'as young as it can be', 'rotated', { carelink_start: 200_000_000_000 }],
+  ])('a token without iat and with a start of %s is %s: %s', async (_, __, kind, claims) => {
+    const { service } = await world.start({ tellsStart: true });
+    const userId = await user();
+    const mint = () => mintRefresh({ userId, claims: { iat: undefined, ...claims } });
+    const { token, expSeconds } = mint();
+    const refreshed = await service.refresh(token);
+    if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind);
+    const start = decodeToken(refreshed.refresh).claims['carelink_start'];
+    expect(start).toBe(kind === 'rotated' ? expSeconds : 0);
+    await world.sql(MARK, [String(userId), new Date()]);
+    expect((await service.refresh(mint().token)).kind).toBe(kind);
   });
 
   it('a reuse after a revocation closes the rows of sessions that began before it, and no others', async () => {
