@@ -47,7 +47,7 @@ export function holdBytesToDocument(text: string): void {
 }
 
 function headersIn(pairs: readonly (readonly unknown[])[]): ReadonlyMap<string, string> {
-  return new Map(pairs.map(([name, value]) => [String(name).toLowerCase(), String(value)]));
+  return new Map(pairs.map(([name, value]) => [String(name).toLowerCase(), [value].flat().join('\n')]));
 }
 
 subscribe('http.server.request.start', (message) => {
