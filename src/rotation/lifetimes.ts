@@ -74,6 +74,16 @@ function spread({ lifetimeSpread = 0 }: Lifetimes, lifetimeSeconds: number, id: 
   return lifetimeSeconds - Math.floor(lifetimeSeconds * lifetimeSpread * Math.max(0, share || 0));
 }
 
+/** When a refresh token that its client keeps is of no more use. `early`: sooner than it says itself, with its session. */
+export function keptEnd(
+  lifetimes: Lifetimes,
+  { expiresAtSeconds, startSeconds }: Pick<Subject, 'expiresAtSeconds' | 'startSeconds'>,
+): { readonly seconds: number; readonly early: boolean } {
+  const end = sessionEnd(lifetimes, startSeconds);
+  const early = end < expiresAtSeconds;
+  return { seconds: early ? end : expiresAtSeconds, early };
+}
+
 /** How long a token still lives, in whole seconds, for a cookie that ends with it. */
 export function remainingSeconds(expiresAtSeconds: number, nowUs: number): number {
   return Math.max(0, expiresAtSeconds - Math.floor(nowUs / 1_000_000));

@@ -140,6 +140,26 @@ describe.skipIf(services().postgres === undefined)('when a session began', () =>
     expect(await service.slide(late.token)).toEqual({ kind: 'invalid', reason: 'expired' });
   });
 
+  it.each(['off', 'keep', 'offered'] as const)(
+    'what a client keeps ends with its session, whatever the token says: %s',
+    async (rotation) => {
+      const iatSeconds = now() - 600;
+      const { token, expSeconds } = await world.login({ iatSeconds });
+      const end = async (sessionLifetimeSeconds: number | undefined) => {
+        const { service } = await world.start({ rotation, sessionLifetimeSeconds });
+        const outcome = await service.refresh(token, false);
+        if (outcome.kind !== 'reissued') throw new Error(outcome.kind);
+        const { refresh, refreshExpiresAtSeconds, endsEarly } = outcome;
+        if (refresh !== undefined) expect(refreshExpiresAtSeconds).toBe(decodeToken(refresh).claims['exp']);
+        return [refreshExpiresAtSeconds, endsEarly];
+      };
+      expect(await end(1_000)).toEqual([iatSeconds + 1_000, rotation !== 'keep']);
+      if (rotation === 'keep') return;
+      expect(await end(100_000)).toEqual([expSeconds, false]);
+      expect(await end(undefined)).toEqual([expSeconds, false]);
+    },
+  );
+
   it('a session that is over can still be logged out: Django would go on with its token', async () => {
     const { service } = await world.start({ tellsStart: true, sessionLifetimeSeconds: 1_000 });
     const { token } = await world.login({ iatSeconds: now() - 1_000 });
