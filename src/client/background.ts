@@ -43,7 +43,7 @@ export function keepFresh(parts: BackgroundParts): void {
     return current && mayRefresh() ? refreshAtMs(current) - Date.now() : Infinity;
   };
 
-  const mayRefresh = (): boolean => background && state.notBeforeMs <= Date.now();
+  const mayRefresh = (): boolean => background && state.restMs <= 0;
 
   const tell = (): void => {
     const { current } = state;

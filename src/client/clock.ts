@@ -63,7 +63,7 @@ function share(access: string): number {
 /** When a session ends that isn't refreshed, by the server's clock, ms since the epoch; undefined: nobody knows. */
 export function endOf({ refresh = '', endsMs }: Pick<Session, 'refresh' | 'endsMs'>): number | undefined {
   const { exp } = claimsOf(refresh) ?? {};
-  return typeof exp === 'number' ? exp * 1000 : endsMs;
+  return endsMs ?? (typeof exp === 'number' ? exp * 1000 : undefined);
 }
 
 /**

@@ -45,8 +45,8 @@ export interface TokenSnapshot {
   /** By this computer's clock, ms since the epoch. */
   readonly accessExpiresAt: number | undefined;
   /**
-   * When the session ends unless a refresh puts it off, by the same clock: the refresh token's end. In cookie mode it is known
-   * where the server has a --session-lifetime.
+   * When the session ends unless a refresh puts it off, by the same clock: the refresh token's end, or that of its
+   * session where the server says that it is sooner. In cookie mode it is known where the server has a --session-lifetime.
    */
   readonly sessionEndsAt: number | undefined;
   readonly session: string | undefined;

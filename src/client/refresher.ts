@@ -49,8 +49,8 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       if (state.current?.id !== session.id) throw signedOut();
       if (moved()) return;
       if (answer?.kind === 'broken') throw new TokenError('REFRESH_FAILED', answer.status);
-      if (answer?.kind === 'again') state.notBeforeMs = Date.now() + answer.afterMs;
-      const restMs = backoffMs(attempt, state.notBeforeMs - Date.now(), random);
+      if (answer?.kind === 'again') state.restMs = answer.afterMs;
+      const restMs = backoffMs(attempt, state.restMs, random);
       if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
       failed(undefined, restMs);
       const offline = !navigator.onLine;
@@ -66,7 +66,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       await state.until(moved, entry ? NEWS_MS : GUESS_MS);
       if (!moved() && entry && isLost(session, entry)) over(session.id, 'expired');
     }
-    if (moved() || state.notBeforeMs > Date.now()) return undefined;
+    if (moved() || state.restMs > 0) return undefined;
 
     const answer = await endpoint.refresh(session);
     if (answer.kind !== 'pair') return answer;

@@ -12,7 +12,10 @@ export interface Session {
   readonly refresh?: string | undefined;
   /** An old client may hold the same refresh token, and keeps it: no rotation is asked for. */
   readonly shared?: boolean | undefined;
-  /** When the refresh token ends, by the server's clock, in ms: told by the server in cookie mode, where no script can read it. */
+  /**
+   * When the refresh token can be used no more, by the server's clock, in ms: told by the server in cookie mode, where no script
+   * can read it, and where the token outlasts its session.
+   */
   readonly endsMs?: number | undefined;
   /** Its end does not move any more, however often it is refreshed. */
   readonly last?: boolean | undefined;

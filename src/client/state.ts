@@ -13,8 +13,7 @@ export class SessionState {
   readonly #userClaim: string;
   /** Aborted when the manager is disposed of. */
   readonly #gone: AbortSignal;
-  /** The server wants no refresh before: it was asked too often, or has too much to do. By this computer's clock. */
-  notBeforeMs = 0;
+  #rest = { ms: 0, endsMs: 0 };
   readonly #listeners = new Set<() => void>();
   #current: Session | undefined;
   #expected: string | undefined;
@@ -36,11 +35,23 @@ export class SessionState {
     return this.#userOf(this.#current);
   }
 
+  /** How long the server wants no refresh yet: it was asked too often, or has too much to do. */
+  get restMs(): number {
+    const leftMs = this.#rest.endsMs - Date.now();
+    // This computer's clock was set back. Not performance.now(): where computers sleep it may stand still.
+    if (leftMs > this.#rest.ms) this.restMs = this.#rest.ms;
+    return Math.min(leftMs, this.#rest.ms);
+  }
+
+  set restMs(ms: number) {
+    this.#rest = { ms, endsMs: Date.now() + ms };
+  }
+
   /** Another session, or none, whatever was here. */
   begin(session?: Session): void {
     this.#current = session;
     this.#expected = undefined;
-    this.notBeforeMs = 0;
+    this.restMs = 0;
     // A manager that was disposed of may have a successor, with another user.
     if (!this.#gone.aborted) this.#storage.save(session);
     this.nudge();

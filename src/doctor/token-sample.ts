@@ -111,7 +111,7 @@ export async function judgeToken(row: SampleRow, rules: SampleRules): Promise<Ju
     passwordClaim: passwordClaimOf(told),
     lifetimeSeconds: issuedAt === undefined || expiresAt === undefined ? undefined : expiresAt - issuedAt,
     issuedAtSeconds: issuedAt,
-    startSeconds: startOf(seconds(told[START]), issuedAt),
+    startSeconds: startOf(seconds(told[START]), issuedAt, expiresAt ?? 0),
     createdUs: row.created_us === null ? undefined : Number(row.created_us),
     expired: row.expired,
     spent: row.spent ?? undefined,

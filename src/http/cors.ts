@@ -17,7 +17,7 @@ const BELOW = /^(https?:)\/\/([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::(\d+))?$/;
 const ANY = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@,]+$/;
 
 /** What a script may read of an answer beside its body: the TokenManager takes the server's clock from `Date`. */
-const EXPOSED = 'Date, Retry-After, X-Token-Refreshed, X-Refresh-Time, X-Request-Id';
+const EXPOSED = 'Date, Retry-After, X-Token-Refreshed, X-Refresh-Time, X-Session-Ends, X-Request-Id';
 
 /**
  * Those that django-cors-headers allows by default, and those that this server and tracing read. Its list of before 4.0 has

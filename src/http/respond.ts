@@ -41,6 +41,11 @@ export const SAFE_HEADERS = [
   'X-Content-Type-Options', 'nosniff',
 ] as const; // prettier-ignore
 
+/** For pages, which can't always read it in their refresh token. */
+export function sessionEnds(seconds: number): readonly string[] {
+  return ['X-Session-Ends', new Date(seconds * 1000).toISOString()];
+}
+
 /** The one place that turns a reply into bytes on a request that was understood. */
 export function send(response: ServerResponse, reply: Reply): void {
   const { socket } = response;

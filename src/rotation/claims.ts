@@ -51,13 +51,14 @@ export function readSubject(
   const userKey = userKeyText(claims[names.userId]);
   if (userKey === null) return { kind: 'invalid', reason: 'invalid' };
   const issuedAtSeconds = seconds(claims['iat']);
+  // The codec has refused a token whose exp is no sensible number.
+  const expiresAtSeconds = seconds(claims['exp']) ?? 0;
   return {
     jti,
     userKey,
     issuedAtSeconds,
-    startSeconds: startOf(seconds(claims[START]), issuedAtSeconds),
-    // The codec has refused a token whose exp is no sensible number.
-    expiresAtSeconds: seconds(claims['exp']) ?? 0,
+    startSeconds: startOf(seconds(claims[START]), issuedAtSeconds, expiresAtSeconds),
+    expiresAtSeconds,
     passwordHash: passwordHashIn(claims, names),
     claims,
   };

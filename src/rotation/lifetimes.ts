@@ -1,4 +1,5 @@
 import { seconds, type ClaimNames, type Span, type Subject } from './claims.js';
+import { END_OF_YEAR_9999_SECONDS } from './dates.js';
 
 /**
  * When tokens end. Everything that is written or answered about the end of a token is computed here, so that a claim, its
@@ -73,13 +74,20 @@ function spread({ lifetimeSpread = 0 }: Lifetimes, lifetimeSeconds: number, id: 
   return lifetimeSeconds - Math.floor(lifetimeSeconds * lifetimeSpread * Math.max(0, share || 0));
 }
 
+/** When a refresh token that its client keeps is of no more use. `early`: sooner than it says itself, with its session. */
+export function keptEnd(
+  lifetimes: Lifetimes,
+  { expiresAtSeconds, startSeconds }: Pick<Subject, 'expiresAtSeconds' | 'startSeconds'>,
+): { readonly seconds: number; readonly early: boolean } {
+  const end = sessionEnd(lifetimes, startSeconds);
+  const early = end < expiresAtSeconds;
+  return { seconds: early ? end : expiresAtSeconds, early };
+}
+
 /** How long a token still lives, in whole seconds, for a cookie that ends with it. */
 export function remainingSeconds(expiresAtSeconds: number, nowUs: number): number {
   return Math.max(0, expiresAtSeconds - Math.floor(nowUs / 1_000_000));
 }
-
-/** The last date that Python's datetime, and so Django, knows. */
-const END_OF_YEAR_9999_SECONDS = 253_402_300_799;
 
 /** Whether a sliding token can still be extended; `unreadable`: its end is no date. */
 export function slidingState(

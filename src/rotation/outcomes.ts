@@ -15,7 +15,7 @@ export type Refusal =
   | { readonly kind: 'blacklisted' }
   | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number };
 
-/** When the refresh token of an answer ends: what a cookie and a page want to know of it. */
+/** When the refresh token that the client has after the answer can be used no more: what a cookie and a page want to know. */
 export interface RefreshEnd {
   readonly refreshExpiresAtSeconds: number;
 }
@@ -35,6 +35,8 @@ export type RefreshOutcome =
       readonly kind: 'reissued';
       readonly access: string;
       readonly refresh: string | undefined;
+      /** The token that is kept names a later end than its session's. */
+      readonly endsEarly: boolean;
       readonly issuedAtUs: number;
     })
   /** Another refresh of the same token was in flight; this request did not spend it. */

@@ -1,6 +1,6 @@
 import { accessClaims, parsed, successorClaims } from './claims.js';
 import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
-import { accessSpan, refreshSpan } from './lifetimes.js';
+import { accessSpan, keptEnd, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Due } from './policy.js';
 import type { ReissueVerdict } from './ports.js';
@@ -61,12 +61,16 @@ async function judgeAndAnswer(
     { jti: accessJti, ...accessSpan(settings, issuedAtUs, startSeconds, successor?.jti ?? accessJti) },
     parsed(codec, freshClaims),
   );
-  const { expiresAtSeconds } = successor ?? subject;
+  const end =
+    successor === undefined
+      ? keptEnd(settings, subject)
+      : { seconds: successor.expiresAtSeconds, early: false };
   return {
     kind: 'reissued',
     access: await codec.sign(claims),
     refresh: successor?.token,
-    refreshExpiresAtSeconds: expiresAtSeconds,
+    refreshExpiresAtSeconds: end.seconds,
+    endsEarly: end.early,
     issuedAtUs,
   };
 }

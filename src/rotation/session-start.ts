@@ -1,3 +1,4 @@
+import { END_OF_YEAR_9999_SECONDS } from './dates.js';
 import type { Claims } from './ports.js';
 
 /**
@@ -16,15 +17,18 @@ export interface Added {
 
 /**
  * The session's start: what the token says of it, and never later than the token's own time. Undefined where a token
- * has neither, which is as old as can be.
+ * has neither, which is as old as can be. One that is beyond all dates says nothing.
  *
  * @param told the claim, in whole seconds; undefined where it is no finite number
  */
-export function startOf(told: number | undefined, issuedAtSeconds: number | undefined): number | undefined {
-  if (told === undefined) return issuedAtSeconds;
+export function startOf(
+  told: number | undefined,
+  issuedAtSeconds: number | undefined,
+  expiresAtSeconds: number,
+): number | undefined {
+  if (told === undefined || told > END_OF_YEAR_9999_SECONDS) return issuedAtSeconds;
   // A session that is older than Unix can't be written as a date by every database.
-  const started = Math.max(0, told);
-  return issuedAtSeconds === undefined ? started : Math.min(started, issuedAtSeconds);
+  return Math.min(Math.max(0, told), issuedAtSeconds ?? expiresAtSeconds);
 }
 
 /** The claims that a token's successor carries beside those of the token. */

@@ -7,25 +7,30 @@ const SESSION_SECONDS = 3_600;
 
 const found = services();
 describe.skipIf(found.chromium === undefined || found.postgres === undefined)('the end of a session', () => {
-  const world = clientWorld('--session-lifetime', `${SESSION_SECONDS}s`);
+  const world = clientWorld('--session-lifetime', `${SESSION_SECONDS}s`, '--rotation', 'offered');
   const seconds = () => Math.floor(Date.now() / 1000);
 
   /** Logged in so long ago that the session ends in `leftSeconds`. */
-  async function loginLate(mode: 'memory' | 'cookie', leftSeconds: number) {
+  async function loginLate(mode: 'memory' | 'cookie', leftSeconds: number, shared = false) {
     const tabs = await world.tabs(mode, 1, 'background=1');
     const [page] = tabs.pages;
     const iatSeconds = seconds() - SESSION_SECONDS + leftSeconds;
     const minted = await world.rotation.login({ iatSeconds, lifetimeSeconds: 86_400 });
     const access = mintRefresh({ userId: minted.userId, tokenType: 'access', lifetimeSeconds: 900 }).token;
-    await page!.evaluate((pair) => window.manager.setTokens(pair), { access, refresh: minted.token });
+    const pair = { access, refresh: minted.token, shared };
+    await page!.evaluate((tokens) => window.manager.setTokens(tokens), pair);
     await page!.evaluate(() => window.manager.refreshAccessToken());
     return { tabs, page: page!, endMs: (iatSeconds + SESSION_SECONDS) * 1000 };
   }
 
-  it.each(['memory', 'cookie'] as const)(
-    'is known to the page, told of in time, and asked for no more tokens when it can not be put off (%s)',
-    async (mode) => {
-      const { tabs, page, endMs } = await loginLate(mode, 400);
+  it.each([
+    ['memory', 'the refresh token says it', false],
+    ['memory', 'the refresh token is kept, and says a later one', true],
+    ['cookie', 'the refresh token is in a cookie', false],
+  ] as const)(
+    'is known to the page, told of in time, and asked for no more tokens when it can not be put off (%s: %s)',
+    async (mode, _, shared) => {
+      const { tabs, page, endMs } = await loginLate(mode, 400, shared);
       const look = () => page.evaluate(() => window.manager.getSnapshot());
       const expiring = () =>
         page.evaluate(() =>

@@ -87,6 +87,24 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
     await page.close();
   });
 
+  it('waits no longer when the clock is set back meanwhile', async () => {
+    const site = await siteWith('1000/h');
+    const page = await open(site, 'background=1');
+    await login(page);
+    await refresh(page);
+    site.refreshes = 0;
+    site.fate = (n) => (n === 0 ? { status: 503, retryAfter: '1' } : 'pass');
+    const refreshed = refresh(page);
+    await page.waitForFunction(() => window.events.some(([name]) => name === 'failed'));
+    await page.evaluate(() => {
+      const now = Date.now.bind(Date);
+      Date.now = () => now() - 3_600_000;
+    });
+    expect(await refreshed).toBe('refreshed');
+    expect(site.refreshes).toBe(2);
+    await page.close();
+  });
+
   it('waits as long as the server says, and then refreshes by itself, once', async () => {
     // One every three seconds, and twenty to begin with.
     const site = await siteWith('20/m');

@@ -48,6 +48,10 @@ describe.skipIf(!services().postgres)("cookies in dj-rest-auth's style", () => {
   const stillGood = async ({ token }: MintedToken): Promise<void> =>
     expect((await byCookie('refresh', token)).status).toBe(200);
 
+  const inJson = ({ token }: MintedToken) => ({
+    type: 'application/json',
+    text: JSON.stringify({ refresh: token }),
+  });
   const own = (): Record<string, string> => ({ origin: server.url });
   const hostOf = (): string => new URL(server.url).host;
 
@@ -154,15 +158,63 @@ describe.skipIf(!services().postgres)("cookies in dj-rest-auth's style", () => {
       await stillGood(attacker);
     });
 
-    it('with the same value twice is refused, too, and so is a body beside them', async () => {
-      const victim = await rotation.login();
-      const cookie = `${NAME}=${victim.token}; a=b; ${NAME}=${victim.token}`;
-      expect((await ask('refresh', { ...own(), cookie })).status).toBe(400);
-      const body = { type: 'application/json', text: JSON.stringify({ refresh: victim.token }) };
-      const reply = await ask('refresh', { ...own(), cookie }, body);
-      expect([reply.status, setCookies(reply)]).toEqual([400, []]);
+    it("is of no matter where a body says which token is meant; a log-out is the cookie's", async () => {
+      const [victim, attacker, other] = [
+        await rotation.login(),
+        await rotation.login(),
+        await rotation.login(),
+      ];
+      const cookie = `${NAME}=${attacker.token}; ${NAME}=${victim.token}`;
+      const refreshed = await ask('refresh', { ...own(), cookie }, inJson(other));
+      expect([refreshed.status, decodeToken(valueOf(refreshed)!).claims['user_id']]).toEqual([
+        200,
+        other.userId,
+      ]);
+      const out = await ask('blacklist', { ...own(), cookie }, inJson(other));
+      expect([out.status, valueOf(out)]).toEqual([400, '""']);
       await stillGood(victim);
+      await stillGood(attacker);
     });
+
+    it('with our own value is none: browsers send one token twice that is kept under two paths', async () => {
+      const { token } = await rotation.login();
+      const twice = (value: string) => ({ ...own(), cookie: `${NAME}=${value}; a=b; ${NAME}="${value}"` });
+      const refreshed = await ask('refresh', twice(token));
+      expect(refreshed.status).toBe(200);
+      const out = await ask('blacklist', twice(valueOf(refreshed)!));
+      expect([out.status, valueOf(out)]).toEqual([200, '""']);
+    });
+  });
+
+  it("where scripts may read cookies a log-out is of its body's token, and of the cookie's where it has none", async () => {
+    const readable = await startServer({
+      databaseUrl: rotation.url,
+      args: ['--cookie-style', 'dj-rest-auth', '--cookie-name', NAME, '--cookie-httponly', 'off'],
+    });
+    try {
+      holdToDocument(readable.url);
+      const ask = (path: string, cookie: string, body?: string): Promise<Reply> =>
+        send(readable.url, {
+          path: `${BASE}/${path}/`,
+          headers: { cookie, ...(body !== undefined && { 'content-type': 'application/json' }) },
+          ...(body !== undefined && { body }),
+        });
+      const [inCookie, inBody, planted] = [
+        await rotation.login(),
+        await rotation.login(),
+        await rotation.login(),
+      ];
+      const cookie = `${NAME}=${inCookie.token}`;
+      const ofBody = JSON.stringify({ refresh: inBody.token });
+      const out = await ask('blacklist', `${cookie}; ${NAME}=${planted.token}`, ofBody);
+      expect([out.status, valueOf(out)]).toEqual([200, '""']);
+      expect((await ask('refresh', '', ofBody)).status).toBe(401);
+      await stillGood(planted);
+      expect((await ask('blacklist', cookie, '{}')).status).toBe(200);
+      expect((await ask('refresh', cookie)).status).toBe(401);
+    } finally {
+      await readable.stop();
+    }
   });
 
   it('a refused refresh clears nothing; a log-out does, of a token that is spent already, too', async () => {

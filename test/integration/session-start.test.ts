@@ -47,6 +47,7 @@ describe.skipIf(services().postgres === undefined)('when a session began', () =>
     ['earlier, whatever it says', -100, 100, 'revoked'],
     ['later, with a start that is none', 100, 'then', 'good'],
     ['later, with a start before all dates', 100, -1e300, 'revoked'],
+    ['later, with a start beyond all dates', 100, 1e300, 'good'],
   ])('a token that was issued %s is judged so by each statement', async (_, iat, start, standing) => {
     const userId = await user();
     const at = now() - 1_000;
@@ -65,6 +66,23 @@ describe.skipIf(services().postgres === undefined)('when a session began', () =>
         expect((await service.refresh(token)).kind).toBe(refreshed);
       }
     }
+  });
+
+  it.each([
+    ['none', 'as old as can be', 'blacklisted', {}],
+    ['beyond all dates', 'as old as can be', 'blacklisted', { carelink_start: 1e300 }],
+    ['later than its end', 'as young as it can be', 'rotated', { carelink_start: 200_000_000_000 }],
+  ])('a token without iat and with a start of %s is %s: %s', async (_, __, kind, claims) => {
+    const { service } = await world.start({ tellsStart: true });
+    const userId = await user();
+    const mint = () => mintRefresh({ userId, claims: { iat: undefined, ...claims } });
+    const { token, expSeconds } = mint();
+    const refreshed = await service.refresh(token);
+    if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind);
+    const start = decodeToken(refreshed.refresh).claims['carelink_start'];
+    expect(start).toBe(kind === 'rotated' ? expSeconds : 0);
+    await world.sql(MARK, [String(userId), new Date()]);
+    expect((await service.refresh(mint().token)).kind).toBe(kind);
   });
 
   it('a reuse after a revocation closes the rows of sessions that began before it, and no others', async () => {
@@ -121,6 +139,26 @@ describe.skipIf(services().postgres === undefined)('when a session began', () =>
     const late = mintRefresh({ userId: await user(), iatSeconds: now() - 1_000, ...slides });
     expect(await service.slide(late.token)).toEqual({ kind: 'invalid', reason: 'expired' });
   });
+
+  it.each(['off', 'keep', 'offered'] as const)(
+    'what a client keeps ends with its session, whatever the token says: %s',
+    async (rotation) => {
+      const iatSeconds = now() - 600;
+      const { token, expSeconds } = await world.login({ iatSeconds });
+      const end = async (sessionLifetimeSeconds: number | undefined) => {
+        const { service } = await world.start({ rotation, sessionLifetimeSeconds });
+        const outcome = await service.refresh(token, false);
+        if (outcome.kind !== 'reissued') throw new Error(outcome.kind);
+        const { refresh, refreshExpiresAtSeconds, endsEarly } = outcome;
+        if (refresh !== undefined) expect(refreshExpiresAtSeconds).toBe(decodeToken(refresh).claims['exp']);
+        return [refreshExpiresAtSeconds, endsEarly];
+      };
+      expect(await end(1_000)).toEqual([iatSeconds + 1_000, rotation !== 'keep']);
+      if (rotation === 'keep') return;
+      expect(await end(100_000)).toEqual([expSeconds, false]);
+      expect(await end(undefined)).toEqual([expSeconds, false]);
+    },
+  );
 
   it('a session that is over can still be logged out: Django would go on with its token', async () => {
     const { service } = await world.start({ tellsStart: true, sessionLifetimeSeconds: 1_000 });

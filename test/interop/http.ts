@@ -27,7 +27,7 @@ export function holdToDocument(url: string): void {
 function faultsOf(url: string, method: string, path: string, reply: Reply, text: string): readonly string[] {
   if (!ours.has(url)) return [];
   const headers = new Map(
-    Object.entries(reply.headers).map(([name, value]) => [name, String([value].flat()[0])]),
+    Object.entries(reply.headers).map(([name, value]) => [name, [value].flat().join('\n')]),
   );
   const [plain = ''] = path.split('?', 1);
   const below = /^\/account\/token(\/.*)$/.exec(plain)?.[1] ?? `outside:${plain}`;

@@ -47,8 +47,7 @@ export function holdBytesToDocument(text: string): void {
 }
 
 function headersIn(pairs: readonly (readonly unknown[])[]): ReadonlyMap<string, string> {
-  // Of several lines of one name the first.
-  return new Map(pairs.map(([name, value]) => [String(name).toLowerCase(), String([value].flat()[0])]));
+  return new Map(pairs.map(([name, value]) => [String(name).toLowerCase(), [value].flat().join('\n')]));
 }
 
 subscribe('http.server.request.start', (message) => {

@@ -9,7 +9,7 @@ export const OPENAPI_FILE = fileURLToPath(new URL('../../docs/openapi.yaml', imp
 
 export interface Answer {
   readonly status: number;
-  /** By their names in lower case; of several lines of one name any. */
+  /** By their names in lower case; several lines of one name with a line break between them, or any of them. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: string;
 }
@@ -164,8 +164,9 @@ function faultsIn(what: string, response: ResponseObject, answer: Answer, isHead
       if (header.required === true) faults.push(`${what}: the header ${name} is missing`);
     } else {
       const validate = compiled(header.schema ?? {});
-      if (!validate(header.schema?.type === 'integer' ? Number(value) : value))
-        faults.push(`${what}: ${name}: ${value}: ${ajv.errorsText(validate.errors)}`);
+      for (const one of value.split('\n'))
+        if (!validate(header.schema?.type === 'integer' ? Number(one) : one))
+          faults.push(`${what}: ${name}: ${one}: ${ajv.errorsText(validate.errors)}`);
     }
   }
   for (const name of answer.headers.keys())

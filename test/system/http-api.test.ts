@@ -63,7 +63,9 @@ describe.skipIf(services().postgres === undefined)('the HTTP API', () => {
       }),
       startServer({
         databaseUrl: world.url,
-        args: ['--algorithm', 'ES256', '--signing-key-file', key],
+        args: [
+          '--algorithm', 'ES256', '--signing-key-file', key, '--cookie-style', 'dj-rest-auth', '--cookie-name', 'r',
+        ], // prettier-ignore
         env: { CARELINK_SIGNING_KEY: '' },
       }),
       startServer({ args: ['--demo', '--refresh-cookie'], env: { CARELINK_SIGNING_KEY: '' } }),
@@ -155,6 +157,15 @@ describe.skipIf(services().postgres === undefined)('the HTTP API', () => {
     const preflight = [`Origin: ${PAGE}`, 'Access-Control-Request-Method: POST'];
     expect(await statusOf(ask(plain, 'OPTIONS', path, { lines: preflight }))).toBe(204);
   });
+
+  it.each(ENDPOINTS)(
+    'POST %s is for no page of another site where browsers send cookies',
+    async (path, field) => {
+      const foreign = { lines: ['Origin: https://evil.example'], body: body(field, 'a.b.c') };
+      expect(await statusOf(ask(asymmetric, 'POST', path, foreign))).toBe(403);
+      expect(await statusOf(ask(asymmetric, 'POST', path, { body: body(field, 'a.b.c') }))).toBe(401);
+    },
+  );
 
   it('forged tokens are throttled everywhere', async () => {
     for (const [path, field] of ENDPOINTS) {

@@ -23,7 +23,10 @@ const NO_TOKEN = json(
   'WWW-Authenticate', 'Bearer realm="api"',
 ); // prettier-ignore
 
-/** Another host of the domain can plant a cookie of the same name, and the first in the header needn't be ours. */
+/**
+ * Another host of the domain can plant a cookie of the same name, and the first in the header needn't be ours. The same token
+ * twice, as under two paths, is no such thing.
+ */
 const DUPLICATE_TEXT =
   'There is more than one refresh cookie of that name: it is not known which one is meant.';
 const DUPLICATE = json(
@@ -43,6 +46,8 @@ export class DjRestAuthCookies implements CookieStyle {
   readonly #httpOnly: boolean;
   readonly #pages: OwnPages;
   readonly #nowMs: () => number;
+  /** The answer to a log-out without a token. */
+  readonly #none: Reply;
 
   constructor(options: DjRestAuthOptions, pages: OwnPages, nowMs: () => number) {
     const { accessName, httpOnly } = options;
@@ -51,17 +56,24 @@ export class DjRestAuthCookies implements CookieStyle {
     this.#httpOnly = httpOnly;
     this.#pages = pages;
     this.#nowMs = nowMs;
+    const text = `Refresh token was not included in ${httpOnly ? 'cookie' : 'request'} data.`;
+    this.#none = json(401, { detail: text, error: text }, 'bad_request');
   }
 
-  /** A refresh takes the token of its body before the cookie's; a log-out, as it is the browser's, the cookie's. */
+  /**
+   * A refresh takes the token of its body before the cookie's. So does a log-out where scripts may read the cookies, and may so
+   * mean another one; where they may not, it is the browser that logs out, by its cookie.
+   */
   find({ route, headers, inBody }: Asking): string | Reply | Promise<string | Reply> {
     const refused = this.#pages.refuse(headers);
     if (refused !== undefined) return refused;
     if (route !== 'refresh' && route !== 'blacklist') return inBody();
-    const [cookie, another] = cookieValues(headers.cookie, this.#refresh.name);
-    if (route === 'refresh') return another === undefined ? inBody(cookie ?? NO_TOKEN) : DUPLICATE;
-    if (another !== undefined) return DUPLICATE.with(this.clear());
-    return cookie ?? this.#logOutBy(inBody);
+    const [cookie, another] = new Set(cookieValues(headers.cookie, this.#refresh.name));
+    const inCookie = another === undefined ? cookie : DUPLICATE;
+    if (route === 'refresh') return inBody(inCookie ?? NO_TOKEN);
+    return this.#loggingOut(
+      this.#httpOnly ? (inCookie ?? inBody(this.#none)) : inBody(inCookie ?? this.#none),
+    );
   }
 
   hand(_: IncomingHttpHeaders, { access, refresh }: Granted): Handed | Reply {
@@ -91,11 +103,9 @@ export class DjRestAuthCookies implements CookieStyle {
     return [this.#access, this.#refresh].flatMap((cookie) => (cookie ? [deleteCookie(cookie)] : []));
   }
 
-  async #logOutBy(inBody: Asking['inBody']): Promise<string | Reply> {
-    const where = this.#httpOnly ? 'cookie' : 'request';
-    const text = `Refresh token was not included in ${where} data.`;
-    const found = await inBody(json(401, { detail: text, error: text }, 'bad_request'));
-    // Whoever wants out is out, whatever was wrong with the request.
+  /** Whoever wants out is out, whatever was wrong with the request. */
+  async #loggingOut(token: string | Reply | Promise<string | Reply>): Promise<string | Reply> {
+    const found = await token;
     return typeof found === 'string' ? found : found.with(this.clear());
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { remainingSeconds } from '../../rotation/lifetimes.js';
 import { MAX_COOKIES } from '../limits.js';
-import { cookieTooLarge, forbidden, json, type Reply } from '../respond.js';
+import { cookieTooLarge, forbidden, json, sessionEnds, type Reply } from '../respond.js';
 import { mostTokenBytes } from './size.js';
 import type { Asking, CookieStyle, Granted, Handed } from './style.js';
 
@@ -53,9 +53,7 @@ export class OwnCookies implements CookieStyle {
         setCookie(mine, refresh, String(remainingSeconds(refreshExpiresAtSeconds, atUs))),
         ...tooMany.map((name) => setCookie(name, '', '0')),
       ],
-      headers: this.#tellsEnd
-        ? ['X-Session-Ends', new Date(refreshExpiresAtSeconds * 1000).toISOString()]
-        : [],
+      headers: this.#tellsEnd ? sessionEnds(refreshExpiresAtSeconds) : [],
     };
   }
 

@@ -18,7 +18,7 @@ export interface Granted {
   readonly access: string;
   /** Undefined: the client keeps the token that it has. */
   readonly refresh: string | undefined;
-  /** Of the refresh token that the client has now. */
+  /** When the refresh token that the client has now can be used no more. */
   readonly refreshExpiresAtSeconds: number;
   /** Now, by the database's clock. */
   readonly atUs: number;
@@ -28,7 +28,7 @@ export interface Granted {
 export interface Handed {
   readonly body: string;
   readonly cookies: readonly string[];
-  /** More of them: names and values. */
+  /** More of them: names and values. Undefined: those of an answer without cookies. */
   readonly headers?: readonly string[];
 }
 

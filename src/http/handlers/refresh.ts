@@ -1,6 +1,14 @@
 import type { RefreshOutcome, TokenService } from '../../rotation/outcomes.js';
 import type { CookieStyle, Handed } from '../cookies/style.js';
-import { cookieTooLarge, inProgress, Reply, SAFE_HEADERS, throttled, type Refusals } from '../respond.js';
+import {
+  cookieTooLarge,
+  inProgress,
+  Reply,
+  SAFE_HEADERS,
+  sessionEnds,
+  throttled,
+  type Refusals,
+} from '../respond.js';
 import type { TokenRoute } from '../route.js';
 
 type Rotated = Extract<RefreshOutcome, { kind: 'rotated' }>;
@@ -55,10 +63,15 @@ function granted(outcome: Rotated | Reissued, handed: Handed | Reply | undefined
     'Content-Length', String(body.length),
     'X-Token-Refreshed', 'true',
     'X-Refresh-Time', new Date((rotated ? outcome.claimedAtUs : outcome.issuedAtUs) / 1000).toISOString(),
-    ...(handed?.headers ?? []),
+    ...(handed?.headers ?? earlyEnd(outcome)),
   ]; // prettier-ignore
   const kind = rotated && outcome.replayed ? 'replayed' : outcome.kind;
   return new Reply(200, headers, body, kind, handed?.cookies);
+}
+
+/** Where no one can read in the token that the client keeps when its session ends. */
+function earlyEnd(outcome: Rotated | Reissued): readonly string[] {
+  return outcome.kind === 'reissued' && outcome.endsEarly ? sessionEnds(outcome.refreshExpiresAtSeconds) : [];
 }
 
 /** Compact JWTs are base64url and dots: nothing to escape in JSON, and as many bytes as characters. */

@@ -54,6 +54,7 @@ function both(path: string): CookieCase[] {
     of('the cookie, an empty form', { cookie, body: () => ' ', type: FORM_TYPE }),
     of('the cookie, another field', { cookie, body: () => '{"token":"x"}' }),
     of('the cookie among others', { cookie: (token, name) => `a=b; ${name}=${token}; sessionid=c` }),
+    of('the cookie twice', { cookie: (token, name) => `${name}=${token}; a=b; ${name}=${token}` }),
     of('the cookie in quotes', { cookie: (token, name) => `${name}="${token}"` }),
     of('the cookie under a name in capitals', { cookie: (token, name) => `${name.toUpperCase()}=${token}` }),
     of('another cookie alone', { cookie: (token) => `other=${token}` }),
@@ -98,6 +99,7 @@ export const COOKIE_CASES: readonly CookieCase[] = [
   }),
   ask(BLACKLIST, 'a cookie and JSON that breaks off', { cookie: inCookie, body: () => '{' }),
   ask(BLACKLIST, 'a cookie and a body that is no token', { cookie: inCookie, body: () => '{"refresh":"x"}' }),
+  ask(BLACKLIST, 'a body and a cookie that is no token', { cookie: (_, name) => `${name}=x`, body: inJson }),
   ask(VERIFY, 'a good token, and no cookie', { body: (token) => JSON.stringify({ token }) }),
   ask(VERIFY, 'the cookie, no body', { cookie: inCookie }),
 ];

@@ -58,6 +58,7 @@ const DEPARTURES: readonly Departure[] = [
       'a cookie that has expired',
       'a cookie that was logged out',
       'an access token in the cookie',
+      'a body and a cookie that is no token',
     ],
     httpOnly: true,
     answer: (theirs) => coded(theirs),
@@ -76,7 +77,7 @@ const DEPARTURES: readonly Departure[] = [
     answer: (theirs) => coded(theirs, INVALID),
   },
   {
-    why: "The browser's cookie is what it is logged out by; there, where scripts may read cookies, only by a body.",
+    why: "Without a body's token the browser's cookie is logged out; there, where scripts may read cookies, only a body's.",
     at: BLACKLIST,
     names: [
       'the cookie, no body',
@@ -84,10 +85,9 @@ const DEPARTURES: readonly Departure[] = [
       'the cookie, an empty form',
       'the cookie, another field',
       'the cookie among others',
+      'the cookie twice',
       'the cookie in quotes',
       'a cookie without a row',
-      'a cookie and JSON that breaks off',
-      'a cookie and a body that is no token',
     ],
     httpOnly: false,
     answer: done,
@@ -100,6 +100,7 @@ const DEPARTURES: readonly Departure[] = [
       ['a cookie that has expired', INVALID],
       ['a cookie that was logged out', 'Token is blacklisted'],
       ['an access token in the cookie', 'Token has wrong type'],
+      ['a cookie and a body that is no token', INVALID],
     ] as const
   ).map(([name, detail]): Departure => ({
     why: 'As above, and with the code of a refresh.',
@@ -108,6 +109,13 @@ const DEPARTURES: readonly Departure[] = [
     httpOnly: false,
     answer: (theirs) => coded(theirs, detail),
   })),
+  {
+    why: 'Whoever wants out is out: the cookies go, whatever was wrong with the request.',
+    at: BLACKLIST,
+    names: ['a cookie and JSON that breaks off'],
+    httpOnly: false,
+    answer: (theirs, site) => ({ ...theirs, cookies: done(theirs, site).cookies }),
+  },
   {
     why: 'There is no log-out by GET, which any image could ask for (ACCOUNT_LOGOUT_ON_GET).',
     at: BLACKLIST,
