@@ -22,11 +22,15 @@ export class ClientAddress {
   readonly #header: string;
   readonly #trusted = new BlockList();
   readonly #trustsPeers: boolean;
+  readonly #hasRanges: boolean;
+  /** The peer that was judged last: behind a proxy it is the same for all. Node makes an object for each look into the list. */
+  #peer = { address: '', isTrusted: false };
 
   /** Without proxies a client's address is its connection's. */
   constructor({ ranges, header }: TrustedProxies) {
     this.#header = header;
     this.#trustsPeers = ranges.some(({ address }) => address === UNIX_PEERS);
+    this.#hasRanges = ranges.length > 0;
     for (const { address, prefix } of ranges) {
       if (address === UNIX_PEERS) continue;
       this.#trusted.addSubnet(address, prefix, isIPv6(address) ? 'ipv6' : 'ipv4');
@@ -62,11 +66,17 @@ export class ClientAddress {
   }
 
   #isTrustedPeer(address: string): boolean {
-    return this.#trustsPeers ? address === '' : this.#isTrusted(address);
+    if (this.#trustsPeers) return address === '';
+    if (this.#peer.address !== address) this.#peer = { address, isTrusted: this.#isTrusted(address) };
+    return this.#peer.isTrusted;
   }
 
   #isTrusted(address: string): boolean {
-    return isIP(address) !== 0 && this.#trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+    return (
+      this.#hasRanges &&
+      isIP(address) !== 0 &&
+      this.#trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+    );
   }
 }
 
