@@ -6,7 +6,7 @@ import type { Range, Rate } from './edge-options.js';
 import type { CorsOrigin } from './origin-kind.js';
 import type { RedisAddress } from '../redis-address.js';
 import type { TlsPair } from './tls-pair.js';
-import type { TracingSettings } from './tracing-settings.js';
+import type { TracingOptions } from '../tracing-options.js';
 import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
@@ -56,7 +56,7 @@ export interface ServeSettings extends SharedSettings {
   readonly http: HttpSettings;
   readonly admin: { readonly host: string; readonly port: number };
   /** Undefined: requests are not traced. */
-  readonly tracing: TracingSettings | undefined;
+  readonly tracing: TracingOptions | undefined;
   /** May hold a secret in its path: never to be printed or logged. */
   readonly alertWebhook: string | undefined;
   readonly keys: KeySettings;

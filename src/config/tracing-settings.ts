@@ -1,22 +1,5 @@
+import type { TracingOptions } from '../tracing-options.js';
 import type { Environment } from './resolve.js';
-
-/** Of OpenTelemetry; the exporter reads endpoint, headers and certificates by itself. */
-export interface TracingSettings {
-  readonly protocol: 'http/protobuf' | 'http/json';
-  readonly sampler: {
-    readonly kind: 'always_on' | 'always_off' | 'traceidratio';
-    readonly ratio: number;
-    readonly parentBased: boolean;
-  };
-  /** A request's `traceparent` is continued. */
-  readonly continues: boolean;
-  readonly queue: {
-    readonly maxSpans: number;
-    readonly maxBatch: number;
-    readonly delayMs: number;
-    readonly timeoutMs: number;
-  };
-}
 
 const SAMPLERS = {
   always_on: { kind: 'always_on', parentBased: false },
@@ -33,7 +16,7 @@ const SAMPLERS = {
  *
  * @see https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
  */
-export function tracingSettings(env: Environment, warnings: string[]): TracingSettings | undefined {
+export function tracingSettings(env: Environment, warnings: string[]): TracingOptions | undefined {
   const read = reader(env, warnings);
   if (read.text('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return undefined;
   if (!isWanted(read, warnings)) return undefined;
@@ -99,7 +82,7 @@ function isWanted({ text }: Reader, warnings: string[]): boolean {
   return exporters.includes('otlp');
 }
 
-function samplerOf({ text }: Reader, warnings: string[]): TracingSettings['sampler'] {
+function samplerOf({ text }: Reader, warnings: string[]): TracingOptions['sampler'] {
   const name = text('OTEL_TRACES_SAMPLER') ?? 'parentbased_always_on';
   const known = Object.hasOwn(SAMPLERS, name) ? SAMPLERS[name as keyof typeof SAMPLERS] : undefined;
   if (known === undefined) {

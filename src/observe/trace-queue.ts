@@ -6,7 +6,7 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace';
 import type { SpanResult } from './trace-metrics.js';
-import type { TracingOptions } from './trace.js';
+import type { TracingOptions } from '../tracing-options.js';
 
 /** What became of spans. */
 export interface SpanNews {

@@ -34,7 +34,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Part, Span, Spanned } from '../rotation/span.js';
 import { describeError } from './errors.js';
 import type { RequestOutcome, RouteName } from './requests.js';
-import type { RequestTrace, Tracing, TracingOptions } from './trace.js';
+import type { TracingOptions } from '../tracing-options.js';
+import type { RequestTrace, Tracing } from './trace.js';
 import { boundedSpans, type SpanNews } from './trace-queue.js';
 
 export interface TracingParts {

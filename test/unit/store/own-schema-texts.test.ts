@@ -8,37 +8,8 @@ import { judgeAndRecordSql, judgeSql, judgeTablelessSql } from '../../../src/sto
 import { blacklistUserSql, revokeBeforeSql } from '../../../src/store/revocation-sql.js';
 import type { TokenSchema } from '../../../src/store/schema.js';
 import { readStateSql } from '../../../src/store/state-sql.js';
-import { userKeyTypeOf } from '../../../src/store/user-key.js';
-import type { UserSource } from '../../../src/store/user-source.js';
 import { writeBehindSql } from '../../../src/store/write-behind-sql.js';
-
-const relation = { schema: 'public', name: 'x', qualified: 'public.x' };
-
-const USERS: UserSource = {
-  name: 'public.auth_user',
-  relation,
-  kind: 'table',
-  keyColumn: 'id',
-  keyType: 'integer',
-  primaryColumn: 'id',
-  activeColumn: 'is_active',
-  activeType: 'boolean',
-  unread: [],
-  columns: { key: 'id', primary: 'id', active: 'is_active' },
-};
-
-const SCHEMA: TokenSchema = {
-  outstanding: 'public.outstanding',
-  blacklisted: 'public.blacklisted',
-  relations: { outstanding: relation, blacklisted: relation },
-  userIdType: 'integer',
-  users: USERS,
-  userKeyType: userKeyTypeOf('integer'),
-  mayKeep: true,
-  encoding: 'UTF8',
-  own: 'carelink',
-  homeUnwritten: false,
-};
+import { SCHEMA, USERS } from '../../support/plain-site.js';
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 

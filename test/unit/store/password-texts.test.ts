@@ -3,39 +3,16 @@ import { claimByJtiSql, claimKnownSql } from '../../../src/store/claim-sql.js';
 import type { PasswordHash } from '../../../src/store/password-hash.js';
 import type { TokenSchema } from '../../../src/store/schema.js';
 import { readStateSql } from '../../../src/store/state-sql.js';
-import { userKeyTypeOf } from '../../../src/store/user-key.js';
 import { writeBehindSql } from '../../../src/store/write-behind-sql.js';
-
-const relation = { schema: 'public', name: 'x', qualified: 'public.x' };
+import { SCHEMA, USERS } from '../../support/plain-site.js';
 
 const schemaWith = (passwordHash?: PasswordHash): TokenSchema => ({
-  outstanding: 'public.outstanding',
-  blacklisted: 'public.blacklisted',
-  relations: { outstanding: relation, blacklisted: relation },
-  userIdType: 'integer',
+  ...SCHEMA,
   users: {
-    name: 'public.auth_user',
-    relation,
-    kind: 'table',
-    keyColumn: 'id',
-    keyType: 'integer',
-    primaryColumn: 'id',
-    activeColumn: 'is_active',
-    activeType: 'boolean',
-    unread: [],
-    columns: {
-      key: 'id',
-      primary: 'id',
-      active: 'is_active',
-      ...(passwordHash === undefined ? {} : { password: 'password' }),
-    },
+    ...USERS,
+    columns: { ...USERS.columns, ...(passwordHash === undefined ? {} : { password: 'password' }) },
     passwordHash,
   },
-  userKeyType: userKeyTypeOf('integer'),
-  mayKeep: true,
-  encoding: 'UTF8',
-  own: 'carelink',
-  homeUnwritten: false,
 });
 
 const texts = (schema: TokenSchema): string[] => [
