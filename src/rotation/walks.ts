@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Places } from './places.js';
 import { StoreUnavailableError, type TokenKey } from './ports.js';
 import { Trails } from './trails.js';
@@ -16,6 +17,13 @@ const LONG_WALKS = 1;
 
 /** Who has not had a place by then is told to come again: what was asked is over soon after the asking is. */
 const LONGEST_WAIT_MS = 1_000;
+
+/**
+ * How long after a walk the same token is not walked again. The walk has closed what there is: those who present it again and
+ * again wait, and refreshes don't wait for them. No more than an eighth of a request's time.
+ */
+const LONGEST_REST_MS = 500;
+const REST_SHARE = 1 / 8;
 
 interface Shared<T> {
   readonly result: Promise<T>;
@@ -43,9 +51,13 @@ export class Walks {
   readonly #lines = new Map<string, Promise<void>>();
   /** By the token's id: walks that have not begun. */
   readonly #asked = new Map<string, Shared<unknown>>();
+  /** By the token's id, the earliest first: when its last walk ended. */
+  readonly #endedMs = new Map<string, number>();
+  readonly #restMs: number;
 
   constructor(options: WalksOptions) {
     this.#options = options;
+    this.#restMs = Math.min(LONGEST_REST_MS, options.requestTimeoutMs * REST_SHARE);
     this.#long = new Places(LONG_WALKS, options.monotonicMs);
   }
 
@@ -54,7 +66,7 @@ export class Walks {
   }
 
   /**
-   * @param walk begins when it is this token's turn, unless the time has become too short: half of a request's is kept
+   * @param walk begins when it is this token's turn and its last walk is some time ago, unless the time has become too short: half of a request's is kept
    *   for it, and half of that for what is to be done where it ends before a tip
    * @throws StoreUnavailableError, or what the walk throws
    */
@@ -65,17 +77,27 @@ export class Walks {
       asked.deadlineMs = Math.max(asked.deadlineMs, deadlineMs);
       return asked.result;
     }
+    const begin = (): Promise<T> => {
+      this.#asked.delete(jti);
+      return this.#begin(shared.deadlineMs, walk);
+    };
     const key = userKey === undefined ? `token ${jti}` : `user ${userKey}`;
-    const ahead = this.#lines.get(key) ?? Promise.resolve();
+    const restMs = this.#restLeftMs(jti);
     const shared: Shared<T> = {
       deadlineMs,
-      result: ahead.then(() => {
-        this.#asked.delete(jti);
-        return this.#begin(shared.deadlineMs, walk);
-      }),
+      result: restMs > 0 ? sleep(restMs).then(() => this.#inLine(key, begin)) : this.#inLine(key, begin),
     };
     this.#asked.set(jti, shared);
-    const ended = shared.result.then(
+    void shared.result.then(
+      () => this.#hasEnded(jti),
+      () => undefined,
+    );
+    return shared.result;
+  }
+
+  #inLine<T>(key: string, begin: () => Promise<T>): Promise<T> {
+    const result = (this.#lines.get(key) ?? Promise.resolve()).then(begin);
+    const ended = result.then(
       () => undefined,
       () => undefined,
     );
@@ -83,7 +105,22 @@ export class Walks {
     void ended.then(() => {
       if (this.#lines.get(key) === ended) this.#lines.delete(key);
     });
-    return shared.result;
+    return result;
+  }
+
+  #restLeftMs(jti: string): number {
+    const endedMs = this.#endedMs.get(jti);
+    return endedMs === undefined ? 0 : endedMs + this.#restMs - this.#options.monotonicMs();
+  }
+
+  #hasEnded(jti: string): void {
+    const nowMs = this.#options.monotonicMs();
+    this.#endedMs.delete(jti);
+    this.#endedMs.set(jti, nowMs);
+    for (const [other, endedMs] of this.#endedMs) {
+      if (endedMs > nowMs - this.#restMs) break;
+      this.#endedMs.delete(other);
+    }
   }
 
   async #begin<T>(deadlineMs: number, walk: (leave: Leave) => Promise<T>): Promise<T> {
