@@ -144,9 +144,10 @@ async function failOver(
   await pair.killPrimary();
   const killedAtMs = Date.now();
   await sleep(Math.random() * 1_500);
+  // Before it takes over: once it has, a copy of a request may spend at once what was lost.
+  const kept = spentIn(await pair.whatStandbyHas(readFinalRows));
   await pair.promote();
   const promotedAtMs = Date.now();
-  const kept = spentIn(await readFinalRows(pair.url));
   const answered = play.attempts().filter(({ status, sentAtMs }) => status === 200 && sentAtMs < killedAtMs);
   const earlier = new Set(before.flatMap((promotion) => [...promotion.lost]));
   const lost = new Set(answered.map(({ jti }) => jti).filter((jti) => !kept.has(jti) && !earlier.has(jti)));

@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSimplejwtTables, query, startCluster, type Cluster } from '../support/postgres.js';
 import { startPrimaryProxy, type PrimaryProxy } from '../support/primary-proxy.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { migrate } from './migrate.js';
 
 export type Replication = 'asynchronous' | 'synchronous';
+
+/** A record that has been received is replayed by then. */
+const REPLAYS_WITHIN_MS = 100;
 
 /** A primary and a standby that follows it, until one takes the other's place. */
 export class Replicated {
@@ -69,6 +73,23 @@ export class Replicated {
   async killPrimary(): Promise<void> {
     await this.#primary.kill9();
     await this.#wire.stop();
+  }
+
+  /** Reads what the standby has, once it has replayed all that it heard from a primary that is dead. */
+  async whatStandbyHas<T>(read: (url: string) => Promise<T>): Promise<T> {
+    const { url } = this.#standby;
+    const replayed = async (): Promise<string> => {
+      const [row] = await query<{ lsn: string }>(url, 'SELECT pg_last_wal_replay_lsn()::text AS lsn');
+      return row!.lsn;
+    };
+    // Of its last record it may have heard only a part: so it is not waited for until all of it is replayed.
+    let now = '';
+    for (let before: string | undefined; now !== before;) {
+      before = now;
+      await sleep(REPLAYS_WITHIN_MS);
+      now = await replayed();
+    }
+    return read(url);
   }
 
   /** The standby takes writes when it resolves. */
