@@ -3,7 +3,6 @@ import {
   attempt,
   judgeToken,
   readSampleRows,
-  readStandings,
   tellNobody,
   tellSamples,
   type Reading,
@@ -14,8 +13,9 @@ import {
 import { createCodec } from '../jwt/create-codec.js';
 import type { Log } from '../observe/log.js';
 import type { DatabaseClock } from '../rotation/ports.js';
-import type { Database } from '../store/database.js';
+import { askOf, type Database } from '../store/database.js';
 import type { TokenSchema } from '../store/schema.js';
+import { readStandings } from '../store/standings.js';
 import { userKeyTypeOf } from '../store/user-key.js';
 
 /** What tokens of the table are held against. */
@@ -48,7 +48,7 @@ export async function judgeSamples(
     startSeconds,
     passwordHash,
   }));
-  const standings = await attempt(() => readStandings(database, schema, asked));
+  const standings = await attempt(() => readStandings(askOf(database), schema, asked));
   if ('why' in standings) return judged.map(({ sample }) => sample);
   return judged.map(({ sample, userKey }, at) => {
     const standing = standings.value[at];

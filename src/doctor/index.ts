@@ -8,7 +8,6 @@ export type { Finding } from './check.js';
 export type { DatabaseEvidence, Evidence, KeyEvidence, SchemaEvidence } from './evidence.js';
 export { readDatabaseFacts } from './read-database.js';
 export { readSampleRows, type SampleRow } from './read-samples.js';
-export { readStandings } from './read-standings.js';
 export { attempt, type Reading } from './reading.js';
 export { judgeToken, type SampleRules, type TokenSample } from './token-sample.js';
 export { tellNobody, tellSamples } from './told-samples.js';

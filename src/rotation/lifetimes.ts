@@ -48,7 +48,9 @@ function span(lifetimes: Lifetimes, fromUs: number, start: Start, lifetimeSecond
   return { issuedAtSeconds, expiresAtSeconds: end < expiresAtSeconds ? end : expiresAtSeconds };
 }
 
-function sessionEnd({ sessionLifetimeSeconds }: Lifetimes, start: Start = 0): number {
+type SessionLimit = Pick<Lifetimes, 'sessionLifetimeSeconds'>;
+
+function sessionEnd({ sessionLifetimeSeconds }: SessionLimit, start: Start = 0): number {
   return sessionLifetimeSeconds === undefined ? Infinity : start + sessionLifetimeSeconds;
 }
 
@@ -76,7 +78,7 @@ function spread({ lifetimeSpread = 0 }: Lifetimes, lifetimeSeconds: number, id: 
 
 /** When a refresh token that its client keeps is of no more use. `early`: sooner than it says itself, with its session. */
 export function keptEnd(
-  lifetimes: Lifetimes,
+  lifetimes: SessionLimit,
   { expiresAtSeconds, startSeconds }: Pick<Subject, 'expiresAtSeconds' | 'startSeconds'>,
 ): { readonly seconds: number; readonly early: boolean } {
   const end = sessionEnd(lifetimes, startSeconds);
@@ -104,7 +106,10 @@ export function slidingState(
 }
 
 /** Until when a token can be presented: a sliding one for longer than its exp. A date beyond all dates ends nothing. */
-export function presentableUntil({ claims, expiresAtSeconds }: Subject, names: ClaimNames): number {
+export function presentableUntil(
+  { claims, expiresAtSeconds }: Pick<Subject, 'claims' | 'expiresAtSeconds'>,
+  names: Pick<ClaimNames, 'slidingEnd'>,
+): number {
   const end = seconds(claims[names.slidingEnd]) ?? 0;
   return Math.max(expiresAtSeconds, end > END_OF_YEAR_9999_SECONDS ? 0 : end);
 }

@@ -173,11 +173,15 @@ export function liveTokensSql(schema: TokenSchema): string {
   return `${liveOfUser(schema, 'o.jti', '')} LIMIT $3`;
 }
 
-/** Whether an index leads to the rows of a user: without one their table would be read from end to end. */
-const USER_INDEXED = `(SELECT EXISTS (
+/**
+ * Whether an index leads to the rows of a user: without one their table would be read from end to end.
+ *
+ * @param table SQL of the table's qualified name, as text
+ */
+export const userIndexedSql = (table: string): string => `(SELECT EXISTS (
            SELECT FROM pg_catalog.pg_index x
              JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
-            WHERE x.indrelid = $5::text::pg_catalog.regclass
+            WHERE x.indrelid = ${table}::text::pg_catalog.regclass
               AND a.attname = 'user_id' AND x.indisvalid AND x.indpred IS NULL))`;
 
 /**
@@ -192,7 +196,7 @@ export function openRowsSql(schema: TokenSchema): string {
       SELECT o.id, o.jti
         FROM (SELECT $1::text AS user_key) i
         JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
-       WHERE ${USER_INDEXED}
+       WHERE ${userIndexedSql('$5')}
        LIMIT $3::bigint + 1
     ),
     told AS MATERIALIZED (

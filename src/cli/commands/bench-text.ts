@@ -1,5 +1,5 @@
-import Table from 'cli-table3';
 import type { BenchReport, Progress } from '../../bench/index.js';
+import { openTable, plainTable } from '../tables.js';
 
 /** What goes on, in one line. */
 export function progressText({ phase, leftMs, slice }: Progress): string {
@@ -151,31 +151,6 @@ function generatorLine({ generator, sendLag }: BenchReport): string {
     `generator  ${percent(generator.cpuShare)} of a core, machine ${percent(generator.machineBusyShare)} busy, ` +
     `loop ${ms(generator.loopDelayP99Ms)} late at p99${lag}; against a null server ${generator.nullPerSecond.toFixed(0)}/s`
   );
-}
-
-/** Columns of a terminal that is 80 wide, without lines between them. */
-function openTable(head: string[], right: readonly number[]): Table.Table {
-  const none = Object.fromEntries(TABLE_LINES.map((name) => [name, '']));
-  return new Table({
-    head,
-    colAligns: head.map((_, at) => (right.includes(at) ? 'right' : 'left')),
-    chars: { ...none, middle: '  ' },
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
-  });
-}
-
-const TABLE_LINES = [
-  ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
-  ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
-];
-
-function plainTable(head: string[], right: readonly number[]): Table.Table {
-  return new Table({
-    head,
-    colAligns: head.map((_, at) => (right.includes(at) ? 'right' : 'left')),
-    // Colours are for a terminal only, and this room decides on them elsewhere.
-    style: { head: [], border: [], compact: true },
-  });
 }
 
 function ms(value: number): string {
