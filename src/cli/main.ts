@@ -12,6 +12,7 @@ import { doctorCommand } from './commands/doctor.js';
 import { migrateCommand } from './commands/migrate.js';
 import { revokeCommand } from './commands/revoke.js';
 import { serveCommand } from './commands/serve.js';
+import { sessionsCommand } from './commands/sessions.js';
 import type { CommandDescriptor } from './descriptor.js';
 import { EXIT_CODES, failureOf, type ExitCode } from './exit-codes.js';
 import { addOptions, flagsOf, secretsHelp } from './options.js';
@@ -74,6 +75,7 @@ async function runCommand(argv: readonly string[], speaker: Speaker): Promise<Ex
   register(program, migrateCommand, speaker, done);
   register(program, benchCommand, speaker, done);
   register(program, cleanupCommand, speaker, done);
+  register(program, sessionsCommand, speaker, done);
   register(program, revokeCommand, speaker, done);
   register(program, deadLettersCommand, speaker, done);
   register(program, doctorCommand, speaker, done);

@@ -5,6 +5,7 @@ import { KeyError } from '../jwt/key-error.js';
 import { MigrateError, type MigrateErrorCode } from '../migrate/errors.js';
 import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from '../store/embedded-errors.js';
 import { RevokeError } from '../revoke/errors.js';
+import { SessionsError } from '../sessions/errors.js';
 import { SchemaError } from '../store/errors.js';
 import { UrlError } from '../store/database-url-text.js';
 import { databaseTarget } from './database-target.js';
@@ -46,6 +47,10 @@ export const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExit
   MOMENT_AHEAD: 2,
   TOKEN_UNFIT: 2,
 };
+export const SESSIONS_EXIT_CODES: Readonly<Record<SessionsError['code'], FailureExitCode>> = {
+  USER_NOT_FOUND: 1,
+  USER_ID_UNFIT: 2,
+};
 export const DATA_DIRECTORY_EXIT_CODES: Readonly<Record<DataDirectoryCode, FailureExitCode>> = {
   DATA_DIRECTORY_IN_USE: 5,
   DATA_DIRECTORY_UNUSABLE: 2,
@@ -66,6 +71,7 @@ export function toCommandError(error: unknown, database: DatabaseSettings): unkn
   if (error instanceof DataDirectoryError) return ended(DATA_DIRECTORY_EXIT_CODES[error.code], error);
   if (error instanceof CleanupError) return ended(CLEANUP_EXIT_CODES[error.code], error);
   if (error instanceof RevokeError) return ended(REVOKE_EXIT_CODES[error.code], error);
+  if (error instanceof SessionsError) return ended(SESSIONS_EXIT_CODES[error.code], error);
   if (error instanceof MigrateError) return ended(MIGRATE_EXIT_CODES[error.code], error);
   if (database.kind === 'url') {
     const told = connectError(error, databaseTarget(database));

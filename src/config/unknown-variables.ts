@@ -5,10 +5,16 @@ import { variableOf, type Table } from './option.js';
 import type { Environment } from './resolve.js';
 import { REVOKE_OPTIONS } from './revoke-options.js';
 import { SERVE_OPTIONS } from './serve-options.js';
+import { SESSIONS_OPTIONS } from './sessions-options.js';
 
-const OPTIONS = [SERVE_OPTIONS, MIGRATE_OPTIONS, CLEANUP_OPTIONS, BENCH_OPTIONS, REVOKE_OPTIONS].flatMap(
-  (table) => Object.entries(table as Table),
-);
+const OPTIONS = [
+  SERVE_OPTIONS,
+  MIGRATE_OPTIONS,
+  CLEANUP_OPTIONS,
+  BENCH_OPTIONS,
+  REVOKE_OPTIONS,
+  SESSIONS_OPTIONS,
+].flatMap((table) => Object.entries(table as Table));
 const KNOWN = new Set(OPTIONS.filter(([, { typed }]) => !typed).map(([flag]) => variableOf(flag)));
 const TYPED = new Map(OPTIONS.filter(([, { typed }]) => typed).map(([flag]) => [variableOf(flag), flag]));
 

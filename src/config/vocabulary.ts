@@ -22,4 +22,4 @@ export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down', 'grants'] as con
 export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];
 
 /** What a role can be given the rights for. */
-export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'doctor'] as const;
+export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor'] as const;

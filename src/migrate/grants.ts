@@ -6,7 +6,7 @@ import { askSession, type Session } from './session.js';
 import type { UserNames } from '../store/user-source.js';
 
 /** Commands that a role may be given the rights for. `bench` talks HTTP; `migrate` is the owner's. */
-export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'doctor'] as const;
+export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor'] as const;
 
 export type GrantedCommand = (typeof GRANTED_COMMANDS)[number];
 

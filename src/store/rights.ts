@@ -8,7 +8,7 @@ import { columnsRead } from './user-source.js';
  * What is done with a database. `serve_async`: claims of Redis are written behind; in sync mode its UPDATE puts off the
  * date of a row whose token outlives it, and a server that lacks it starts and says so.
  */
-export const NEEDS = ['serve', 'serve_async', 'cleanup', 'revoke', 'doctor'] as const;
+export const NEEDS = ['serve', 'serve_async', 'cleanup', 'revoke', 'sessions', 'doctor'] as const;
 
 export type Need = (typeof NEEDS)[number];
 
@@ -40,16 +40,23 @@ const OF_DJANGO: Readonly<Record<'outstanding' | 'blacklisted', Privileges>> = {
     serve_async: ['UPDATE'],
     revoke: KEEP,
     cleanup: ['SELECT', 'UPDATE', 'DELETE'],
+    sessions: READ,
     doctor: READ,
   },
-  blacklisted: { serve: ADD, revoke: ADD, cleanup: ['SELECT', 'INSERT', 'DELETE'], doctor: READ },
+  blacklisted: {
+    serve: ADD,
+    revoke: ADD,
+    cleanup: ['SELECT', 'INSERT', 'DELETE'],
+    sessions: READ,
+    doctor: READ,
+  },
 };
 
 /** Tables of ours; those that a migration hasn't made yet are passed over. */
 const OF_OURS: Readonly<Record<string, Privileges>> = {
-  revoked_before: { serve: KEEP, revoke: KEEP, doctor: READ },
-  home: { serve: READ, revoke: READ, cleanup: READ, doctor: READ },
-  dead_letters: { serve: READ, serve_async: KEEP, doctor: READ },
+  revoked_before: { serve: KEEP, revoke: KEEP, sessions: READ, doctor: READ },
+  home: { serve: READ, revoke: READ, cleanup: READ, sessions: READ, doctor: READ },
+  dead_letters: { serve: READ, serve_async: KEEP, sessions: READ, doctor: READ },
   identity: { serve: READ, doctor: READ },
   cleanup_lease: { cleanup: KEEP },
   migrations: { doctor: READ },
@@ -84,7 +91,7 @@ function wantedOf({ relations, users, own }: RightsSchema): Wanted[] {
       ? []
       : [
           {
-            ...whole(users.relation, { serve: READ, revoke: READ, doctor: READ }),
+            ...whole(users.relation, { serve: READ, revoke: READ, sessions: READ, doctor: READ }),
             columns: columnsRead(users),
           },
         ]),

@@ -12,7 +12,7 @@ export interface GrantedRole {
 /** A role that may do exactly what `migrate grants` prints for it, and nothing that PUBLIC has in schema public. */
 export async function grantedRole(
   databaseUrl: string,
-  commands: readonly ('serve' | 'cleanup' | 'revoke' | 'doctor')[] = [],
+  commands: readonly ('serve' | 'cleanup' | 'revoke' | 'sessions' | 'doctor')[] = [],
   site: Pick<NonNullable<Parameters<typeof readNeededGrants>[1]>, 'users' | 'tokenTables'> = {},
 ): Promise<GrantedRole> {
   const name = `tokens "${randomBytes(6).toString('hex')}"`;
