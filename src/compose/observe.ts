@@ -4,6 +4,8 @@ import { DURATION_BUCKETS, metricsSink, type MetricsSink } from '../observe/metr
 import { openMetrics } from '../observe/open-metrics.js';
 import type { HttpObserver } from '../observe/requests.js';
 import { refusalMetrics, Refusals } from '../observe/refusals.js';
+import { SessionMeter } from '../observe/session-meter.js';
+import { sessionMetrics } from '../observe/session-metrics.js';
 import type { ReleaseStack } from './release.js';
 
 export interface Observing extends MetricsSink, HttpObserver {
@@ -31,8 +33,12 @@ export function observing(
   monotonicMs: () => number,
   {
     alone = true,
+    accessLifetimeSeconds = 900,
     ...audit
-  }: { readonly alone?: boolean } & Pick<KpiMeterOptions, 'auditDueMs' | 'onLooked'> = {},
+  }: { readonly alone?: boolean; readonly accessLifetimeSeconds?: number } & Pick<
+    KpiMeterOptions,
+    'auditDueMs' | 'onLooked'
+  > = {},
 ): Observing {
   let countRows: KpiMeterOptions['countRows'] = () => Promise.reject(new Error('no database yet'));
   const meter = kpiMeter({
@@ -46,12 +52,18 @@ export function observing(
   const exemplars = new Exemplars(DURATION_BUCKETS);
   const refusals = new Refusals(monotonicMs);
   refusalMetrics(metrics.registry, refusals);
+  const sessions = new SessionMeter({ accessLifetimeSeconds, monotonicMs });
+  sessionMetrics(metrics.registry, sessions);
   return {
     ...metrics,
-    onRefused: (outcome, token, client) => refusals.saw(outcome, token, client),
+    onRefused(outcome, token, client) {
+      refusals.saw(outcome, token, client);
+      sessions.sawRefusal(outcome, token);
+    },
     onRotationEvent(event) {
       metrics.onRotationEvent(event);
       meter.onRotationEvent(event);
+      sessions.onRotationEvent(event);
     },
     onStatement(purpose) {
       metrics.onStatement(purpose);

@@ -66,6 +66,7 @@ export async function compose(
   { admin = true, signal, takesRenewals }: Omit<StartOptions, 'tellsSetUp'>,
 ): Promise<Serving> {
   const metrics = observing(monotonicMs, {
+    accessLifetimeSeconds: settings.tokens.accessLifetimeSeconds,
     alone: admin,
     onLooked(lost, of) {
       operator.onCommitsLost(lost);

@@ -82,6 +82,7 @@ export function tellRotationEvent(event: RotationEvent, log: Log): void {
     case 'refresh':
     case 'cache_lookup':
     case 'offer':
+    case 'session_refused':
       return;
     case 'reuse':
       log.warn('token_reuse', {

@@ -217,7 +217,9 @@ export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
 
   const onRotationEvent = (event: RotationEvent): void => {
     switch (event.kind) {
+      // Of these the meters of KPIs and of sessions make something.
       case 'refresh':
+      case 'session_refused':
         break;
       case 'cache_lookup':
         lookups.inc({ result: event.result });

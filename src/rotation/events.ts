@@ -1,4 +1,5 @@
 import type { RefreshOutcome } from './outcomes.js';
+import type { BadStanding } from './standing.js';
 
 /** What the rotation room reports while it works; metrics and the log listen. No event holds a token. */
 export type RotationEvent =
@@ -14,7 +15,11 @@ export type RotationEvent =
       readonly read: boolean;
       /** False: the policy spends no token here, so no cache and no lock was asked. */
       readonly spends?: false;
+      /** How long its client had held the token. Absent: nothing was granted, or it was a repeat, or the token has no time. */
+      readonly heldSeconds?: number | undefined;
     }
+  /** A token that is neither spent nor expired came, and no token of its session is refreshed any more. */
+  | { readonly kind: 'session_refused'; readonly jti: string; readonly standing: BadStanding }
   /** With `--rotation offered`, the end of every refresh: whether its client keeps a new token. */
   | {
       readonly kind: 'offer';

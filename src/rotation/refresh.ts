@@ -1,4 +1,4 @@
-import { isRefusal } from './claims.js';
+import { isRefusal, type Subject } from './claims.js';
 import { identifyLive, type RotationContext } from './context.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { accuses, dueTo, isMarked } from './policy.js';
@@ -57,7 +57,27 @@ export async function refresh(
     // Only what was granted counts, and not before: a handful of spent tokens that come at once, each with a charge on its
     // way to the database, would keep their user out meanwhile. Requests that come at once may all be granted, and are owed.
     if (ended === 'rotated' || ended === 'reissued') throttle?.owe(subject.userKey ?? '');
-    context.emit({ kind: 'refresh', jti: subject.jti, outcome: ended, met, read, ...SPENDS_NOT[due] });
+    const heldSeconds = outcome === undefined ? undefined : heldFor(outcome, subject, arrivedAtUs);
+    context.emit({
+      kind: 'refresh',
+      jti: subject.jti,
+      outcome: ended,
+      met,
+      read,
+      heldSeconds,
+      ...SPENDS_NOT[due],
+    });
     if (rotation === 'offered') context.emit({ kind: 'offer', accepted: due === 'spend', outcome: ended });
   }
+}
+
+/** For how long a session went on with the token that it now has another one for. */
+function heldFor(
+  outcome: RefreshOutcome,
+  { issuedAtSeconds }: Subject,
+  arrivedAtUs: number,
+): number | undefined {
+  const goesOn = outcome.kind === 'reissued' || (outcome.kind === 'rotated' && !outcome.replayed);
+  if (!goesOn || issuedAtSeconds === undefined) return undefined;
+  return Math.max(0, arrivedAtUs / 1_000_000 - issuedAtSeconds);
 }

@@ -4,10 +4,10 @@ import { accessSpan, keptEnd, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Due } from './policy.js';
 import type { ReissueVerdict } from './ports.js';
+import { refused } from './refused.js';
 import type { Request } from './request.js';
 import { addedTo } from './session-start.js';
 import { ending } from './span.js';
-import { refusalOf } from './standing.js';
 
 /**
  * A refresh that spends nothing: one look at the token and its user, in a statement that it shares with others. No cache
@@ -51,7 +51,7 @@ async function judgeAndAnswer(
     case 'unavailable':
       return UNAVAILABLE;
     default:
-      return refusalOf(standing);
+      return refused(context, subject, standing);
   }
   if (freshClaims === null) return UNAVAILABLE;
   const accessJti = reissuing.freshId();

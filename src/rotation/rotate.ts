@@ -4,9 +4,9 @@ import { rememberDoubt, settleDoubt } from './in-doubt.js';
 import type { RefreshOutcome } from './outcomes.js';
 import { pair, prepare } from './pairs.js';
 import type { Claim, Claimed, ClaimResult, Hint, Learned } from './ports.js';
+import { refused } from './refused.js';
 import type { Request } from './request.js';
 import { ending } from './span.js';
-import { refusalOf } from './standing.js';
 
 /**
  * A claim is tried again where its time was ahead of the database's clock, or where the rows changed between a
@@ -128,7 +128,7 @@ async function settle(
         return { outcome, learned };
       }
       case 'refused':
-        return { outcome: refusalOf(result.standing), learned: undefined };
+        return { outcome: refused(context, subject, result.standing), learned: undefined };
       case 'unavailable':
         if (result.sent || inDoubt !== undefined) await rememberDoubt(context, inDoubt ?? pending.claim);
         return { outcome: UNAVAILABLE, learned: undefined };

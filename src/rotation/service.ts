@@ -6,10 +6,10 @@ import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome 
 import type { TokenState } from './ports.js';
 import { NO_ADDED_CLAIMS } from './policy.js';
 import { refresh } from './refresh.js';
+import { refused } from './refused.js';
 import { revokeDescendants } from './revoke.js';
 import { addedTo } from './session-start.js';
 import { ending, type Span } from './span.js';
-import { refusalOf } from './standing.js';
 
 /**
  * The four operations, bound to what they work with.
@@ -89,8 +89,8 @@ async function slide(context: RotationContext, token: string, span?: Span): Prom
   const subject = await identified(identifyLive, context, token, 'sliding', nowUs, span);
   if (isRefusal(subject)) return subject;
   const state = await stateOf(context, subject, span);
-  if (isBlacklisted(state)) return { kind: 'blacklisted' };
-  if (state.standing !== 'good') return refusalOf(state.standing);
+  if (state.row?.blacklistedAtUs !== undefined) return { kind: 'blacklisted' };
+  if (state.standing !== 'good') return refused(context, subject, state.standing);
   switch (slidingState(subject, context.settings, nowUs)) {
     case 'missing':
       return { kind: 'no_refresh_exp' };

@@ -18,7 +18,7 @@ import { startReceiver, type Receiver } from '../support/receiver.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { startServer, type ServerOptions, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
-import { decodeToken, issueTokens } from '../support/tokens.js';
+import { decodeToken, issueTokens, mintRefresh } from '../support/tokens.js';
 
 const { chromium: binary, postgres, redis: anyRedis } = services();
 const ready = binary !== undefined && postgres !== undefined && anyRedis !== undefined;
@@ -134,6 +134,11 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
     expect(await row('dashboards open')).toBe('1');
     expect(metrics).toContain('carelink_event_streams 1\n');
     expect(await row('invalid indexes')).toBe('1');
+    // Too early for an estimate.
+    expect(await row('active, estimated')).toBe('-');
+    const late = mintRefresh({ userId: users[0]!, iatSeconds: 1_700_000_000 });
+    expect((await refresh(server, late.token)).status).toBe(401);
+    await expect.poll(() => row('expired')).toBe('1');
   });
 
   it('alerts that are provoked are on the page, in the log, in the metrics and at the webhook, once each', async () => {

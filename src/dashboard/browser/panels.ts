@@ -40,6 +40,8 @@ const store =
     return up === undefined ? undefined : up.value === 1 ? 'up' : 'down';
   };
 
+const ended = (cause: string): Read => count('carelink_sessions_ended_total', { cause });
+
 const one = (value: number | undefined): string => figure(value, 1);
 
 const ago =
@@ -69,6 +71,15 @@ const PANELS: readonly Panel[] = [
     ['unavailable (503)', count('carelink_token_refresh_total', { outcome: 'unavailable' })],
     ['verify', count('carelink_http_requests_total', { route: 'verify' })],
     ['log-outs', count('carelink_http_requests_total', { route: 'blacklist' })],
+  ] },
+  { title: 'Sessions', needs: 'carelink_sessions_ended_total', lines: [
+    ['active, estimated', (now) => figure(gauge(now, 'carelink_sessions_active'))],
+    ['logged out', ended('logout')],
+    ['expired', ended('expired')],
+    ['revoked', ended('revoked')],
+    ['ended for reuse', ended('reuse')],
+    ['user inactive', ended('inactive')],
+    ['password changed', ended('password_changed')],
   ] },
   { title: 'Stores', needs: 'carelink_store_up', lines: [
     ['database', store('database')],
