@@ -97,6 +97,17 @@ describe.skipIf(services().postgres === undefined)('sessions that ended', () => 
     expect((await ended())['reuse']).toBe(1);
   });
 
+  it('a refresh tells how old its token was, and a repeat of it and a refusal tell nothing', async () => {
+    const { service, events } = await world.start({ graceUs: 60_000_000 });
+    const { token } = await world.login({ iatSeconds: ago(300) });
+    await service.refresh(token);
+    await service.refresh(token);
+    const held = events.flatMap((event) => (event.kind === 'refresh' ? [event.heldSeconds] : []));
+    expect(held).toEqual([expect.any(Number), undefined]);
+    expect(held[0]).toBeGreaterThanOrEqual(299);
+    expect(held[0]).toBeLessThan(360);
+  });
+
   it('a log-out, a refusal and an expiry say nothing of whose they were', async () => {
     const text = await (await fetch(`${server.adminUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => /^carelink_session/.test(line));
