@@ -38,7 +38,7 @@ export interface UserRows {
  * Rows that are looked at: of a session that is refreshed each quarter of an hour a thousand days. A hundred thousand cost
  * PostgreSQL 0.6 s of a processor (benchmarks/sessions.bench.ts), and are an answer of some megabytes.
  */
-export const MOST_ROWS = 100_000;
+const MOST_ROWS = 100_000;
 
 interface Row {
   readonly id: string;

@@ -6,6 +6,7 @@ import {
   DATA_DIRECTORY_EXIT_CODES,
   MIGRATE_EXIT_CODES,
   REVOKE_EXIT_CODES,
+  SESSIONS_EXIT_CODES,
 } from '../../src/compose/command-errors.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
 import { run, type Finished } from './run.js';
@@ -87,7 +88,13 @@ it('every code that a command can end with is explained in docs/operations.md', 
   const unions = ['src/jwt/key-error.ts', 'src/store/errors.ts'].flatMap((file) =>
     [...readFileSync(file, 'utf8').matchAll(/^ +\| '([A-Z_]+)'/gm)].map(([, code]) => code!),
   );
-  const tables = [MIGRATE_EXIT_CODES, CLEANUP_EXIT_CODES, REVOKE_EXIT_CODES, DATA_DIRECTORY_EXIT_CODES];
+  const tables = [
+    MIGRATE_EXIT_CODES,
+    CLEANUP_EXIT_CODES,
+    REVOKE_EXIT_CODES,
+    SESSIONS_EXIT_CODES,
+    DATA_DIRECTORY_EXIT_CODES,
+  ];
   const told = readFileSync('src/compose/connect-errors.ts', 'utf8').match(/DATABASE_[A-Z_]+/g) ?? [];
   const others = ['USAGE', 'CONFIG_INVALID', 'EMBEDDED_FAILED', 'UNEXPECTED'];
   const codes = new Set([...thrown, ...unions, ...tables.flatMap(Object.keys), ...told, ...others]);
