@@ -29,7 +29,7 @@ export function paired(
 }
 
 /** How more of them are given. */
-export function moreRuns(file: string): string {
+function moreRuns(file: string): string {
   return `Make five of the build that ${file} is of, each with --out, put the files into one (cat run-*.json > base.json), and give that to --baseline.`;
 }
 
