@@ -5,7 +5,6 @@ import { openTarget } from './target.js';
 
 /** In the first block connections are made and code is compiled; the best of the others is what it can do. */
 const BLOCKS = 3;
-const BLOCK_MS = 500;
 
 export interface Calibration {
   readonly perSecond: number;
@@ -13,11 +12,7 @@ export interface Calibration {
 }
 
 /** What this generator does at most, on this machine and now: a closed loop against a server that does nothing. */
-export async function calibrate(
-  users: number,
-  signal: AbortSignal,
-  blockMs = BLOCK_MS,
-): Promise<Calibration> {
+export async function calibrate(users: number, signal: AbortSignal, blockMs: number): Promise<Calibration> {
   const child = fork(new URL('./null-server.js', import.meta.url), { execArgv: [] });
   const gone = once(child, 'exit');
   try {
@@ -31,9 +26,10 @@ export async function calibrate(
       let best = { perSecond: 0, p50Ms: 0 };
       for (let n = 0; n < BLOCKS; n++) {
         const { recording, elapsedMs } = await load(target, sessions, {
+          name: 'The server that does nothing',
           mode: 'closed',
           durationMs: blockMs,
-          ratePerSecond: 0,
+          steps: [],
           arrivals: 'constant',
           duplicates: 0,
           tabs: 1,

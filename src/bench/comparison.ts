@@ -1,6 +1,7 @@
-import type { Baseline } from './baseline.js';
-import { pairedRatio, unpairedRatio, type Ratio } from './intervals.js';
-import type { Recording } from './record.js';
+import type { Baseline, EarlierRun } from './baseline.js';
+import type { Finding } from './health.js';
+import type { LatencySummary } from './histogram.js';
+import { differs, MIN_SAMPLES, pairedRatio, ratioToRuns, type Ratio } from './intervals.js';
 import type { Comparison } from './report.js';
 import type { Block, Side } from './side.js';
 
@@ -11,10 +12,11 @@ export function paired(
   pairs: readonly (readonly [Block, Block])[],
 ): Comparison {
   const ratio = (key: keyof Block) => pairedRatio(pairs.map(([a, b]) => [a[key], b[key]]));
-  return {
+  return withDifferences({
     against,
     kind: 'paired',
     pairs: pairs.length,
+    blocks: pairs,
     other: {
       perSecond: (recording.successes * 1_000) / elapsedMs,
       latency: recording.latency.summary(),
@@ -23,7 +25,12 @@ export function paired(
     rate: ratio('perSecond'),
     mean: ratio('meanMs'),
     p99: ratio('p99Ms'),
-  };
+  });
+}
+
+/** How more of them are given. */
+function moreRuns(file: string): string {
+  return `Make five of the build that ${file} is of, each with --out, put the files into one (cat run-*.json > base.json), and give that to --baseline.`;
 }
 
 /** What stands against a run with --max-regression. */
@@ -40,7 +47,7 @@ export interface Regression {
  * @param otherFault what is wrong with the other target's answers
  */
 export function regression(
-  { rate, mean, p99, against, kind }: Comparison,
+  { rate, mean, p99, against, kind, runs = 0 }: Comparison,
   maxPercent: number,
   otherFault: string | undefined,
 ): Regression | undefined {
@@ -49,6 +56,12 @@ export function regression(
       kind: 'not_compared',
       because: `There is nothing to compare with. The other target: ${otherFault}`,
     };
+  if (kind === 'unpaired' && runs < MIN_SAMPLES) {
+    return {
+      kind: 'not_compared',
+      because: `--max-regression can't be judged by ${runs === 1 ? 'one earlier run' : `${runs} earlier runs`}: only several runs of the same build tell by how much runs differ here by themselves. ${moreRuns(against)}`,
+    };
+  }
   if (rate === undefined || mean === undefined || p99 === undefined) {
     const because = `--max-regression can't be judged: too few blocks of this run, or of ${against}, had answers. Give a longer --duration.`;
     return { kind: 'not_compared', because };
@@ -64,21 +77,77 @@ export function regression(
   return undefined;
 }
 
-/** A run, and an earlier one. */
-export function unpaired(baseline: Baseline, recording: Recording): Comparison {
-  type Part = Baseline['slices'][number];
-  const ratio = (of: (slice: Part) => number) => {
-    const full = (slices: readonly Part[]) => slices.filter(({ successes }) => successes > 0).map(of);
-    return unpairedRatio(full(recording.slices), full(baseline.slices));
-  };
-  const { file, perSecond, latency, errors, slices } = baseline;
-  return {
+/** A run, and earlier ones. */
+export function unpaired({ file, runs }: Baseline, perSecond: number, latency: LatencySummary): Comparison {
+  const typical = (of: (run: EarlierRun) => number) => geometricMean(runs.map(of));
+  const ratio = (ours: number, of: (run: EarlierRun) => number) => ratioToRuns(ours, runs.map(of));
+  const p99 = (summary: LatencySummary) => summary.percentiles_ms['p99'] ?? 0;
+  return withDifferences({
     against: file,
     kind: 'unpaired',
-    pairs: Math.min(recording.slices.length, slices.length),
-    other: { perSecond, latency, errors },
-    rate: ratio((slice) => (slice.successes * 1_000) / slice.durationMs),
-    mean: ratio((slice) => slice.meanMs),
-    p99: ratio((slice) => slice.p99Ms),
-  };
+    pairs: 0,
+    runs: runs.length,
+    other: {
+      perSecond: typical((run) => run.perSecond),
+      latency: {
+        count: runs.reduce((sum, run) => sum + run.latency.count, 0),
+        mean_ms: typical((run) => run.latency.mean_ms),
+        percentiles_ms: Object.fromEntries(
+          Object.keys(latency.percentiles_ms).map((name) => [
+            name,
+            typical((run) => run.latency.percentiles_ms[name] ?? 0),
+          ]),
+        ),
+        max_ms: Math.max(...runs.map((run) => run.latency.max_ms)),
+      },
+      errors: Object.fromEntries(summed(runs.map(({ errors }) => errors))),
+    },
+    rate: ratio(perSecond, (run) => run.perSecond),
+    mean: ratio(latency.mean_ms, (run) => run.latency.mean_ms),
+    p99: ratio(p99(latency), (run) => p99(run.latency)),
+  });
+}
+
+/** What a reader of a comparison must know of it. */
+export function findingsOf(comparison: Comparison, maxPercent: number | undefined): Finding[] {
+  const { kind, runs = 0, against, rate, mean, p99 } = comparison;
+  const found = (code: string, sentence: string): Finding => ({ spoils: 'nothing', code, sentence });
+  if (kind === 'unpaired' && runs < MIN_SAMPLES) {
+    return [
+      found(
+        'few_earlier_runs',
+        `Nobody can tell a difference to ${runs === 1 ? 'one earlier run' : `${runs} earlier runs`} from how much runs differ by themselves. ${moreRuns(against)}`,
+      ),
+    ];
+  }
+  if (maxPercent === undefined || rate === undefined || mean === undefined || p99 === undefined) return [];
+  const blind = Math.max(mean.high / mean.ratio - 1, rate.ratio / rate.low - 1) * 100;
+  if (blind <= maxPercent) return [];
+  return [
+    found(
+      'comparison_blunt',
+      `This comparison can't see less than a difference of about ${blind.toFixed(0)} %, which is more than the ${maxPercent} % of --max-regression: a longer --duration or a quieter machine sees more.`,
+    ),
+  ];
+}
+
+/** With what is surely another than the other target's, or the earlier runs'. */
+function withDifferences(comparison: Omit<Comparison, 'differences'>): Comparison {
+  const { rate, mean, p99 } = comparison;
+  const differing = ([, ratio]: readonly [string, Ratio | undefined]): boolean =>
+    ratio !== undefined && differs(ratio);
+  const names = Object.entries({ rate, mean, p99 }).filter(differing);
+  return { ...comparison, differences: names.map(([name]) => name as 'rate' | 'mean' | 'p99') };
+}
+
+function geometricMean(values: readonly number[]): number {
+  if (values.some((value) => value <= 0)) return 0;
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+function summed(all: readonly Readonly<Record<string, number>>[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const [kind, count] of all.flatMap((one) => Object.entries(one)))
+    sums.set(kind, (sums.get(kind) ?? 0) + count);
+  return sums;
 }

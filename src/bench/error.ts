@@ -11,7 +11,11 @@ export class BenchError extends Error {
 
 export type BenchErrorCode =
   | 'TARGET_UNREACHABLE'
+  | 'TARGET_LOST'
+  | 'TARGET_REFUSES'
+  | 'TARGET_FAILS'
   | 'TOKENS_REFUSED'
   | 'NOT_A_REFRESH_ENDPOINT'
   | 'ADMIN_UNREACHABLE'
+  | 'OPEN_FILES'
   | 'SERVER_NOT_STARTED';

@@ -97,7 +97,7 @@ const MIN_SHARE_TAKEN = 0.2;
 /** A late loop adds to a latency what it is late: this much may be a quarter of what is told, and 20 ms in any case. */
 const MAX_LATE_OF_P99 = 0.25;
 const MAX_LOOP_DELAY_MS = 20;
-const MAX_SEND_LAG_MS = 5;
+export const MAX_SEND_LAG_MS = 5;
 /** Requests that end in a moment that only one side counts. */
 const CONSERVATION_SHARE = 0.01;
 

@@ -15,18 +15,34 @@ export interface KpiRow {
   readonly source: string;
   readonly verdict: Verdict;
   readonly note?: string;
+  /** The verdict isn't about it: it wasn't asked for, or the policy has nothing to measure. */
+  readonly isLeftOut?: true;
   /** Client and server say different things, and the client's is judged. */
   readonly isApart?: true;
 }
 
+/** Of the KPI refresh_duration. */
+export const KPI_MEAN_MS = 30;
+
 /** The KPIs of the contract. A server's own `/kpis` gives the numbers; what they must be is said here. */
 const KPIS = [
-  { id: 'refresh_duration', name: 'refresh duration, mean', comparison: '<', target: 30, unit: 'ms' },
+  {
+    id: 'refresh_duration',
+    name: 'refresh duration, mean',
+    comparison: '<',
+    target: KPI_MEAN_MS,
+    unit: 'ms',
+  },
   { id: 'db_queries', name: 'database queries per refresh', comparison: '<', target: 2, unit: 'statements' },
   { id: 'concurrent_refresh', name: 'concurrent refresh rate', comparison: '<', target: 1, unit: '%' },
   { id: 'cache_hit', name: 'cache hit rate', comparison: '>', target: 95, unit: '%' },
   { id: 'background', name: 'background processing rate', comparison: '>', target: 99, unit: '%' },
 ] as const;
+
+/** The source of what a server would have to tell, and doesn't. */
+export const NO_KPIS = 'no /kpis';
+
+export const KPI_COUNT = KPIS.length;
 
 /** Below this many, one event alone is more than the 1 % that targets are about. */
 const MIN_SAMPLES = 100;
@@ -57,12 +73,7 @@ export function kpiReport(seen: Seen, server: ServerKpis | undefined): readonly 
     if (server === undefined) {
       return kpi.id === 'refresh_duration'
         ? fromOutside(kpi, seen)
-        : unmeasured(
-            kpi,
-            0,
-            'no /kpis',
-            "can't be measured from outside: name its admin port with --admin-url",
-          );
+        : unmeasured(kpi, 0, NO_KPIS, "can't be measured from outside: name its admin port with --admin-url");
     }
     const counted = server.kpis.get(kpi.id);
     if (counted === undefined) return unmeasured(kpi, 0, '/kpis', 'the server does not tell it');

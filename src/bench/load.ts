@@ -1,15 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BenchError } from './error.js';
 import { Recording, type Slice } from './record.js';
 import { seeded } from './random.js';
-import { schedule, type Arrivals } from './schedule.js';
+import { schedule, type Arrivals, type Step } from './schedule.js';
 import { refreshOnce, type Session, type Turn } from './sessions.js';
+import { Silence } from './silence.js';
 import type { Target } from './target.js';
 
 export interface LoadPlan {
+  /** Of the target, for messages. */
+  readonly name: string;
   readonly mode: 'closed' | 'open';
   readonly durationMs: number;
-  /** Open loop only. */
-  readonly ratePerSecond: number;
+  /** Open loop only: how many are due, and when. */
+  readonly steps: readonly Step[];
   readonly arrivals: Arrivals;
   readonly duplicates: number;
   readonly tabs: number;
@@ -29,7 +33,11 @@ const SPIN_MS = 1.5;
 
 const nowMs = (): number => performance.now();
 
-/** Loads the target until the time is up and all is answered. Sessions keep their chains for a next run. */
+/**
+ * Loads the target until the time is up and all is answered. Sessions keep their chains for a next run.
+ *
+ * @throws BenchError where the target stops answering for good
+ */
 export async function load(
   target: Target,
   sessions: readonly Session[],
@@ -37,10 +45,21 @@ export async function load(
 ): Promise<{ readonly recording: Recording; readonly elapsedMs: number }> {
   const recording = new Recording();
   const startedMs = nowMs();
-  const cut = (): void => plan.onSlice?.(recording.cut(nowMs() - startedMs));
-  const timer = setInterval(cut, SLICE_MS);
+  const silence = new Silence();
+  const lost = new AbortController();
+  const watched = { ...plan, signal: AbortSignal.any([plan.signal, lost.signal]) };
+  const gone = new Promise<never>((_, reject) => {
+    lost.signal.addEventListener('abort', () => reject(lost.signal.reason as BenchError));
+  });
+  const onTick = (): void => {
+    if (plan.onSlice !== undefined) plan.onSlice(recording.cut(nowMs() - startedMs));
+    const instead = silence.look(recording, nowMs());
+    if (instead !== undefined) lost.abort(targetLost(plan.name, instead, nowMs() - startedMs));
+  };
+  const timer = setInterval(onTick, SLICE_MS);
   try {
-    await (plan.mode === 'closed' ? closedLoop : openLoop)(target, sessions, recording, plan, startedMs);
+    const loop = plan.mode === 'closed' ? closedLoop : openLoop;
+    await Promise.race([loop(target, sessions, recording, watched, startedMs), gone]);
   } finally {
     clearInterval(timer);
   }
@@ -48,6 +67,13 @@ export async function load(
   // A rest of some milliseconds would be a point of the timeline that says nothing.
   if (elapsedMs - (recording.slices.at(-1)?.atMs ?? -Infinity) > SLICE_MS / 2) recording.cut(elapsedMs);
   return { recording, elapsedMs };
+}
+
+function targetLost(name: string, instead: string, sinceStartMs: number): BenchError {
+  return new BenchError(
+    'TARGET_LOST',
+    `${name} stopped answering ${Math.round(sinceStartMs / 1_000)} s into the load: ${instead}. Nothing is judged. Is it still running? Its log, or the kernel's (out of memory), says why it ended; then repeat the run with fresh tokens.`,
+  );
 }
 
 /** Each session refreshes, and as soon as it is answered refreshes again. */
@@ -122,7 +148,7 @@ async function openLoop(
     send(session, dueMs);
   };
 
-  const arrivals = schedule(plan.arrivals, plan.ratePerSecond, plan.durationMs, seeded(plan.seed));
+  const arrivals = schedule(plan.arrivals, plan.steps, seeded(plan.seed));
   let next = nextOf(arrivals);
   /** Sends what is due; also between two answers, for reading a heap of them takes longer than a request may be late. */
   const sendDue = (): void => {
@@ -130,6 +156,7 @@ async function openLoop(
       const dueMs = startedMs + next;
       if (dueMs > nowMs() || plan.signal.aborted) return;
       next = nextOf(arrivals);
+      recording.due += 1;
       const session = idle.shift();
       if (session === undefined) {
         recording.waitedForSession += 1;
@@ -149,6 +176,8 @@ async function openLoop(
     else await nextTurn();
   }
   recording.backlog = waiting.length;
+  // Where every session has ended the rest is due, and nobody is there to send it.
+  for (; next !== undefined && !plan.signal.aborted; next = nextOf(arrivals)) recording.due += 1;
   if (inFlight > 0 || (waiting.length > 0 && alive > 0))
     await new Promise<void>((resolve) => (drained = resolve));
 }

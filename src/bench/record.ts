@@ -24,6 +24,8 @@ export class Recording {
   readonly slices: Slice[] = [];
   readonly errors = new Map<string, number>();
   readonly duplicates = { sent: 0, refused: 0, replayed: 0 };
+  /** Open loop: how many the schedule had. */
+  due = 0;
   /** Refreshes that were begun; each is one request, or several where it was duplicated. */
   refreshes = 0;
   requests = 0;
@@ -85,6 +87,7 @@ export class Recording {
     this.duplicates.sent += other.duplicates.sent;
     this.duplicates.refused += other.duplicates.refused;
     this.duplicates.replayed += other.duplicates.replayed;
+    this.due += other.due;
     this.refreshes += other.refreshes;
     this.requests += other.requests;
     this.successes += other.successes;

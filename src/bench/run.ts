@@ -1,17 +1,17 @@
-import { judgeAnswers } from './answers.js';
+import { Agent } from 'undici';
 import { calibrate } from './calibrate.js';
-import { paired, regression, unpaired } from './comparison.js';
-import { generatorMs, judgeRun, watchGenerator, type Finding } from './health.js';
-import { kpiReport } from './kpi-report.js';
-import { load } from './load.js';
+import { searchCapacity, type Capacity } from './capacity.js';
+import { conclude } from './conclude.js';
+import { watchGenerator } from './health.js';
+import { requireOpenFiles } from './open-files.js';
 import type { BenchPlan, BenchTarget, Progress } from './plan.js';
 import type { Slice } from './record.js';
-import type { BenchReport, LimitRow } from './report.js';
+import type { BenchReport } from './report.js';
 import { seed } from './seed.js';
 import { readServerCpuSeconds } from './server-cpu.js';
-import { between, meanOf, readAudited, readServerKpis } from './server-kpis.js';
-import { answersOf, block, interleave, loadPlan, MAX_CONNECTIONS, openSide, type Side } from './side.js';
-import { judge } from './verdict.js';
+import { between, readAudited, readServerKpis } from './server-kpis.js';
+import { block, interleave, MAX_CONNECTIONS, openSide, warmUp, type Side } from './side.js';
+import { tryRate } from './trial.js';
 
 export interface BenchResult {
   readonly report: BenchReport;
@@ -29,167 +29,68 @@ export async function runBench(
   versus: BenchTarget | undefined,
   plan: BenchPlan,
 ): Promise<BenchResult> {
-  const users = target.tokens.length;
   const say = (phase: Progress['phase'], leftMs?: number, slice?: Slice): void =>
     plan.onProgress({ phase, leftMs, slice });
-  const sides = [target, ...(versus === undefined ? [] : [versus])].map((one) =>
-    openSide(one, plan.rotation === 'offered'),
-  );
+  const connections = Math.min(target.tokens.length, MAX_CONNECTIONS);
+  requireOpenFiles(connections, versus === undefined ? 1 : 2);
+  const sides = [target, ...(versus === undefined ? [] : [versus])].map((one) => openSide(one, plan));
+  const admin = plan.insecure ? new Agent({ connect: { rejectUnauthorized: false } }) : undefined;
+  const { adminUrl } = target;
   try {
     const [ours, theirs] = sides as [Side, Side | undefined];
     // Before tokens are spent: a wrong --admin-url would cost them all.
-    if (target.adminUrl !== undefined) await readServerKpis(target.adminUrl);
+    if (adminUrl !== undefined) await readServerKpis(adminUrl, admin);
     say('seeding');
     for (const side of sides) await seed(side);
     say('calibrating');
-    const calibration = await calibrate(Math.min(users, MAX_CONNECTIONS), plan.signal);
-    for (const side of sides) {
-      say('warming up', plan.warmupMs);
-      if (plan.warmupMs > 0)
-        await load(side.target, side.sessions, loadPlan(side, plan, plan.warmupMs, plan.seed + 1));
-    }
-    const before = target.adminUrl === undefined ? undefined : await readServerKpis(target.adminUrl);
+    const calibration = await calibrate(connections, plan.signal, calibrationBlockMs(plan.durationMs));
+    await warmUp(sides, plan, say);
+    const capacity = plan.findCapacity ? await search(ours, plan, say) : undefined;
+    const measured = capacity === undefined ? plan : atCapacity(plan, capacity);
+    const before = adminUrl === undefined ? undefined : await readServerKpis(adminUrl, admin);
     const startedAt = new Date().toISOString();
     // One process with its database in it: what it uses is all that is used for it.
-    const cpuOf = plan.own ? target.adminUrl : undefined;
-    const cpuBefore = cpuOf === undefined ? undefined : await readServerCpuSeconds(cpuOf);
+    const cpuSeconds = async (): Promise<number | undefined> =>
+      plan.own && adminUrl !== undefined ? readServerCpuSeconds(adminUrl, admin) : undefined;
+    const cpuBefore = await cpuSeconds();
     const stopWatching = watchGenerator();
-    const pairs = theirs === undefined ? undefined : await interleave(ours, theirs, plan, say);
-    if (theirs === undefined) await block(ours, plan, plan.durationMs, plan.seed, say, plan.durationMs);
+    const pairs = theirs === undefined ? undefined : await interleave(ours, theirs, measured, say);
+    if (theirs === undefined)
+      await block(ours, measured, measured.durationMs, measured.seed, say, measured.durationMs);
     const health = stopWatching();
-    const cpuAfter = cpuOf === undefined ? undefined : await readServerCpuSeconds(cpuOf);
-    if (target.adminUrl !== undefined) say('counting rows');
+    const cpuAfter = await cpuSeconds();
+    if (adminUrl !== undefined) say('counting rows');
     const server =
-      target.adminUrl === undefined || before === undefined
+      adminUrl === undefined || before === undefined
         ? undefined
-        : between(before, await readAudited(target.adminUrl, plan.signal));
-
-    const { recording, elapsedMs } = ours;
-    const latency = recording.latency.summary();
-    const perSecond = (recording.successes * 1_000) / elapsedMs;
-    const failed = [...recording.errors]
-      .filter(([kind]) => !kind.startsWith('HTTP 4'))
-      .reduce((sum, [, n]) => sum + n, 0);
-    const limits = plan.limits.map(({ name, percentile, maxMs }): LimitRow => {
-      const measuredMs =
-        percentile === 'mean' ? recording.latency.meanMs : recording.latency.percentileMs(percentile);
-      return { name, maxMs, measuredMs, verdict: measuredMs <= maxMs ? 'pass' : 'fail' };
-    });
-    const offered = plan.mode === 'open' ? Math.round((plan.ratePerSecond * plan.durationMs) / 1_000) : 0;
-    const findings: Finding[] = judgeRun(
-      {
-        mode: plan.mode,
-        local: isLocal(target.refreshUrl),
-        requestsPerSecond: (recording.requests * 1_000) / elapsedMs,
-        nullPerSecond: calibration.perSecond,
-        offered,
-        sent: recording.refreshes,
-        sendLagP99Ms: recording.sendLag.percentileMs(99),
-        latencyP50Ms: recording.latency.percentileMs(50),
-        latencyP99Ms: recording.latency.percentileMs(99),
-        interrupted: plan.signal.aborted,
-        rotatedByServer: server?.rotated,
-        // A copy of a token that is kept is another success to the server.
-        successes: recording.successes + (plan.rotation === 'off' ? recording.duplicates.replayed : 0),
-        serverCpuShare:
-          cpuBefore === undefined || cpuAfter === undefined
-            ? undefined
-            : ((cpuAfter - cpuBefore) * 1_000) / elapsedMs,
-      },
-      health,
-    );
-    const otherFault = theirs === undefined ? undefined : judgeAnswers(answersOf(theirs, plan, undefined));
-    if (otherFault !== undefined) {
-      findings.push({
-        spoils: 'nothing',
-        code: 'other_target',
-        sentence: `The other target: ${otherFault.because}`,
-      });
-    }
-    const kpis = kpiReport(
-      {
-        successes: recording.successes,
-        meanMs: recording.latency.meanMs,
-        networkMs: recording.service.minMs,
-        generatorMs: generatorMs(health, recording.sendLag.percentileMs(99)),
-        requests: recording.requests,
-        failed,
-      },
-      server,
-    );
-    const serverMeanMs = server === undefined ? undefined : meanOf(server);
-    const comparison =
-      theirs !== undefined && pairs !== undefined && versus !== undefined
-        ? paired(versus.refreshUrl.href, theirs, pairs)
-        : plan.baseline && unpaired(plan.baseline, recording);
-    const judged = judge({
-      regression:
-        comparison && plan.maxRegressionPercent !== undefined
-          ? regression(comparison, plan.maxRegressionPercent, otherFault?.because)
-          : undefined,
-      kpis,
-      limits,
-      findings,
-      rotation: plan.rotation,
-      answers: judgeAnswers(answersOf(ours, plan, serverMeanMs)),
-      mode: plan.mode,
-      users,
-      perSecond,
-    });
-    const report: BenchReport = {
-      ...judged,
-      target: { url: target.refreshUrl.href, adminUrl: target.adminUrl, own: plan.own },
-      plan: {
-        mode: plan.mode,
-        users,
-        durationMs: plan.durationMs,
-        warmupMs: plan.warmupMs,
-        ratePerSecond: plan.mode === 'open' ? plan.ratePerSecond : undefined,
-        arrivals: plan.mode === 'open' ? plan.arrivals : undefined,
-        duplicatesPercent: plan.duplicatesPercent,
-        tabs: plan.tabs,
-        seed: plan.seed,
-      },
-      startedAt,
-      throughput: {
-        perSecond,
-        offeredPerSecond: plan.mode === 'open' ? plan.ratePerSecond : undefined,
-        elapsedMs,
-      },
-      latency,
-      service: recording.service.summary(),
-      sendLag: plan.mode === 'open' ? recording.sendLag.summary() : undefined,
-      counts: {
-        refreshes: recording.refreshes,
-        requests: recording.requests,
-        successes: recording.successes,
-        rotatedByServer: server?.rotated,
-        duplicatesSent: recording.duplicates.sent,
-        duplicatesRefused: recording.duplicates.refused,
-        duplicatesReplayed: recording.duplicates.replayed,
-        forks: recording.forks,
-        waitedForSession: recording.waitedForSession,
-        backlog: recording.backlog,
-        unrotated: recording.unrotated,
-        lostSessions: recording.lostSessions,
-      },
-      errors: Object.fromEntries(recording.errors),
-      generator: { ...health, nullPerSecond: calibration.perSecond, nullP50Ms: calibration.p50Ms },
-      findings,
-      comparison,
-      slices: recording.slices,
-      curves: {
-        latency: recording.latency.curve(),
-        ...(plan.mode === 'open' ? { service: recording.service.curve() } : {}),
-        ...(theirs === undefined ? {} : { other: theirs.recording.latency.curve() }),
-      },
-    };
-    return { report, hgrm: recording.latency.hgrm() };
+        : between(before, await readAudited(adminUrl, plan.signal, admin));
+    const report = conclude(measured, {
+      target, against: versus?.refreshUrl.href, startedAt, ours, theirs, pairs, server, health, calibration, capacity,
+      serverCpuSeconds: cpuBefore === undefined || cpuAfter === undefined ? undefined : cpuAfter - cpuBefore,
+    }); // prettier-ignore
+    return { report, hgrm: ours.recording.latency.hgrm() };
   } finally {
     for (const side of sides) await side.target.close();
+    await admin?.close();
   }
 }
 
-function isLocal({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+/** Half a second for a run of three and longer; a short run isn't to be measured for shorter than its generator. */
+function calibrationBlockMs(durationMs: number): number {
+  return Math.min(500, Math.max(150, durationMs / 6));
+}
+
+async function search(
+  ours: Side,
+  plan: BenchPlan,
+  say: (phase: Progress['phase']) => void,
+): Promise<Capacity> {
+  say('searching');
+  return searchCapacity((rate) => tryRate(ours, plan, rate), plan.ratePerSecond, plan.signal);
+}
+
+/** Where no rate held the lowest one is measured, and its verdict says why. */
+function atCapacity(plan: BenchPlan, { perSecond, trials }: Capacity): BenchPlan {
+  const lowest = Math.min(...trials.map(({ ratePerSecond }) => ratePerSecond));
+  return { ...plan, mode: 'open', ratePerSecond: perSecond ?? (Number.isFinite(lowest) ? lowest : 1) };
 }

@@ -1,43 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAnswer, meaningOf } from './answer-words.js';
 import { BenchError } from './error.js';
+import type { Session } from './sessions.js';
 import type { Side } from './side.js';
 import type { Answer } from './target.js';
 
 /** Few at a time: a first refresh has to make its row. */
 const SEED_AT_ONCE = 20;
 
-/** Every session refreshes once: the tokens are good, their rows exist, and the server has seen them. */
-export async function seed({ target, sessions, url }: Side): Promise<void> {
-  const refused = new Map<string, number>();
-  let at = 0;
-  const worker = async (): Promise<void> => {
-    for (let session = sessions[at++]; session !== undefined; session = sessions[at++]) {
-      const { token, lane } = session;
-      const answer = await new Promise<Answer>((resolve) => target.refresh(token, lane, resolve));
-      if (answer.ok) session.token = answer.next;
-      else refused.set(answer.kind, (refused.get(answer.kind) ?? 0) + 1);
+/** Longer than any server thinks about a first refresh; shorter than somebody waits to hear that there is none. */
+const FIRST_ANSWER_MS = 10_000;
+
+/** A few tokens that are refused show as errors of the run; from this share on there is no run. */
+const MAX_REFUSED_SHARE = 0.1;
+
+type Refusal = Extract<Answer, { readonly ok: false }>;
+
+/**
+ * Every session refreshes once: the tokens are good, their rows exist, and the server has seen them. The first one goes
+ * alone, so that a server that is not there is told of at once, and no other token is spent.
+ *
+ * @throws BenchError where it is no target
+ */
+export async function seed(side: Side): Promise<void> {
+  const { target, sessions, url } = side;
+  const refused: Refusal[] = [];
+  const tooMany = (): boolean => refused.length >= Math.max(1, MAX_REFUSED_SHARE * sessions.length);
+  const refresh = async (session: Session): Promise<void> => {
+    const answer = await new Promise<Answer>((resolve) =>
+      target.refresh(session.token, session.lane, resolve),
+    );
+    if (!answer.ok) refused.push(answer);
+    else {
+      session.token = answer.next;
+      side.answered += 1;
     }
   };
+  const [first, ...others] = sessions;
+  if (first !== undefined) {
+    const silence = new AbortController();
+    const answered = await Promise.race([
+      refresh(first).then(() => true),
+      sleep(FIRST_ANSWER_MS, false, { signal: silence.signal }).catch(() => true),
+    ]);
+    silence.abort();
+    if (!answered) {
+      throw new BenchError(
+        'TARGET_UNREACHABLE',
+        `${shown(url)} took the connection and gave no answer for ${FIRST_ANSWER_MS / 1_000} s. Is the server stuck, or does something else listen there? Look at its log and its database.`,
+      );
+    }
+    if (refused[0] !== undefined && !isAnswer(refused[0].kind)) throw failure(refused, sessions.length, url);
+  }
+  let at = 0;
+  const worker = async (): Promise<void> => {
+    for (let next = others[at++]; next !== undefined && !tooMany(); next = others[at++]) await refresh(next);
+  };
   await Promise.all(Array.from({ length: SEED_AT_ONCE }, worker));
-  const [first] = [...refused].sort(([, a], [, b]) => b - a);
-  const count = [...refused.values()].reduce((sum, n) => sum + n, 0);
-  // A few lost ones show as errors of the run.
-  if (first === undefined || count * 10 < sessions.length) return;
-  const [kind] = first;
-  const at_ = `${url.origin}${url.pathname}`;
-  if (!kind.startsWith('HTTP') && kind !== 'no token in a 200') {
-    throw new BenchError(
-      'TARGET_UNREACHABLE',
-      `${at_} could not be reached (${kind}). Is it running, and is the URL right?`,
-    );
-  }
-  if (kind === 'HTTP 401') {
-    throw new BenchError(
-      'TOKENS_REFUSED',
-      `${at_} refused ${count} of ${sessions.length} tokens. A run spends its tokens: were these given before? Else: is it the key that it verifies with, and do users of these ids exist there (--first-user-id)? Or give fresh tokens with --tokens.`,
-    );
-  }
-  throw new BenchError(
-    'NOT_A_REFRESH_ENDPOINT',
-    `${at_} answered ${kind} to a refresh. Is it the URL of a refresh endpoint?`,
+  if (tooMany()) throw failure(refused, sessions.length, url);
+}
+
+function failure(refused: readonly Refusal[], sessions: number, url: URL): BenchError {
+  const counts = new Map<string, number>();
+  for (const { kind } of refused) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const [kind, count] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? ['', 0];
+  const { code, words } = meaningOf(kind, refused.find((one) => one.kind === kind)?.location);
+  if (!isAnswer(kind)) return new BenchError(code, `${shown(url)} could not be reached (${kind}): ${words}`);
+  return new BenchError(
+    code,
+    `${shown(url)} answered ${kind} to ${count} of the first refreshes of ${sessions} sessions: ${words}`,
   );
+}
+
+/** Without a query, which may hold a secret. */
+function shown({ origin, pathname }: URL): string {
+  return `${origin}${pathname}`;
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { request } from 'undici';
+import { request, type Dispatcher } from 'undici';
 import { BenchError } from './error.js';
 
 /** What a server's `/kpis` says since its start: the part that is used here. */
@@ -17,11 +17,12 @@ export interface ServerKpis {
 const TIMEOUT_MS = 5_000;
 
 /** @throws BenchError where there is no `/kpis` that can be read */
-export async function readServerKpis(adminUrl: string): Promise<ServerKpis> {
+export async function readServerKpis(adminUrl: string, dispatcher?: Dispatcher): Promise<ServerKpis> {
   const url = new URL('/kpis', adminUrl);
   let document: unknown;
   try {
-    const response = await request(url, { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
+    const timeouts = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS };
+    const response = await request(url, { ...timeouts, ...(dispatcher === undefined ? {} : { dispatcher }) });
     const text = await response.body.text();
     if (response.statusCode !== 200) throw new Error(`it answered ${response.statusCode}`);
     document = JSON.parse(text);
@@ -35,13 +36,27 @@ export async function readServerKpis(adminUrl: string): Promise<ServerKpis> {
 const AUDIT_WAIT_MS = 10_000;
 
 /** Waits until every answer was held against its row, and reads. */
-export async function readAudited(adminUrl: string, signal: AbortSignal): Promise<ServerKpis> {
+export async function readAudited(
+  adminUrl: string,
+  signal: AbortSignal,
+  dispatcher?: Dispatcher,
+): Promise<ServerKpis> {
   const endsMs = performance.now() + AUDIT_WAIT_MS;
   for (;;) {
-    const kpis = await readServerKpis(adminUrl);
+    const kpis = await readServerKpis(adminUrl, dispatcher).catch(gone);
     if (kpis.auditPending === 0 || performance.now() > endsMs || signal.aborted) return kpis;
     await sleep(200);
   }
+}
+
+/** It could be read before the load. */
+function gone(cause: unknown): never {
+  if (!(cause instanceof BenchError)) throw cause;
+  throw new BenchError(
+    'TARGET_LOST',
+    `The KPIs could be read before the load, and can't be read after it: the server ended or hangs. Its log, or the kernel's (out of memory), says why. (${cause.message})`,
+    { cause },
+  );
 }
 
 /** What a refresh took on average, in ms. Undefined: there was none. */

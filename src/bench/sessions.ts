@@ -1,5 +1,6 @@
 import type { Random } from './random.js';
 import type { Recording } from './record.js';
+import { NO_WINNER } from './silence.js';
 import type { Answer, Target } from './target.js';
 
 export interface Session {
@@ -87,7 +88,7 @@ function settle(
     session.token = next;
     return 'done';
   }
-  if (copies > 1 && refusal?.startsWith('HTTP 4') === true) recording.error('no duplicate won');
+  if (copies > 1 && refusal?.startsWith('HTTP 4') === true) recording.error(NO_WINNER);
   // 429 and 5xx: the token is unspent, or resumes. 4xx: it is spent, or was never good.
   if (refusal === undefined || !refusal.startsWith('HTTP 4') || refusal === 'HTTP 429') return 'failed';
   recording.lostSessions += 1;

@@ -1,8 +1,22 @@
 import { Client, Pool } from 'undici';
+import { NO_TOKEN } from './answer-words.js';
 
-/** What came of one request. `kind` is the label of errors: an HTTP status, or a code of the connection. */
+/**
+ * What came of one request. `kind` is the label of errors: an HTTP status, or a code of the connection. `location`: where
+ * a redirect leads.
+ */
 export type Answer =
-  { readonly ok: true; readonly next: string } | { readonly ok: false; readonly kind: string };
+  | { readonly ok: true; readonly next: string }
+  | { readonly ok: false; readonly kind: string; readonly location?: string };
+
+export interface TargetOptions {
+  /** Says that a new refresh token is kept. */
+  readonly accepts: boolean;
+  /** More headers, name and value in turn. */
+  readonly headers: readonly string[];
+  /** Whatever certificate the server has is taken. */
+  readonly insecure: boolean;
+}
 
 export interface Target {
   /**
@@ -19,20 +33,20 @@ export interface Target {
 const TIMEOUT_MS = 30_000;
 
 const HEADERS = ['content-type', 'application/json'];
-const ACCEPTING = [...HEADERS, 'x-carelink-rotation', 'accepted'];
+const ACCEPTING = ['x-carelink-rotation', 'accepted'];
 
-/**
- * @param connections at most; a request more waits for one, and its time counts
- * @param accepts says that a new refresh token is kept
- */
-export function openTarget(refreshUrl: URL, connections: number, accepts = false): Target {
-  const headers = accepts ? ACCEPTING : HEADERS;
+const PLAIN: TargetOptions = { accepts: false, headers: [], insecure: false };
+
+/** @param connections at most; a request more waits for one, and its time counts */
+export function openTarget(refreshUrl: URL, connections: number, more: TargetOptions = PLAIN): Target {
+  const headers = [...HEADERS, ...(more.accepts ? ACCEPTING : []), ...more.headers];
   const { origin } = refreshUrl;
   const options = {
     pipelining: 1,
     headersTimeout: TIMEOUT_MS,
     bodyTimeout: TIMEOUT_MS,
     keepAliveTimeout: 60_000,
+    ...(more.insecure ? { connect: { rejectUnauthorized: false } } : {}),
   };
   // Not a pool: it looks for a free connection among all of them, once a request.
   const clients: (Client | undefined)[] = new Array<undefined>(connections).fill(undefined);
@@ -62,6 +76,7 @@ class Handler {
   readonly #done: (answer: Answer) => void;
   #status = 0;
   #body = '';
+  #location: string | undefined;
 
   constructor(token: string, done: (answer: Answer) => void) {
     this.#token = token;
@@ -72,8 +87,9 @@ class Handler {
     // Nothing to keep: it is never aborted.
   }
 
-  onHeaders(status: number): boolean {
+  onHeaders(status: number, headers: readonly Buffer[]): boolean {
     this.#status = status;
+    if (status >= 300 && status < 400) this.#location = headerOf(headers, 'location');
     return true;
   }
 
@@ -83,7 +99,7 @@ class Handler {
   }
 
   onComplete(): void {
-    if (this.#status !== 200) this.#done({ ok: false, kind: `HTTP ${this.#status}` });
+    if (this.#status !== 200) this.#done(refusal(this.#status, this.#location));
     else this.#done(successor(this.#body, this.#token));
   }
 
@@ -91,6 +107,16 @@ class Handler {
     const { code } = error as NodeJS.ErrnoException;
     this.#done({ ok: false, kind: code ?? error.name });
   }
+}
+
+function refusal(status: number, location: string | undefined): Answer {
+  return { ok: false, kind: `HTTP ${status}`, ...(location === undefined ? {} : { location }) };
+}
+
+/** @param headers names and values in turn, as they came */
+function headerOf(headers: readonly Buffer[], name: string): string | undefined {
+  const at = headers.findIndex((text, n) => n % 2 === 0 && text.toString('latin1').toLowerCase() === name);
+  return at < 0 ? undefined : headers[at + 1]?.toString('latin1');
 }
 
 const FIELD = '"refresh":"';
@@ -108,5 +134,5 @@ function successor(body: string, token: string): Answer {
   } catch {
     // Told below.
   }
-  return { ok: false, kind: 'no token in a 200' };
+  return { ok: false, kind: NO_TOKEN };
 }

@@ -1,11 +1,13 @@
 import type { AnswerFault } from './answers.js';
 import type { Regression } from './comparison.js';
 import type { Finding } from './health.js';
-import type { KpiRow } from './kpi-report.js';
+import { KPI_COUNT, NO_KPIS, type KpiRow } from './kpi-report.js';
 import type { Rotation } from './plan.js';
 import type { LimitRow, RunVerdict } from './report.js';
 
 export interface Judged {
+  /** Ids that the verdict is about; all where nothing is said. */
+  readonly asked?: readonly string[];
   /** Of the server; `on` where nothing is said. */
   readonly rotation?: Rotation;
   readonly kpis: readonly KpiRow[];
@@ -35,8 +37,11 @@ export interface Judgement {
 export function judge(run: Judged): Judgement {
   const nothing = withoutOf(run);
   const kpis = run.kpis.map((row) => {
+    if (!isAsked(row, run)) {
+      return { ...row, verdict: 'unmeasured' as const, isLeftOut: true as const, note: 'left out by --kpis' };
+    }
     if (row.verdict === 'unmeasured' && nothing.has(row.id)) {
-      return { ...row, note: `--rotation ${run.rotation} spends no token` };
+      return { ...row, isLeftOut: true as const, note: `--rotation ${run.rotation} spends no token` };
     }
     const excuse = excuseForKpi(row, run);
     return excuse === undefined
@@ -47,14 +52,17 @@ export function judge(run: Judged): Judgement {
   const limits = run.limits.map((row) =>
     row.verdict === 'fail' && excuse !== undefined ? { ...row, verdict: 'unmeasured' as const } : row,
   );
-  return { ...verdictOf(run), kpis, limits };
+  return { ...verdictOf({ ...run, kpis: run.kpis.filter((row) => isAsked(row, run)) }), kpis, limits };
 }
+
+/** What was answered wrong, or not at all, is no word about the target then. */
+const OWN_FAULTS: ReadonlySet<string> = new Set(['interrupted', 'not_sent']);
 
 function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   const { answers } = run;
   const spoilt = run.findings.find(({ spoils }) => spoils === 'all');
-  // A wrong answer is one, whatever else went wrong; an interruption answers nothing.
-  if (answers?.kind === 'wrong' && spoilt?.code !== 'interrupted') {
+  // A wrong answer is one, whatever else went wrong.
+  if (answers?.kind === 'wrong' && !run.findings.some(({ code }) => OWN_FAULTS.has(code))) {
     return { verdict: 'fail', because: answers.because };
   }
   if (spoilt !== undefined) return { verdict: 'inconclusive', because: spoilt.sentence };
@@ -68,11 +76,30 @@ function verdictOf(run: Judged): Pick<Judgement, 'verdict' | 'because'> {
   const [first] = unmeasured;
   if (first !== undefined) {
     const names = unmeasured.map(({ name }) => name).join(', ');
-    return { verdict: 'inconclusive', because: `Unmeasured: ${names} (${first.note ?? first.source}).` };
+    return {
+      verdict: 'inconclusive',
+      because: `Unmeasured: ${names} (${first.note ?? first.source}).${orLeaveOut(first)}`,
+    };
   }
-  const because =
-    without === NONE ? 'Every KPI holds.' : 'Every KPI holds that a server has which spends no token.';
-  return { verdict: 'pass', because };
+  return { verdict: 'pass', because: held(run, without) };
+}
+
+function isAsked({ id }: KpiRow, { asked }: Judged): boolean {
+  return asked === undefined || asked.includes(id);
+}
+
+function held({ asked, kpis }: Judged, without: ReadonlySet<string>): string {
+  const measured = kpis.filter(({ id }) => !without.has(id));
+  if (asked !== undefined && asked.length < KPI_COUNT)
+    return `The KPIs that --kpis names hold: ${measured.map(({ name }) => name).join('; ')}.`;
+  return without === NONE ? 'Every KPI holds.' : 'Every KPI holds that a server has which spends no token.';
+}
+
+/** A server that isn't ours has no /kpis, and is to be able to pass. */
+function orLeaveOut({ source }: KpiRow): string {
+  return source === NO_KPIS
+    ? ' Has it none, say which KPIs the verdict is to be about: --kpis refresh_duration.'
+    : '';
 }
 
 /** Refreshes came faster than they were answered: the target's fault, unless the generator or its machine was in its way. */

@@ -1,11 +1,3 @@
-import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import {
   BenchError,
   mintRefreshToken,
@@ -19,13 +11,18 @@ import {
 } from '../bench/index.js';
 import { CommandError, type FailureExitCode } from '../config/errors.js';
 import type { BenchSettings } from '../config/settings.js';
+import { startOwnServer } from './bench-server.js';
 import { ReleaseStack } from './release.js';
 
 const EXIT_CODES: Readonly<Record<BenchErrorCode, FailureExitCode>> = {
   TARGET_UNREACHABLE: 4,
+  TARGET_LOST: 4,
+  TARGET_REFUSES: 4,
+  TARGET_FAILS: 4,
   TOKENS_REFUSED: 4,
   NOT_A_REFRESH_ENDPOINT: 4,
   ADMIN_UNREACHABLE: 4,
+  OPEN_FILES: 2,
   SERVER_NOT_STARTED: 1,
 };
 
@@ -72,9 +69,9 @@ export async function runBenchCommand(
 
 function baselineOf({ baseline, ...plan }: BenchSettings): BenchPlan['baseline'] {
   if (baseline === undefined) return undefined;
-  const read = readBaseline(baseline.file, baseline.report);
+  const read = readBaseline(baseline.file, baseline.reports);
   if (read !== undefined) {
-    const differences = planDifferences(baseline.report, plan);
+    const differences = [...new Set(baseline.reports.flatMap((report) => planDifferences(report, plan)))];
     if (differences.length === 0) return read;
     throw new CommandError(
       'BASELINE_UNFIT',
@@ -107,70 +104,4 @@ function beginnings(
     return { tokens: Array.from({ length: users }, (_, n) => mint(n)), reissue: () => mint(reissued++) };
   };
   return [minted(), minted()];
-}
-
-interface OwnServer {
-  readonly url: string;
-  readonly adminUrl: string;
-  readonly signingKey: string;
-}
-
-/** A first start makes a database cluster: seconds, on a busy machine half a minute. */
-const START_TIMEOUT_MS = 120_000;
-
-/** `serve`, as anybody would start it, on free ports, with a database that is removed with it. */
-async function startOwnServer(
-  settings: BenchSettings,
-  { onStarting }: { onStarting: () => void },
-  releases: ReleaseStack,
-): Promise<OwnServer> {
-  onStarting();
-  const dataDir = await mkdtemp(join(tmpdir(), 'carelink-bench-'));
-  releases.add(() => rm(dataDir, { recursive: true, force: true }));
-  const signingKey = randomBytes(48).toString('base64url');
-  const bin = fileURLToPath(new URL('../../bin/carelink-tokens.js', import.meta.url));
-  const args = [
-    'serve',
-    '--json',
-    '--port',
-    '0',
-    '--admin-port',
-    '0',
-    '--data-dir',
-    dataDir,
-    '--log-level',
-    settings.logLevel,
-    '--rotation',
-    settings.rotation,
-  ];
-  const child = spawn(process.execPath, [bin, ...args], {
-    env: { ...settings.serverEnvironment, CARELINK_SIGNING_KEY: signingKey },
-    stdio: ['ignore', 'pipe', 'inherit'],
-    // Ctrl-C goes to the whole group of a terminal: the run is to end first, and then its server.
-    detached: true,
-  });
-  const exited = once(child, 'exit');
-  releases.add(async () => {
-    child.kill('SIGTERM');
-    await exited;
-  });
-  const listening = new Promise<Record<string, unknown>>((resolve, reject) => {
-    const fail = (): void =>
-      reject(
-        new BenchError(
-          'SERVER_NOT_STARTED',
-          'The server to be measured did not start: what it said is above.',
-        ),
-      );
-    const timer = setTimeout(fail, START_TIMEOUT_MS);
-    void exited.then(fail, fail);
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const event = JSON.parse(line) as Record<string, unknown>;
-      if (event['event'] !== 'listening') return;
-      clearTimeout(timer);
-      resolve(event);
-    });
-  });
-  const { url, admin_url, base_path } = await listening;
-  return { url: `${String(url)}${String(base_path)}/refresh/`, adminUrl: String(admin_url), signingKey };
 }

@@ -1,8 +1,10 @@
 import { secretText } from './key-kinds.js';
 import { decimal, durationMs, integer, oneOf, path } from './kinds.js';
+import { headerLine } from './header-line.js';
 import { httpUrl } from './network-kinds.js';
-import { optional, secret, toggle, valued } from './option.js';
+import { list, optional, secret, toggle, valued } from './option.js';
 import { SHARED_OPTIONS } from './shared-options.js';
+import { KPI_IDS } from './vocabulary.js';
 
 const percent = decimal({ min: 0, max: 100, what: 'percentage' });
 const bound = durationMs({ min: '1ms', max: '60s' });
@@ -45,7 +47,9 @@ export const BENCH_OPTIONS = {
     help: 'the policy of the server: its own is started with it; offered: the load accepts rotation',
   }),
   vs: optional(httpUrl, { help: 'another server to compare with, in interleaved blocks' }),
-  baseline: optional(path('file'), { help: 'an earlier --out to compare with' }),
+  baseline: optional(path('file'), {
+    help: 'earlier --out to compare with: from three runs in one file (cat run-*.json) on, a difference can be told',
+  }),
   'max-regression': optional(percent, {
     help: 'with --vs or --baseline: fail where the rate is surely lower, or the mean or p99 surely higher, by more than so many %',
     absentText: 'no bound',
@@ -63,6 +67,29 @@ export const BENCH_OPTIONS = {
   'first-user-id': valued(integer({ min: 0, max: 2_000_000_000 }), {
     default: '1',
     help: 'minted tokens are of users from this id on',
+  }),
+  header: {
+    ...list(headerLine, {
+      help: 'a header of each refresh, to come through what stands in front: after the URL; in the variable one a line',
+      sensitive: true,
+    }),
+    split: (variable: string) => variable.split('\n').filter((line) => line.trim() !== ''),
+  },
+  insecure: toggle({ help: 'accept any certificate: what is measured may be anybody' }),
+  kpis: list(oneOf(KPI_IDS), {
+    help: 'the KPIs that the verdict is about (default: all); of a server without /kpis only refresh_duration can be measured',
+  }),
+  'find-capacity': toggle({
+    help: 'open: search the highest rate within --max-mean, --max-p99 and the like (default: mean 30 ms), beginning at --rate, and measure it',
+  }),
+  profile: optional(path('file'), {
+    help: 'open: how the rate changes, a line a step: `30s 100`, or `10s 100..400` for an even rise; in place of --rate and --duration',
+  }),
+  junit: optional(path('file'), {
+    help: 'write the verdict there as JUnit XML, a test for each KPI and limit',
+  }),
+  summary: optional(oneOf(['github']), {
+    help: 'append the verdict as Markdown to the summary of the job ($GITHUB_STEP_SUMMARY)',
   }),
   out: optional(path('file'), { help: 'write the report there as JSON' }),
   hgrm: optional(path('file'), { help: 'write the percentile distribution there (HdrHistogram)' }),

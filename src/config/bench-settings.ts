@@ -3,11 +3,13 @@ import { BENCH_OPTIONS } from './bench-options.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
+import { averageOf, parseProfile } from './load-profile.js';
 import { httpUrl } from './network-kinds.js';
 import { resolve, type Environment, type Flags, type Resolved } from './resolve.js';
-import type { BenchSettings } from './settings.js';
+import type { BenchSettings, LoadStep } from './settings.js';
 import type { Source } from './source.js';
 import { unknownVariables } from './unknown-variables.js';
+import { KPI_IDS } from './vocabulary.js';
 
 /**
  * @param words what was typed without dashes: a URL, or nothing
@@ -49,10 +51,14 @@ export function benchSettings(
       'A server of yours needs tokens that it accepts: give them with --tokens, or the key that it verifies with (--signing-key-file or CARELINK_SIGNING_KEY).',
     );
   }
-  if (values.mode === 'closed') {
-    for (const flag of ['rate', 'arrivals'] as const) {
-      if (given[flag] === `--${flag}`) problems.push(`--${flag} is for --mode open.`);
-    }
+  const profile = readProfile(resolved, files, problems);
+  const shaped = values['find-capacity'] || values.profile !== undefined;
+  problems.push(...loadProblems(resolved, shaped));
+  const summaryFile = source.env['GITHUB_STEP_SUMMARY'];
+  if (values.summary !== undefined && (summaryFile === undefined || summaryFile === '')) {
+    problems.push(
+      '--summary github is for a job of GitHub Actions: GITHUB_STEP_SUMMARY, the file that it names, is not set here.',
+    );
   }
   const baseline = readBaseline(resolved, files, problems);
   if (baseline !== undefined && values.vs !== undefined)
@@ -73,10 +79,10 @@ export function benchSettings(
     vs: values.vs === undefined ? undefined : refreshUrl(values.vs),
     adminUrl: values['admin-url'],
     users,
-    durationMs: values.duration,
+    durationMs: profile?.reduce((sum, step) => sum + step.durationMs, 0) ?? values.duration,
     warmupMs: values.warmup,
-    mode: values.mode,
-    ratePerSecond: values.rate,
+    mode: shaped ? 'open' : values.mode,
+    ratePerSecond: profile === undefined ? values.rate : averageOf(profile),
     arrivals: values.arrivals,
     duplicatesPercent: values.duplicates,
     tabs: values.tabs,
@@ -87,7 +93,18 @@ export function benchSettings(
     firstUserId: values['first-user-id'],
     baseline,
     maxRegressionPercent: values['max-regression'],
-    files: { out: absolute(values.out), hgrm: absolute(values.hgrm), html: absolute(values.html) },
+    files: {
+      out: absolute(values.out),
+      hgrm: absolute(values.hgrm),
+      html: absolute(values.html),
+      junit: absolute(values.junit),
+    },
+    summaryFile: values.summary === undefined ? undefined : absolute(summaryFile),
+    kpis: values.kpis.length === 0 ? KPI_IDS : [...new Set(values.kpis)],
+    headers: values.header.flat(),
+    insecure: values.insecure,
+    findCapacity: values['find-capacity'],
+    profile,
     limits: limitsOf(values),
     serverEnvironment: serverEnvironment(source.env),
   });
@@ -170,16 +187,63 @@ function readBaseline(
   const from = given.baseline ?? '--baseline';
   const text = files.read(from, values.baseline);
   if (text === undefined) return undefined;
-  try {
-    const report = JSON.parse(text) as unknown;
-    if (typeof report === 'object' && report !== null) {
-      return { file: values.baseline, report };
-    }
-  } catch {
-    // Told below.
-  }
+  const reports = documentsIn(text);
+  if (reports !== undefined) return { file: values.baseline, reports };
   problems.push(`${from}: ${values.baseline} is no report of bench. Make one with --out.`);
   return undefined;
+}
+
+/** One document, or one a line: files of --out that were put together. */
+function documentsIn(text: string): readonly object[] | undefined {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  for (const parts of [[text], lines]) {
+    try {
+      const documents = parts.map((part) => JSON.parse(part) as unknown);
+      if (documents.every((one): one is object => typeof one === 'object' && one !== null)) return documents;
+    } catch {
+      // The other way, or told by who asked.
+    }
+  }
+  return undefined;
+}
+
+function readProfile(
+  { values, given }: ResolvedBench,
+  files: FileReader,
+  problems: string[],
+): readonly LoadStep[] | undefined {
+  if (values.profile === undefined) return undefined;
+  const from = given.profile ?? '--profile';
+  const text = files.read(from, values.profile);
+  if (text === undefined) return undefined;
+  const steps = parseProfile(text);
+  if (typeof steps !== 'string') return steps;
+  problems.push(`${from}: ${values.profile}: ${steps}`);
+  return undefined;
+}
+
+/** What kinds of load don't go together, as far as it was typed. */
+function loadProblems({ values, given }: ResolvedBench, shaped: boolean): string[] {
+  const typed = (flag: keyof typeof given): boolean => given[flag] === `--${flag}`;
+  const problems: string[] = [];
+  if (!shaped && values.mode === 'closed') {
+    for (const flag of ['rate', 'arrivals'] as const)
+      if (typed(flag)) problems.push(`--${flag} is for --mode open.`);
+  }
+  const excluded = [
+    ...(values.profile === undefined
+      ? []
+      : (['rate', 'duration', 'vs', 'find-capacity'] as const).map((flag) => ['profile', flag] as const)),
+    ...(values['find-capacity']
+      ? (['vs', 'baseline'] as const).map((flag) => ['find-capacity', flag] as const)
+      : []),
+  ];
+  for (const [one, other] of excluded)
+    if (given[other] !== undefined && values[other] !== false)
+      problems.push(`--${one} and --${other} exclude each other.`);
+  if (shaped && typed('mode') && values.mode === 'closed')
+    problems.push('--find-capacity and --profile offer a rate: that is --mode open.');
+  return problems;
 }
 
 /** What is ours in the environment was meant for another server, with another database. */

@@ -240,6 +240,13 @@ export interface MigrateSettings extends SharedSettings {
   readonly maxWaitMs: number | undefined;
 }
 
+/** A part of a load whose rate goes evenly from the one to the other. */
+export interface LoadStep {
+  readonly durationMs: number;
+  readonly fromPerSecond: number;
+  readonly toPerSecond: number;
+}
+
 export interface BenchSettings extends CommonSettings {
   readonly command: 'bench';
   /** Of the refresh endpoint. Undefined: a server of its own is started. */
@@ -261,15 +268,26 @@ export interface BenchSettings extends CommonSettings {
   readonly tokens: readonly string[] | undefined;
   readonly signingKey: string | undefined;
   readonly firstUserId: number;
-  /** An earlier report: the bench room knows its shape. */
-  readonly baseline: { readonly file: string; readonly report: object } | undefined;
+  /** Earlier reports: the bench room knows their shape. */
+  readonly baseline: { readonly file: string; readonly reports: readonly object[] } | undefined;
   readonly maxRegressionPercent: number | undefined;
   /** Absolute paths. */
   readonly files: {
     readonly out: string | undefined;
     readonly hgrm: string | undefined;
     readonly html: string | undefined;
+    readonly junit: string | undefined;
   };
+  /** A file that Markdown is appended to. */
+  readonly summaryFile: string | undefined;
+  /** Ids of the KPIs that the verdict is about. */
+  readonly kpis: readonly string[];
+  /** More headers of each refresh, name and value in turn. */
+  readonly headers: readonly string[];
+  readonly insecure: boolean;
+  readonly findCapacity: boolean;
+  /** Undefined: the rate is the same all the time. */
+  readonly profile: readonly LoadStep[] | undefined;
   readonly limits: readonly {
     readonly name: string;
     readonly percentile: number | 'mean';

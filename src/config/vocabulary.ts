@@ -17,6 +17,11 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** The KPIs, by id. */
+export const KPI_IDS = [
+  'refresh_duration', 'db_queries', 'concurrent_refresh', 'cache_hit', 'background',
+] as const; // prettier-ignore
+
 export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down', 'grants'] as const;
 
 export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];

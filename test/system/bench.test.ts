@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,6 +11,11 @@ import { run } from '../cli/run.js';
 import { BIN, cleanEnvironment, startServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
+
+interface Capacity {
+  readonly per_second: number;
+  readonly trials: readonly { readonly rate_per_second: number; readonly miss?: string }[];
+}
 
 describe.skipIf(services().postgresBin === undefined)('bench', () => {
   const world = benchWorld();
@@ -98,6 +103,64 @@ describe.skipIf(services().postgresBin === undefined)('bench', () => {
     expect(kpis[0], because).toMatchObject({ id: 'refresh_duration' });
     expect(['fail', 'unmeasured']).toContain(kpis[0]!.verdict);
     expect([1, 3]).toContain(code);
+
+    // The same server, dead: told within seconds, not when the hour is over.
+    const child = spawn(process.execPath, [BIN, 'bench', server.url, '--users', '5', '--duration', '1h'], {
+      env: cleanEnvironment({ CARELINK_SIGNING_KEY: TEST_SIGNING_KEY }),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const closed = once(child, 'close');
+    let said = '';
+    child.stderr.on('data', (part) => (said += String(part)));
+    while (!said.includes('measuring')) await once(child.stderr, 'data');
+    server.kill('SIGKILL');
+    expect(await closed).toEqual([4, null]);
+    expect(said).toMatch(
+      /TARGET_LOST: .* stopped answering \d+ s into the load: for \d+ s every request ended with/,
+    );
+  });
+
+  it('finds the highest rate within a limit, and measures it; a profile has its own rates', async () => {
+    const search = ['--find-capacity', '--rate', '4', '--max-mean', '1s', '--users', '2'];
+    // Two sessions of a server that takes 200 ms can do ten a second.
+    const { report } = await world.benched(
+      ['slow'],
+      ...search,
+      '--duration',
+      '1s',
+      '--warmup',
+      '0s',
+      '--json',
+    );
+    const { per_second: found, trials } = report.capacity as Capacity;
+    expect(trials.map(({ rate_per_second: rate }) => rate).slice(0, 2)).toEqual([
+      4,
+      trials[0]!.miss === undefined ? 8 : 2,
+    ]);
+    const missed = trials.filter(({ miss }) => miss !== undefined).map(({ rate_per_second: rate }) => rate);
+    expect(found).toBeLessThan(20);
+    expect(Math.min(...missed)).toBeLessThanOrEqual(40);
+    expect(report.plan).toMatchObject({ mode: 'open', rate_per_second: found });
+    expect(report.because).toMatch(/^(Capacity: [\d.]+ refreshes\/s|[\d.]+\/s held in the search) /);
+
+    const directory = mkdtempSync(join(tmpdir(), 'carelink-bench-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const profile = join(directory, 'shift');
+    writeFileSync(profile, '# shift change\n500ms 20\n1s 20..120\n500ms 0\n');
+    const shaped = await world.benched(
+      [],
+      '--profile',
+      profile,
+      '--arrivals',
+      'constant',
+      '--users',
+      '50',
+      '--warmup',
+      '0s',
+      '--json',
+    );
+    // 10 + 70.
+    expect(Math.abs((shaped.report.counts as { refreshes: number }).refreshes - 80)).toBeLessThanOrEqual(1);
   });
 });
 

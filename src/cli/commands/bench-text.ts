@@ -21,6 +21,7 @@ export function reportLines(report: BenchReport, strong: (text: string) => strin
     '',
     kpiTable(report),
     '',
+    ...capacityLines(report.capacity, strong),
     ...latencyLines(report, strong),
     '',
     ...comparisonLines(report, strong),
@@ -35,7 +36,9 @@ function headline({ target, plan, throughput }: BenchReport): string {
   const how =
     plan.mode === 'closed'
       ? `${plan.users} users in a closed loop`
-      : `${plan.ratePerSecond ?? 0}/s offered (${plan.arrivals ?? ''}), ${plan.users} sessions`;
+      : plan.profile !== undefined
+        ? `${plan.profile.length} steps of --profile, ${(plan.ratePerSecond ?? 0).toFixed(1)}/s on average, ${plan.users} sessions`
+        : `${plan.ratePerSecond ?? 0}/s offered (${plan.arrivals ?? ''}), ${plan.users} sessions`;
   const what = target.own ? 'a server of its own (embedded)' : target.url;
   const copies = plan.tabs > 1 ? `${plan.tabs} tabs each` : `${plan.duplicatesPercent} % sent twice`;
   return `${what}: ${how}, ${copies}: ${throughput.perSecond.toFixed(0)} refreshes/s over ${(throughput.elapsedMs / 1_000).toFixed(1)} s`;
@@ -43,14 +46,16 @@ function headline({ target, plan, throughput }: BenchReport): string {
 
 function kpiTable({ kpis, limits }: BenchReport): string {
   const table = openTable(['KPI', 'target', 'measured', 'samples', 'how', 'verdict'], [2, 3]);
-  for (const { name, comparison, target, unit, measured, samples, source, note, verdict } of kpis) {
+  for (const row of kpis) {
+    const { name, comparison, target, unit, measured, samples, source, note, verdict } = row;
     // A count of statements is named in the row's name.
     const inUnit = (value: number | string): string =>
       unit === 'statements' ? `${value}` : `${value} ${unit}`;
     const value = measured === null ? '-' : inUnit(figure(measured));
     // A note says why nothing was measured.
     const how = measured === null ? '-' : source.split(',')[0];
-    table.push([name, `${comparison} ${inUnit(target)}`, value, String(samples), how, verdict]);
+    const said = row.isLeftOut === true ? 'left out' : verdict;
+    table.push([name, `${comparison} ${inUnit(target)}`, value, String(samples), how, said]);
     if (note !== undefined) table.push([{ colSpan: 6, content: `  (${note})` }]);
   }
   for (const { name, maxMs, measuredMs, verdict } of limits) {
@@ -100,7 +105,13 @@ function comparisonLines(
   const add = (name: string, ours: number, theirs: number, ratio: typeof comparison.rate): void => {
     table.push(
       ratio === undefined
-        ? [name, figure(ours), figure(theirs), '-', 'too few blocks']
+        ? [
+            name,
+            figure(ours),
+            figure(theirs),
+            ratioOf(ours, theirs),
+            `too few ${comparison.kind === 'paired' ? 'blocks' : 'runs'}`,
+          ]
         : [
             name,
             figure(ours),
@@ -121,8 +132,47 @@ function comparisonLines(
   const how =
     comparison.kind === 'paired'
       ? `${comparison.pairs} pairs of blocks in turn`
-      : 'another run, at another time';
-  return [strong(`Against ${comparison.against} (${how})`), table.toString(), ''];
+      : comparison.runs === 1
+        ? 'one run, at another time'
+        : `${comparison.runs ?? 0} runs at other times, their geometric mean`;
+  return [
+    strong(`Against ${comparison.against} (${how})`),
+    table.toString(),
+    ...differenceLines(comparison),
+    '',
+  ];
+}
+
+/** What of it is a difference. */
+function differenceLines(comparison: NonNullable<BenchReport['comparison']>): string[] {
+  if (comparison.mean === undefined) return [];
+  const { differences } = comparison;
+  return [
+    differences.length === 0
+      ? '  No difference that chance does not explain. In 95 % of comparisons all three intervals hold the truth.'
+      : `  Surely different: ${differences.join(', ')}. In 95 % of comparisons all three intervals hold the truth.`,
+  ];
+}
+
+function ratioOf(ours: number, theirs: number): string {
+  return theirs > 0 ? (ours / theirs).toFixed(3) : '-';
+}
+
+function capacityLines(capacity: BenchReport['capacity'], strong: (text: string) => string): string[] {
+  if (capacity === undefined) return [];
+  return [
+    strong('Search for the highest rate'),
+    ...capacity.trials.map(({ ratePerSecond, reachedPerSecond, meanMs, p99Ms, miss }) => {
+      const cells = [
+        `${figure(ratePerSecond)}/s`.padStart(10),
+        `reached ${figure(reachedPerSecond)}/s`.padStart(18),
+        `mean ${ms(meanMs)}`.padStart(16),
+        `p99 ${ms(p99Ms)}`.padStart(16),
+      ];
+      return `  ${cells.join('  ')}  ${miss === undefined ? 'holds' : 'too much'}`;
+    }),
+    '',
+  ];
 }
 
 function errorLines({ errors }: BenchReport): string[] {

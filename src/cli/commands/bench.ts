@@ -9,6 +9,7 @@ import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
 import { stopSignal } from '../signals.js';
+import { leftBehindLines } from './bench-left-behind.js';
 import { progressText, reportLines } from './bench-text.js';
 import { snakeCased } from '../snake-case.js';
 
@@ -21,7 +22,9 @@ export const benchCommand: CommandDescriptor<BenchSettings> = {
     'carelink-tokens bench --mode open --rate 500 --html report.html',
     'CARELINK_SIGNING_KEY=... carelink-tokens bench http://127.0.0.1:8000 --admin-url http://127.0.0.1:9464',
     'CARELINK_SIGNING_KEY=... carelink-tokens bench http://127.0.0.1:8000 --vs http://127.0.0.1:9000/api/token',
-    'carelink-tokens bench --out today.json --baseline yesterday.json',
+    'carelink-tokens bench https://app.example/api/token/refresh/ --tokens tokens.txt --kpis refresh_duration --max-p99 80ms',
+    'carelink-tokens bench --find-capacity --max-p99 50ms --duration 5s',
+    'carelink-tokens bench --baseline five-runs.json --max-regression 10 --junit bench.xml --summary github',
   ],
   table: BENCH_OPTIONS,
   settings: benchSettings,
@@ -31,12 +34,17 @@ export const benchCommand: CommandDescriptor<BenchSettings> = {
 const EXIT_CODE_OF = { pass: 0, fail: 1, inconclusive: 3 } as const;
 
 async function bench(settings: BenchSettings, output: Output): Promise<ExitCode> {
-  const [{ runBenchCommand }, { htmlReport }] = await Promise.all([
+  const [{ runBenchCommand }, { htmlReport, junitOfError, junitReport, markdownReport }] = await Promise.all([
     import('../../compose/bench.js'),
     import('../../bench/index.js'),
   ]);
   // A run of an hour must not end with nowhere to write it to.
-  for (const file of Object.values(settings.files)) await write(file, '', 'a');
+  const { out, hgrm: hgrmFile, html, junit } = settings.files;
+  for (const file of [...Object.values(settings.files), settings.summaryFile]) await write(file, '', 'a');
+  if (settings.insecure)
+    output.warn(
+      '--insecure: certificates are not verified, so what is measured may be anybody, and is given real tokens.',
+    );
   const interrupted = new AbortController();
   void stopSignal().then(() => interrupted.abort());
   const live = liveLine(settings);
@@ -47,14 +55,20 @@ async function bench(settings: BenchSettings, output: Output): Promise<ExitCode>
       onProgress: (progress) => live.show(progressText(progress), progress.phase),
     });
     live.stop();
-    const { out, hgrm: hgrmFile, html } = settings.files;
     await write(out, `${JSON.stringify(snakeCased(report))}\n`);
     await write(hgrmFile, hgrm);
     if (html !== undefined) await write(html, htmlReport(report));
+    if (junit !== undefined) await write(junit, junitReport(report));
+    if (settings.summaryFile !== undefined) await write(settings.summaryFile, markdownReport(report), 'a');
     output.document(snakeCased(report));
-    output.say(...reportLines(report, (text) => output.strong(text)));
+    output.say(...reportLines(report, (text) => output.strong(text)), ...leftBehindLines(report, settings));
     if (settings.quiet && !settings.json) output.verdict(`${report.verdict}: ${report.because}`);
     return interrupted.signal.aborted ? 130 : EXIT_CODE_OF[report.verdict satisfies BenchReport['verdict']];
+  } catch (error) {
+    // A CI system that finds no verdict would say that there was none to give.
+    if (junit !== undefined && error instanceof CommandError)
+      await write(junit, junitOfError(error.code, error.message, new Date().toISOString()));
+    throw error;
   } finally {
     live.stop();
   }

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { meaningOf } from '../../../src/bench/answer-words.js';
 import { judgeAnswers, type AnswerFacts, type OfferedFacts } from '../../../src/bench/answers.js';
+
+import { Recording } from '../../../src/bench/record.js';
+import { Silence } from '../../../src/bench/silence.js';
 
 const GOOD: AnswerFacts = {
   rotation: 'on',
@@ -66,5 +70,59 @@ describe('an open loop', () => {
     const far = judged({ offered: { ...HALF, perSecond: 2_000, serviceMeanMs: 100, serverMeanMs: 4 } });
     expect(far).toMatchObject({ kind: 'too_few_sessions' });
     expect(far!.because).toContain('give at least --users 200');
+  });
+});
+
+describe('what an answer that is no token means', () => {
+  it.each([
+    ['HTTP 308', 'NOT_A_REFRESH_ENDPOINT', /redirects elsewhere/],
+    ['HTTP 429', 'TARGET_REFUSES', /throttle/],
+    ['HTTP 502', 'TARGET_FAILS', /its log/],
+    ['no token in a 200', 'NOT_A_REFRESH_ENDPOINT', /refresh endpoint/],
+    ['EMFILE', 'OPEN_FILES', /this machine .* not the server/],
+    ['EADDRNOTAVAIL', 'OPEN_FILES', /free ports/],
+    ['CERT_HAS_EXPIRED', 'TARGET_UNREACHABLE', /not valid now/],
+    ['ENOTFOUND', 'TARGET_UNREACHABLE', /no address/],
+    ['UND_ERR_HEADERS_TIMEOUT', 'TARGET_UNREACHABLE', /in time/],
+    ['ECONNREFUSED', 'TARGET_UNREACHABLE', /Is it running/],
+  ] as const)('%s', (kind, code, words) => {
+    expect(meaningOf(kind)).toEqual({ code, words: expect.stringMatching(words) as string });
+  });
+});
+
+describe('a target that has gone', () => {
+  const looked = (each: (recording: Recording, second: number) => void) => {
+    const [silence, recording] = [new Silence(), new Recording()];
+    for (let second = 0; second <= 15; second++) {
+      each(recording, second);
+      const said = silence.look(recording, second * 1_000);
+      if (said !== undefined) return `${second}: ${said}`;
+    }
+    return undefined;
+  };
+
+  it('is one whose connections all break, or that answers none for ten seconds', () => {
+    const broken = (recording: Recording) => {
+      recording.requests += 20;
+      for (let n = 0; n < 20; n++) recording.error('ECONNREFUSED');
+    };
+    expect(looked(broken)).toBe('5: for 5 s every request ended with ECONNREFUSED');
+    const hanging = (recording: Recording, second: number) => {
+      if (second === 0) recording.requests = 7;
+    };
+    expect(looked(hanging)).toBe('10: for 10 s none of 7 requests was answered');
+  });
+
+  it('is none that answers now and then, that refuses, or that nobody asks', () => {
+    const restarted = (recording: Recording, second: number) => {
+      recording.requests += 1;
+      if (second % 4 === 0) recording.success(1, 1);
+      else recording.error('ECONNRESET');
+    };
+    const refusing = (recording: Recording) => {
+      recording.requests += 1;
+      recording.error('HTTP 503');
+    };
+    for (const each of [restarted, refusing, () => undefined]) expect(looked(each)).toBeUndefined();
   });
 });

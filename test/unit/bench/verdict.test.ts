@@ -84,6 +84,31 @@ describe('the KPI table', () => {
       expect(run(kpis, { rotation }).verdict).toBe('inconclusive');
   });
 
+  it('judges what was asked for, says which, and shows the rest as left out, met or missed', () => {
+    const asked = ['refresh_duration'];
+    const foreign = run(kpiReport(SEEN, undefined), { asked });
+    expect([foreign.verdict, foreign.because]).toEqual([
+      'pass',
+      'The KPIs that --kpis names hold: refresh duration, mean.',
+    ]);
+    expect(foreign.kpis.slice(1).map(({ isLeftOut, verdict }) => [isLeftOut, verdict])).toEqual(
+      Array(4).fill([true, 'unmeasured']),
+    );
+    const missed = kpiReport(SEEN, server({ cache_hit: [1, 1_000] }));
+    expect(run(missed, { asked }).verdict).toBe('pass');
+    expect(run(missed, { asked: ['cache_hit'] }).verdict).toBe('fail');
+    expect(run(kpiReport({ ...SEEN, meanMs: 31 }, undefined), { asked }).verdict).toBe('fail');
+    // And without it: how a server without /kpis can pass.
+    expect(run(kpiReport(SEEN, undefined)).because).toContain('--kpis refresh_duration');
+  });
+
+  it('holds nothing against a target that this machine could not send', () => {
+    const answers = { kind: 'wrong', because: 'Most were not answered.' } as const;
+    const findings = [finding('all'), { ...finding('all'), code: 'not_sent' }];
+    expect(run(kpiReport(SEEN, server()), { answers, findings }).verdict).toBe('inconclusive');
+    expect(run(kpiReport(SEEN, server()), { answers, findings: findings.slice(0, 1) }).verdict).toBe('fail');
+  });
+
   it('calls unmeasured what a server does not tell, or could not check, and never passes it', () => {
     const untold = server();
     const withoutCache = { ...untold, kpis: new Map([...untold.kpis].filter(([id]) => id !== 'cache_hit')) };
