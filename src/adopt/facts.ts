@@ -42,6 +42,10 @@ const FACTS = object({
     object({
       values: record(anything),
       given: list(text),
+      /** Expired tokens have a text of their own: from 5.5 on. */
+      tells_expired: flag,
+      /** A refresh looks at the user: from 5.4 on. */
+      asks_user: flag,
       /** In SIMPLE_JWT, and no setting of that simplejwt. */
       unknown: list(text),
       /** Settings of that simplejwt that the probe doesn't know. */

@@ -11,10 +11,9 @@ import { userRows } from './user-verdicts.js';
 import { cannot, type Row } from './verdict.js';
 import { viewRows } from './view-verdicts.js';
 
-export { compareWith, type Mismatch } from './compare.js';
+export { compareWith } from './compare.js';
 export { envFileText } from './env-file.js';
 export { FactsError, parseFacts, type Facts } from './facts.js';
-export { GOVERNED, ORIGINS } from './options.js';
 export { SETTING_JUDGES } from './settings-verdicts.js';
 export type { Choices } from './site.js';
 export type { Row, Verdict } from './verdict.js';

@@ -6,7 +6,7 @@ import type { ServeFlag } from './verdict.js';
  *
  * The type names every option, so that a new one can't be left out of this question.
  */
-export const ORIGINS = {
+const ORIGINS = {
   host: 'operator',
   port: 'operator',
   'base-path': 'django',

@@ -138,12 +138,19 @@ def carelink_probe():
             if name in DEFAULTS:
                 values[name] = plain(given[name] if name in given else DEFAULTS[name])
         newer = [n for n in DEFAULTS if n not in TOLD_VALUES and n not in KEYS]
+        from rest_framework_simplejwt import exceptions, serializers
+
+        refresh = serializers.TokenRefreshSerializer
         key = api_settings.SIGNING_KEY
         return {
             "values": values,
             "newer": [{"name": name_of(n), "given": n in given} for n in sorted(newer)],
             "single_use": sorted(n for n in values if is_ours(values[n])),
             "given": sorted(name for name in given if name in DEFAULTS),
+            # By what the code has: a version may be that of another copy.
+            "tells_expired": hasattr(exceptions, "ExpiredTokenError"),
+            "asks_user": "no_active_account"
+            in getattr(refresh, "default_error_messages", {}),
             "unknown": sorted(name_of(name) for name in given if name not in DEFAULTS),
             "signing_key": {
                 "from": "SIGNING_KEY" if "SIGNING_KEY" in given else "SECRET_KEY",

@@ -100,8 +100,8 @@ export const SETTING_JUDGES: Readonly<Record<string, Judge>> = {
   },
   VERIFYING_KEY: (site, setting) => {
     const form = site.facts.simple_jwt?.verifying_key ?? 'empty';
-    const shared = textSetting(site, 'ALGORITHM')?.startsWith('HS') === true;
-    if (shared)
+    const asymmetric = /^(RS|PS|ES|Ed)/.test(textSetting(site, 'ALGORITHM') ?? '');
+    if (!asymmetric)
       return [
         same(setting, form === 'empty' ? '' : '(not told)', 'Not used: with HS* the signing key verifies.'),
       ];
@@ -256,8 +256,8 @@ const unjudged = (name: string): Row =>
   cannot(name, '(not told)', 'This release does not know this setting of simplejwt.');
 
 /** Up to 5.3 a refresh does not look at the user at all. */
-function userCheckRows(site: Site): Row[] {
-  return atLeast(simplejwtVersion(site), [5, 4]) === false
+function userCheckRows({ facts }: Site): Row[] {
+  return facts.simple_jwt?.asks_user === false
     ? [
         differs(
           'who may refresh',
@@ -268,21 +268,13 @@ function userCheckRows(site: Site): Row[] {
     : [];
 }
 
-/** Texts of errors. */
+/** Texts of errors: by what the code has, for the version may be that of another copy. */
 function versionRow(site: Site): Row {
-  const version = simplejwtVersion(site);
-  const since55 = atLeast(version, [5, 5]);
-  if (since55 === undefined)
-    return differs(
-      'simplejwt',
-      version ?? '(no version)',
-      'Errors have the texts of 5.5. For those of 5.4 and before set --simplejwt-compat 5.2.',
-    );
-  const row = kept(
+  const compat = site.facts.simple_jwt?.tells_expired === true ? '5.5' : '5.2';
+  return kept(
     'simplejwt',
-    version,
-    { 'simplejwt-compat': since55 ? '5.5' : '5.2' },
-    'Errors have its texts.',
+    simplejwtVersion(site) ?? '(no version)',
+    { 'simplejwt-compat': compat },
+    `Errors have its texts: ${compat === '5.5' ? '5.5 and later' : '5.4 and before'}.`,
   );
-  return row;
 }

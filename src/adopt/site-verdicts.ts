@@ -88,9 +88,9 @@ function middlewareRow(name: string): Row[] {
     return [
       cannot(
         setting,
-        name,
+        '',
         'What it does to token requests is not known, and it does not see them here. If it only measures or logs, you can do without: --accept it.',
       ),
     ];
-  return [verdict === 'same' ? same(setting, name, means) : differs(setting, name, means)];
+  return [verdict === 'same' ? same(setting, '', means) : differs(setting, '', means)];
 }

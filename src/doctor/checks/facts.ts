@@ -34,7 +34,7 @@ export const FACTS_CHECKS: readonly Check[] = [
       adoption === undefined
         ? 'unused'
         : adoption.lost.map(({ setting, django, means }) =>
-            warning(`${setting} (${django}) is lost.`, means),
+            warning(`${setting}${django === '' ? '' : `: ${django}`} is lost.`, means),
           ),
   },
 ];
