@@ -15,6 +15,7 @@ const ALLOWED = {
   revoke: ['store', 'cleanup', 'rotation'],
   sessions: ['store', 'rotation'],
   doctor: ['store', 'migrate', 'jwt', 'cache', 'rotation'],
+  adopt: ['config', 'store'],
   dashboard: [],
   bench: [],
   client: [],
@@ -35,6 +36,7 @@ const ROOMS = [
   'revoke',
   'sessions',
   'doctor',
+  'adopt',
   'bench',
   'client',
 ];

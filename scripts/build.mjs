@@ -24,6 +24,8 @@ await build({
   logLevel: 'warn',
   output: { file: `${root}dist/dashboard/browser.js`, format: 'iife', minify: true },
 });
+// Runs inside Django, as it is.
+cpSync(`${root}src/adopt/probe.py`, `${root}dist/adopt/probe.py`);
 // The browser's two files: a module for pages, and the worker as a classic script, which every browser takes.
 emit('src/client/tsconfig.json');
 const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };

@@ -46,10 +46,13 @@ class SingleUseRefreshToken(KeptRefreshToken):
 
 
 class TokenBlacklistSerializer(serializers.TokenBlacklistSerializer):
+    # By this the probe of `carelink-tokens adopt` knows it.
+    carelink_tokens = "single use"
     token_class = KeptRefreshToken
 
 
 class TokenRefreshSerializer(serializers.TokenRefreshSerializer):
+    carelink_tokens = "single use"
     token_class = SingleUseRefreshToken
 
     def validate(self, attrs):

@@ -5,6 +5,7 @@ import type { CommonSettings } from '../config/settings.js';
 import { switchOf } from '../config/option.js';
 import { settingsReader } from '../config/reader.js';
 import { processSource } from '../config/source.js';
+import { adoptCommand } from './commands/adopt.js';
 import { benchCommand } from './commands/bench.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { deadLettersCommand } from './commands/dead-letters.js';
@@ -79,6 +80,7 @@ async function runCommand(argv: readonly string[], speaker: Speaker): Promise<Ex
   register(program, revokeCommand, speaker, done);
   register(program, deadLettersCommand, speaker, done);
   register(program, doctorCommand, speaker, done);
+  register(program, adoptCommand, speaker, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
@@ -125,7 +127,7 @@ function register<Settings extends CommonSettings>(
     .addHelpText(
       'after',
       `${secretsHelp(table)}
-Each option is also read from the environment variable in brackets; a flag beats it.
+Each option is also read from the environment variable in brackets; a flag beats it, and it beats --env-file.
 Lists in a variable are separated by commas. Durations: 250ms 30s 15m 12h 7d.
 
 Examples:

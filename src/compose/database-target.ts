@@ -14,8 +14,9 @@ export function databaseTarget({
   url,
   password,
   schema,
-}: Pick<Extract<DatabaseSettings, { kind: 'url' }>, 'url' | 'password' | 'schema'>): DatabaseTarget {
-  const read = readDatabaseUrl(url, { env: processSource().env, osUser: osUser() });
+  libpq,
+}: Omit<Extract<DatabaseSettings, { kind: 'url' }>, 'kind'>): DatabaseTarget {
+  const read = readDatabaseUrl(url, { env: { ...processSource().env, ...libpq }, osUser: osUser() });
   const target = schema === undefined ? read : { ...read, searchPath: quoteIdentifier(schema) };
   // The URL of --listen-url may have one of its own; one in the environment is for whoever gives none.
   if (password === undefined || target.passwordFrom === 'url') return target;

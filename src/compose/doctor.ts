@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { RedisKeys } from '../cache/partition.js';
+import { adopt, compareWith } from '../adopt/index.js';
 import { placeOf } from '../redis-address.js';
 import { ownedBy } from '../cache/redis-faults.js';
 import { probeRedis, RedisAwayError, RedisRefusedError } from '../cache/redis-probe.js';
@@ -27,6 +28,7 @@ import { NotConnectedError, SchemaError } from '../store/errors.js';
 import { checkHealth } from '../store/health.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { readSchema, readSiteSchema, type TokenSchema } from '../store/schema.js';
+import { readFacts } from './adopt.js';
 import { databaseTarget } from './database-target.js';
 import { hasDoubledKeys, probeUserView } from '../store/user-probe.js';
 import { toCommandError } from './command-errors.js';
@@ -54,8 +56,11 @@ async function gather(settings: DoctorSettings, releases: ReleaseStack): Promise
   const place = await openPlace(settings, releases);
   const signingKey = settings.keys.signingKey ?? place.ownKey;
   const { tokens, keys } = settings;
+  // Before anything is connected: a file without facts is a mistake on the command line.
+  if (settings.adoption !== undefined) readFacts(settings.adoption.facts);
+  const database = await readDatabase(settings, place.connection, signingKey, releases);
   return {
-    database: await readDatabase(settings, place.connection, signingKey, releases),
+    database,
     redis: await readRedis(settings),
     keys: await readKeys(settings, signingKey),
     certificate: certificateOf(settings),
@@ -70,7 +75,22 @@ async function gather(settings: DoctorSettings, releases: ReleaseStack): Promise
       rotation: settings.rotation.policy,
       tokenTables: settings.rotation.tokenTables,
     },
+    adoption: adoptionOf(settings, database),
     wallClockMs: Date.now(),
+  };
+}
+
+/** @throws {ConfigError} where the file holds no facts */
+function adoptionOf({ adoption, users }: DoctorSettings, database: DatabaseEvidence): Evidence['adoption'] {
+  if (adoption === undefined) return undefined;
+  const facts = readFacts(adoption.facts);
+  // A view stands for what Python decides in Django.
+  const seen = database.kind === 'reached' && database.schema.kind === 'read' ? database.schema : undefined;
+  const userView = seen?.view === undefined ? undefined : users.userTable;
+  const { rows, options } = adopt(facts, { userView, signingKeyFile: '/' });
+  return {
+    mismatches: compareWith(facts, rows, options, adoption.values),
+    lost: rows.filter(({ verdict }) => verdict === 'cannot'),
   };
 }
 

@@ -3,7 +3,7 @@ import { decimal, durationMs, integer, oneOf, path } from './kinds.js';
 import { headerLine } from './header-line.js';
 import { httpUrl } from './network-kinds.js';
 import { list, optional, secret, toggle, valued } from './option.js';
-import { SHARED_OPTIONS } from './shared-options.js';
+import { ENV_FILE_OPTION, SHARED_OPTIONS } from './shared-options.js';
 import { KPI_IDS } from './vocabulary.js';
 
 const percent = decimal({ min: 0, max: 100, what: 'percentage' });
@@ -98,6 +98,7 @@ export const BENCH_OPTIONS = {
   'max-p50': optional(bound, { help: 'the same for the median', ...ofClient }),
   'max-p99': optional(bound, { help: 'the same for p99', ...ofClient }),
   'max-p999': optional(bound, { help: 'the same for p99.9', ...ofClient }),
+  ...ENV_FILE_OPTION,
   json: SHARED_OPTIONS.json,
   'log-level': SHARED_OPTIONS['log-level'],
   quiet: toggle({ help: 'say the verdict only' }),

@@ -1,5 +1,6 @@
 import { resolve as absolutePath } from 'node:path';
 import { BENCH_OPTIONS } from './bench-options.js';
+import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -17,9 +18,10 @@ import { KPI_IDS } from './vocabulary.js';
  */
 export function benchSettings(
   flags: Flags,
-  source: Source,
+  surroundings: Source,
   [word, ...more]: readonly string[] = [],
 ): BenchSettings {
+  const source = withEnvFile(flags, surroundings);
   const resolved = resolve(BENCH_OPTIONS, flags, source.env);
   const { values, given } = resolved;
   const problems = [...resolved.problems];
@@ -74,7 +76,7 @@ export function benchSettings(
     json: values.json,
     quiet: values.quiet,
     logLevel: values['log-level'] ?? 'warn',
-    warnings: [...unknownVariables(source.env), ...files.warnings],
+    warnings: [...unknownVariables(source), ...files.warnings],
     url: url === undefined ? undefined : refreshUrl(url),
     vs: values.vs === undefined ? undefined : refreshUrl(values.vs),
     adminUrl: values['admin-url'],

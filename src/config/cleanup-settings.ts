@@ -1,4 +1,5 @@
 import { CLEANUP_OPTIONS } from './cleanup-options.js';
+import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { resolve, type Flags } from './resolve.js';
@@ -7,7 +8,8 @@ import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
 
 /** @throws {ConfigError} with everything that is wrong */
-export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
+export function cleanupSettings(flags: Flags, surroundings: Source): CleanupSettings {
+  const source = withEnvFile(flags, surroundings);
   const resolved = resolve(CLEANUP_OPTIONS, flags, source.env);
   const { values, given } = resolved;
   const problems = [...resolved.problems];

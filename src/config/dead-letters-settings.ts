@@ -1,3 +1,4 @@
+import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { toggle } from './option.js';
@@ -25,9 +26,10 @@ const ID = /^[1-9]\d{0,17}$/;
  */
 export function deadLettersSettings(
   flags: Flags,
-  source: Source,
+  surroundings: Source,
   [word = 'list', ...ids]: readonly string[] = [],
 ): DeadLettersSettings {
+  const source = withEnvFile(flags, surroundings);
   const resolved = resolve(DEAD_LETTERS_OPTIONS, flags, source.env);
   const { values } = resolved;
   const problems = [...resolved.problems];

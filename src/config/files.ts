@@ -5,7 +5,7 @@ import type { Source } from './source.js';
 const NOT_UTF8 = '\uFFFD';
 
 /** The bit that lets every user of the machine read a file. */
-const READ_BY_ALL = 0o004;
+export const READ_BY_ALL = 0o004;
 
 /** Reads the files that options name, and writes down what is wrong with them. */
 export class FileReader {

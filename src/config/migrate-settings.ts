@@ -1,3 +1,4 @@
+import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { MIGRATE_OPTIONS } from './migrate-options.js';
@@ -14,9 +15,10 @@ import { passwordSettings, userSettings } from './user-options.js';
  */
 export function migrateSettings(
   flags: Flags,
-  source: Source,
+  surroundings: Source,
   [word = 'up', ...names]: readonly string[] = [],
 ): MigrateSettings {
+  const source = withEnvFile(flags, surroundings);
   const { values, given, problems: found } = resolve(MIGRATE_OPTIONS, flags, source.env);
   const problems = [...found];
   const shared = sharedSettings({ values, given }, source, problems);

@@ -65,7 +65,13 @@ interface Found {
   readonly texts: readonly string[];
 }
 
-function find(flag: string, option: Option<unknown>, flags: Flags, env: Environment): Found | undefined {
+/** What was given for an option, and by which name; undefined: nothing was. */
+export function find(
+  flag: string,
+  option: Option<unknown>,
+  flags: Flags,
+  env: Environment,
+): Found | undefined {
   const typed = option.form === 'secret' ? undefined : flags[flag];
   if (typed !== undefined) {
     const texts = typeof typed === 'object' ? typed : [String(typed)];

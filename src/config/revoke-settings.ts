@@ -1,3 +1,4 @@
+import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -12,7 +13,8 @@ import { userSettings } from './user-options.js';
 const TARGETS = ['user', 'jti', 'family', 'issued-before'] as const;
 
 /** @throws {ConfigError} with everything that is wrong */
-export function revokeSettings(flags: Flags, source: Source): RevokeSettings {
+export function revokeSettings(flags: Flags, surroundings: Source): RevokeSettings {
+  const source = withEnvFile(flags, surroundings);
   const resolved = resolve(REVOKE_OPTIONS, flags, source.env);
   const { values } = resolved;
   const problems = [...resolved.problems];

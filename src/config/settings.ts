@@ -34,6 +34,8 @@ export type DatabaseSettings =
       readonly password?: PasswordOrigin | undefined;
       /** Of Django's tables; undefined: what the search path leads to. */
       readonly schema?: string | undefined;
+      /** libpq's variables (PGPASSWORD, PGSSLROOTCERT) that --env-file sets; undefined: the environment's alone. */
+      readonly libpq?: Readonly<Record<string, string>> | undefined;
     }
   /** The embedded PostgreSQL in a directory (an absolute path). */
   | { readonly kind: 'embedded'; readonly dataDir: string };
@@ -75,6 +77,35 @@ export interface ServeSettings extends SharedSettings {
 
 export interface DoctorSettings extends Omit<ServeSettings, 'command'> {
   readonly command: 'doctor';
+  /** What Django is, to be compared with; undefined: it is not. */
+  readonly adoption:
+    | {
+        readonly facts: FileText;
+        /** Of the options of `serve`, by flag. */
+        readonly values: Readonly<Record<string, unknown>>;
+      }
+    | undefined;
+}
+
+export interface FileText {
+  /** As it was given. */
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface AdoptSettings extends CommonSettings {
+  readonly command: 'adopt';
+  /** What the probe printed; undefined: the probe itself is to be printed. */
+  readonly facts: FileText | undefined;
+  /** An absolute path; undefined: nothing is written. */
+  readonly out: string | undefined;
+  /** A file that is there is written over. */
+  readonly force: boolean;
+  readonly userView: string | undefined;
+  /** Settings that may be lost. */
+  readonly accepted: readonly string[];
+  /** An absolute path. Nothing is read from it, and nothing is written. */
+  readonly signingKeyFile: string;
 }
 
 export interface RedisSettings extends RedisAddress {

@@ -4,6 +4,14 @@ import { optional, toggle, valued } from './option.js';
 import { objectName } from './sql-kinds.js';
 import { LOG_LEVELS } from './vocabulary.js';
 
+/** Of every command. */
+export const ENV_FILE_OPTION = {
+  'env-file': optional(path('file'), {
+    help: 'a file with NAME=value lines; a flag beats the environment, and the environment beats the file',
+    absentText: 'none',
+  }),
+};
+
 /** What every command that works on a database takes. */
 export const SHARED_OPTIONS = {
   'database-url': optional(postgresUrl, {
@@ -28,6 +36,7 @@ export const SHARED_OPTIONS = {
     default: '.carelink',
     help: 'where the embedded PostgreSQL keeps its data',
   }),
+  ...ENV_FILE_OPTION,
   json: toggle({ help: 'print JSON to stdout, and nothing else there' }),
   'log-level': optional(oneOf(LOG_LEVELS), {
     help: 'what is logged to stderr',

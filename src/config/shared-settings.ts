@@ -26,18 +26,33 @@ export function sharedSettings(
   if (url === undefined && given.schema !== undefined) {
     problems.push(`${given.schema} is for a database by URL: give --database-url, too.`);
   }
-  const warnings = unknownVariables(source.env);
+  const warnings = unknownVariables(source);
   if (url !== undefined) warnings.push(...checkUrl(url, given['database-url'] ?? '', source, problems));
   return {
     database:
       url === undefined
         ? { kind: 'embedded', dataDir: absolutePath(source.cwd, values['data-dir']) }
-        : { kind: 'url', url, password: passwordOf(values, given, source, problems), schema: values.schema },
+        : {
+            kind: 'url',
+            url,
+            password: passwordOf(values, given, source, problems),
+            schema: values.schema,
+            libpq: libpqOf(source),
+          },
     json: values.json,
     quiet: values.quiet,
     logLevel: values['log-level'] ?? (values.quiet ? 'warn' : 'info'),
     warnings,
   };
+}
+
+/** Of a process's own environment whoever connects knows by himself. */
+function libpqOf({ env, file }: Source): Readonly<Record<string, string>> | undefined {
+  if (file === undefined) return undefined;
+  const names = [...file.lineOf.keys()].filter((name) => name.startsWith('PG'));
+  return names.length === 0
+    ? undefined
+    : Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
 
 type Shared = Pick<Resolved<typeof SHARED_OPTIONS>, 'values' | 'given'>;

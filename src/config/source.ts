@@ -8,6 +8,14 @@ export interface Source {
   readonly cwd: string;
   /** The text of a file. Throws what node:fs throws. */
   readFile(path: string): string;
+  /** Of --env-file, whose variables are in `env` where the environment has none. */
+  readonly file?: {
+    readonly path: string;
+    /** The line that sets a variable. */
+    readonly lineOf: ReadonlyMap<string, number>;
+    /** It holds a secret, and every user of the machine can read it. */
+    readonly readByAll: boolean;
+  };
   /** The permission bits of a file; undefined where there are none, or no file. */
   readonly modeOf?: (path: string) => number | undefined;
 }

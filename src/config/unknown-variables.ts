@@ -1,37 +1,34 @@
-import { BENCH_OPTIONS } from './bench-options.js';
-import { CLEANUP_OPTIONS } from './cleanup-options.js';
-import { MIGRATE_OPTIONS } from './migrate-options.js';
-import { variableOf, type Table } from './option.js';
-import type { Environment } from './resolve.js';
-import { REVOKE_OPTIONS } from './revoke-options.js';
-import { SERVE_OPTIONS } from './serve-options.js';
-import { SESSIONS_OPTIONS } from './sessions-options.js';
+import { ALL_OPTIONS } from './all-options.js';
+import { variableOf } from './option.js';
+import type { Source } from './source.js';
 
-const OPTIONS = [
-  SERVE_OPTIONS,
-  MIGRATE_OPTIONS,
-  CLEANUP_OPTIONS,
-  BENCH_OPTIONS,
-  REVOKE_OPTIONS,
-  SESSIONS_OPTIONS,
-].flatMap((table) => Object.entries(table as Table));
-const KNOWN = new Set(OPTIONS.filter(([, { typed }]) => !typed).map(([flag]) => variableOf(flag)));
-const TYPED = new Map(OPTIONS.filter(([, { typed }]) => typed).map(([flag]) => [variableOf(flag), flag]));
+const KNOWN = new Set(ALL_OPTIONS.filter(([, { typed }]) => !typed).map(([flag]) => variableOf(flag)));
+const TYPED = new Map(ALL_OPTIONS.filter(([, { typed }]) => typed).map(([flag]) => [variableOf(flag), flag]));
 
 /**
  * A misspelt flag is an error; a misspelt variable would only never work. It is no error, for one environment may
  * serve several versions. The value is not told: it may be a secret.
  */
-export function unknownVariables(env: Environment): string[] {
-  return Object.keys(env)
+export function unknownVariables({ env, file }: Pick<Source, 'env' | 'file'>): string[] {
+  const unknown = Object.keys(env)
     .filter((name) => name.startsWith('CARELINK_') && !KNOWN.has(name))
     .sort()
     .map((name) => {
       const flag = TYPED.get(name);
+      const line = file?.lineOf.get(name);
+      const variable =
+        line === undefined
+          ? `The environment variable ${name}`
+          : `${file?.path ?? ''}: line ${line}: ${name}`;
       return flag === undefined
-        ? `The environment variable ${name} is set, but this version has no option of that name.${suggestion(name)}`
-        : `The environment variable ${name} is set, and is not read: --${flag} has to be typed.`;
+        ? `${variable} is set, but this version has no option of that name.${suggestion(name)}`
+        : `${variable} is set, and is not read: --${flag} has to be typed.`;
     });
+  if (file?.readByAll !== true) return unknown;
+  return [
+    ...unknown,
+    `${file.path} holds a secret, and every user of this machine can read it. Run \`chmod o-rwx\` on it.`,
+  ];
 }
 
 /** As commander does with flags. */

@@ -13,8 +13,24 @@ export interface Evidence {
   /** Undefined: no TLS. */
   readonly certificate: { readonly subject: string; readonly validToMs: number } | undefined;
   readonly options: Options;
+  /** Undefined: no facts of Django were given. */
+  readonly adoption: AdoptionEvidence | undefined;
   /** Of this host. */
   readonly wallClockMs: number;
+}
+
+/** How the configuration stands to what the probe found in Django. */
+export interface AdoptionEvidence {
+  /** Options that are otherwise than Django's settings want them. */
+  readonly mismatches: readonly {
+    readonly flag: string;
+    /** Undefined: it is to be left out. */
+    readonly wanted: string | undefined;
+    readonly setting: string | undefined;
+    readonly django: string | undefined;
+  }[];
+  /** What can't be kept of the site. */
+  readonly lost: readonly { readonly setting: string; readonly django: string; readonly means: string }[];
 }
 
 /** What was configured, as far as checks compare it with what is there. */

@@ -9,6 +9,9 @@ import { isNumber, type UserRelation } from './user-catalog.js';
 const EXCLUDES =
   /^(is_|date_|user_|account_)?(soft_?)?(deleted|removed|archived|locked|blocked|banned|suspended|disabled|deactivated)(_(at|on|date|time|until|by|by_cascade))?$/;
 
+/** Whether a start refuses to guess on account of a column of this name. */
+export const keepsUsersOut = (column: string): boolean => EXCLUDES.test(column);
+
 /** Columns that a rule may ask for, and mostly doesn't: told, and no reason to refuse. */
 const MAY_EXCLUDE = /^(is_|email_|user_|account_|is_email_)?(verified|confirmed|approved)(_(at|on|date))?$/;
 

@@ -124,7 +124,8 @@ export function startConversation(options: DjangoOptions): Promise<Conversation>
   return converse(environment(options));
 }
 
-function environment(options: DjangoOptions): Env {
+/** What test/support/django reads its settings from. */
+export function environment(options: DjangoOptions): Env {
   const database = new URL(options.database);
   return {
     PYTHONPATH: fileURLToPath(new URL('../../docs/django', import.meta.url)),

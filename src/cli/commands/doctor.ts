@@ -1,5 +1,5 @@
 import { doctorSettings } from '../../config/doctor-settings.js';
-import { SERVE_OPTIONS } from '../../config/serve-options.js';
+import { DOCTOR_OPTIONS } from '../../config/doctor-options.js';
 import type { DoctorSettings } from '../../config/settings.js';
 import type { Diagnosis } from '../../doctor/index.js';
 import type { CommandDescriptor } from '../descriptor.js';
@@ -12,8 +12,9 @@ export const doctorCommand: CommandDescriptor<DoctorSettings> = {
   examples: [
     'DATABASE_URL=postgres://django@db/app CARELINK_SIGNING_KEY=... carelink-tokens doctor',
     'carelink-tokens doctor --json | jq .faults',
+    'carelink-tokens doctor --env-file carelink.env --facts facts.json',
   ],
-  table: SERVE_OPTIONS,
+  table: DOCTOR_OPTIONS,
   settings: doctorSettings,
   run: doctor,
 };

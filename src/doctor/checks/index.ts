@@ -2,6 +2,7 @@ import type { Check } from '../check.js';
 import { CLOCK_CHECKS } from './clocks.js';
 import { DATABASE_CHECKS } from './database.js';
 import { DJANGO_CHECKS } from './django.js';
+import { FACTS_CHECKS } from './facts.js';
 import { KEY_CHECKS } from './keys.js';
 import { REDIS_CHECKS } from './redis.js';
 import { ROW_DATE_CHECKS } from './row-dates.js';
@@ -23,6 +24,7 @@ export const CHECKS: readonly Check[] = [
   ...DJANGO_CHECKS,
   ...ROW_DATE_CHECKS,
   ...KEY_CHECKS,
+  ...FACTS_CHECKS,
   ...TOKEN_CHECKS,
   ...USER_CHECKS,
   ...CLOCK_CHECKS,

@@ -21,6 +21,14 @@ export async function manage(env: Env, args: readonly string[]): Promise<string>
   return stdout;
 }
 
+/** A line as an operator types it in the project's directory, such as `manage.py shell < probe.py > facts.json`. */
+export async function manageLine(env: Env, line: string): Promise<void> {
+  await promisify(execFile)('bash', ['-c', `exec ${PYTHON} ${line}`], {
+    cwd: PROJECT,
+    env: { ...process.env, ...env },
+  });
+}
+
 /** Runs `manage.py` and types what it asks for: without a terminal of its own, or getpass would ask at ours. */
 export async function manageTyped(env: Env, args: readonly string[], typed: string): Promise<void> {
   const child = spawn(PYTHON, ['manage.py', ...args], {

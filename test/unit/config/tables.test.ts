@@ -51,7 +51,7 @@ describe('the option tables', () => {
     expect(revokeSettings({ ...url, user: '1' }, source(env)).yes).toBe(false);
     expect(migrateSettings(url, source(env), ['down'])).toMatchObject({ yes: false, dropTables: false });
     expect(revokeSettings({ ...url, user: '1', yes: true }, source(env)).yes).toBe(true);
-    expect(unknownVariables(env)).toEqual([
+    expect(unknownVariables({ env })).toEqual([
       'The environment variable CARELINK_DROP_TABLES is set, and is not read: --drop-tables has to be typed.',
       'The environment variable CARELINK_YES is set, and is not read: --yes has to be typed.',
     ]);

@@ -15,6 +15,7 @@ const evidence: Evidence = {
     accessLifetimeSeconds: 900, refreshLifetimeSeconds: 43_200, slidingLifetimeSeconds: 900, cleansUp: false,
     rotation: 'on', tokenTables: true,
   },
+  adoption: undefined,
   wallClockMs: 0,
 }; // prettier-ignore
 

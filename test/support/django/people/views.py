@@ -30,11 +30,12 @@ def whoami(request):
 
 @open_to_all
 def make_user(request):
-    fields = {"username": request.data["username"]}
+    fields = {get_user_model().USERNAME_FIELD: request.data["username"]}
     if "id" in request.data:
         fields["id"] = request.data["id"]
-    password = request.data.get("password")
-    user = get_user_model().objects.create_user(password=password, **fields)
+    user = get_user_model()(**fields)
+    user.set_password(request.data.get("password"))
+    user.save()
     return Response({"user_id": str(user.pk)})
 
 

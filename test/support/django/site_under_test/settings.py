@@ -49,7 +49,7 @@ DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
 USE_TZ = flag("DJANGO_USE_TZ", "1")
 TIME_ZONE = os.environ.get("DJANGO_TIME_ZONE", "UTC")
-ROOT_URLCONF = "site_under_test.urls"
+ROOT_URLCONF = os.environ.get("DJANGO_URLS", "site_under_test.urls")
 WSGI_APPLICATION = "site_under_test.wsgi.application"
 AUTH_USER_MODEL = USER_MODELS[os.environ.get("DJANGO_USER_MODEL", "auth")]
 # Fast, since no test is about passwords.
@@ -140,3 +140,13 @@ SIMPLE_JWT = {
         os.environ.get("DJANGO_SERIALIZER", "stock")
     ],
 }
+
+# More settings as JSON: an object goes into the one that is there, and a value
+# of {"seconds": 5} is a timedelta.
+for name, value in json.loads(
+    os.environ.get("DJANGO_SETTINGS", "{}"),
+    object_hook=lambda o: timedelta(**o) if set(o) == {"seconds"} else o,
+).items():
+    if isinstance(value, dict):
+        value = {**globals().get(name, {}), **value}
+    globals()[name] = value
