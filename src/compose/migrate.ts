@@ -45,6 +45,7 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
     lockTimeoutMs,
     maxWaitMs,
     home,
+    subscribersReady,
   } = settings;
   const options = {
     ...control,
@@ -59,7 +60,15 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
     (connection) =>
       action === 'down'
         ? removeMigrations(connection, { ...options, dropTables })
-        : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables, tokenTables }),
+        : applyMigrations(connection, {
+            ...options,
+            buildCovered,
+            notify,
+            users,
+            createTables,
+            tokenTables,
+            subscribersReady,
+          }),
     control.onEmbedded,
   );
 }

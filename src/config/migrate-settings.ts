@@ -54,6 +54,7 @@ export function migrateSettings(
     users: { ...userSettings(values), ...passwordSettings(values) },
     home: values['home-schema'],
     role: values.role,
+    subscribersReady: values['subscribers-ready'],
     dropTables: values['drop-tables'],
     yes: values.yes,
     lockTimeoutMs: values['lock-timeout'],

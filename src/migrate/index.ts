@@ -67,6 +67,8 @@ export interface ApplyOptions extends ChangeOptions {
   readonly buildCovered?: boolean;
   /** False: the site has no token tables, and none are made; what is about them is left out. */
   readonly tokenTables?: boolean;
+  /** Subscribers of a publication of all tables have the tables that are to be made. */
+  readonly subscribersReady?: boolean;
   /** Install the triggers that tell every instance what Django does by itself. */
   readonly notify?: boolean;
   /** Where they don't find the user table by themselves. */
@@ -99,12 +101,14 @@ const TIMING: Timing = {
 export async function applyMigrations(connection: Connection, options: ApplyOptions): Promise<Report> {
   const migrations = await readMigrations(options.directory ?? MIGRATIONS_DIRECTORY);
   const { createTables, buildCovered = false, notify = false, names, tokenTables = true } = options;
+  const { subscribersReady = false } = options;
   return change(connection, options, (run, server) =>
     up(run, ofSite(migrations, run.session, tokenTables), server, {
       createTables,
       buildCovered,
       notify,
       names,
+      subscribersReady,
     }),
   );
 }

@@ -23,8 +23,19 @@ export interface Finding {
     | 'invalid_index'
     | 'users_untold'
     | 'revocations_unread'
-    | 'cleanup_running';
+    | 'cleanup_running'
+    | 'published';
   readonly message: string;
+  /** What is to be run elsewhere before: on the subscribers of a publication. */
+  readonly sql?: string;
+}
+
+/** Who is sent the changes of each table that is made. */
+export interface Followers {
+  /** `schema` undefined: of all tables. */
+  readonly publications: readonly { readonly name: string; readonly schema: string | undefined }[];
+  /** Logical slots of this database that publications are read through. */
+  readonly slots: readonly string[];
 }
 
 export interface ServerFacts extends Owned {

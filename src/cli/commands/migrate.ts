@@ -8,7 +8,8 @@ import type { Output } from '../output.js';
 import { snakeCased } from '../snake-case.js';
 import { stopSignal } from '../signals.js';
 import { LiveLine } from './migrate-live-line.js';
-import { downLines, eventLine, liveText, planLines, statusLines } from './migrate-text.js';
+import { downLines, planLines, statusLines } from './migrate-plan-text.js';
+import { eventLine, liveText } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   name: 'migrate',
