@@ -12,8 +12,9 @@ import { settleOwn, type Place } from './home.js';
 import { readGrants, type GrantedCommand, type Grants } from './grants.js';
 import { withLock } from './lock.js';
 import { readOverview, type Overview } from './overview.js';
-import { refusePooler } from './pooler.js';
+import { poolOfOne, refusePooler } from './pooler.js';
 import { judgeServer, type ServerFacts } from './preflight.js';
+import { openPromptly, promptly } from './promptly.js';
 import type { RunContext, Timing } from './run-context.js';
 import { openSession, type Session } from './session.js';
 import { readServer } from './surroundings.js';
@@ -84,6 +85,9 @@ export interface RemoveOptions extends ChangeOptions {
 
 /** A stall of live traffic that nobody notices; the pauses between two tries are ten times that and more. */
 const DEFAULT_LOCK_TIMEOUT_MS = 100;
+
+/** A second session is had at once, unless a pool has none to give: waited for as for another run, where nothing is said. */
+const WATCHER_WAIT_MS = 5_000;
 
 const APPLICATION_NAME = 'carelink-tokens migrate';
 
@@ -225,14 +229,25 @@ async function change(
 ): Promise<Report> {
   const { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, maxWaitMs, signal } = options;
   const emit = options.onEvent ?? (() => undefined);
-  const session = await openSession(connection, APPLICATION_NAME);
+  const prompt = {
+    timing: TIMING,
+    signal,
+    onWait: () => emit({ event: 'session_waiting' }),
+    limit: undefined,
+  };
+  const session = await openPromptly(openSession(connection, APPLICATION_NAME), prompt);
   let watcher: Session | undefined;
   try {
-    const server = await fitServer(session);
+    const server = await promptly(fitServer(session), prompt);
     if (!server.embedded) {
-      watcher = await openSession(connection, `${APPLICATION_NAME} watch`);
-      await refusePooler(session, watcher);
+      const limit = { ms: maxWaitMs ?? WATCHER_WAIT_MS, error: poolOfOne };
+      watcher = await openPromptly(openSession(connection, `${APPLICATION_NAME} watch`), {
+        ...prompt,
+        limit,
+      });
+      await promptly(refusePooler(session, watcher), { ...prompt, limit });
       await watcher.configure();
+      await watcher.actAsLogin();
     }
     await session.configure();
     const userTable = options.users ?? DJANGO_USERS;

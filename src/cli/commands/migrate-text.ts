@@ -4,6 +4,8 @@ import { number, seconds, size } from './migrate-words.js';
 /** One line for an event, for a log or a pipe. Undefined: not worth a line there. */
 export function eventLine(event: MigrateEvent): string | undefined {
   switch (event.event) {
+    case 'session_waiting':
+      return 'waiting  for a session of the database: is a pool before it full?';
     case 'lock_waiting': {
       const who = event.holder === undefined ? '' : `: ${blockerText(event.holder)}`;
       return `waiting  for another carelink-tokens migrate${who}`;
