@@ -35,6 +35,8 @@ export interface BatchInput {
   readonly skipHeld: boolean;
   /** Whether to give way to transactions that have only read tokens. Not for ever: there may always be one. */
   readonly heedReaders: boolean;
+  /** Transactions that have read tokens, and are known to be no request: see readers.ts. */
+  readonly settledReaders: readonly string[];
   readonly sleep: (ms: number) => Promise<void>;
   readonly monotonicMs: () => number;
 }

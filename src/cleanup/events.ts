@@ -25,6 +25,8 @@ export type CleanupEvent =
     }
   /** Told when it changes. Slowdown 1: over. Infinity: stopped. */
   | { readonly event: 'pressure'; readonly slowdown: number; readonly reasons: readonly string[] }
+  /** Sessions of other roles have read tokens, and this one may not see whether they are a request or a backup. */
+  | { readonly event: 'sessions_hidden'; readonly roles: readonly string[]; readonly role: string }
   | { readonly event: 'retry'; readonly reason: string; readonly batchSize: number }
   /** A row that others held on to even by itself: for the next run. */
   | { readonly event: 'stepped_over'; readonly id: string; readonly reason: string }

@@ -7,6 +7,7 @@ import type { CleanupEvent, Ended, Summary } from './events.js';
 import { RENEW_EVERY_MS, type Lease, type LeaseTiming } from './lease.js';
 import { afterBatch, afterRefusal, pauseAfter, startPace, type Pace, type PaceSettings } from './pace.js';
 import { judge, NO_PRESSURE, type Pressure } from './pressure.js';
+import { Readers } from './readers.js';
 import type { CleanupSession } from './session.js';
 import { Surroundings } from './surroundings.js';
 import { Tally } from './tally.js';
@@ -70,6 +71,7 @@ class Run {
   readonly #options: RunOptions;
   readonly #cutoff: Cutoff;
   readonly #surroundings: Surroundings;
+  readonly #readers: Readers;
   readonly #tally: Tally;
   #cursor: Cursor = START;
   #pace: Pace;
@@ -97,6 +99,12 @@ class Run {
       facts,
       options.timing.monotonicMs,
       options.ignoredStandbys,
+    );
+    this.#readers = new Readers(
+      session.query,
+      facts,
+      { monotonicMs: options.timing.monotonicMs, sleep: (ms) => options.timing.sleep(ms) },
+      (hidden) => options.emit({ event: 'sessions_hidden', ...hidden }),
     );
     this.#tally = new Tally(options.timing.monotonicMs());
   }
@@ -131,6 +139,7 @@ class Run {
         limit: Math.min(this.#pace.size, this.#rowsAllowed()),
         skipHeld: this.#skipHeld,
         heedReaders: this.#readersInARow < PATIENCE_WITH_READERS,
+        settledReaders: this.#readers.settled,
         sleep: (waitMs) => this.#options.timing.sleep(waitMs),
         monotonicMs: this.#options.timing.monotonicMs,
       });
@@ -153,8 +162,9 @@ class Run {
           break;
         case 'readers':
           this.#tally.retries++;
-          this.#readersInARow++;
           this.#options.emit({ event: 'retry', reason: outcome.reason, batchSize: this.#pace.size });
+          if (await this.#readers.letPass()) this.#readersInARow++;
+          else this.#readersInARow = PATIENCE_WITH_READERS;
           await this.#rest(RETRY_PAUSE_MS);
           break;
         case 'refused':

@@ -14,6 +14,11 @@ export function eventLine(event: CleanupEvent): string | undefined {
     case 'pressure':
       if (event.slowdown === 1) return 'going on at the usual pace';
       return `${event.slowdown === Infinity ? 'stopped' : `slowed down ${event.slowdown} times`}: ${event.reasons.join('; ')}`;
+    case 'sessions_hidden':
+      return (
+        `warning: ${event.role} may not see what sessions of ${event.roles.join(', ')} do. A backup is taken for a request ` +
+        `for its first seconds, and the cleanup is slower meanwhile. As a superuser: GRANT pg_read_all_stats TO ${event.role};`
+      );
     case 'retry':
       return undefined;
     case 'stepped_over':
