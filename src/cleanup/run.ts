@@ -41,6 +41,9 @@ const LONGEST_STOP_MS = 60 * 60_000;
 /** Rows in a row that can't be had even by themselves: then it isn't about rows. */
 const MOST_STEPPED_OVER = 100;
 
+/** Each of them is found by itself, in some ms; they come first in each run. A trigger that refuses all is to be told. */
+const MOST_PROTECTED = 1_000;
+
 /** Then a batch goes through all the same: where somebody reads all the time, that says nothing about these rows. */
 const PATIENCE_WITH_READERS = 5;
 
@@ -126,7 +129,10 @@ class Run {
     // Those that stay are for the next run, too.
     if (ended !== 'done') await this.#count();
     const ahead = ended === 'done' ? 0 : this.#tally.leftRows;
-    return this.#summary(ended, ahead + this.#tally.kept + this.#tally.steppedOver);
+    return this.#summary(
+      ended,
+      ahead + this.#tally.kept + this.#tally.steppedOver + this.#tally.protectedRows,
+    );
   }
 
   async #work(): Promise<Ended> {
@@ -172,11 +178,12 @@ class Run {
           if (outcome.locks && !this.#skipHeld) {
             this.#skipHeld = true;
           } else {
-            if (this.#pace.size === 1) await this.#stepOver(outcome.reason);
+            if (this.#pace.size === 1) await this.#stepOver(outcome.reason, outcome.byTrigger === true);
             this.#pace = afterRefusal(this.#pace);
           }
           this.#options.emit({ event: 'retry', reason: outcome.reason, batchSize: this.#pace.size });
-          await this.#rest(RETRY_PAUSE_MS);
+          // Nobody is waited for who could let it go.
+          if (outcome.byTrigger !== true) await this.#rest(RETRY_PAUSE_MS);
       }
     }
   }
@@ -188,7 +195,7 @@ class Run {
     while (this.#now() - this.#lookedAtMs >= LOOK_EVERY_MS || this.#pressure.slowdown === Infinity) {
       const before = this.#pressure;
       if (this.#lookedAtMs > 0) this.#tally.gaveWay(before.reasons, this.#now() - this.#lookedAtMs);
-      this.#pressure = judge(await this.#surroundings.read());
+      this.#pressure = judge(await this.#surroundings.read(), this.#options.pace.nice);
       this.#lookedAtMs = this.#now();
       if (changed(before, this.#pressure)) this.#options.emit({ event: 'pressure', ...this.#pressure });
       if (this.#pressure.slowdown !== Infinity) return undefined;
@@ -230,14 +237,22 @@ class Run {
   }
 
   /** @throws CleanupError CONTENDED */
-  async #stepOver(reason: string): Promise<void> {
+  async #stepOver(reason: string, byTrigger: boolean): Promise<void> {
     const [row] = await this.#session.query<{ expires_at: string; id: string }>(nextRowSql(this.#facts), [
       this.#cursor.expiresAt,
       this.#cursor.id,
       this.#cutoff.at,
     ]);
     if (row === undefined) return;
-    if (++this.#steppedOverInARow > MOST_STEPPED_OVER) {
+    const most = byTrigger ? MOST_PROTECTED : MOST_STEPPED_OVER;
+    if (++this.#steppedOverInARow > most && byTrigger) {
+      throw new CleanupError(
+        'REFUSED',
+        `${most} rows one after the other could not be removed: ${reason}. Let it allow the removal of expired tokens, or ` +
+          'disable the trigger. What was finished is kept.',
+      );
+    }
+    if (this.#steppedOverInARow > most) {
       throw new CleanupError(
         'CONTENDED',
         `${MOST_STEPPED_OVER} rows one after the other could not be had (${reason}). Is there a lock on the whole ` +
@@ -245,7 +260,8 @@ class Run {
       );
     }
     this.#cursor = { expiresAt: row.expires_at, id: row.id };
-    this.#tally.steppedOver++;
+    if (byTrigger) this.#tally.isProtected(row.id, reason);
+    else this.#tally.steppedOver++;
     this.#options.emit({ event: 'stepped_over', id: row.id, reason });
   }
 

@@ -7,9 +7,11 @@ import {
   type Grants,
   readMigrationOverview,
   removeMigrations,
+  repairLedger,
   type MigrateEvent,
   type Overview,
   type PlannedUndoing,
+  type Repair,
   type Report,
 } from '../migrate/index.js';
 import type { PoolOptions } from '../store/pool.js';
@@ -107,6 +109,30 @@ export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbed
         ...(home === undefined ? {} : { home }),
       }),
     onEmbedded,
+  );
+}
+
+/**
+ * Writes a ledger that was lost or altered anew, or tells what would be written.
+ *
+ * @throws CommandError with what to do about it
+ */
+export function repairMigrations(
+  settings: MigrateSettings,
+  control: MigrateControl,
+): Promise<readonly Repair[]> {
+  const { dryRun, lockTimeoutMs, maxWaitMs, home } = settings;
+  return onMigratedDatabase(
+    settings,
+    (connection) =>
+      repairLedger(connection, {
+        ...control,
+        ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
+        ...(home === undefined ? {} : { home }),
+        lockTimeoutMs,
+        dryRun,
+      }),
+    control.onEmbedded,
   );
 }
 

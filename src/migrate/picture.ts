@@ -95,7 +95,15 @@ async function look(
   } catch (error) {
     if (!isPrivilegeMissing(error)) throw error;
     const { message } = error as Error;
-    throw new MigrateError('UNSAFE', `${message}. Connect as the role that migrates.`, { cause: error });
+    const [{ role } = { role: '' }] = await session.query<{ role: string }>(
+      'SELECT quote_ident(current_user) AS role',
+    );
+    throw new MigrateError(
+      'UNSAFE',
+      `${message}. Connect as the role that migrates. To look, and no more, these are enough, run by the owner of the schema: ` +
+        `GRANT USAGE ON SCHEMA ${session.own} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${session.own} TO ${role};`,
+      { cause: error },
+    );
   }
 }
 

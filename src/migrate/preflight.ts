@@ -24,7 +24,8 @@ export interface Finding {
     | 'users_untold'
     | 'revocations_unread'
     | 'cleanup_running'
-    | 'published';
+    | 'published'
+    | 'schema_stays';
   readonly message: string;
   /** What is to be run elsewhere before: on the subscribers of a publication. */
   readonly sql?: string;
@@ -43,8 +44,6 @@ export interface ServerFacts extends Owned {
   readonly versionNum: number;
   readonly version: string;
   readonly standby: boolean;
-  /** Temporary tables may be made: `plan` and `up` look at empty copies. */
-  readonly mayCreateTemporary: boolean;
   /** Our own schema is there, and it and the ledger in it may be written to; or it may be made. */
   readonly mayCreateOurs: boolean;
   /** Of our own schema, where it is there. */
@@ -96,14 +95,6 @@ export function judgeServer(server: ServerFacts): Finding[] {
   }
   if (server.standby) {
     findings.push(refuse('standby', 'This server is a standby: run migrate on its primary.'));
-  } else if (!server.mayCreateTemporary) {
-    findings.push(
-      refuse(
-        'no_create_right',
-        `The role ${server.role} may not make temporary tables here, on copies of which indexes are compared: ` +
-          `GRANT TEMPORARY ON DATABASE ... TO ${server.role}.`,
-      ),
-    );
   }
   return findings;
 }

@@ -1,4 +1,4 @@
-import type { Overview, PlannedUndoing } from '../../migrate/index.js';
+import type { Overview, PlannedUndoing, Repair } from '../../migrate/index.js';
 import { counted, number, section, size, table, timeRange, widest } from './migrate-words.js';
 
 type Migration = Overview['migrations'][number];
@@ -106,6 +106,19 @@ export function downLines(steps: readonly PlannedUndoing[]): string[] {
     ]),
     '',
     'Nothing was changed. Add --yes to undo all of it, or name the migrations that are to go.',
+  ];
+}
+
+/** `repair`. */
+export function repairLines(repairs: readonly Repair[], dryRun: boolean): string[] {
+  if (repairs.length === 0) return ['The ledger is in order: nothing is to be repaired.'];
+  const width = widest(repairs.map(({ name }) => name));
+  return [
+    ...repairs.map(({ action, name, detail }) => `${action.padEnd(8)} ${name.padEnd(width)}  ${detail}`),
+    '',
+    dryRun
+      ? 'Nothing was changed. Without --dry-run it is written down; then run `carelink-tokens migrate` for what is still to be done.'
+      : 'Now run `carelink-tokens migrate`: it does and writes down what is still to be done.',
   ];
 }
 

@@ -70,6 +70,7 @@ describe('the option tables', () => {
       command: 'migrate',
       yes: false,
       subscribersReady: false,
+      dryRun: false,
       tokenTables: true,
       action: 'up',
       names: [],

@@ -98,8 +98,13 @@ describe('where an index stands', () => {
     ['built, then dropped', { entry: entry('applied') }, { state: 'pending', action: 'build' }],
     [
       'built, then replaced',
-      { indexes: [wanted], entry: entry('applied', { definition: 'other' }) },
+      { indexes: [index('w', ['z'])], entry: entry('applied', { definition: 'other' }) },
       { state: 'drifted', action: 'leave' },
+    ],
+    [
+      'built, then given another fillfactor',
+      { indexes: [wanted], entry: entry('applied', { definition: 'other' }) },
+      { state: 'applied', action: 'nothing' },
     ],
     [
       'built from another file',
