@@ -92,7 +92,7 @@ export function judgePublications(
 }
 
 /** The tables alone, without rows and rights: rows come by the subscription. It may be run again. */
-export function subscriberSql(own: string, making: readonly Migration[]): string {
+function subscriberSql(own: string, making: readonly Migration[]): string {
   const tables = making.flatMap(({ sql }) => sql.match(MAKES) ?? []);
   return [`CREATE SCHEMA IF NOT EXISTS ${own};`, `${ledgerSql(own)};`, ...tables.map(onlyOnce)].join('\n');
 }

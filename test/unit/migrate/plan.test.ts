@@ -52,6 +52,7 @@ const picture = (more: Partial<Picture> & { readonly entry?: LedgerEntry | undef
   tables: [table],
   indexes: [],
   triggers: [],
+  currentSchema: 'public',
   users: undefined,
   home: undefined,
   ours: new Set(),
