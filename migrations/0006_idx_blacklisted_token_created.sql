@@ -1,5 +1,5 @@
 -- name:   idx_blacklisted_token_created
--- what:   blacklisted tokens by the time they were blacklisted: reports, and retention by age
+-- what:   blacklisted tokens by the time they were blacklisted: for reports of the site's own; no statement of this tool reads it
 -- kind:   index
 -- tables: token_blacklist_blacklistedtoken
 -- online: yes (CONCURRENTLY: reads and writes go on)

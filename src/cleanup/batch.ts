@@ -23,7 +23,13 @@ export type BatchOutcome =
       readonly keptIds: readonly string[];
     }
   /** Rolled back, to be tried again: without the rows that others hold on to, else with fewer. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly locks: boolean }
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly locks: boolean;
+      /** A trigger of the site's raised it: it will the next time, too. */
+      readonly byTrigger?: boolean;
+    }
   /** Rolled back, to be tried again later: it isn't about these rows. */
   | { readonly kind: 'readers'; readonly reason: string };
 
@@ -35,6 +41,8 @@ export interface BatchInput {
   readonly skipHeld: boolean;
   /** Whether to give way to transactions that have only read tokens. Not for ever: there may always be one. */
   readonly heedReaders: boolean;
+  /** Transactions that have read tokens, and are known to be no request: see readers.ts. */
+  readonly settledReaders: readonly string[];
   readonly sleep: (ms: number) => Promise<void>;
   readonly monotonicMs: () => number;
 }
@@ -77,9 +85,24 @@ export async function runBatch(
     return value.kind === 'committed' ? { ...value, took } : value;
   } catch (error) {
     const reason = TRY_AGAIN[sqlStateOf(error) ?? ''];
+    const trigger = raisedBy(error);
+    if (trigger !== undefined) return { kind: 'refused', reason: trigger, locks: false, byTrigger: true };
     if (reason === undefined) throw error;
     return { kind: 'refused', reason, locks: sqlStateOf(error) === LOCKED };
   }
+}
+
+/**
+ * The function that raised an error, by its context; undefined: it wasn't one. The text of the error is the site's, and may
+ * hold a token: it is not told.
+ */
+function raisedBy(error: unknown): string | undefined {
+  const where = error instanceof Error && 'where' in error ? String(error.where) : '';
+  const state = sqlStateOf(error);
+  const [, name] = /^PL\/\w+ function ([\w."]+)\(/m.exec(where) ?? [];
+  if (name === undefined || state === undefined || state === LOCKED || /^(40|57)/.test(state))
+    return undefined;
+  return `the trigger function ${name} refused it (${state})`;
 }
 
 /** A batch before its time is known. */

@@ -9,6 +9,10 @@ import type { Owned } from '../store/own-schema.js';
 export interface Facts extends Tables, Owned {
   /** PGlite: one session, no neighbours and no statistics of them. */
   readonly embedded: boolean;
+  /** Foreign keys of other tables that say themselves what becomes of their rows: `sessions (sessions_token_fk), CASCADE`. */
+  readonly following: readonly string[];
+  /** The site has triggers or rules of its own on the blacklist. */
+  readonly audited: boolean;
   /** It isn't written down which Django schema ours belongs to. */
   readonly homeUnwritten: boolean;
 }
@@ -32,6 +36,8 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
     standby: boolean;
     fenced: boolean;
     foreign: string[] | null;
+    following: string[] | null;
+    audited: boolean;
   }>(factsSql(own), [outstanding.schema, outstanding.name, blacklisted.name]);
   if (row === undefined) throw new Error('the catalog told nothing');
   if (!row.plain) {
@@ -61,7 +67,7 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
     throw new CleanupError(
       'REFERENCED',
       `Other tables refer to the token tables: ${row.foreign.join(', ')}. What is to become of their rows is not for ` +
-        'this command to say: drop these foreign keys, or clean up with a program of your own. Nothing was changed.',
+        'this command to say: give these foreign keys ON DELETE CASCADE or SET NULL, drop them, or clean up with a program of your own. Nothing was changed.',
     );
   }
   const subject = { relations, users: undefined, own };
@@ -75,6 +81,8 @@ export async function readFacts(query: Query, deletes = true): Promise<Facts> {
     own,
     embedded: row.embedded,
     homeUnwritten: relations.homeUnwritten,
+    following: row.following ?? [],
+    audited: row.audited,
   };
 }
 
@@ -85,6 +93,13 @@ const factsSql = (own: string): string => `
            bool_and(c.relkind = 'r') AS plain
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = $1 AND c.relname IN ($2, $3)
+  ), keys AS (
+    SELECT k.conrelid::regclass::text || ' (' || k.conname || ')' AS name, k.confdeltype AS action
+      FROM pg_constraint k, t
+     WHERE k.contype = 'f' AND k.confrelid IN (outstanding, blacklisted)
+       AND NOT (k.conrelid = blacklisted AND k.confrelid = outstanding
+                AND k.conkey = ARRAY[(SELECT attnum FROM pg_attribute
+                                       WHERE attrelid = blacklisted AND attname = 'token_id')])
   )
   SELECT t.plain,
          EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -98,10 +113,11 @@ const factsSql = (own: string): string => `
          version() LIKE '%PGlite%' AS embedded,
          pg_is_in_recovery() AS standby,
          current_setting('default_transaction_read_only')::boolean AS fenced,
-         (SELECT array_agg(DISTINCT k.conrelid::regclass::text || ' (' || k.conname || ')')
-            FROM pg_constraint k
-           WHERE k.contype = 'f' AND k.confrelid IN (outstanding, blacklisted)
-             AND NOT (k.conrelid = blacklisted AND k.confrelid = outstanding
-                      AND k.conkey = ARRAY[(SELECT attnum FROM pg_attribute
-                                             WHERE attrelid = blacklisted AND attname = 'token_id')])) AS foreign
+         EXISTS (SELECT FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+                  WHERE g.tgrelid = blacklisted AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+                    AND p.pronamespace IS DISTINCT FROM to_regnamespace('${own}'))
+           OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = blacklisted) AS audited,
+         (SELECT array_agg(DISTINCT k.name) FROM keys k WHERE k.action NOT IN ('c', 'n', 'd')) AS foreign,
+         (SELECT array_agg(DISTINCT k.name || CASE k.action WHEN 'c' THEN ', CASCADE' ELSE ', SET NULL or DEFAULT' END)
+            FROM keys k WHERE k.action IN ('c', 'n', 'd')) AS following
     FROM t`;

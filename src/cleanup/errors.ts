@@ -11,6 +11,8 @@ export type CleanupErrorCode =
   | 'REFERENCED'
   /** A batch would have removed what must stay. It was rolled back. */
   | 'UNSAFE'
+  /** The caller's signal, before the first batch. */
+  | 'INTERRUPTED'
   /** Row after row was locked by others. */
   | 'CONTENDED'
   /** PostgreSQL refused a statement: a missing right, a full disk, a standby. */

@@ -1,7 +1,12 @@
+import type { Room } from './room.js';
+import type { Skipped } from './vacuum.js';
+
 /** What a cleanup tells while it works. */
 export type CleanupEvent =
   /** An older release migrated this database: whose Django's ours is isn't written down. */
   | { readonly event: 'home_unwritten' }
+  /** Rows of other tables go, or lose their reference, with the tokens: their foreign keys say so. */
+  | { readonly event: 'others_follow'; readonly keys: readonly string[] }
   | {
       readonly event: 'started';
       /** Rows that expired before this moment go. */
@@ -25,11 +30,14 @@ export type CleanupEvent =
     }
   /** Told when it changes. Slowdown 1: over. Infinity: stopped. */
   | { readonly event: 'pressure'; readonly slowdown: number; readonly reasons: readonly string[] }
+  /** Sessions of other roles have read tokens, and this one may not see whether they are a request or a backup. */
+  | { readonly event: 'sessions_hidden'; readonly roles: readonly string[]; readonly role: string }
   | { readonly event: 'retry'; readonly reason: string; readonly batchSize: number }
   /** A row that others held on to even by itself: for the next run. */
   | { readonly event: 'stepped_over'; readonly id: string; readonly reason: string }
   | { readonly event: 'vacuum_started' }
-  | { readonly event: 'vacuum_finished'; readonly durationMs: number }
+  /** `skipped`: tables that it passed over. */
+  | { readonly event: 'vacuum_finished'; readonly durationMs: number; readonly skipped: readonly Skipped[] }
   /** A SQLSTATE, as a rule. */
   | { readonly event: 'vacuum_failed'; readonly reason: string };
 
@@ -55,6 +63,8 @@ export interface Summary {
   readonly keptIds: readonly string[];
   /** Rows that others held on to; the next run takes them. */
   readonly steppedOver: number;
+  /** Rows that a trigger of the site's refuses to have removed, some of their ids, and which trigger function. */
+  readonly protected: { readonly rows: number; readonly ids: readonly string[]; readonly by: string };
   readonly batches: number;
   readonly retries: number;
   readonly durationMs: number;
@@ -66,4 +76,6 @@ export interface Summary {
   /** Rows past the cutoff that are left. */
   readonly backlogRows: number;
   readonly vacuumMs: number | undefined;
+  /** Tables that have kept far more room than their rows need; looked at after a VACUUM. */
+  readonly room: readonly Room[];
 }

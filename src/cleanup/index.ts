@@ -10,9 +10,10 @@ import { CleanupError } from './errors.js';
 import type { CleanupEvent, Summary } from './events.js';
 import { sinceLastFinish, takeLease, type LeaseTiming } from './lease.js';
 import type { PaceSettings } from './pace.js';
+import { readRoom } from './room.js';
 import { run } from './run.js';
 import type { CleanupSession, Query } from './session.js';
-import { vacuum, vacuumPays } from './vacuum.js';
+import { vacuum, vacuumPays, type Skipped } from './vacuum.js';
 
 export { CleanupError } from './errors.js';
 export type { CleanupEvent, Summary } from './events.js';
@@ -80,6 +81,7 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
   return told(async () => {
     const facts = { ...(await session.look(readFacts)), slidingEnd: options.slidingEnd };
     if (facts.homeUnwritten) emit({ event: 'home_unwritten' });
+    if (facts.following.length > 0) emit({ event: 'others_follow', keys: facts.following });
     const lease = await takeLease(session, facts, TIMING, options.signal);
     let summary: Summary | undefined;
     try {
@@ -104,17 +106,19 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
     if (!wanted || !(await vacuumPays(session, facts, summary.deleted))) return summary;
     emit({ event: 'vacuum_started' });
     const startedMs = TIMING.monotonicMs();
+    let skipped: readonly Skipped[];
     try {
       // Where all is one session, whoever waits for it waits for its rests, too.
-      await vacuum(session, facts, options.nice > 0 && !facts.embedded);
+      skipped = await vacuum(session, facts, options.nice > 0 && !facts.embedded);
     } catch (error) {
       // What was asked for is done; the next run, or autovacuum, makes up for it.
       emit({ event: 'vacuum_failed', reason: sqlStateOf(error) ?? 'connection lost' });
       return summary;
     }
     const vacuumMs = Math.round(TIMING.monotonicMs() - startedMs);
-    emit({ event: 'vacuum_finished', durationMs: vacuumMs });
-    return { ...summary, vacuumMs };
+    emit({ event: 'vacuum_finished', durationMs: vacuumMs, skipped });
+    const room = facts.embedded ? [] : await readRoom(session, facts);
+    return { ...summary, vacuumMs, room };
   });
 }
 
@@ -168,14 +172,14 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
     if (error instanceof CleanupError || error instanceof SchemaError || error instanceof NotConnectedError)
       throw error;
     const cause = { cause: error };
-    if (sqlStateOf(error) === undefined) {
-      if (!isConnectionError(error)) throw error;
+    if (isConnectionError(error)) {
       throw new CleanupError(
         'CONNECTION_LOST',
         'The connection to PostgreSQL broke. What was finished is kept; run it again, and it goes on from there.',
         cause,
       );
     }
+    if (sqlStateOf(error) === undefined) throw error;
     throw new CleanupError('REFUSED', `PostgreSQL refused it: ${(error as Error).message}.`, cause);
   }
 }

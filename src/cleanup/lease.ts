@@ -55,7 +55,8 @@ export async function takeLease(
     if (!alive && ownedBy !== undefined && (await isGone(holder, session.query))) {
       if (await tryTake(session, own, owner, ownedBy)) return leaseOf(session, own, owner);
     }
-    if (alive || timing.monotonicMs() > deadlineMs || signal?.aborted === true) throw held(holder.name);
+    if (signal?.aborted === true) throw new CleanupError('INTERRUPTED', 'Interrupted. Nothing was changed.');
+    if (alive || timing.monotonicMs() > deadlineMs) throw held(holder.name);
     seen = renewal;
     await timing.sleep(POLL_MS, signal).catch(() => undefined);
   }

@@ -19,7 +19,7 @@ const READER_POLLS = 8;
 const READER_POLL_MS = 3;
 
 /** A request of Django's is over by then; what is older is a report or a backup, and blacklists nothing. */
-const READERS_MS = 5_000;
+export const READERS_MS = 5_000;
 
 /**
  * Commits the batch, unless it would hurt somebody: then nothing is committed, and it says whom.
@@ -31,16 +31,28 @@ const READERS_MS = 5_000;
  */
 export async function commitUnlessHurting(
   query: Query,
-  tables: Tables,
+  tables: Tables & { readonly audited: boolean },
   unlisted: readonly string[],
-  { heedReaders, sleep }: { readonly heedReaders: boolean; readonly sleep: (ms: number) => Promise<void> },
+  {
+    heedReaders,
+    settledReaders,
+    sleep,
+  }: {
+    readonly heedReaders: boolean;
+    readonly settledReaders: readonly string[];
+    readonly sleep: (ms: number) => Promise<void>;
+  },
 ): Promise<Exclude<Neighbour, 'writer'> | undefined> {
   // Foreign keys are checked first: that takes longer than all else.
   let prepare = 'SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; SAVEPOINT look';
   // A row that had a blacklist row keeps others waiting by itself.
   let probed = unlisted.length === 0;
   for (let polls = 0; ;) {
-    const hurt = await tryCommit(query, prepare, lookSql(tables, heedReaders, !probed));
+    const hurt = await tryCommit(
+      query,
+      prepare,
+      lookSql(tables, { readers: heedReaders, settled: settledReaders, writers: !probed }),
+    );
     if (hurt === undefined || hurt === 'waiter') return hurt;
     prepare = 'ROLLBACK TO look; SELECT pg_stat_clear_snapshot()';
     if (hurt === 'reader') {
@@ -48,11 +60,19 @@ export async function commitUnlessHurting(
       await sleep(READER_POLL_MS);
       continue;
     }
+    probed = true;
+    if (tables.audited) {
+      // Triggers of the site's would write down log-outs that nobody made. What they wrote goes with the savepoint; so does
+      // what would keep others waiting, which only the few who come now could be hurt by.
+      await query(`ROLLBACK TO look`);
+      await query(probeSql(tables), [unlisted]);
+      prepare = 'ROLLBACK TO look; SELECT pg_stat_clear_snapshot()';
+      continue;
+    }
     // Not within the savepoint: others would wait for that, and be let go with it.
     await query('ROLLBACK TO look; RELEASE look');
     await query(probeSql(tables), [unlisted]);
     await query(`DELETE FROM ONLY ${tables.blacklisted} WHERE token_id = ANY ($1::bigint[])`, [unlisted]);
-    probed = true;
     prepare = 'SAVEPOINT look; SELECT pg_stat_clear_snapshot()';
   }
 }
@@ -86,10 +106,19 @@ function said(message: string): Neighbour | undefined {
  *
  * https://www.postgresql.org/docs/current/view-pg-locks.html
  */
-function lookSql({ outstanding, blacklisted }: Tables, readers: boolean, writers: boolean): string {
+function lookSql(
+  { outstanding, blacklisted }: Tables,
+  {
+    readers,
+    settled,
+    writers,
+  }: { readonly readers: boolean; readonly settled: readonly string[]; readonly writers: boolean },
+): string {
+  // As pg_locks writes them, and so in need of no quoting.
+  const known = settled.filter((one) => /^-?\d+\/\d+$/.test(one)).map((one) => `'${one}'`);
   return `
   WITH locks AS MATERIALIZED (
-    SELECT pid, relation, transactionid, mode, granted FROM pg_locks
+    SELECT pid, virtualtransaction, relation, transactionid, mode, granted FROM pg_locks
      WHERE locktype = 'transactionid'
         OR (locktype = 'relation' AND relation IN (${oidOf(outstanding)}, ${oidOf(blacklisted)})
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -97,7 +126,8 @@ function lookSql({ outstanding, blacklisted }: Tables, readers: boolean, writers
     SELECT pid,
            bool_or(NOT granted AND transactionid IN (SELECT transactionid FROM locks WHERE pid = pg_backend_pid())) AS waits,
            bool_or(relation = ${oidOf(outstanding)} AND granted
-                   AND mode IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')) AS reads,
+                   AND mode IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
+                   ${known.length === 0 ? '' : `AND virtualtransaction NOT IN (${known.join(', ')})`}) AS reads,
            bool_or(relation = ${oidOf(blacklisted)} AND granted AND mode = 'RowExclusiveLock') AS writes
       FROM locks WHERE pid <> pg_backend_pid() GROUP BY pid
   )

@@ -43,8 +43,12 @@ const CANARY_SLOWER = 10;
 
 export const NO_PRESSURE: Pressure = { slowdown: 1, reasons: [] };
 
-/** The strongest reason decides; all are told. */
-export function judge(reading: Reading): Pressure {
+/**
+ * The strongest reason decides; all are told.
+ *
+ * @param nice 0: only what stops a run counts, and nothing else is given way to, or told
+ */
+export function judge(reading: Reading, nice = 1): Pressure {
   const found = [
     ...lag(reading.standby),
     ...waiting(reading.waitingSessions),
@@ -52,7 +56,7 @@ export function judge(reading: Reading): Pressure {
     ...dead(reading),
     ...build(reading.indexBuild),
     ...canary(reading),
-  ];
+  ].filter(([slowdown]) => nice > 0 || slowdown === Infinity);
   return {
     slowdown: Math.max(1, ...found.map(([slowdown]) => slowdown)),
     reasons: found.map(([, reason]) => reason),

@@ -7,6 +7,7 @@ import type { CleanupEvent, Ended, Summary } from './events.js';
 import { RENEW_EVERY_MS, type Lease, type LeaseTiming } from './lease.js';
 import { afterBatch, afterRefusal, pauseAfter, startPace, type Pace, type PaceSettings } from './pace.js';
 import { judge, NO_PRESSURE, type Pressure } from './pressure.js';
+import { Readers } from './readers.js';
 import type { CleanupSession } from './session.js';
 import { Surroundings } from './surroundings.js';
 import { Tally } from './tally.js';
@@ -40,6 +41,9 @@ const LONGEST_STOP_MS = 60 * 60_000;
 /** Rows in a row that can't be had even by themselves: then it isn't about rows. */
 const MOST_STEPPED_OVER = 100;
 
+/** Each of them is found by itself, in some ms; they come first in each run. A trigger that refuses all is to be told. */
+const MOST_PROTECTED = 1_000;
+
 /** Then a batch goes through all the same: where somebody reads all the time, that says nothing about these rows. */
 const PATIENCE_WITH_READERS = 5;
 
@@ -70,6 +74,7 @@ class Run {
   readonly #options: RunOptions;
   readonly #cutoff: Cutoff;
   readonly #surroundings: Surroundings;
+  readonly #readers: Readers;
   readonly #tally: Tally;
   #cursor: Cursor = START;
   #pace: Pace;
@@ -98,6 +103,12 @@ class Run {
       options.timing.monotonicMs,
       options.ignoredStandbys,
     );
+    this.#readers = new Readers(
+      session.query,
+      facts,
+      { monotonicMs: options.timing.monotonicMs, sleep: (ms) => options.timing.sleep(ms) },
+      (hidden) => options.emit({ event: 'sessions_hidden', ...hidden }),
+    );
     this.#tally = new Tally(options.timing.monotonicMs());
   }
 
@@ -118,7 +129,10 @@ class Run {
     // Those that stay are for the next run, too.
     if (ended !== 'done') await this.#count();
     const ahead = ended === 'done' ? 0 : this.#tally.leftRows;
-    return this.#summary(ended, ahead + this.#tally.kept + this.#tally.steppedOver);
+    return this.#summary(
+      ended,
+      ahead + this.#tally.kept + this.#tally.steppedOver + this.#tally.protectedRows,
+    );
   }
 
   async #work(): Promise<Ended> {
@@ -131,6 +145,7 @@ class Run {
         limit: Math.min(this.#pace.size, this.#rowsAllowed()),
         skipHeld: this.#skipHeld,
         heedReaders: this.#readersInARow < PATIENCE_WITH_READERS,
+        settledReaders: this.#readers.settled,
         sleep: (waitMs) => this.#options.timing.sleep(waitMs),
         monotonicMs: this.#options.timing.monotonicMs,
       });
@@ -153,8 +168,9 @@ class Run {
           break;
         case 'readers':
           this.#tally.retries++;
-          this.#readersInARow++;
           this.#options.emit({ event: 'retry', reason: outcome.reason, batchSize: this.#pace.size });
+          if (await this.#readers.letPass()) this.#readersInARow++;
+          else this.#readersInARow = PATIENCE_WITH_READERS;
           await this.#rest(RETRY_PAUSE_MS);
           break;
         case 'refused':
@@ -162,11 +178,12 @@ class Run {
           if (outcome.locks && !this.#skipHeld) {
             this.#skipHeld = true;
           } else {
-            if (this.#pace.size === 1) await this.#stepOver(outcome.reason);
+            if (this.#pace.size === 1) await this.#stepOver(outcome.reason, outcome.byTrigger === true);
             this.#pace = afterRefusal(this.#pace);
           }
           this.#options.emit({ event: 'retry', reason: outcome.reason, batchSize: this.#pace.size });
-          await this.#rest(RETRY_PAUSE_MS);
+          // Nobody is waited for who could let it go.
+          if (outcome.byTrigger !== true) await this.#rest(RETRY_PAUSE_MS);
       }
     }
   }
@@ -178,7 +195,7 @@ class Run {
     while (this.#now() - this.#lookedAtMs >= LOOK_EVERY_MS || this.#pressure.slowdown === Infinity) {
       const before = this.#pressure;
       if (this.#lookedAtMs > 0) this.#tally.gaveWay(before.reasons, this.#now() - this.#lookedAtMs);
-      this.#pressure = judge(await this.#surroundings.read());
+      this.#pressure = judge(await this.#surroundings.read(), this.#options.pace.nice);
       this.#lookedAtMs = this.#now();
       if (changed(before, this.#pressure)) this.#options.emit({ event: 'pressure', ...this.#pressure });
       if (this.#pressure.slowdown !== Infinity) return undefined;
@@ -220,14 +237,22 @@ class Run {
   }
 
   /** @throws CleanupError CONTENDED */
-  async #stepOver(reason: string): Promise<void> {
+  async #stepOver(reason: string, byTrigger: boolean): Promise<void> {
     const [row] = await this.#session.query<{ expires_at: string; id: string }>(nextRowSql(this.#facts), [
       this.#cursor.expiresAt,
       this.#cursor.id,
       this.#cutoff.at,
     ]);
     if (row === undefined) return;
-    if (++this.#steppedOverInARow > MOST_STEPPED_OVER) {
+    const most = byTrigger ? MOST_PROTECTED : MOST_STEPPED_OVER;
+    if (++this.#steppedOverInARow > most && byTrigger) {
+      throw new CleanupError(
+        'REFUSED',
+        `${most} rows one after the other could not be removed: ${reason}. Let it allow the removal of expired tokens, or ` +
+          'disable the trigger. What was finished is kept.',
+      );
+    }
+    if (this.#steppedOverInARow > most) {
       throw new CleanupError(
         'CONTENDED',
         `${MOST_STEPPED_OVER} rows one after the other could not be had (${reason}). Is there a lock on the whole ` +
@@ -235,7 +260,8 @@ class Run {
       );
     }
     this.#cursor = { expiresAt: row.expires_at, id: row.id };
-    this.#tally.steppedOver++;
+    if (byTrigger) this.#tally.isProtected(row.id, reason);
+    else this.#tally.steppedOver++;
     this.#options.emit({ event: 'stepped_over', id: row.id, reason });
   }
 

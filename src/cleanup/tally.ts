@@ -14,6 +14,9 @@ export class Tally {
   readonly #keptIds: string[] = [];
   readonly #batchMs: number[] = [];
   #batches = 0;
+  protectedRows = 0;
+  readonly #protectedIds: string[] = [];
+  #protectedBy = '';
   readonly #givenWay = new Map<string, number>();
 
   constructor(startedMs: number) {
@@ -38,6 +41,13 @@ export class Tally {
     for (const id of batch.keptIds) if (this.#keptIds.length < MOST_IDS) this.#keptIds.push(id);
     // A ring: a run of months must not fill the memory.
     this.#batchMs[this.#batches++ % MOST_TIMES] = ms;
+  }
+
+  /** A trigger of the site's keeps it. */
+  isProtected(id: string, by: string): void {
+    this.protectedRows++;
+    this.#protectedBy = by;
+    if (this.#protectedIds.length < MOST_IDS) this.#protectedIds.push(id);
   }
 
   gaveWay(reasons: readonly string[], ms: number): void {
@@ -88,6 +98,7 @@ export class Tally {
       kept: this.kept,
       keptIds: this.#keptIds,
       steppedOver: this.steppedOver,
+      protected: { rows: this.protectedRows, ids: this.#protectedIds, by: this.#protectedBy },
       batches: this.#batches,
       retries: this.retries,
       durationMs: Math.round(durationMs),
@@ -96,6 +107,7 @@ export class Tally {
       givenWay: [...this.#givenWay].map(([reason, ms]) => ({ reason, ms: Math.round(ms) })),
       backlogRows: of.backlogRows,
       vacuumMs: undefined,
+      room: [],
     };
   }
 }

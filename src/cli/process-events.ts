@@ -5,7 +5,8 @@ import type { Notice } from './output.js';
  * whoever can reach loopback (SIGUSR1, Node's own default).
  */
 const IGNORED = {
-  SIGHUP: 'SIGHUP is ignored: nothing is read again while it runs. Restart it to change its configuration.',
+  SIGHUP:
+    'SIGHUP is ignored: what runs goes on, without its terminal too, and nothing is read again. SIGTERM ends it in good order.',
   SIGUSR1: 'SIGUSR1 is ignored: no inspector is opened.',
   SIGUSR2: 'SIGUSR2 is ignored.',
 } as const;

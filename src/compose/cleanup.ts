@@ -120,7 +120,7 @@ export function cleanUpBeside(
     } catch (error) {
       if (error instanceof CleanupError && error.code === 'LEASE_HELD') {
         log.info('cleanup_elsewhere');
-      } else {
+      } else if (!stopping.signal.aborted) {
         const told = error instanceof CleanupError || error instanceof SchemaError;
         const cause = told ? { cause: error.message } : {};
         metrics.onCleanupEnd('failed');

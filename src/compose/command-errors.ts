@@ -36,6 +36,7 @@ export const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCo
   LEASE_LOST: 5,
   REFERENCED: 6,
   UNSAFE: 6,
+  INTERRUPTED: 130,
   CONTENDED: 1,
   REFUSED: 1,
 };

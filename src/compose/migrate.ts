@@ -7,9 +7,11 @@ import {
   type Grants,
   readMigrationOverview,
   removeMigrations,
+  repairLedger,
   type MigrateEvent,
   type Overview,
   type PlannedUndoing,
+  type Repair,
   type Report,
 } from '../migrate/index.js';
 import type { PoolOptions } from '../store/pool.js';
@@ -45,6 +47,7 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
     lockTimeoutMs,
     maxWaitMs,
     home,
+    subscribersReady,
   } = settings;
   const options = {
     ...control,
@@ -59,7 +62,15 @@ export function changeMigrations(settings: MigrateSettings, control: MigrateCont
     (connection) =>
       action === 'down'
         ? removeMigrations(connection, { ...options, dropTables })
-        : applyMigrations(connection, { ...options, buildCovered, notify, users, createTables, tokenTables }),
+        : applyMigrations(connection, {
+            ...options,
+            buildCovered,
+            notify,
+            users,
+            createTables,
+            tokenTables,
+            subscribersReady,
+          }),
     control.onEmbedded,
   );
 }
@@ -98,6 +109,30 @@ export function surveyMigrations(settings: MigrateSettings, onEmbedded?: OnEmbed
         ...(home === undefined ? {} : { home }),
       }),
     onEmbedded,
+  );
+}
+
+/**
+ * Writes a ledger that was lost or altered anew, or tells what would be written.
+ *
+ * @throws CommandError with what to do about it
+ */
+export function repairMigrations(
+  settings: MigrateSettings,
+  control: MigrateControl,
+): Promise<readonly Repair[]> {
+  const { dryRun, lockTimeoutMs, maxWaitMs, home } = settings;
+  return onMigratedDatabase(
+    settings,
+    (connection) =>
+      repairLedger(connection, {
+        ...control,
+        ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
+        ...(home === undefined ? {} : { home }),
+        lockTimeoutMs,
+        dryRun,
+      }),
+    control.onEmbedded,
   );
 }
 

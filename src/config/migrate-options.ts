@@ -25,6 +25,11 @@ export const MIGRATE_OPTIONS = {
     help: 'grants: the role that serve, cleanup, revoke and doctor connect as',
     absentText: 'the role of --database-url',
   }),
+  'dry-run': toggle({ help: 'repair: tell what would be written, and change nothing' }),
+  'subscribers-ready': toggle({
+    help: 'up: subscribers of a publication FOR ALL TABLES have the new tables; plan prints what to run there first',
+    typed: true,
+  }),
   'drop-tables': toggle({
     help: 'down: drop tables that migrate made, with the tokens in them',
     typed: true,

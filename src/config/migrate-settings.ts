@@ -36,6 +36,10 @@ export function migrateSettings(
   } else if (names.length > 0 && action !== 'up' && action !== 'down') {
     problems.push(`migrate ${action} is about all migrations, and takes no names.`);
   }
+  if (values['dry-run'] && action !== undefined && action !== 'repair')
+    problems.push(
+      '--dry-run is for migrate repair: what up would do is shown by migrate plan, and by migrate down without --yes.',
+    );
   const tokenTables = values['token-tables'] === 'required';
   if (!tokenTables && values['create-tables'])
     problems.push('--token-tables none and --create-tables exclude each other: leave one out.');
@@ -56,6 +60,8 @@ export function migrateSettings(
     users: { ...userSettings(values), ...passwordSettings(values) },
     home: values['home-schema'],
     role: values.role,
+    subscribersReady: values['subscribers-ready'],
+    dryRun: values['dry-run'],
     dropTables: values['drop-tables'],
     yes: values.yes,
     lockTimeoutMs: values['lock-timeout'],

@@ -261,6 +261,10 @@ export interface MigrateSettings extends SharedSettings {
   readonly home: string | undefined;
   /** Whom `grants` are for. */
   readonly role: string | undefined;
+  /** Subscribers of a publication of all tables have the tables that are to be made. */
+  readonly subscribersReady: boolean;
+  /** `repair` only tells what it would do. */
+  readonly dryRun: boolean;
   /** `down` drops tables that this tool made, too. */
   readonly dropTables: boolean;
   /** `down` of everything does it, and not only tells what it would do. */

@@ -22,7 +22,7 @@ export const KPI_IDS = [
   'refresh_duration', 'db_queries', 'concurrent_refresh', 'cache_hit', 'background',
 ] as const; // prettier-ignore
 
-export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down', 'grants'] as const;
+export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down', 'repair', 'grants'] as const;
 
 export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];
 

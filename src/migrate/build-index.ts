@@ -71,9 +71,14 @@ async function attemptBuild(
   const watching =
     watcher === undefined || row === undefined
       ? Promise.resolve(BUILT)
-      : watchBuild({ ...run, watcher }, migration.name, row.pid, stop.signal).catch(() => {
+      : watchBuild({ ...run, watcher }, migration.name, row.pid, stop.signal).catch((cause: unknown) => {
           // The build itself is well, and is finished unwatched rather than thrown away.
-          run.emit({ event: 'unwatched', reason: 'the second connection was lost' });
+          const state = sqlStateOf(cause);
+          const reason =
+            state === undefined
+              ? 'the second connection was lost'
+              : `PostgreSQL refused the second connection (${state})`;
+          run.emit({ event: 'unwatched', reason });
           return BUILT;
         });
   const error = await session.query(migration.sql).then(

@@ -75,7 +75,39 @@ export async function down(
     run.emit({ event: 'step_finished', step });
     steps.push(step);
   }
+  const isAll = options.names === undefined || options.names.length === 0;
+  if (isAll && options.dropTables) await dropOwnSchema(run);
   return steps;
+}
+
+/** The last of it: a ledger of nothing, and the schema, unless somebody has put something of his own in it. */
+async function dropOwnSchema({ session, emit }: RunContext): Promise<void> {
+  const [ledger] = await session.query<{ there: boolean }>(
+    `SELECT to_regclass('${session.own}.migrations') IS NOT NULL AS there`,
+  );
+  if (ledger?.there !== true) return;
+  const [row] = await session.query<{ entries: number }>(
+    `SELECT count(*)::int AS entries FROM ${session.own}.migrations`,
+  );
+  if (row?.entries !== 0) return;
+  const others = await session.query<{ name: string }>(
+    `SELECT relname::text AS name FROM pg_class
+      WHERE relnamespace = '${session.own}'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        AND relname <> 'migrations'
+     UNION ALL
+     SELECT proname::text FROM pg_proc WHERE pronamespace = '${session.own}'::regnamespace
+     ORDER BY 1`,
+  );
+  if (others.length > 0) {
+    const names = others.map(({ name }) => `${session.own}.${name}`).join(', ');
+    const message = `The schema ${session.own} stays, for there is something in it that migrate did not make: ${names}.`;
+    emit({ event: 'finding', finding: { severity: 'warn', code: 'schema_stays', message } });
+    return;
+  }
+  // No CASCADE: what came meanwhile keeps it.
+  await session.query(`DROP TABLE ${session.own}.migrations; DROP SCHEMA ${session.own}`);
+  const step: Step = { name: `schema ${session.own}`, outcome: 'removed', durationMs: 0 };
+  emit({ event: 'step_finished', step });
 }
 
 type Undone = Pick<Step, 'outcome' | 'detail'>;

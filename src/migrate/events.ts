@@ -18,6 +18,8 @@ export interface Step {
 
 /** What a run tells while it works. */
 export type MigrateEvent =
+  /** Connected, and not served: a pool has no session free. */
+  | { readonly event: 'session_waiting' }
   | { readonly event: 'lock_waiting'; readonly holder: Blocker | undefined }
   | { readonly event: 'finding'; readonly finding: Finding }
   | { readonly event: 'unwatched'; readonly reason: string }

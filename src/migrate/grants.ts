@@ -105,12 +105,12 @@ export function grantLines({ database, role, roleExists, grants, usersUnread }: 
     [...new Set(needs.map((need) => (need === 'serve_async' ? 'serve' : need)))].join(', ');
   return [
     `-- What carelink-tokens needs on the database ${database} as ${role}. To be run by the owner of the tables.`,
-    '-- bench needs nothing (it talks HTTP); migrate needs the owner of the tables; doctor compares indexes on temporary',
-    '-- tables, which every role may make unless TEMPORARY on the database was taken from PUBLIC.',
+    '-- bench needs nothing (it talks HTTP); migrate needs the owner of the tables.',
     ...(roleExists ? [] : [`-- There is no such role yet: CREATE ROLE ${quoteIdentifier(role)} LOGIN;`]),
     ...(usersUnread === undefined ? [] : [`-- Nothing on a user table: ${usersUnread}`]),
     ...grants.map(({ sql, for: needs }) => `${sql.padEnd(width)} -- ${named(needs)}`),
-    `-- Not needed, and better for Django: with it cleanup and revoke see how busy others are, and give way sooner.`,
+    '-- Not needed, and better: with it cleanup and revoke see what sessions of other roles do, tell a backup from a request,',
+    '-- see old snapshots and standbys that lag, and give way sooner. To be run by a superuser.',
     `-- GRANT pg_read_all_stats TO ${quoteIdentifier(role)};`,
   ];
 }

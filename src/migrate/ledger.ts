@@ -25,17 +25,19 @@ export async function createLedger(session: Session): Promise<void> {
     `SELECT to_regnamespace('${session.own}') IS NOT NULL AS there`,
   );
   if (row?.there !== true) await session.query(`CREATE SCHEMA ${session.own}`);
-  await session.query(`
-    CREATE TABLE IF NOT EXISTS ${session.own}.migrations (
-      name text PRIMARY KEY,
-      checksum text NOT NULL,
-      state text NOT NULL CHECK (state IN ('building', 'applied', 'covered')),
-      covered_by text,
-      definition text,
-      duration_ms integer NOT NULL,
-      applied_at timestamptz NOT NULL DEFAULT now()
-    )`);
+  await session.query(ledgerSql(session.own));
 }
+
+/** The statement that makes it. */
+export const ledgerSql = (own: string): string => `CREATE TABLE IF NOT EXISTS ${own}.migrations (
+  name text PRIMARY KEY,
+  checksum text NOT NULL,
+  state text NOT NULL CHECK (state IN ('building', 'applied', 'covered')),
+  covered_by text,
+  definition text,
+  duration_ms integer NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT now()
+)`;
 
 /** All entries; none where there is no ledger yet. */
 export async function readLedger(session: Session): Promise<Ledger> {

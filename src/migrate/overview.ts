@@ -2,11 +2,12 @@ import type { UserNames } from '../store/user-source.js';
 import type { TableFacts } from './catalog.js';
 import { estimateIndex, rowsOf, type IndexCost } from './estimate.js';
 import type { Migration } from './files.js';
-import { readPicture, subjectsOf, type Picture } from './picture.js';
+import { placesOf, readPicture, subjectsOf, type Picture } from './picture.js';
 import { formatParameters } from './plan-settings.js';
 import { judgeAll, type PlanOptions } from './plan.js';
 import type { Action, Standing, State } from './standing.js';
 import { judgeInvalid, judgeWork, type Finding, type ServerFacts } from './preflight.js';
+import { judgePublications, readFollowers } from './publications.js';
 import { redundantIndexes } from './redundancy.js';
 import type { Session } from './session.js';
 import { readSurroundings } from './surroundings.js';
@@ -91,6 +92,10 @@ export async function readOverview(
     redundant: redundancies(standings, picture),
     findings: [
       ...judgeWork(standings, server, picture.tables, around, options.createTables),
+      ...judgePublications(standings, await readFollowers(session), {
+        ...placesOf(picture, session),
+        subscribersReady: false,
+      }),
       ...judgeInvalid(migrations, picture.indexes, around),
     ],
     disk: {

@@ -34,6 +34,8 @@ export interface Picture {
   readonly triggers: readonly TriggerFacts[];
   /** What those on users are to be; undefined: nothing is wanted of them. */
   readonly users: Awaited<ReturnType<typeof wantedUserTriggers>>;
+  /** Where a table is made whose name says no schema. */
+  readonly currentSchema: string;
   /** By the migration's name; absent where its table doesn't exist yet. */
   readonly wanted: ReadonlyMap<string, Wanted>;
 }
@@ -93,7 +95,15 @@ async function look(
   } catch (error) {
     if (!isPrivilegeMissing(error)) throw error;
     const { message } = error as Error;
-    throw new MigrateError('UNSAFE', `${message}. Connect as the role that migrates.`, { cause: error });
+    const [{ role } = { role: '' }] = await session.query<{ role: string }>(
+      'SELECT quote_ident(current_user) AS role',
+    );
+    throw new MigrateError(
+      'UNSAFE',
+      `${message}. Connect as the role that migrates. To look, and no more, these are enough, run by the owner of the schema: ` +
+        `GRANT USAGE ON SCHEMA ${session.own} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${session.own} TO ${role};`,
+      { cause: error },
+    );
   }
 }
 
@@ -122,14 +132,28 @@ async function lookAround(
       users && triggers.length > 0
         ? await wantedUserTriggers(askSession(session), session.own, users)
         : undefined,
+    currentSchema: await readCurrentSchema(session),
     wanted: await readWanted(session, migrations, tables),
   };
+}
+
+/** Where tables are made, and whether the ledger is there. */
+export function placesOf(
+  { currentSchema, ours }: Picture,
+  { own }: Session,
+): { readonly own: string; readonly schema: string; readonly ledger: boolean } {
+  return { own, schema: currentSchema, ledger: ours.has(`${own}.migrations`) };
+}
+
+async function readCurrentSchema(session: Session): Promise<string> {
+  const [row] = await session.query<{ name: string | null }>('SELECT current_schema()::text AS name');
+  return row?.name ?? 'public';
 }
 
 async function readOurs(session: Session, migrations: readonly Migration[]): Promise<Set<string>> {
   const rows = await session.query<{ name: string }>(
     'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL',
-    [migrations.flatMap(({ makes }) => makes ?? [])],
+    [[`${session.own}.migrations`, ...migrations.flatMap(({ makes }) => makes ?? [])]],
   );
   return new Set(rows.map(({ name }) => name));
 }

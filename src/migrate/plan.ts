@@ -52,6 +52,10 @@ function judgeSchema(migration: Migration, { ledger, ours }: Picture): Standing 
   if (entry !== undefined && migration.makes !== undefined && !ours.has(migration.makes)) {
     return { migration, state: 'pending', action: 'run', detail: `somebody dropped ${migration.makes}` };
   }
+  if (entry === undefined && migration.makes !== undefined && ours.has(migration.makes)) {
+    const detail = `${migration.makes} is there, and the ledger doesn't know of it: \`carelink-tokens migrate repair\` writes it down`;
+    return { migration, state: 'drifted', action: 'leave', detail };
+  }
   return judgeOnce(migration, entry);
 }
 
@@ -62,7 +66,8 @@ function judgeOnce(migration: Migration, entry: LedgerEntry | undefined): Standi
 }
 
 const CHANGED_FILE =
-  'its file is not the one that was applied: this is another release of the tool, or an edited file';
+  'the ledger has it with another checksum: it was applied by another release of the tool, from an edited file, or the ledger ' +
+  'was altered; if what is there is as it should be, `carelink-tokens migrate repair` writes that down';
 
 function judgeTables(migration: Migration, { tables, ledger }: Picture): Standing {
   const entry = ledger.get(migration.name);
@@ -123,14 +128,18 @@ function judgeOwn(
 ): Standing {
   const { migration, wanted } = found;
   if (entry?.state === 'applied') {
-    if (!sameDefinition(entry.definition, own.definition)) {
+    // With another fillfactor, in another tablespace, or in a schema that was renamed it does its work all the same.
+    if (!sameDefinition(entry.definition, own.definition) && shortfall(wanted, own) !== undefined) {
       const detail = `it was built as "${entry.definition ?? ''}" and is "${own.definition}"; ${LEFT_ALONE}`;
       return { ...found, state: 'drifted', action: 'leave', detail };
     }
     if (entry.checksum !== migration.checksum) {
       return { ...found, state: 'drifted', action: 'leave', detail: CHANGED_FILE };
     }
-    return { ...found, state: 'applied', action: 'nothing' };
+    const detail = sameDefinition(entry.definition, own.definition)
+      ? {}
+      : { detail: `changed since, and does its work: "${own.definition}"` };
+    return { ...found, state: 'applied', action: 'nothing', ...detail };
   }
   const lacks = shortfall(wanted, own);
   if (lacks !== undefined) {

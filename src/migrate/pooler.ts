@@ -43,6 +43,16 @@ async function inTransaction(session: Session, use: (pid: number) => Promise<voi
   }
 }
 
+/** The first session is served, and the second one is not. */
+export function poolOfOne(): MigrateError {
+  return new MigrateError(
+    'POOLER',
+    'A second session on the database was not to be had: a pool before PostgreSQL has no other free, or has only one. ' +
+      'migrate watches a build, and gives it up, from a second one. Nothing was changed. Give it a direct connection to ' +
+      'PostgreSQL, or a pool of two and more.',
+  );
+}
+
 function refusal(sign: string): MigrateError {
   return new MigrateError(
     'POOLER',

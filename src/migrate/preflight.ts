@@ -23,8 +23,20 @@ export interface Finding {
     | 'invalid_index'
     | 'users_untold'
     | 'revocations_unread'
-    | 'cleanup_running';
+    | 'cleanup_running'
+    | 'published'
+    | 'schema_stays';
   readonly message: string;
+  /** What is to be run elsewhere before: on the subscribers of a publication. */
+  readonly sql?: string;
+}
+
+/** Who is sent the changes of each table that is made. */
+export interface Followers {
+  /** `schema` undefined: of all tables. */
+  readonly publications: readonly { readonly name: string; readonly schema: string | undefined }[];
+  /** Logical slots of this database that publications are read through. */
+  readonly slots: readonly string[];
 }
 
 export interface ServerFacts extends Owned {
@@ -32,8 +44,6 @@ export interface ServerFacts extends Owned {
   readonly versionNum: number;
   readonly version: string;
   readonly standby: boolean;
-  /** Temporary tables may be made: `plan` and `up` look at empty copies. */
-  readonly mayCreateTemporary: boolean;
   /** Our own schema is there, and it and the ledger in it may be written to; or it may be made. */
   readonly mayCreateOurs: boolean;
   /** Of our own schema, where it is there. */
@@ -85,14 +95,6 @@ export function judgeServer(server: ServerFacts): Finding[] {
   }
   if (server.standby) {
     findings.push(refuse('standby', 'This server is a standby: run migrate on its primary.'));
-  } else if (!server.mayCreateTemporary) {
-    findings.push(
-      refuse(
-        'no_create_right',
-        `The role ${server.role} may not make temporary tables here, on copies of which indexes are compared: ` +
-          `GRANT TEMPORARY ON DATABASE ... TO ${server.role}.`,
-      ),
-    );
   }
   return findings;
 }

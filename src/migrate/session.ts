@@ -14,6 +14,11 @@ export interface Session extends Owned {
   of(own: string): Session;
   /** Session settings for a migration, taken back by close(). Not before the session is known to be one. */
   configure(): Promise<void>;
+  /**
+   * Works as the role that logged in, where that one's sessions begin as another (ALTER ROLE ... SET role). To PostgreSQL a
+   * session belongs to the role that logged in: another one may neither see what it does nor cancel it.
+   */
+  actAsLogin(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -116,17 +121,22 @@ class PgSession implements Session {
   }
 
   async configure(): Promise<void> {
-    const { settings, searchPath } = this.#state;
-    const set = async (name: string, value: string): Promise<void> => {
-      await this.#query('SELECT set_config($1, $2, false)', [name, value]);
-      settings.add(name);
-    };
-    for (const [name, value] of Object.entries(SETTINGS)) await set(name, value);
-    if (searchPath !== undefined) await set('search_path', searchPath);
+    const { searchPath } = this.#state;
+    for (const [name, value] of Object.entries(SETTINGS)) await this.#set(name, value);
+    if (searchPath !== undefined) await this.#set('search_path', searchPath);
     this.#state.enclosed = false;
     for (const [name, value] of Object.entries(SETTINGS_OF_SOME_SERVERS)) {
-      await set(name, value).catch(() => undefined);
+      await this.#set(name, value).catch(() => undefined);
     }
+  }
+
+  actAsLogin(): Promise<void> {
+    return this.#set('role', 'none');
+  }
+
+  async #set(name: string, value: string): Promise<void> {
+    await this.#query('SELECT set_config($1, $2, false)', [name, value]);
+    this.#state.settings.add(name);
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,6 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
     version: string;
     embedded: boolean;
     standby: boolean;
-    temporary: boolean;
     ours: boolean;
     owner: string | null;
     role: string;
@@ -19,7 +18,6 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
             current_setting('server_version') AS version,
             version() LIKE '%PGlite%' AS embedded,
             pg_is_in_recovery() AS standby,
-            has_database_privilege(current_database(), 'TEMPORARY') AS temporary,
             CASE WHEN to_regnamespace('${session.own}') IS NULL
                  THEN has_database_privilege(current_database(), 'CREATE')
                  ELSE has_schema_privilege(to_regnamespace('${session.own}'), 'CREATE')
@@ -37,7 +35,6 @@ export async function readServer(session: Session): Promise<ServerFacts & { read
     version: row.version,
     embedded: row.embedded,
     standby: row.standby,
-    mayCreateTemporary: row.temporary,
     mayCreateOurs: row.ours,
     ownerOfOurs: row.owner ?? undefined,
     role: row.role,

@@ -49,7 +49,8 @@ function judgeIndex({ name, tables }: Migration, entry: LedgerEntry, picture: Pi
   // What an interrupted build left has no definition in the ledger, and is invalid or has just become valid.
   const isOurs =
     entry.state === 'applied'
-      ? sameDefinition(entry.definition, index.definition)
+      ? sameDefinition(entry.definition, index.definition) ||
+        (wanted?.kind === 'index' && interchangeable(wanted.index, index))
       : !index.valid || (wanted?.kind === 'index' && interchangeable(wanted.index, index));
   return isOurs
     ? { kind: 'drop_index', index, table, sql: `DROP INDEX CONCURRENTLY ${index.qualifiedName}` }

@@ -5,9 +5,10 @@ import { settleAfter } from './shared-revocations.js';
 import { createLedger } from './ledger.js';
 import { verifyLock } from './lock.js';
 import { perform } from './perform.js';
-import { readPictureBeside, subjectsOf, type Picture } from './picture.js';
+import { placesOf, readPictureBeside, subjectsOf, type Picture } from './picture.js';
 import { judge, judgeAll, type PlanOptions } from './plan.js';
 import { judgeInvalid, judgeWork, type Finding, type ServerFacts } from './preflight.js';
+import { judgePublications, readFollowers } from './publications.js';
 import type { RunContext } from './run-context.js';
 import { readSurroundings } from './surroundings.js';
 
@@ -16,6 +17,8 @@ export interface UpOptions extends PlanOptions {
   readonly createTables: boolean;
   /** Only these; undefined: all. */
   readonly names: readonly string[] | undefined;
+  /** --subscribers-ready. */
+  readonly subscribersReady: boolean;
   /** Tell of what Django does by itself, too. */
   readonly notify: boolean;
 }
@@ -33,6 +36,10 @@ export async function up(
   const around = await readSurroundings(run.session, subjectsOf(migrations));
   heed(run, [
     ...judgeWork(standings, server, picture.tables, around, options.createTables),
+    ...judgePublications(standings, await readFollowers(run.session), {
+      ...placesOf(picture, run.session),
+      subscribersReady: options.subscribersReady,
+    }),
     ...judgeInvalid(migrations, picture.indexes, around),
   ]);
 

@@ -1,6 +1,8 @@
 import { readIndexes, type TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
+import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
+import { readPlainWanted } from './plain-wanted.js';
 import type { Session } from './session.js';
 
 /** What a migration would make, as PostgreSQL itself understands its SQL. */
@@ -10,8 +12,10 @@ export type Wanted =
   | { readonly kind: 'settings'; readonly parameters: ReadonlyMap<string, string> };
 
 /**
- * Runs the SQL of migrations on empty temporary copies of the tables and reads from the catalog what came of it. To be
- * called in a transaction that is rolled back. So default operator classes, collations and the text of predicates are PostgreSQL's own,
+ * What migrations would make. To be called in a transaction that is rolled back.
+ *
+ * What is plain is read from the catalog. Else the SQL of migrations is run on empty temporary copies of the tables, and what
+ * came of it is read. So default operator classes, collations and the text of predicates are PostgreSQL's own,
  * for the columns as this database has them, and nothing here has to parse SQL.
  *
  * @param tables those that exist; a migration of another one isn't in the result
@@ -26,6 +30,9 @@ export async function readWanted(
       (kind === 'index' || kind === 'settings') && tables.some((table) => table.name === name),
   );
   if (subjects.length === 0) return new Map();
+  const plain = await readPlainWanted(session, subjects, tables);
+  if (plain !== undefined) return plain;
+  await checkTemporary(session);
   const [path] = await session.query<{ search_path: string }>('SHOW search_path');
   // The copies have the tables' names; an unqualified name must mean the copy and nothing else.
   await session.query('SET LOCAL search_path = pg_temp');
@@ -54,6 +61,19 @@ export async function readWanted(
       wanted.set(name, { kind: 'settings', parameters: copy?.parameters ?? new Map() });
   }
   return wanted;
+}
+
+/** @throws MigrateError UNSAFE */
+async function checkTemporary(session: Session): Promise<void> {
+  const [row] = await session.query<{ may: boolean; role: string }>(
+    `SELECT has_database_privilege(current_database(), 'TEMPORARY') AS may, quote_ident(current_user) AS role`,
+  );
+  if (row?.may !== false) return;
+  throw new MigrateError(
+    'UNSAFE',
+    `The role ${row.role} may not make temporary tables here, on copies of which indexes are compared: ` +
+      `GRANT TEMPORARY ON DATABASE ... TO ${row.role}.`,
+  );
 }
 
 /** The last part of a qualified name, quoted as it is there. */

@@ -148,7 +148,18 @@ function ofPooler(cause: unknown): ConnectFailure | undefined {
 export function isConnectionError(error: unknown): boolean {
   return (
     error instanceof Error &&
-    (/connection (terminated|ended)|connection error|not queryable|query read timeout/i.test(error.message) ||
+    (isSessionEnded(error) ||
+      /connection (terminated|ended)|connection error|not queryable|query read timeout/i.test(
+        error.message,
+      ) ||
       ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code)))
   );
+}
+
+/**
+ * The server's last word to a session that an administrator or a shutdown ended. Whether it arrives, or only the end of the
+ * connection, is a matter of the moment: to a command both are the same.
+ */
+function isSessionEnded(error: unknown): boolean {
+  return /^57P0[123]$/.test(sqlStateOf(error) ?? '');
 }

@@ -7,13 +7,17 @@ export interface SequenceState {
   readonly sequence: string;
   /** Undefined: this role may not read it. */
   readonly next: bigint | undefined;
+  /** The last id that sequence and column have. */
+  readonly last: bigint;
   /** Undefined: the table is empty. */
   readonly highestId: bigint | undefined;
 }
 
 /** What the column's default takes from: a serial's and an IDENTITY's own, or any other that the default names. */
 const FIND = `
-  SELECT s.oid::regclass::text AS sequence, has_sequence_privilege(s.oid, 'SELECT') AS readable
+  SELECT s.oid::regclass::text AS sequence, has_sequence_privilege(s.oid, 'SELECT') AS readable,
+         least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
+                                         ELSE 9223372036854775807 END)::text AS last
     FROM pg_attribute a
     JOIN pg_class s
       ON s.relkind = 'S' AND s.oid = coalesce(
@@ -22,13 +26,14 @@ const FIND = `
               JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
               JOIN pg_class q ON q.oid = d.refobjid AND q.relkind = 'S'
              WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum LIMIT 1))
+    JOIN pg_sequence q ON q.seqrelid = s.oid
    WHERE a.attrelid = to_regclass($1) AND a.attname = 'id'`;
 
 /** Of tables that are there. Rejects with `pg`'s error. */
 export async function readSequences(database: Database, tables: readonly string[]): Promise<SequenceState[]> {
   const found: SequenceState[] = [];
   for (const table of tables) {
-    const [of] = await database.query<{ sequence: string; readable: boolean }>('health', {
+    const [of] = await database.query<{ sequence: string; readable: boolean; last: string }>('health', {
       text: FIND,
       values: [table],
     });
@@ -46,6 +51,7 @@ export async function readSequences(database: Database, tables: readonly string[
       table,
       sequence: of.sequence,
       next: state && BigInt(state.next),
+      last: BigInt(of.last),
       highestId: highest === undefined ? undefined : BigInt(highest),
     });
   }

@@ -52,6 +52,27 @@ describe.skipIf(PGBOUNCER === undefined || services().postgres === undefined)(
       ).toEqual([{ schema: null, locks: 0 }]);
     });
 
+    it('says within seconds that a pool of one is not enough, and is ended by a signal meanwhile', async () => {
+      const url = await through({ pool_mode: 'session', default_pool_size: '1' });
+      const events: string[] = [];
+      const stopped = new AbortController();
+      const interrupted = applyMigrations(url, {
+        createTables: false,
+        signal: stopped.signal,
+        onEvent: ({ event }) => {
+          events.push(event);
+          if (event === 'session_waiting') stopped.abort();
+        },
+      });
+      await expect(interrupted).rejects.toMatchObject({ code: 'INTERRUPTED' });
+      expect(events).toEqual(['session_waiting']);
+      // PgBouncer's own word would be query_wait_timeout, after two minutes.
+      await expect(applyMigrations(url, { createTables: false, maxWaitMs: 500 })).rejects.toMatchObject({
+        code: 'POOLER',
+        message: expect.stringMatching(/second session.*direct connection/) as string,
+      });
+    });
+
     it('plans in transaction mode, for a plan needs no session', async () => {
       const { migrations } = await readMigrationOverview(await through({ pool_mode: 'transaction' }));
       expect(migrations.find(({ name }) => name === 'idx_outstanding_token_expires')).toMatchObject({

@@ -9,22 +9,42 @@ export function eventLine(event: CleanupEvent): string | undefined {
       return `expired before ${event.cutoff}: ${event.backlogExact ? '' : 'about '}${count(event.backlogRows)} rows${extra(event.extraLifetimeMs)}`;
     case 'home_unwritten':
       return `warning: ${HOME_UNWRITTEN}`;
+    case 'others_follow':
+      return (
+        `as their foreign keys say, rows of other tables follow: ${event.keys.join('; ')}. Without an index on its column ` +
+        'such a table is read whole for each token'
+      );
     case 'progress':
       return progressLine(event);
     case 'pressure':
       if (event.slowdown === 1) return 'going on at the usual pace';
       return `${event.slowdown === Infinity ? 'stopped' : `slowed down ${event.slowdown} times`}: ${event.reasons.join('; ')}`;
+    case 'sessions_hidden':
+      return (
+        `warning: ${event.role} may not see what sessions of ${event.roles.join(', ')} do. A backup is taken for a request ` +
+        `for its first seconds, and the cleanup is slower meanwhile. As a superuser: GRANT pg_read_all_stats TO ${event.role};`
+      );
     case 'retry':
       return undefined;
     case 'stepped_over':
-      return `stepped over row ${event.id}: ${event.reason}; the next run takes it`;
+      return `stepped over row ${event.id}: ${event.reason}; the next run tries it again`;
     case 'vacuum_started':
       return 'vacuuming ...';
     case 'vacuum_finished':
-      return `vacuumed (${seconds(event.durationMs)})`;
+      return vacuumLine(event);
     case 'vacuum_failed':
       return `the VACUUM failed (${event.reason}); autovacuum makes up for it`;
   }
+}
+
+function vacuumLine({ skipped, durationMs }: Extract<CleanupEvent, { event: 'vacuum_finished' }>): string {
+  const passedOver = skipped.map(({ table, why }) =>
+    why === 'locked'
+      ? `${table} was passed over, for somebody locks it (an autovacuum, an index build, an ALTER TABLE)`
+      : `${table} was passed over, for only its owner may vacuum it`,
+  );
+  if (skipped.length === 2) return `not vacuumed: ${passedOver.join('; ')}. autovacuum makes up for it`;
+  return [`vacuumed (${seconds(durationMs)})`, ...passedOver].join('; ');
 }
 
 export function progressLine(event: Extract<CleanupEvent, { event: 'progress' }>): string {
@@ -41,11 +61,21 @@ export function summaryLines(summary: Summary): string[] {
   for (const { reason, ms } of summary.givenWay) lines.push(`gave way for ${seconds(ms)}: ${reason}`);
   if (kept > 0) {
     lines.push(
-      `${count(kept)} rows are kept, for the JWT that they store expires later or can't be read (ids ${keptIds.join(', ')})`,
+      `${count(kept)} rows are kept, for the JWT that they store expires later or can't be read, or a trigger passes them over (ids ${keptIds.join(', ')})`,
     );
+  }
+  if (summary.protected.rows > 0) {
+    const { rows, ids, by } = summary.protected;
+    lines.push(`${count(rows)} rows stay, for ${by} (ids ${ids.join(', ')})`);
   }
   if (steppedOver > 0)
     lines.push(`${count(steppedOver)} rows were locked by others: the next run takes them`);
+  for (const { table, bytes, rows, neededBytes } of summary.room) {
+    lines.push(
+      `${table} and its indexes take ${megabytes(bytes)} for about ${count(rows)} rows, which need some ${megabytes(neededBytes)}: ` +
+        'new rows use the room again. To give it back to the disk: pg_repack, or VACUUM FULL, which locks the table meanwhile',
+    );
+  }
   if (summary.ended !== 'done')
     lines.push(`${ENDED[summary.ended]}: about ${count(backlogRows)} rows are left`);
   lines.push(`Cleaned up ${deleted} expired token records`);
@@ -83,6 +113,11 @@ export function dryRunLines(told: DryRun): string[] {
 function extra(ms: number): string {
   if (ms <= 0) return '';
   return `; tokens here live up to ${spokenDuration(ms)} longer than their rows say, and rows are kept as much longer`;
+}
+
+function megabytes(bytes: number): string {
+  const mib = bytes / 1024 / 1024;
+  return mib >= 2048 ? `${(mib / 1024).toFixed(1)} GB` : `${Math.ceil(mib)} MB`;
 }
 
 function count(rows: number): string {

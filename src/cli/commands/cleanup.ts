@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CleanupEvent, CleanupSession, Summary } from '../../cleanup/index.js';
+import type { CleanupEvent, CleanupSession, Summary, surveyCleanup } from '../../cleanup/index.js';
 import { CLEANUP_OPTIONS } from '../../config/cleanup-options.js';
 import { cleanupSettings } from '../../config/cleanup-settings.js';
 import { CommandError } from '../../config/errors.js';
@@ -43,10 +43,7 @@ async function cleanup(settings: CleanupSettings, output: Output): Promise<ExitC
     return 0;
   }
   if (settings.dryRun) {
-    const told = await onCleanupDatabase(settings, (session) => surveyCleanup(session, settings.cleanup));
-    output.document(snakeCased({ event: 'dry_run', ...told }));
-    output.say(...dryRunLines(told));
-    return 0;
+    return dryRun(settings, output, signal, surveyCleanup);
   }
   const round = async (session: CleanupSession): Promise<ExitCode> => {
     const teller = new Teller(output, settings);
@@ -63,6 +60,30 @@ async function cleanup(settings: CleanupSettings, output: Output): Promise<ExitC
   };
   if (settings.everyMs === undefined) return onCleanupDatabase(settings, round);
   return onSchedule(settings, settings.everyMs, output, signal, () => onCleanupDatabase(settings, round));
+}
+
+/** A survey reads the whole table, which may take minutes: who interrupts it needs nothing of it. */
+async function dryRun(
+  settings: CleanupSettings,
+  output: Output,
+  signal: AbortSignal,
+  survey: typeof surveyCleanup,
+): Promise<ExitCode> {
+  const { onCleanupDatabase } = await import('../../compose/cleanup.js');
+  try {
+    const told = await onCleanupDatabase(settings, (session) => {
+      signal.addEventListener('abort', () => void session.close(), { once: true });
+      return survey(session, settings.cleanup);
+    });
+    output.document(snakeCased({ event: 'dry_run', ...told }));
+    output.say(...dryRunLines(told));
+    return 0;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    output.document({ event: 'interrupted' });
+    output.say('Interrupted. Nothing was changed.');
+    return 130;
+  }
 }
 
 function exitCodeOf({ ended, backlogRows }: Summary): ExitCode {

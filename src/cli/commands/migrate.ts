@@ -8,7 +8,8 @@ import type { Output } from '../output.js';
 import { snakeCased } from '../snake-case.js';
 import { stopSignal } from '../signals.js';
 import { LiveLine } from './migrate-live-line.js';
-import { downLines, eventLine, liveText, planLines, statusLines } from './migrate-text.js';
+import { downLines, planLines, repairLines, statusLines } from './migrate-plan-text.js';
+import { eventLine, liveText } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   name: 'migrate',
@@ -16,7 +17,7 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   words: [
     [
       '[action]',
-      'up (apply what is pending), status, plan (what up would do, and its cost), down, grants (what other roles need) (default: up)',
+      'up (apply what is pending), status, plan (what up would do, and its cost), down, repair (write a lost or altered ledger anew), grants (what other roles need) (default: up)',
     ],
     ['[names...]', 'up, down: only these migrations; grants: only for serve, cleanup, revoke or doctor'],
   ],
@@ -27,6 +28,7 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
     'carelink-tokens migrate --notify --database-url postgres://django@db/app',
     'carelink-tokens migrate down idx_blacklisted_token_created',
     'carelink-tokens migrate down --yes             # everything; without --yes: what it would do',
+    'carelink-tokens migrate repair --dry-run       # what a lost or altered ledger would be made of',
     'carelink-tokens migrate grants --role tokens --database-url postgres://django@db/app | psql postgres://django@db/app',
   ],
   table: MIGRATE_OPTIONS,
@@ -43,6 +45,8 @@ function migrate(settings: MigrateSettings, output: Output): Promise<ExitCode> {
     case 'plan':
     case 'status':
       return look(settings, output);
+    case 'repair':
+      return repair(settings, output);
     case 'grants':
       return grants(settings, output);
   }
@@ -65,6 +69,20 @@ async function grants(settings: MigrateSettings, output: Output): Promise<ExitCo
   output.document(snakeCased(needed));
   for (const line of grantLines(needed)) output.verdict(line);
   return 0;
+}
+
+/** Exit 1: something can't be repaired, and a person has to see to it. */
+async function repair(settings: MigrateSettings, output: Output): Promise<ExitCode> {
+  const interrupted = new AbortController();
+  void stopSignal().then(() => interrupted.abort());
+  const { repairMigrations } = await import('../../compose/migrate.js');
+  const repairs = await repairMigrations(settings, {
+    signal: interrupted.signal,
+    onEmbedded: sayEmbedded(settings, output),
+  });
+  output.document({ event: settings.dryRun ? 'plan' : 'done', repairs: snakeCased(repairs) });
+  output.say(...repairLines(repairs, settings.dryRun));
+  return repairs.some(({ action }) => action === 'cannot') ? 1 : 0;
 }
 
 async function look(settings: MigrateSettings, output: Output): Promise<ExitCode> {

@@ -9,6 +9,7 @@ import { ROW_DATE_CHECKS } from './row-dates.js';
 import { SEQUENCE_CHECKS } from './sequences.js';
 import { TABLE_CHECKS } from './tables.js';
 import { TOKEN_CHECKS } from './tokens.js';
+import { UPKEEP_CHECKS } from './upkeep.js';
 import { USER_CHECKS } from './users.js';
 
 /**
@@ -21,6 +22,7 @@ export const CHECKS: readonly Check[] = [
   ...DATABASE_CHECKS,
   ...TABLE_CHECKS,
   ...SEQUENCE_CHECKS,
+  ...UPKEEP_CHECKS,
   ...DJANGO_CHECKS,
   ...ROW_DATE_CHECKS,
   ...KEY_CHECKS,

@@ -41,11 +41,11 @@ describe('the option tables', () => {
     }
   });
 
-  it('what removes things has to be typed: no variable does it, and one that tries is told of', () => {
+  it('what removes things, and a word of consent, has to be typed: no variable does it, and one that tries is told of', () => {
     const typed = [...tables.map(([, table]) => table), REVOKE_OPTIONS].flatMap((table) =>
       Object.entries(table as Table).flatMap(([flag, option]) => (option.typed ? [flag] : [])),
     );
-    expect([...new Set(typed)].sort()).toEqual(['drop-tables', 'yes']);
+    expect([...new Set(typed)].sort()).toEqual(['drop-tables', 'subscribers-ready', 'yes']);
     const url = { 'database-url': 'postgres://h/d' };
     const env = { CARELINK_YES: 'true', CARELINK_DROP_TABLES: 'true' };
     expect(revokeSettings({ ...url, user: '1' }, source(env)).yes).toBe(false);
@@ -69,6 +69,8 @@ describe('the option tables', () => {
     expect(migrateSettings(flags, source())).toEqual({
       command: 'migrate',
       yes: false,
+      subscribersReady: false,
+      dryRun: false,
       tokenTables: true,
       action: 'up',
       names: [],

@@ -52,6 +52,7 @@ const picture = (more: Partial<Picture> & { readonly entry?: LedgerEntry | undef
   tables: [table],
   indexes: [],
   triggers: [],
+  currentSchema: 'public',
   users: undefined,
   home: undefined,
   ours: new Set(),
@@ -98,8 +99,13 @@ describe('where an index stands', () => {
     ['built, then dropped', { entry: entry('applied') }, { state: 'pending', action: 'build' }],
     [
       'built, then replaced',
-      { indexes: [wanted], entry: entry('applied', { definition: 'other' }) },
+      { indexes: [index('w', ['z'])], entry: entry('applied', { definition: 'other' }) },
       { state: 'drifted', action: 'leave' },
+    ],
+    [
+      'built, then given another fillfactor',
+      { indexes: [wanted], entry: entry('applied', { definition: 'other' }) },
+      { state: 'applied', action: 'nothing' },
     ],
     [
       'built from another file',

@@ -12,7 +12,6 @@ const server: ServerFacts = {
   versionNum: 150_020,
   version: '15.20',
   standby: false,
-  mayCreateTemporary: true,
   mayCreateOurs: true,
   ownerOfOurs: 'django',
   role: 'django',
@@ -31,10 +30,7 @@ describe('a server', () => {
     expect(codes({ versionNum })).toEqual(expected);
   });
 
-  it('is refused as a standby, and where no copies can be made', () => {
-    expect(codes({ standby: true })).toEqual(['standby']);
-    expect(codes({ mayCreateTemporary: false })).toEqual(['no_create_right']);
-  });
+  it('is refused as a standby', () => expect(codes({ standby: true })).toEqual(['standby']));
 });
 
 describe('an invalid index of nobody known', () => {
