@@ -1,64 +1,62 @@
-import { expiresAtMs, refreshAtMs } from './clock.js';
+import { expiresAtMs } from './clock.js';
 import type { ScheduleTokenRefresh } from './messages.js';
 import { isSession, type Session } from './session.js';
-import type { TabParts } from './tab.js';
 
-export interface WorkerLink {
-  /** Hands a refresh over. False where there is no worker to take it. */
-  schedule(session: Session): boolean;
-}
-
-export interface WorkerLinkOptions extends TabParts {
-  /** Of the script. */
-  readonly url: string;
-  readonly refreshUrl: string;
-  readonly cookie: boolean;
-}
+/** What a manager takes as its option `serviceWorker`; `refreshWorker()` makes one. */
+export type WorkerLink = (
+  /** Of the manager's lock and ledger. */
+  name: string,
+  refreshUrl: string,
+  /** Aborted by dispose(). */
+  gone: AbortSignal,
+  heard: (next: Session) => void,
+) => AskWorker;
 
 /**
- * A worker can be away at any time: never registered, being updated, killed. So it is only ever asked, and whoever
- * asked looks after the matter alone when no answer comes. The page need not be in the worker's scope.
+ * Hands a refresh over. False where there is no worker to take it.
+ *
+ * @param notAfter when the session is idle, in ms since the epoch
  */
-export function linkWorker(options: WorkerLinkOptions): WorkerLink {
-  const { url, state } = options;
-  // Absent on pages without https.
-  const container = (navigator as Partial<Navigator>).serviceWorker;
-  let registration: ServiceWorkerRegistration | undefined;
-  const refresh = new URL(options.refreshUrl, location.href).href;
-  const query = new URLSearchParams({
-    refresh,
-    name: options.lockName,
-    ...(options.cookie && { cookie: '1' }),
-  });
-  container?.register(`${url}?${query}`).then(
-    (registered) => (registration = registered),
-    () => undefined,
-  );
+export type AskWorker = (session: Session, notAfter: number | undefined) => boolean;
 
-  const onMessage = ({ data }: MessageEvent<unknown>): void => {
-    const { type, tokens, session: id, ...rest } = (data ?? {}) as Record<string, unknown>;
-    if (type === 'TOKEN_REFRESHED') {
+/**
+ * Has a service worker refresh, where it is there. It can be away at any time: never registered, being updated, killed. So it is
+ * only ever asked, and whoever asked looks after the matter alone when no answer comes. The page need not be in the
+ * worker's scope.
+ *
+ * @param url of the script, same origin
+ */
+export function refreshWorker(url: string): WorkerLink {
+  return (name, refreshUrl, gone, heard) => {
+    // Absent on pages without https.
+    const container = (navigator as Partial<Navigator>).serviceWorker;
+    let registration: ServiceWorkerRegistration | undefined;
+    container?.register(url).then(
+      (registered) => (registration = registered),
+      () => undefined,
+    );
+    const onMessage = ({ data }: MessageEvent<unknown>): void => {
+      const { type, tokens, session: id, ...rest } = (data ?? {}) as Record<string, unknown>;
       const next = { ...(tokens as Partial<Session>), id, ...rest };
-      if (isSession(next)) state.adopt(next);
-    }
-  };
-  container?.addEventListener('message', onMessage, { signal: options.gone });
+      if (type === 'TOKEN_REFRESHED' && isSession(next)) heard(next);
+    };
+    container?.addEventListener('message', onMessage, { signal: gone });
 
-  return {
-    schedule(session) {
+    return (session, notAfter) => {
       const worker = registration?.active;
-      if (!worker) return false;
-      const expirationTime = expiresAtMs(session);
-      worker.postMessage({
+      worker?.postMessage({
         type: 'SCHEDULE_TOKEN_REFRESH',
         refreshToken: session.refresh,
-        expirationTime,
-        leadTime: expirationTime - refreshAtMs(session),
+        expirationTime: expiresAtMs(session),
         session: session.id,
         generation: session.generation,
         shared: session.shared,
+        notAfter,
+        // One script has one worker, whatever number of managers use it.
+        refreshUrl: new URL(refreshUrl, location.href).href,
+        name,
       } satisfies ScheduleTokenRefresh);
-      return true;
-    },
+      return !!worker;
+    };
   };
 }
