@@ -49,7 +49,7 @@ await build([
   },
   {
     ...browser,
-    input: 'src/client/worker-link.ts',
+    input: 'src/client/worker.ts',
     output: { ...output, file: 'dist/client/worker.js', format: 'esm' },
   },
   {

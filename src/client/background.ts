@@ -2,7 +2,7 @@ import { endOf, endsAtMs, leastMs, refreshAtMs } from './clock.js';
 import type { Session } from './session.js';
 import { catchUp, type TabParts } from './tab.js';
 import { onWakeUps } from './wake-ups.js';
-import type { AskWorker } from './worker-link.js';
+import type { AskWorker } from './worker.js';
 
 /** A worker that has not answered by then was killed, or can't reach the server. */
 const WORKER_MS = 5_000;

@@ -1,6 +1,6 @@
 import type { IdleClock } from './idle-clock.js';
 import type { StorageMode } from './storage.js';
-import type { WorkerLink } from './worker-link.js';
+import type { WorkerLink } from './worker.js';
 
 export interface TokenManagerOptions {
   /** Where the tokens are kept; see StorageMode. `memory` if not given. */

@@ -8,7 +8,7 @@ export type { IdleClock, IdleWarning } from './idle-clock.js';
 export type { ScheduleTokenRefresh, TokenRefreshed } from './messages.js';
 export type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js';
 export type { StorageMode } from './storage.js';
-export type { AskWorker, WorkerLink } from './worker-link.js';
+export type { AskWorker, WorkerLink } from './worker.js';
 
 /**
  * The tokens of one log-in, shared by all tabs of an origin: refreshed once, whatever number of requests, tabs and

@@ -13,7 +13,7 @@ export function innerNames(): Set<string> {
   const all = [
     names('tsconfig.json', 'token-manager.ts'),
     names('tsconfig.json', 'idle.ts'),
-    names('tsconfig.json', 'worker-link.ts'),
+    names('tsconfig.json', 'worker.ts'),
     names('worker/tsconfig.json', 'worker/service-worker.ts'),
   ];
   const outer = new Set(all.flatMap((one) => one.outer));
