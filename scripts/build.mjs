@@ -26,7 +26,7 @@ await build({
 });
 // Runs inside Django, as it is.
 cpSync(`${root}src/adopt/probe.py`, `${root}dist/adopt/probe.py`);
-// The browser's two files: a module for pages, and the worker as a classic script, which every browser takes.
+// The browser's files: a module for pages, one for each of two options of it, and the worker as a classic script, which every browser takes.
 emit('src/client/tsconfig.json');
 const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
 // Names of properties that never leave a bundle. test/client/bundle.test.ts proves by the types that none of them does.
@@ -43,6 +43,16 @@ await build([
     ...browser,
     input: 'src/client/token-manager.ts',
     output: { ...output, file: 'dist/client/token-manager.js', format: 'esm' },
+  },
+  {
+    ...browser,
+    input: 'src/client/idle.ts',
+    output: { ...output, file: 'dist/client/idle.js', format: 'esm' },
+  },
+  {
+    ...browser,
+    input: 'src/client/worker.ts',
+    output: { ...output, file: 'dist/client/worker.js', format: 'esm' },
   },
   {
     ...browser,

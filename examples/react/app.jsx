@@ -1,11 +1,12 @@
 import { StrictMode, useEffect, useState, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
 import { TokenManager } from 'carelink-tokens/client';
+import { refreshWorker } from 'carelink-tokens/client/worker';
 
 // One a page, outside of any component: StrictMode and remounting must not make a second one.
 export const tokens = new TokenManager({
   storage: 'session',
-  serviceWorker: '/account/token/client/service-worker.js',
+  serviceWorker: refreshWorker('/account/token/client/service-worker.js'),
 });
 
 /** The session, in step with all tabs. The third argument serves rendering on a server. */

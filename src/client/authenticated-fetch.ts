@@ -1,5 +1,6 @@
 import { TokenError } from './errors.js';
 import type { Session } from './session.js';
+import type { SessionState } from './state.js';
 
 /**
  * The session a request is made in, as soon as it is known and has a token that is of use: after a 401 another one,
@@ -9,11 +10,13 @@ export type SessionOf = (signal: AbortSignal, refused?: Session) => Promise<Sess
 
 /**
  * `fetch` with the Authorization header: waits for a refresh where one is due, and repeats once after a 401. A
- * request belongs to the session it was made in: it is never sent with the token of one that came after.
+ * request belongs to the session it was made in: it is never sent with the token of one that came after, and what is
+ * on its way when that session ends, be it a part of a body, arrives nowhere.
  */
 export async function authenticatedFetch(
   origins: readonly string[],
   sessionOf: SessionOf,
+  state: SessionState,
   input: RequestInfo | URL,
   init?: RequestInit,
 ): Promise<Response> {
@@ -22,11 +25,14 @@ export async function authenticatedFetch(
   if (origin !== location.origin && !origins.includes(origin)) {
     throw new TokenError('ORIGIN_NOT_ALLOWED', origin);
   }
+  const session = await sessionOf(request.signal);
+  const life = state.life.signal;
   const send = (body: Request, { access }: Session): Promise<Response> => {
     body.headers.set('Authorization', `Bearer ${access}`);
-    return fetch(body);
+    // Absent in browsers before 2024: there it goes on.
+    const signals = AbortSignal as Partial<typeof AbortSignal>;
+    return fetch(body, { signal: signals.any?.([body.signal, life]) } as RequestInit);
   };
-  const session = await sessionOf(request.signal);
   // A stream can be read once; what else a body can be is copied before it is sent.
   const repeat = init?.body instanceof ReadableStream ? undefined : request.clone();
   const response = await send(request, session);

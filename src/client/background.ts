@@ -1,20 +1,21 @@
-import { endOf, refreshAtMs } from './clock.js';
+import { endOf, endsAtMs, leastMs, refreshAtMs } from './clock.js';
 import type { Session } from './session.js';
 import { catchUp, type TabParts } from './tab.js';
 import { onWakeUps } from './wake-ups.js';
-import type { WorkerLink } from './worker-link.js';
+import type { AskWorker } from './worker.js';
 
 /** A worker that has not answered by then was killed, or can't reach the server. */
 const WORKER_MS = 5_000;
 
 export interface BackgroundParts extends TabParts {
-  readonly worker: WorkerLink | undefined;
+  readonly askWorker: AskWorker | undefined;
   /** Whether to refresh before somebody asks. */
   readonly background: boolean;
   readonly refresh: () => Promise<void>;
+  /** Tells the server of the log-outs that it doesn't know of yet. */
+  readonly pay: () => Promise<unknown>;
   /** How long before its end a session is said to expire. */
   readonly expiringMs: number;
-  readonly expiring: (session: string, endsAt: number) => void;
 }
 
 /**
@@ -22,17 +23,17 @@ export interface BackgroundParts extends TabParts {
  * ended meanwhile, and refreshes where it is time.
  */
 export function keepFresh(parts: BackgroundParts): void {
-  const { state, worker, background, refresh, expiringMs, expiring } = parts;
+  const { state, idle, askWorker, background, refresh, pay, expiringMs, emit } = parts;
   /** The end that was told of last. */
   let told: number | undefined;
 
   const check = async (): Promise<number> => {
+    void pay();
     const session = state.current;
     if (!session) return Infinity;
-    await catchUp(parts, session);
+    await (state.looking = catchUp(parts, session));
     try {
-      // A server that wants to be left alone is left alone by the worker, too.
-      if (mayRefresh() && refreshAtMs(session) <= Date.now() && !state.moved(session)) {
+      if (dueInMs(session) <= 0 && !state.moved(session)) {
         if (!(await byWorker(session))) await refresh();
       }
     } finally {
@@ -40,21 +41,26 @@ export function keepFresh(parts: BackgroundParts): void {
       tell();
     }
     const { current } = state;
-    return current && mayRefresh() ? refreshAtMs(current) - Date.now() : Infinity;
+    return current ? dueInMs(current) : Infinity;
   };
 
-  const mayRefresh = (): boolean => background && state.restMs <= 0;
+  // A server that wants to be left alone is left alone by the worker, too.
+  const dueInMs = (session: Session): number =>
+    background
+      ? Math.max(refreshAtMs(session) - Date.now(), leastMs(session.access) - state.ageMs, state.restMs)
+      : Infinity;
 
   const tell = (): void => {
     const { current } = state;
     const ends = current && endOf(current);
-    if (!ends || ends === told || ends - current.skewMs - expiringMs > Date.now()) return;
+    const endsAt = endsAtMs(current) ?? 0;
+    if (!ends || ends === told || endsAt - expiringMs > Date.now()) return;
     told = ends;
-    expiring(current.id, ends - current.skewMs);
+    emit('expiring', { session: current.id, endsAt });
   };
 
   const byWorker = async (session: Session): Promise<boolean> =>
-    !!worker?.schedule(session) && state.until(() => state.moved(session), WORKER_MS);
+    !!askWorker?.(session, idle?.endsAt) && state.until(() => state.moved(session), WORKER_MS);
 
   onWakeUps(parts.gone, check, () => state.nudge());
 }

@@ -6,7 +6,9 @@ export type Message =
   | { readonly kind: 'session'; readonly session: Session }
   /** Who knows this session beyond that generation? */
   | { readonly kind: 'ask'; readonly id: string; readonly generation: number }
-  | { readonly kind: 'end'; readonly id: string };
+  | { readonly kind: 'end'; readonly id: string }
+  /** The server knows of that log-out. */
+  | { readonly kind: 'paid'; readonly id: string };
 
 export interface Channel {
   post(message: Message): void;
@@ -17,11 +19,16 @@ export interface Channel {
 
 /** Only pages and workers of the same origin can write into it, and they could do worse; still nothing is trusted. */
 export function openChannel(name: string, onMessage: (message: Message) => void): Channel {
-  // Node has one, too, and there it would keep the process alive.
-  const there = typeof document !== 'undefined' && typeof BroadcastChannel !== 'undefined';
-  let channel = there ? new BroadcastChannel(name) : undefined;
-  channel?.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
-    if (isMessage(data)) onMessage(data);
+  let channel: BroadcastChannel | undefined;
+  try {
+    // Node has one, too, and there it would keep the process alive.
+    if (typeof document !== 'undefined') channel = new BroadcastChannel(name);
+  } catch {
+    // It may be missing, or refused: then each tab is alone.
+  }
+  channel?.addEventListener('message', ({ data }: MessageEvent<Record<string, unknown> | null>) => {
+    if (data?.['kind'] === 'session' ? isSession(data['session']) : data?.['id'])
+      onMessage(data as unknown as Message);
   });
   const post = (message: Message): void => channel?.postMessage(message);
   return {
@@ -33,9 +40,4 @@ export function openChannel(name: string, onMessage: (message: Message) => void)
       channel = undefined;
     },
   };
-}
-
-function isMessage(data: unknown): data is Message {
-  const { kind, session, id } = (data ?? {}) as Record<string, unknown>;
-  return kind === 'session' ? isSession(session) : !!id;
 }

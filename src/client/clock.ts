@@ -10,6 +10,9 @@ const LEAD_LEFT = 1 / 2;
 const MARGIN_MS = 5_000;
 const MARGIN_SHARE = 1 / 10;
 
+/** So long at least between two refreshes that nobody asked for, or half of a token's life, where that is less. */
+const LEAST_MS = 30_000;
+
 interface Times {
   /** All by the server's clock, milliseconds since the epoch. */
   readonly expiresMs: number;
@@ -18,15 +21,15 @@ interface Times {
 
 /** A token without times never expires by the clock; that it did is learnt from a 401. None at all has always expired. */
 function timesOf(access: string): Times {
-  const { exp, iat } = claimsOf(access) ?? {};
-  const expiresMs = typeof exp === 'number' ? exp * 1000 : access ? Infinity : 0;
-  return { expiresMs, lifeMs: typeof iat === 'number' ? Math.max(0, expiresMs - iat * 1000) : LEAD_MS };
+  const { exp, iat } = claimsOf(access);
+  const expiresMs = Number(exp) * 1000 || (access ? Infinity : 0);
+  return { expiresMs, lifeMs: Math.max(0, expiresMs - Number(iat) * 1000) || LEAD_MS };
 }
 
 /** Whether a token is of no more use for a request that is sent now. */
-export function isExpired(access: string, skewMs: number, nowMs: number): boolean {
+export function isExpired(access: string, skewMs: number): boolean {
   const { expiresMs, lifeMs } = timesOf(access);
-  return nowMs + skewMs >= expiresMs - Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE);
+  return Date.now() + skewMs >= expiresMs - Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE);
 }
 
 /** By this computer's clock, milliseconds since the epoch. */
@@ -45,6 +48,14 @@ export function refreshAtMs(session: Session): number {
   );
 }
 
+/**
+ * How long a token is kept at least, from when it was received. What a computer's clock and a token's times say of each other may
+ * be nonsense: a clock that is ahead where the server's isn't shown, a token without `iat` or with another one's.
+ */
+export function leastMs(access: string): number {
+  return Math.min(LEAST_MS, timesOf(access).lifeMs / 2);
+}
+
 function isLast({ access, last, ...session }: Session): boolean {
   return !!last && timesOf(access).expiresMs >= (endOf(session) ?? Infinity);
 }
@@ -54,16 +65,20 @@ function isLast({ access, last, ...session }: Session): boolean {
  * token's signature: all tabs and the worker have the same, or the first of them would decide.
  */
 function share(access: string): number {
-  let drawn = 0;
   // The last character of base64 has fewer bits than the others.
-  for (const letter of access.slice(-9, -1)) drawn = (drawn * 31 + letter.charCodeAt(0)) % 9973;
-  return drawn / 9973;
+  const letters = Array.from(access.slice(-9, -1));
+  return letters.reduce((drawn, letter) => (drawn * 31 + letter.charCodeAt(0)) % 10_000, 0) / 10_000;
+}
+
+/** The same by this computer's clock. */
+export function endsAtMs(session: Session | undefined): number | undefined {
+  const ends = session && endOf(session);
+  return ends && ends - session.skewMs;
 }
 
 /** When a session ends that isn't refreshed, by the server's clock, ms since the epoch; undefined: nobody knows. */
 export function endOf({ refresh = '', endsMs }: Pick<Session, 'refresh' | 'endsMs'>): number | undefined {
-  const { exp } = claimsOf(refresh) ?? {};
-  return endsMs ?? (typeof exp === 'number' ? exp * 1000 : undefined);
+  return endsMs ?? (Number(claimsOf(refresh)['exp']) * 1000 || undefined);
 }
 
 /**
@@ -83,6 +98,5 @@ export function isFresh(session: Session, nowMs: number): boolean {
  * cross-origin server doesn't expose it.
  */
 export function skewOf(date: string | null, sentMs: number, receivedMs: number): number | undefined {
-  const serverMs = Date.parse(date ?? '') + 500;
-  return serverMs ? Math.round(serverMs - (sentMs + receivedMs) / 2) : undefined;
+  return Date.parse(date ?? '') + 500 - (sentMs + receivedMs) / 2 || undefined;
 }

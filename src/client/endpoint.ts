@@ -1,4 +1,3 @@
-import { bounded } from './bounded.js';
 import { skewOf } from './clock.js';
 
 /** The header that no form and no foreign page can send: against CSRF, and it names the session's cookie. */
@@ -6,14 +5,18 @@ const SESSION_HEADER = 'X-Carelink-Session';
 /** The server itself gives up after 5 s by default; a connection that died says nothing at all. */
 const REQUEST_MS = 10_000;
 
+/** What a rotation brings; see Session. */
+export interface Pair {
+  readonly access: string;
+  readonly refresh: string | undefined;
+  readonly skewMs: number | undefined;
+  readonly endsMs: number | undefined;
+}
+
 export type Answer =
   | {
       readonly kind: 'pair';
-      readonly access: string;
-      readonly refresh: string | undefined;
-      readonly skewMs: number | undefined;
-      /** See Session. */
-      readonly endsMs: number | undefined;
+      readonly pair: Pair;
     }
   /** 400 or 401: the token is of no use, to this request at least. */
   | { readonly kind: 'refused' }
@@ -40,73 +43,71 @@ interface Body {
 /** Empty: there was no answer. */
 type Received = [response?: Response, body?: Body | undefined];
 
-/** The server's endpoints as a page or a worker sees them. Never rejects. */
-export class Endpoint {
-  readonly #refreshUrl: string;
-  readonly #cookie: boolean;
+/** The server's endpoints as a page or a worker sees them. Its promises never reject. */
+export interface Endpoint {
+  refresh(credentials: Credentials): Promise<Answer>;
+  /** Logs out. */
+  blacklist(credentials: Credentials): Promise<Answer['kind']>;
+}
 
-  constructor(refreshUrl: string, cookie: boolean) {
-    this.#refreshUrl = refreshUrl;
-    this.#cookie = cookie;
-  }
-
-  async refresh(credentials: Credentials): Promise<Answer> {
-    const sentMs = Date.now();
-    const [response, body] = await this.#post(this.#refreshUrl, credentials);
-    // A server without rotation answers with the access token alone: the refresh token stays.
-    const { access, refresh = credentials.refresh, code } = body ?? {};
-    if (!response?.ok || !access) return refusal(response, code);
-    return {
-      kind: 'pair',
-      access,
-      refresh: this.#cookie ? undefined : refresh,
-      skewMs: skewOf(response.headers.get('date'), sentMs, Date.now()),
-      endsMs: Date.parse(response.headers.get('x-session-ends') ?? '') || undefined,
-    };
-  }
-
-  /** Logs out. Answers whether the server knows. */
-  async blacklist(credentials: Credentials): Promise<boolean> {
-    const url = new URL('../blacklist/', new URL(this.#refreshUrl, location.href));
-    const [response] = await this.#post(url, credentials);
-    return !!response?.ok || refusal(response).kind === 'refused';
-  }
-
-  #post(url: string | URL, { id, refresh, shared }: Credentials): Promise<Received> {
-    const cut = new AbortController();
-    const failed = (): Received => {
-      cut.abort();
-      return [];
-    };
-    const answered = fetch(url, {
+export function openEndpoint(refreshUrl: string, cookie: boolean): Endpoint {
+  const post = (url: string | URL, { id, refresh, shared }: Credentials): Promise<Received> =>
+    fetch(url, {
       method: 'POST',
       headers: {
         // A new refresh token is kept: a server with --rotation offered rotates for whoever says so.
         ...(!shared && { 'X-Carelink-Rotation': 'accepted' }),
-        ...(this.#cookie && { [SESSION_HEADER]: id }),
+        ...(cookie && { [SESSION_HEADER]: id }),
         ...(refresh && { 'Content-Type': 'application/json' }),
       },
       body: (refresh && JSON.stringify({ refresh })) as string,
-      // A tab that is closed in mid-refresh: the new cookie still arrives.
+      // A tab that is closed meanwhile: the log-out, and the new cookie, still arrive.
       keepalive: true,
       // A refresh token is sent where it was meant to go, or nowhere.
       redirect: 'error',
-      signal: cut.signal,
+      // Browsers before 2022 have their own bound only, of some minutes: others who wait for the lock go on without it.
+      signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(REQUEST_MS) ?? null,
     })
       // Read within the bound, too. What is no JSON was cut off, or is the page of a captive portal.
       .then(async (response): Promise<Received> => [
         response,
         (await response.json().catch(() => undefined)) as Body | undefined,
-      ]);
-    return bounded(answered.catch(failed), REQUEST_MS, failed);
-  }
+      ])
+      .catch(() => []);
+
+  return {
+    async refresh(credentials) {
+      const sentMs = Date.now();
+      const [response, body] = await post(refreshUrl, credentials);
+      // A server without rotation answers with the access token alone: the refresh token stays.
+      const { access, refresh = credentials.refresh } = body ?? {};
+      if (!response?.ok || !access) return refusal(response, body);
+      return {
+        kind: 'pair',
+        pair: {
+          access,
+          refresh: cookie ? undefined : refresh,
+          skewMs: skewOf(response.headers.get('date'), sentMs, Date.now()),
+          endsMs: Date.parse(response.headers.get('x-session-ends') ?? '') || undefined,
+        },
+      };
+    },
+    async blacklist(credentials) {
+      const beside = new URL(refreshUrl.replace(/\/?$/, '/'), location.href);
+      const [response, body] = await post(new URL('../blacklist/', beside), credentials);
+      // Refused: it was of no use before.
+      return response?.ok ? 'refused' : refusal(response, body).kind;
+    },
+  };
 }
 
-function refusal(response?: Response, code?: string): Answer {
+function refusal(response?: Response, body?: Body): Answer {
   const status = response?.status ?? 503;
   const afterMs = Number(response?.headers.get('retry-after')) * 1000 || 0;
-  if ([400, 401].includes(status)) return { kind: 'refused' };
-  if (status < 500 && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
+  const refused = [400, 401].includes(status);
+  // A proxy's own 401 is a page, and says nothing of the token.
+  if (refused && body) return { kind: 'refused' };
+  if (status < 500 && !refused && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
   // A date, or a proxy's hour, is no reason to wait beyond any caller's patience. Our server's throttle means it.
-  return { kind: 'again', afterMs: code === 'throttled' ? afterMs : Math.min(afterMs, 10_000) };
+  return { kind: 'again', afterMs: body?.code === 'throttled' ? afterMs : Math.min(afterMs, 10_000) };
 }

@@ -1,12 +1,12 @@
 /**
  * The claims of a token, unverified: that is the servers' business. Here they only tell when to refresh and whose
- * the token is. Undefined where it isn't a JWT.
+ * the token is. None where it isn't a JWT.
  */
-export function claimsOf(token: string): Readonly<Record<string, unknown>> | undefined {
+export function claimsOf(token: string): Readonly<Record<string, unknown>> {
   try {
     const [, payload = ''] = token.split('.');
-    return JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/'))) as Record<string, unknown>;
+    return Object(JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/')))) as Record<string, unknown>;
   } catch {
-    return undefined;
+    return {};
   }
 }

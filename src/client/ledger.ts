@@ -12,6 +12,8 @@ export interface Entry {
 const STORE = 'sessions';
 /** The key whose value is the id of the last log-in: what a new tab asks the others for. */
 const CURRENT = '';
+/** Log-ins of some weeks. */
+const MOST = 300;
 /** A disk that takes longer than this is as good as none. */
 const PATIENCE_MS = 2_000;
 
@@ -22,59 +24,62 @@ const PATIENCE_MS = 2_000;
  * localStorage is cached a process, and a message may still be on its way when the lock is already granted.
  * Where it can't be had (some private modes, a full disk) every reading is undefined, and the tabs ask each other.
  */
-export class Ledger {
-  readonly #name: string;
-  #database: Promise<IDBDatabase> | undefined;
-
-  constructor(name: string) {
-    this.#name = name;
-  }
-
-  read(id: string): Promise<Entry | undefined> {
-    return this.#run('readonly', (store) => store.get(id) as IDBRequest<Entry | undefined>);
-  }
-
-  current(): Promise<string | undefined> {
-    return this.#run('readonly', (store) => store.get(CURRENT) as IDBRequest<string | undefined>);
-  }
-
+export interface Ledger {
+  read(id: string): Promise<Entry | undefined>;
+  /** The last log-in. */
+  current(): Promise<string | undefined>;
   /** The generations of a session only grow, whoever comes late. */
-  async advance(id: string, generation: number): Promise<void> {
-    await this.#run('readwrite', (store) => {
-      const reading = store.get(id) as IDBRequest<Entry | undefined>;
-      reading.onsuccess = () => {
-        if ((reading.result?.generation ?? -1) < generation) store.put({ generation, atMs: Date.now() }, id);
-      };
-      return reading;
-    });
-  }
+  advance(id: string, generation: number): Promise<unknown>;
+  begin(id: string): Promise<unknown>;
+}
 
-  async begin(id: string): Promise<void> {
-    await this.#run('readwrite', (store) => {
-      // Of a former session that lives on in some tab the next rotation writes anew.
-      store.clear();
-      store.put(id, CURRENT);
-      return store.put({ generation: 0, atMs: Date.now() }, id);
-    });
-  }
+export function openLedger(name: string): Ledger {
+  let opened: Promise<IDBDatabase> | undefined;
 
   /** One transaction; its result once it is complete. */
-  #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | undefined> {
+  function run<T>(
+    mode: IDBTransactionMode,
+    work: (store: IDBObjectStore) => IDBRequest,
+  ): Promise<T | undefined> {
     const done = async (): Promise<T> => {
-      const database = await (this.#database ??= open(this.#name));
+      const database = await (opened ??= open(name));
       return new Promise((resolve, reject) => {
         const transaction = database.transaction(STORE, mode);
-        const request = work(transaction.objectStore(STORE));
+        const request = work(transaction.objectStore(STORE)) as IDBRequest<T>;
         transaction.oncomplete = () => resolve(request.result);
         transaction.onabort = reject;
       });
     };
-    const failed = (): undefined => {
-      this.#database = undefined;
-      return undefined;
-    };
+    const failed = (): undefined => (opened = undefined);
     return bounded(done().catch(failed), PATIENCE_MS, failed);
   }
+
+  const read = <T>(key: string): Promise<T | undefined> => run('readonly', (store) => store.get(key));
+
+  return {
+    read,
+    current: () => read(CURRENT),
+    advance: (id, generation) =>
+      run('readwrite', (store) => {
+        const reading = store.get(id) as IDBRequest<Entry | undefined>;
+        reading.onsuccess = () => {
+          if ((reading.result?.generation ?? -1) < generation)
+            store.put({ generation, atMs: Date.now() }, id);
+        };
+        return reading;
+      }),
+    begin: (id) =>
+      run('readwrite', (store) => {
+        // Ends are kept, for pages that slept. Of what lives on in some tab the next rotation is written anew.
+        const counting = store.count();
+        counting.onsuccess = () => {
+          if (counting.result > MOST) store.clear();
+          store.put(id, CURRENT);
+          store.put({ generation: 0, atMs: Date.now() }, id);
+        };
+        return counting;
+      }),
+  };
 }
 
 function open(name: string): Promise<IDBDatabase> {

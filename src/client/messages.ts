@@ -3,7 +3,7 @@
 /** Page to worker: refresh this, if it is time. */
 export interface ScheduleTokenRefresh {
   readonly type: 'SCHEDULE_TOKEN_REFRESH';
-  /** Absent in cookie mode. */
+  /** Absent in cookie mode: it is in the session's cookie. */
   readonly refreshToken?: string | undefined;
   /** See TokenPair. */
   readonly shared?: boolean | undefined;
@@ -11,6 +11,12 @@ export interface ScheduleTokenRefresh {
   readonly expirationTime: number;
   /** How long before that it is to be refreshed; two minutes if absent. */
   readonly leadTime?: number;
+  /** After that it is left alone, by the same clock: the session is idle. */
+  readonly notAfter?: number | undefined;
+  /** Where to; `../refresh/`, as seen from the worker's script, if absent. */
+  readonly refreshUrl?: string;
+  /** Of the lock and the ledger; `carelink-tokens:` and the path of `refreshUrl` if absent. */
+  readonly name?: string;
   readonly session?: string;
   readonly generation?: number;
 }

@@ -1,4 +1,6 @@
+import type { IdleClock } from './idle-clock.js';
 import type { StorageMode } from './storage.js';
+import type { WorkerLink } from './worker.js';
 
 export interface TokenManagerOptions {
   /** Where the tokens are kept; see StorageMode. `memory` if not given. */
@@ -7,8 +9,8 @@ export interface TokenManagerOptions {
   readonly refreshUrl?: string;
   /** Origins besides the page's own that may be sent the access token, such as `https://api.example`. */
   readonly allowedOrigins?: readonly string[];
-  /** URL of the service worker's script, same origin. None if not given: the page refreshes by itself. */
-  readonly serviceWorker?: string;
+  /** `refreshWorker('/url/of/its/script.js')` of `carelink-tokens/client/worker`. None if not given: the page refreshes by itself. */
+  readonly serviceWorker?: WorkerLink;
   /** Refreshes before the access token expires, in hidden tabs too. True if not given. */
   readonly background?: boolean;
   /** How long before the session ends `expiring` is told, in ms. 300,000 if not given. */
@@ -21,6 +23,8 @@ export interface TokenManagerOptions {
   readonly maxWaitMs?: number;
   /** The server's --reuse-grace in ms, 10,000 if not given; it matters only where the cookie mode isn't used. */
   readonly reuseGraceMs?: number;
+  /** Logs off where nobody is there any more: `idleLogOff({ after: '15m' })` of `carelink-tokens/client/idle`. Never, if not given. */
+  readonly idle?: IdleClock;
   /** The claim that says whose a token is; `user_id` if not given. */
   readonly userClaim?: string;
   /** Sets managers of one origin apart. Those with the same name share their sessions. */

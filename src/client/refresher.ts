@@ -1,7 +1,7 @@
 import { backoffMs } from './backoff.js';
 import type { Answer, Endpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
-import type { Entry } from './ledger.js';
+import { ENDED, type Entry } from './ledger.js';
 import { exclusively } from './lock.js';
 import type { Session } from './session.js';
 import { catchUp, type TabParts } from './tab.js';
@@ -26,7 +26,7 @@ export interface RefresherParts extends TabParts {
  * is returned returns once the session has moved on, and rejects with a TokenError.
  */
 export function refresher(parts: RefresherParts): (session: Session) => Promise<void> {
-  const { state, ledger, channel, endpoint, lockName, patienceMs, graceMs, random, over, failed } = parts;
+  const { state, ledger, channel, endpoint, lockName, patienceMs, graceMs, random, over, emit } = parts;
 
   async function run(session: Session): Promise<void> {
     const moved = (): boolean => state.moved(session);
@@ -44,7 +44,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
         channel.ask(session);
         const news = await state.until(moved, NEWS_MS);
         // A cookie is tried once more, for theirs may have been set since.
-        if (!news && (session.refresh || refusals > 1)) over(session.id, 'expired');
+        if (!news && (session.refresh || refusals > 1)) await end(session);
       }
       if (state.current?.id !== session.id) throw signedOut();
       if (moved()) return;
@@ -52,7 +52,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       if (answer?.kind === 'again') state.restMs = answer.afterMs;
       const restMs = backoffMs(attempt, state.restMs, random);
       if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
-      failed(undefined, restMs);
+      emit('failed', { retryInMs: restMs });
       const offline = !navigator.onLine;
       await state.until(() => moved() || (offline && navigator.onLine), restMs);
     }
@@ -70,13 +70,12 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
 
     const answer = await endpoint.refresh(session);
     if (answer.kind !== 'pair') return answer;
+    const { pair } = answer;
     const next: Session = {
       ...session,
+      ...pair,
+      skewMs: pair.skewMs ?? session.skewMs,
       generation: session.generation + 1,
-      access: answer.access,
-      refresh: answer.refresh,
-      skewMs: answer.skewMs ?? session.skewMs,
-      endsMs: answer.endsMs,
     };
     if (state.current?.id !== session.id) {
       // Logged out meanwhile. Our server follows the family to its tip by itself; others don't.
@@ -85,11 +84,17 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       channel.post({ kind: 'session', session: next });
     } else if (!moved()) {
       // Another user's tokens in answer to ours: nobody goes on with these.
-      over(session.id, 'expired');
+      await end(session);
     }
     // Where the refresh token stays, as without rotation, no tab can lose one that another has.
     if (!next.refresh || next.refresh !== session.refresh) await ledger.advance(session.id, next.generation);
     return undefined;
+  }
+
+  /** Written down before anybody is told, for then the page may be gone, and its next one must not try again. */
+  async function end({ id }: Session): Promise<void> {
+    await ledger.advance(id, ENDED);
+    over(id, 'expired');
   }
 
   /**

@@ -32,9 +32,6 @@ export function newSessionId(): string {
 export function isSession(value: unknown): value is Session {
   const { id, generation, access, skewMs } = (value ?? {}) as Partial<Session>;
   return (
-    typeof id === 'string' &&
-    typeof generation === 'number' &&
-    typeof access === 'string' &&
-    typeof skewMs === 'number'
+    `${typeof id} ${typeof access} ${typeof generation} ${typeof skewMs}` === 'string string number number'
   );
 }

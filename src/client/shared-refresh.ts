@@ -1,4 +1,4 @@
-import { bounded, sleep } from './bounded.js';
+import { bounded } from './bounded.js';
 import { signedOut, TokenError } from './errors.js';
 import type { Session } from './session.js';
 import type { TabParts } from './tab.js';
@@ -13,24 +13,24 @@ export interface SharedRefresh {
   /** The one that is under way. */
   readonly running: Promise<void> | undefined;
   /** Begins a refresh of the current session, or joins the one that is under way. */
-  now(afterMs?: number): Promise<void>;
+  readonly now: (afterMs?: number) => Promise<void>;
   /** Waits for it, or for more, as one of many requests does. An abort takes away its own caller only. */
   wait(signal: AbortSignal, it: () => Promise<void>): Promise<void>;
 }
 
 /** One refresh for all who ask, however many they are, and the bounds of their waiting. */
 export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
-  const { state, refresh, failed, gone, patienceMs, maxQueue } = parts;
+  const { state, refresh, emit, gone, patienceMs, maxQueue } = parts;
   /** With the session it is for: after a change of user nobody joins the former one's. */
   let running: { readonly id: string; readonly done: Promise<void> } | undefined;
   let waiting = 0;
 
   async function begin(session: Session, afterMs: number): Promise<void> {
     try {
-      if (afterMs > 0) await sleep(afterMs);
+      if (afterMs) await new Promise((resolve) => setTimeout(resolve, afterMs));
       await refresh(session);
     } catch (error) {
-      if (error instanceof TokenError && error.code !== 'SIGNED_OUT') failed(error);
+      if ((error as TokenError).code !== 'SIGNED_OUT') emit('failed', { error: error as TokenError });
       throw error;
     } finally {
       if (running?.id === session.id) running = undefined;

@@ -1,5 +1,3 @@
-import type { Session } from './session.js';
-
 /**
  * Where a tab keeps its tokens:
  * - `memory`: in this page only. Gone with a reload, unless another tab is open to ask.
@@ -9,28 +7,35 @@ import type { Session } from './session.js';
  */
 export type StorageMode = 'memory' | 'session' | 'cookie';
 
-export interface Storage {
-  /** What a reload left behind: the session, or only its id where its tokens aren't kept here, or nothing. */
-  load(): Partial<Session>;
-  save(session: Session | undefined): void;
+/** A value that a reload leaves behind: all of it, or a part, or nothing. */
+export interface Kept<T> {
+  load(): Partial<T>;
+  save(value: Partial<T> | undefined): void;
 }
 
-/** sessionStorage may throw at any access (blocked, full): then the tokens are kept in memory alone. */
-export function openStorage(mode: StorageMode | undefined, key: string): Storage {
+/**
+ * Where log-outs are kept that the server doesn't know of: with cookies where every tab finds them, for they are ids only; a
+ * token no longer than its tab. One on disk that nobody else has would be worse than one that lives until it expires.
+ */
+export const areaOf = (mode: StorageMode | undefined): Storage =>
+  // There is none: it throws, as one that is blocked does.
+  mode === 'cookie' ? localStorage : mode === 'session' ? sessionStorage : (undefined as unknown as Storage);
+
+/** Storage may throw at any access (blocked, full): then there is what is in memory alone. */
+export function openKept<T>(area: () => Storage, key: string): Kept<T> {
   return {
     load() {
       try {
-        return JSON.parse(sessionStorage.getItem(key) ?? '{}') as Partial<Session>;
+        return JSON.parse(area().getItem(key) ?? '{}') as Partial<T>;
       } catch {
         return {};
       }
     },
-    save(session) {
+    save(value) {
       try {
         // First, since a full disk must not leave a former user's tokens behind.
-        sessionStorage.removeItem(key);
-        if (session)
-          sessionStorage.setItem(key, JSON.stringify(mode === 'session' ? session : { id: session.id }));
+        area().removeItem(key);
+        if (value) area().setItem(key, JSON.stringify(value));
       } catch {
         // Kept in memory, then.
       }

@@ -1,6 +1,7 @@
 import type { Channel } from './channel.js';
-import type { TokenError } from './errors.js';
+import type { IdleClock } from './idle-clock.js';
 import { ENDED, type Entry, type Ledger } from './ledger.js';
+import type { Emit, SignedOutWhere } from './events.js';
 import type { Session } from './session.js';
 import type { SessionState } from './state.js';
 
@@ -16,15 +17,24 @@ export interface TabParts {
   /** How long one refresh goes on trying, and a request waits for it. */
   readonly patienceMs: number;
   /** The session was logged out, in this tab or another, or its last token was refused or lost. */
-  readonly over: (id: string, how: 'here' | 'elsewhere' | 'expired') => void;
-  /** A refresh has failed, or one try of it that is to be repeated. */
-  readonly failed: (error: TokenError | undefined, retryInMs?: number) => void;
+  readonly over: (id: string, how: Over) => unknown;
+  /** Whether a log-out of this session is yet to be told to the server. */
+  readonly owes: (id: string) => boolean;
+  /** The automatic log-off, where there is one. */
+  readonly idle: IdleClock | undefined;
+  readonly emit: Emit;
 }
 
+export type Over = SignedOutWhere | 'expired';
+
 /** Reads what became of a session meanwhile: an end is taken over at once, and later tokens are asked for. */
-export async function catchUp(tab: TabParts, session: Session): Promise<Entry | undefined> {
+export async function catchUp(
+  tab: TabParts,
+  session: Pick<Session, 'id' | 'generation'>,
+): Promise<Entry | undefined> {
+  if (await tab.idle?.isOver(session.id)) tab.over(session.id, 'idle');
   const entry = await tab.ledger.read(session.id);
-  if (entry?.generation === ENDED) tab.over(session.id, 'elsewhere');
+  if (entry?.generation === ENDED || tab.owes(session.id)) tab.over(session.id, 'elsewhere');
   else if (!entry || entry.generation > session.generation) tab.channel.ask(session);
   return entry;
 }

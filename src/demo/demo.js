@@ -1,5 +1,6 @@
 // What the page does, without a build: the client is the very file that `serve` offers to every app.
 import { TokenManager } from '../client/token-manager.js';
+import { refreshWorker } from '../client/worker.js';
 
 const WORKER = '../client/service-worker.js';
 const REFRESH = new URL('../refresh/', location.href).pathname;
@@ -19,7 +20,7 @@ for (const input of byId('storage').querySelectorAll('input')) {
 byId('storage-hint').textContent =
   `For ${refreshCookie ? 'the others: serve without' : 'the cookie: serve with'} --refresh-cookie.`;
 
-const manager = new TokenManager({ storage, refreshUrl: REFRESH, serviceWorker: WORKER });
+const manager = new TokenManager({ storage, refreshUrl: REFRESH, serviceWorker: refreshWorker(WORKER) });
 const counts = { answered: 0, failed: 0, calls: 0 };
 const send = window.fetch;
 window.fetch = (input, init) => {

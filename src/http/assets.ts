@@ -26,11 +26,13 @@ export function asset(type: string, body: string, ...headers: string[]): Asset {
 /** The browser's client: what `serve` offers under `client/`. */
 export function clientAssets(
   basePath: string,
-  files: { readonly tokenManager: string; readonly serviceWorker: string },
+  files: Readonly<Record<'tokenManager' | 'idle' | 'worker' | 'serviceWorker', string>>,
 ): Map<string, Asset> {
   const script = 'text/javascript; charset=utf-8';
   return new Map([
     [`${basePath}/client/token-manager.js`, asset(script, files.tokenManager)],
+    [`${basePath}/client/idle.js`, asset(script, files.idle)],
+    [`${basePath}/client/worker.js`, asset(script, files.worker)],
     // So that an app may register it for its whole site, though it need not.
     [
       `${basePath}/client/service-worker.js`,

@@ -10,6 +10,8 @@ const file = (name: string): Buffer => readFileSync(new URL(`../../dist/client/$
 describe('what the browser loads', () => {
   it.each([
     ['token-manager.js', 5_500],
+    ['idle.js', 1_500],
+    ['worker.js', 1_000],
     ['service-worker.js', 3_000],
   ])('%s is under %i bytes, gzipped', (name, most) => {
     expect(gzipSync(file(name), { level: 9 }).length).toBeLessThan(most);
@@ -22,13 +24,17 @@ describe('what the browser loads', () => {
   });
 
   it('imports nothing, and the worker is a classic script', () => {
-    expect(file('token-manager.js').toString()).not.toMatch(/\bimport\b\s*[{"'(]/);
+    for (const name of ['token-manager.js', 'idle.js', 'worker.js'])
+      expect(file(name).toString()).not.toMatch(/\bimport\b\s*[{"'(]/);
     expect(() => new Script(file('service-worker.js').toString())).not.toThrow();
   });
 
   it('can be imported and made on a server, which ends as if it were not there', () => {
     const script = `const { TokenManager } = await import('carelink-tokens/client');
-      const manager = new TokenManager({ storage: 'session', serviceWorker: '/service-worker.js' });
+      const { idleLogOff } = await import('carelink-tokens/client/idle');
+      const { refreshWorker } = await import('carelink-tokens/client/worker');
+      const manager = new TokenManager({
+        storage: 'session', serviceWorker: refreshWorker('/service-worker.js'), idle: idleLogOff({ after: '15m' }) });
       await manager.ready;
       const refused = await manager.refreshAccessToken().catch(({ code }) => code);
       process.stdout.write([manager.getSnapshot().status, refused, await manager.logout()].join());`;

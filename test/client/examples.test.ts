@@ -38,10 +38,11 @@ describe.skipIf(path === undefined)('the examples', () => {
             body: readFileSync(example(`${name}/index.html`), 'utf8'),
           });
         if (pathname === '/app.js') return route.fulfill({ contentType: 'text/javascript', body: app });
-        if (pathname.endsWith('token-manager.js')) {
+        const [, file] = /client\/(token-manager|worker)\.js$/.exec(pathname) ?? [];
+        if (file !== undefined) {
           return route.fulfill({
             contentType: 'text/javascript',
-            body: readFileSync(new URL('../../dist/client/token-manager.js', import.meta.url), 'utf8'),
+            body: readFileSync(new URL(`../../dist/client/${file}.js`, import.meta.url), 'utf8'),
           });
         }
         const authorization = route.request().headers()['authorization'];

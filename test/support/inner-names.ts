@@ -6,12 +6,14 @@ const isOurs = (node: ts.Node): boolean => node.getSourceFile().fileName.startsW
 const isUnknown = (type: ts.Type): boolean => (type.flags & (ts.TypeFlags.Any | ts.TypeFlags.Unknown)) !== 0;
 
 /**
- * The names of properties that nothing outside of the browser's two files ever sees, by the types: each is declared in
+ * The names of properties that nothing outside of the browser's files ever sees, by the types: each is declared in
  * src/client wherever it is used, and is neither of the package's interface nor of anything stored, sent or received.
  */
 export function innerNames(): Set<string> {
   const all = [
     names('tsconfig.json', 'token-manager.ts'),
+    names('tsconfig.json', 'idle.ts'),
+    names('tsconfig.json', 'worker.ts'),
     names('worker/tsconfig.json', 'worker/service-worker.ts'),
   ];
   const outer = new Set(all.flatMap((one) => one.outer));

@@ -195,7 +195,12 @@ describe.skipIf(services().postgres === undefined)('the HTTP API', () => {
   });
 
   it('files for browsers, public keys, and nothing elsewhere', async () => {
-    for (const path of ['/client/token-manager.js', '/client/service-worker.js']) {
+    for (const path of [
+      '/client/token-manager.js',
+      '/client/idle.js',
+      '/client/worker.js',
+      '/client/service-worker.js',
+    ]) {
       const whole = await ask(plain, 'GET', path);
       expect(whole.status).toBe(200);
       const lines = [`If-None-Match: ${whole.headers.get('etag')!}`];

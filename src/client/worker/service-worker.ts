@@ -1,6 +1,6 @@
 import { bounded, sleep } from '../bounded.js';
-import { Endpoint } from '../endpoint.js';
-import { Ledger } from '../ledger.js';
+import { openEndpoint } from '../endpoint.js';
+import { openLedger, type Ledger } from '../ledger.js';
 import { exclusively } from '../lock.js';
 import type { ScheduleTokenRefresh, TokenRefreshed } from '../messages.js';
 
@@ -16,13 +16,10 @@ const LEAD_MS = 120_000;
 const LOCK_MS = 3_000;
 const ALL_MS = 20_000;
 
-const parameters = new URL(self.location.href).searchParams;
-const refreshUrl = new URL(parameters.get('refresh') ?? '../refresh/', self.location.href).href;
-const name = parameters.get('name') ?? `carelink-tokens:${new URL(refreshUrl).pathname}`;
-const endpoint = new Endpoint(refreshUrl, parameters.has('cookie'));
-const ledger = new Ledger(name);
 /** The server wants no refresh of that session before. */
 let rest = { session: '', untilMs: 0 };
+/** By name. */
+const ledgers: Record<string, Ledger> = {};
 
 self.addEventListener('install', () => void self.skipWaiting());
 self.addEventListener('message', (event) => {
@@ -39,25 +36,32 @@ async function answer(wanted: Partial<ScheduleTokenRefresh>): Promise<void> {
     leadTime = LEAD_MS,
     session = '',
     generation = 0,
+    notAfter = Infinity,
   } = wanted;
+  // All of it comes with the message: a worker that had an endpoint of its own sent it the tokens of another manager's.
+  const refreshUrl = new URL(wanted.refreshUrl ?? '../refresh/', self.location.href);
+  const name = wanted.name ?? `carelink-tokens:${refreshUrl.pathname}`;
+  const endpoint = openEndpoint(refreshUrl.href, refreshToken === undefined);
+  const ledger = (ledgers[name] ??= openLedger(name));
   if (expirationTime - leadTime > Date.now()) return;
   await exclusively(
     name,
     () => sleep(LOCK_MS),
     async () => {
-      if (rest.session === session && rest.untilMs > Date.now()) return;
+      if (notAfter <= Date.now() || (rest.session === session && rest.untilMs > Date.now())) return;
       const entry = await ledger.read(session);
       // Logged out, or rotated since: the page has the news by another way, or asks for them.
       if (entry !== undefined && entry.generation > generation) return;
-      const pair = await endpoint.refresh({ id: session, refresh: refreshToken, shared });
-      if (pair.kind === 'again') rest = { session, untilMs: Date.now() + pair.afterMs };
-      if (pair.kind !== 'pair') return;
+      const answer = await endpoint.refresh({ id: session, refresh: refreshToken, shared });
+      if (answer.kind === 'again') rest = { session, untilMs: Date.now() + answer.afterMs };
+      if (answer.kind !== 'pair') return;
+      const { skewMs = 0, ...tokens } = answer.pair;
       const message: TokenRefreshed = {
         type: 'TOKEN_REFRESHED',
-        tokens: { access: pair.access, refresh: pair.refresh, shared, endsMs: pair.endsMs },
+        tokens: { ...tokens, shared },
         session,
         generation: generation + 1,
-        skewMs: pair.skewMs ?? 0,
+        skewMs,
       };
       // Told before it is written down: of the two moments to be killed in, the one that loses less.
       const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });

@@ -7,7 +7,7 @@ import { decodeToken, TEST_SIGNING_KEY } from '../../support/tokens.js';
 /** What becomes of one refresh on its way through the site's proxy. */
 export type Fate =
   | 'pass'
-  | { readonly status: number; readonly retryAfter?: string }
+  | { readonly status: number; readonly retryAfter?: string; readonly html?: boolean }
   /** Answered only then; `before`: also sent on to the server only then. */
   | { readonly until: Promise<unknown>; readonly hold: 'before' | 'after' }
   /** Answered with another access token than the server's. */
@@ -25,6 +25,10 @@ export interface Site {
   refreshes: number;
   /** How many requests the API has refused; counted like them. */
   refused: number;
+  /** What was posted to another refresh endpoint than the server's. */
+  readonly elsewhere: string[];
+  /** Answers to `/api/held/head` begin only then; those to `/api/held/body` end only then. */
+  release: Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -38,9 +42,11 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     response.on('error', () => undefined);
     const path = incoming.url ?? '';
     if (path.startsWith('/account/token/')) void proxy(incoming, response);
+    else if (path.startsWith('/other/')) void elsewhere(incoming, response);
     else if (path.startsWith('/api/')) {
       if (pages !== undefined && allowed(incoming, response, pages)) return;
-      site.refused += api(incoming, response) ? 0 : 1;
+      if (path.startsWith('/api/held')) void held(incoming, response, path);
+      else site.refused += api(incoming, response) ? 0 : 1;
     } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -49,12 +55,30 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     fate: () => 'pass',
     refreshes: 0,
     refused: 0,
+    elsewhere: [],
+    release: Promise.resolve(),
     async close() {
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
     },
   };
+
+  async function elsewhere(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    let body = '';
+    for await (const chunk of incoming) body += String(chunk);
+    site.elsewhere.push(body);
+    response.writeHead(503, { 'content-type': 'application/json' }).end('{}');
+  }
+
+  async function held(incoming: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    incoming.resume();
+    if (path.endsWith('head')) await site.release;
+    response.writeHead(200, { 'content-type': 'text/plain' });
+    response.write('first ');
+    await site.release;
+    response.end('last');
+  }
 
   async function proxy(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
@@ -65,7 +89,7 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     if (typeof fate === 'object' && 'status' in fate) {
       if (pages !== undefined) allowed(incoming, response, pages);
       response.writeHead(fate.status, { ...(fate.retryAfter && { 'retry-after': fate.retryAfter }) });
-      return void response.end('{}');
+      return void response.end(fate.html === true ? '<title>log in</title>' : '{}');
     }
     if (typeof fate === 'object' && 'hold' in fate && fate.hold === 'before') await fate.until;
     const target = new URL(incoming.url!, upstream);
@@ -129,19 +153,26 @@ const refuse = (code) => () => { throw new DOMException('', code); };
 ({
   locks: () => Object.defineProperty(navigator, 'locks', { value: undefined }),
   denied: () => Object.defineProperty(window, 'sessionStorage', { get: refuse('SecurityError') }),
+  date: () => {
+    const { get } = Headers.prototype;
+    Headers.prototype.get = function (name) { return name === 'date' ? null : get.call(this, name); };
+  },
   full: () => (Storage.prototype.setItem = refuse('QuotaExceededError')),
   indexedDB: () => (IDBFactory.prototype.open = refuse('UnknownError')),
 })[query.get('lacks')]?.();
 addEventListener('pageshow', (event) => (window.persisted = event.persisted));
-const { TokenManager } = await import('/account/token/client/token-manager.js');
+const [{ TokenManager }, { idleLogOff }, { refreshWorker }] = await Promise.all(
+  ['token-manager', 'idle', 'worker'].map((name) => import('/account/token/client/' + name + '.js')));
+window.worker = refreshWorker;
 window.make = async () => {
   window.manager?.dispose();
   window.events = [];
   window.manager = new TokenManager({
     storage: query.get('storage'), background: query.has('background'), batchWindowMs: Number(query.get('window') ?? 0),
     maxQueue: Number(query.get('queue') ?? 1000), maxWaitMs: Number(query.get('wait') ?? 30_000),
-    ...(query.has('worker') && { serviceWorker: '/account/token/client/service-worker.js' }) });
-  for (const name of ['refreshed', 'failed', 'expiring', 'expired', 'signedOut']) manager.on(name, (detail) => events.push([name, detail]));
+    ...(query.has('worker') && { serviceWorker: refreshWorker('/account/token/client/service-worker.js') }),
+    ...(query.has('idle') && { idle: (window.idle = idleLogOff({ after: query.get('idle'), warn: query.get('warn') ?? '1s' })) }) });
+  for (const name of ['refreshed', 'failed', 'expiring', 'expired', 'signedOut', 'idleWarning']) manager.on(name, (detail) => events.push([name, detail]));
   await manager.ready;
   return manager.getSnapshot();
 };

@@ -1,0 +1,236 @@
+import { authenticatedFetch } from './authenticated-fetch.js';
+import { keepFresh } from './background.js';
+import { openChannel } from './channel.js';
+import { endsAtMs, expiresAtMs, isExpired, isFresh, leastMs } from './clock.js';
+import { openEndpoint } from './endpoint.js';
+import { signedOut, TokenError } from './errors.js';
+import { openEvents } from './events.js';
+import { ENDED, openLedger } from './ledger.js';
+import { logOuts } from './log-outs.js';
+import type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js';
+import { refresher } from './refresher.js';
+import { isSession, newSessionId, type Session } from './session.js';
+import { sharedRefresh } from './shared-refresh.js';
+import { sessionState } from './state.js';
+import { areaOf, openKept } from './storage.js';
+import { catchUp, type Over, type TabParts } from './tab.js';
+import type { TokenManager } from './token-manager.js';
+
+/** How long a new tab waits for another one to tell it the session: 300 ms were too short where 20 tabs were busy. */
+const PEERS_MS = 1_500;
+/** The same in cookie mode, where it can help itself. */
+const COOKIE_PEERS_MS = 300;
+
+/** What a TokenManager does. A closure and not a class, for every page loads it: nothing in it is reached by a long name. */
+export function manage(options: TokenManagerOptions): Pick<TokenManager, keyof TokenManager> {
+  const {
+    storage: mode,
+    refreshUrl = '/account/token/refresh/',
+    allowedOrigins = [],
+    serviceWorker,
+    background = true,
+    expiringMs = 300_000,
+    batchWindowMs,
+    maxQueue = 1_000,
+    maxWaitMs: patienceMs = 30_000,
+    reuseGraceMs: graceMs = 10_000,
+    userClaim = 'user_id',
+    idle,
+    name: given = refreshUrl,
+  } = options;
+  const name = `carelink-tokens:${given}`;
+  const cookie = mode === 'cookie';
+  const stop = new AbortController();
+  const gone = stop.signal;
+  const { on, emit } = openEvents();
+  const storage = openKept<Session>(() => sessionStorage, name);
+  const state = sessionState(
+    (session) => storage.save(session && (mode === 'session' ? session : { id: session.id })),
+    userClaim,
+    gone,
+  );
+  const mine = (id: string): Session | undefined => (state.current?.id === id ? state.current : undefined);
+  const ledger = openLedger(name);
+  const endpoint = openEndpoint(refreshUrl, cookie);
+  const channel = openChannel(name, (message) => {
+    if (message.kind === 'session') return void state.adopt(message.session);
+    const { id } = message;
+    const session = mine(id);
+    if (message.kind === 'paid') owed.owe(id);
+    else if (message.kind === 'end') {
+      // Whoever logged out may be gone before the server is told.
+      if (session) owed.owe(id, session);
+      void over(id, 'elsewhere');
+    } else if (session && session.generation > message.generation && session.access) {
+      channel.post({ kind: 'session', session });
+    }
+  });
+  const owed = logOuts(
+    openKept(() => areaOf(mode), `${name}:owed`),
+    { endpoint, ledger, channel },
+  );
+  const tab: TabParts = {
+    state,
+    ledger,
+    channel,
+    lockName: name,
+    gone,
+    patienceMs,
+    over,
+    owes: owed.owes,
+    idle,
+    emit,
+  };
+  const refresh = sharedRefresh({
+    ...tab,
+    refresh: refresher({ ...tab, endpoint, graceMs, random: Math.random }),
+    maxQueue,
+  });
+  /** The id of the session that a reloaded or new tab has found. */
+  let found: string | undefined;
+  let restoring = false;
+  let snapshot = look();
+  state.listeners.add(changed);
+  const ready = start();
+
+  async function start(): Promise<void> {
+    if (typeof document === 'undefined') return;
+    const askWorker = serviceWorker?.(name, refreshUrl, gone, (next) => state.adopt(next));
+    idle?.attach(name, gone, emit, over);
+    restoring = true;
+    changed();
+    await restore().catch(() => undefined);
+    restoring = false;
+    state.expect();
+    // Its first wake-up tells subscribers.
+    keepFresh({
+      ...tab,
+      askWorker,
+      background,
+      expiringMs,
+      refresh: refresh.now,
+      pay: owed.pay,
+    });
+  }
+
+  /** What a reloaded or new tab finds: its own storage, or what the other tabs tell. */
+  async function restore(): Promise<void> {
+    const kept = storage.load();
+    if (isSession(kept)) state.begin(kept);
+    const id = (found = kept.id ?? (await ledger.current()));
+    if (!id) return;
+    // Before it asks the others, who may answer at once.
+    if (!state.current) state.expect(id);
+    const { generation = 0 } = (await catchUp(tab, state.current ?? { id, generation: -1 })) ?? {};
+    if (state.current || state.ended.has(id)) return;
+    if (await state.until(() => !!state.current, cookie ? COOKIE_PEERS_MS : PEERS_MS)) return;
+    if (!cookie) return;
+    state.begin({ id, generation, access: '', skewMs: 0 });
+    await refresh.now();
+  }
+
+  /** See SessionOf. While a session is restored it is that one; it is never one that began later. */
+  async function sessionOf(signal: AbortSignal, refused?: Session): Promise<Session> {
+    const { current } = state;
+    let id = (refused ?? current)?.id;
+    // Whoever slept looks first whether somebody else is here by now, or nobody any more.
+    await (current && idle?.isDue ? catchUp(tab, current) : state.looking);
+    const here = (): Session => {
+      if (gone.aborted) throw gone.reason;
+      if (!state.current || state.current.id !== id) throw signedOut();
+      return state.current;
+    };
+    const isOfUse = ({ access, skewMs }: Session): boolean =>
+      access !== refused?.access && (state.ageMs < leastMs(access) || !isExpired(access, skewMs));
+    if (refused && refused.access === getAccessToken() && isFresh(refused, Date.now())) return refused;
+    if (!restoring && isOfUse(here())) return here();
+    // All of it is one waiting, with one bound.
+    await refresh.wait(signal, async () => {
+      await ready;
+      id ??= found;
+      if (!isOfUse(here())) await refresh.now(batchWindowMs);
+    });
+    return here();
+  }
+
+  /** Where this tab logs out, all that must not be lost with the page is done when it returns. */
+  function over(session: string, how: Over): Promise<boolean> | undefined {
+    if (how === 'idle' && state.ended.has(session)) return undefined;
+    let paid: Promise<boolean> | undefined;
+    if (how === 'here' || how === 'idle') {
+      owed.owe(session, mine(session) ?? { id: session });
+      paid = owed.pay();
+      channel.post({ kind: 'end', id: session });
+      void ledger.advance(session, ENDED);
+    }
+    const where = how === 'elsewhere' && idle?.isDue ? 'idle' : how;
+    // A page that opens after the time was over has no session yet, and still is told why.
+    if (state.end(session) || how === 'idle') {
+      if (where === 'expired') emit(where, { session });
+      else emit('signedOut', { session, where });
+    }
+    return paid;
+  }
+
+  /** After every change: tells subscribers, where there is something to tell. */
+  function changed(): void {
+    const before = snapshot;
+    const now = look();
+    idle?.follow(now.session);
+    if (JSON.stringify(now) === JSON.stringify(before)) return;
+    snapshot = now;
+    if (now.session === before.session && now.generation > before.generation) {
+      emit('refreshed', { generation: now.generation });
+    }
+    emit('changed');
+  }
+
+  function look(): TokenSnapshot {
+    const session = state.current;
+    const known = !!session?.access;
+    return {
+      status: known ? 'signedIn' : restoring || session ? 'restoring' : 'signedOut',
+      refreshing: !!refresh.running,
+      userId: state.userId,
+      accessExpiresAt: known ? expiresAtMs(session) : undefined,
+      sessionEndsAt: endsAtMs(session),
+      session: session?.id,
+      generation: session?.generation ?? 0,
+    };
+  }
+
+  const getAccessToken = (): string | undefined => state.current?.access || undefined;
+
+  return {
+    ready,
+    getAccessToken,
+    isTokenExpired: (token = getAccessToken() ?? '') => isExpired(token, state.current?.skewMs ?? 0),
+    authenticatedFetch: (input, init) => authenticatedFetch(allowedOrigins, sessionOf, state, input, init),
+    async refreshAccessToken() {
+      if (!state.current) await ready;
+      await refresh.now();
+      return getAccessToken() ?? '';
+    },
+    async setTokens({ access, refresh: token, shared }: TokenPair) {
+      if (state.current) void over(state.current.id, 'here');
+      restoring = false;
+      const id = newSessionId();
+      state.begin({ id, generation: 0, access, refresh: token, skewMs: 0, shared });
+      await ledger.begin(id);
+      if (cookie) await refresh.now();
+    },
+    async logout() {
+      if (!state.current) await ready;
+      return (state.current && over(state.current.id, 'here')) ?? owed.pay();
+    },
+    on,
+    subscribe: (listener) => on('changed', listener),
+    getSnapshot: () => snapshot,
+    dispose() {
+      stop.abort(new TokenError('DISPOSED'));
+      state.nudge();
+      // What a refresh that is under way brings is for the other tabs.
+      void Promise.allSettled([refresh.running]).then(() => channel.close());
+    },
+  };
+}
