@@ -28,6 +28,10 @@ export type CleanupEvent =
   | { readonly event: 'retry'; readonly reason: string; readonly batchSize: number }
   /** A row that others held on to even by itself: for the next run. */
   | { readonly event: 'stepped_over'; readonly id: string; readonly reason: string }
+  /** Rows of the audit that are past their retention; after the tokens. */
+  | { readonly event: 'audit_progress'; readonly deleted: number }
+  /** --audit-retention was asked for, and the migration `audit` is pending. */
+  | { readonly event: 'audit_missing' }
   | { readonly event: 'vacuum_started' }
   | { readonly event: 'vacuum_finished'; readonly durationMs: number }
   /** A SQLSTATE, as a rule. */
@@ -66,4 +70,6 @@ export interface Summary {
   /** Rows past the cutoff that are left. */
   readonly backlogRows: number;
   readonly vacuumMs: number | undefined;
+  /** Rows of the audit; absent: nobody asked, or there was no time left for it. */
+  readonly auditDeleted?: number;
 }

@@ -12,6 +12,7 @@ import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
 import { askSession, type Session } from './session.js';
 import { readTriggers, type TriggerFacts } from './triggers.js';
+import { wantedUserFunction } from './user-function.js';
 import { wantedUserTriggers } from './user-triggers.js';
 import { readWanted, type Wanted } from './wanted.js';
 
@@ -34,6 +35,10 @@ export interface Picture {
   readonly triggers: readonly TriggerFacts[];
   /** What those on users are to be; undefined: nothing is wanted of them. */
   readonly users: Awaited<ReturnType<typeof wantedUserTriggers>>;
+  /** Functions of this tool's own that exist, as migrations name them. */
+  readonly functions: ReadonlySet<string>;
+  /** What `revoke_user` is to be made of; undefined: nobody asks. */
+  readonly userFunction: Awaited<ReturnType<typeof wantedUserFunction>> | undefined;
   /** By the migration's name; absent where its table doesn't exist yet. */
   readonly wanted: ReadonlyMap<string, Wanted>;
 }
@@ -122,6 +127,8 @@ async function lookAround(
       users && triggers.length > 0
         ? await wantedUserTriggers(askSession(session), session.own, users)
         : undefined,
+    functions: await readFunctions(session, migrations),
+    userFunction: users && (await wantedUserFunction(askSession(session), users)),
     wanted: await readWanted(session, migrations, tables),
   };
 }
@@ -130,6 +137,14 @@ async function readOurs(session: Session, migrations: readonly Migration[]): Pro
   const rows = await session.query<{ name: string }>(
     'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL',
     [migrations.flatMap(({ makes }) => makes ?? [])],
+  );
+  return new Set(rows.map(({ name }) => name));
+}
+
+async function readFunctions(session: Session, migrations: readonly Migration[]): Promise<Set<string>> {
+  const rows = await session.query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS name WHERE to_regprocedure(name) IS NOT NULL',
+    [migrations.flatMap(({ functions }) => functions ?? [])],
   );
   return new Set(rows.map(({ name }) => name));
 }

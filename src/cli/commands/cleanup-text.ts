@@ -18,6 +18,10 @@ export function eventLine(event: CleanupEvent): string | undefined {
       return undefined;
     case 'stepped_over':
       return `stepped over row ${event.id}: ${event.reason}; the next run takes it`;
+    case 'audit_progress':
+      return undefined;
+    case 'audit_missing':
+      return 'warning: --audit-retention has nothing to do: the migration audit is pending; run carelink-tokens migrate';
     case 'vacuum_started':
       return 'vacuuming ...';
     case 'vacuum_finished':
@@ -48,6 +52,8 @@ export function summaryLines(summary: Summary): string[] {
     lines.push(`${count(steppedOver)} rows were locked by others: the next run takes them`);
   if (summary.ended !== 'done')
     lines.push(`${ENDED[summary.ended]}: about ${count(backlogRows)} rows are left`);
+  if (summary.auditDeleted !== undefined)
+    lines.push(`${count(summary.auditDeleted)} rows of the audit were past their retention, and are gone`);
   lines.push(`Cleaned up ${deleted} expired token records`);
   return lines;
 }
@@ -76,6 +82,8 @@ export function dryRunLines(told: DryRun): string[] {
       `It would take ${least === most ? `about ${least}` : `${least} to ${most}`} at this pace, alone`,
     );
   }
+  if (told.auditWouldDelete !== undefined)
+    lines.push(`${count(told.auditWouldDelete)} rows of the audit would go`);
   lines.push('Nothing was changed.');
   return lines;
 }
