@@ -17,7 +17,7 @@ CREATE TABLE carelink.audit (
   -- When it was done again the last time.
   last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   times integer NOT NULL DEFAULT 1,
-  -- logout, reuse, revoke_user, revoke_session, revoke_family, revoke_token, revoke_everybody
+  -- logout, reuse, late_claim, revoke_user, revoke_session, revoke_family, revoke_token, revoke_everybody
   kind text NOT NULL,
   -- What was ended: session, user or everybody.
   scope text NOT NULL,

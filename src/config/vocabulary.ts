@@ -30,6 +30,7 @@ export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];
 export const DEED_KINDS = [
   'logout',
   'reuse',
+  'late_claim',
   'revoke_user',
   'revoke_session',
   'revoke_family',

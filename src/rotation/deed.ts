@@ -2,10 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Chain } from './chain.js';
 import type { ReuseKind } from './events.js';
 
-/** What a server does by itself, and what an operator has done by a command. */
+/**
+ * What a server does by itself, and what an operator has done by a command. `late_claim`: a refresh that was answered from Redis
+ * turned out to have come after its session's end, and what was handed out is ended.
+ */
 export const DEED_KINDS = [
   'logout',
   'reuse',
+  'late_claim',
   'revoke_user',
   'revoke_session',
   'revoke_family',
@@ -36,9 +40,9 @@ export interface Deed {
 /** Something that a server does about a token that it was shown. */
 export function serverDeed(
   chain: Pick<Chain, 'digestOf'>,
-  kind: 'logout' | 'reuse',
+  kind: 'logout' | 'reuse' | 'late_claim',
   { jti, userKey }: { readonly jti: string; readonly userKey: string | undefined },
-  reason?: ReuseKind | 'late_claim',
+  reason?: ReuseKind,
 ): Deed {
   const jtiDigest = chain.digestOf(jti);
   return {

@@ -28,12 +28,7 @@ export async function settleLateClaim(
       return;
     case 'closed':
       await context.outbox?.closeUser(claim.userKey, deadlineMs);
-      await revokeDescendants(
-        context,
-        claim,
-        serverDeed(context.chain, 'logout', claim, 'late_claim'),
-        deadlineMs,
-      );
+      await revokeDescendants(context, claim, serverDeed(context.chain, 'late_claim', claim), deadlineMs);
       return;
     case 'double': {
       const apartUs = Math.abs(claim.claimedAtUs - written.firstAtUs);

@@ -159,5 +159,6 @@ async function revokeUserOf(
 }
 
 function causeOf({ kind }: Deed): 'logout' | 'reuse' | 'operator' {
-  return kind === 'logout' || kind === 'reuse' ? kind : 'operator';
+  if (kind === 'reuse') return kind;
+  return kind === 'logout' || kind === 'late_claim' ? 'logout' : 'operator';
 }

@@ -100,7 +100,10 @@ export function revokeUserSuite(modes: readonly Mode[], races: number): void {
             expect((await refresh(pair.url, token)).status).toBe(401);
           expect((await refresh(pair.django.url, ofHeld!.at(-1)!)).status).toBe(401);
           expect((await refresh(pair.url, fresh)).status).toBe(200);
-          expect((await recorded(user)).map(({ kind }) => kind)).toEqual(['revoke_user']);
+          // Claimed in Redis before it had heard of the end: a server ended that by itself.
+          const kinds = (await recorded(user)).map(({ kind }) => kind);
+          const late = options.async ? 'late_claim' : undefined;
+          expect(kinds.filter((kind) => kind !== late)).toEqual(['revoke_user']);
         }
         // Else there was no race.
         expect(met).toBeGreaterThan(races / 2);
