@@ -72,45 +72,49 @@ export function revokeUserSuite(modes: readonly Mode[], races: number): void {
     });
 
     describe.each(LEVELS)(`%s: ${races} races`, (isolation) => {
-      test('what was refreshed meanwhile ends with all else', async () => {
-        let refused = 0;
-        let met = 0;
-        for (let race = 0; race < races; race++) {
-          const user = await pair.django.makeUser();
-          const [held, other] = [(await pair.django.mint(user)).refresh, rowless(user)];
-          const clients = [held, other].map((token) => client(token));
-          // So that the transaction begins at another point of a refresh each time.
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
-          let fresh: string | undefined;
-          while (fresh === undefined) {
-            const changed = await pair.django
-              .changePasswordAndEnd(user, `new ${race}`, { isolation })
-              .catch((error: unknown) => error as Error);
-            if (changed instanceof Error) {
-              // A refresh won a row that this transaction can't see: PostgreSQL refuses (40001), and the site tries again.
-              expect(changed.message).toContain('answered 500');
-              expect(isolation).not.toBe('READ COMMITTED');
-              refused++;
-            } else fresh = changed.refresh;
+      test(
+        'what was refreshed meanwhile ends with all else',
+        { timeout: 3 * LATE_MS + races * RACE_MS },
+        async () => {
+          let refused = 0;
+          let met = 0;
+          for (let race = 0; race < races; race++) {
+            const user = await pair.django.makeUser();
+            const [held, other] = [(await pair.django.mint(user)).refresh, rowless(user)];
+            const clients = [held, other].map((token) => client(token));
+            // So that the transaction begins at another point of a refresh each time.
+            await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
+            let fresh: string | undefined;
+            while (fresh === undefined) {
+              const changed = await pair.django
+                .changePasswordAndEnd(user, `new ${race}`, { isolation })
+                .catch((error: unknown) => error as Error);
+              if (changed instanceof Error) {
+                // A refresh won a row that this transaction can't see: PostgreSQL refuses (40001), and the site tries again.
+                expect(changed.message).toContain('answered 500');
+                expect(isolation).not.toBe('READ COMMITTED');
+                refused++;
+              } else fresh = changed.refresh;
+            }
+            await heard(options);
+            const [ofHeld, ofOther] = await Promise.all(clients.map((one) => one.end()));
+            met += ofHeld!.length + ofOther!.length - 2;
+            for (const token of [...ofHeld!, ...ofOther!])
+              expect((await refresh(pair.url, token)).status).toBe(401);
+            expect((await refresh(pair.django.url, ofHeld!.at(-1)!)).status).toBe(401);
+            expect((await refresh(pair.url, fresh)).status).toBe(200);
+            // Claimed in Redis before it had heard of the end: a server ended that by itself.
+            const kinds = (await recorded(user)).map(({ kind }) => kind);
+            const late = options.async ? 'late_claim' : undefined;
+            expect(kinds.filter((kind) => kind !== late)).toEqual(['revoke_user']);
           }
-          await heard(options);
-          const [ofHeld, ofOther] = await Promise.all(clients.map((one) => one.end()));
-          met += ofHeld!.length + ofOther!.length - 2;
-          for (const token of [...ofHeld!, ...ofOther!])
-            expect((await refresh(pair.url, token)).status).toBe(401);
-          expect((await refresh(pair.django.url, ofHeld!.at(-1)!)).status).toBe(401);
-          expect((await refresh(pair.url, fresh)).status).toBe(200);
-          // Claimed in Redis before it had heard of the end: a server ended that by itself.
-          const kinds = (await recorded(user)).map(({ kind }) => kind);
-          const late = options.async ? 'late_claim' : undefined;
-          expect(kinds.filter((kind) => kind !== late)).toEqual(['revoke_user']);
-        }
-        // Else there was no race.
-        expect(met).toBeGreaterThan(races / 2);
-        process.stdout.write(
-          `${isolation}: ${met} refreshes beside ${races} transactions, ${refused} refused\n`,
-        );
-      });
+          // Else there was no race.
+          expect(met).toBeGreaterThan(races / 2);
+          process.stdout.write(
+            `${isolation}: ${met} refreshes beside ${races} transactions, ${refused} refused\n`,
+          );
+        },
+      );
     });
 
     /** Refreshes again and again, and keeps all that it was ever given, until it is refused. */
@@ -139,5 +143,6 @@ export function revokeUserSuite(modes: readonly Mode[], races: number): void {
   });
 }
 
-/** A bound against hanging only. */
+/** Bounds against hanging only. */
 const LATE_MS = 60_000;
+const RACE_MS = 6_000;
