@@ -120,9 +120,9 @@ export function revokeUserSuite(modes: readonly Mode[], races: number): void {
     /** Refreshes again and again, and keeps all that it was ever given, until it is refused. */
     function client(first: string) {
       const tokens = [first];
-      let stopped = false;
+      const given = { up: false };
       const running = (async () => {
-        while (!stopped) {
+        while (!given.up) {
           const reply = await refresh(pair.url, tokens.at(-1)!);
           if (reply.status === 200) tokens.push((reply.body as { refresh: string }).refresh);
           // 503 and 429: the transaction holds the row, and the same token is to be repeated.
@@ -132,10 +132,10 @@ export function revokeUserSuite(modes: readonly Mode[], races: number): void {
       return {
         async end() {
           // It ends by itself: it is refused from the COMMIT on.
-          const late = setTimeout(() => (stopped = true), LATE_MS);
+          const late = setTimeout(() => (given.up = true), LATE_MS);
           await running;
           clearTimeout(late);
-          expect(stopped).toBe(false);
+          expect(given.up).toBe(false);
           return tokens;
         },
       };
