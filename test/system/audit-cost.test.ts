@@ -8,7 +8,8 @@ import { services } from '../support/services.js';
 import { insertOutstanding, mintRefresh } from '../support/tokens.js';
 
 const ROTATIONS = 200;
-const LAPS = 100;
+/** Half a second each where a family is walked. */
+const LAPS = 40;
 
 interface Cost {
   readonly calls: number;
