@@ -11,6 +11,8 @@ export interface DryRun {
   /** Rows are kept so much longer, since tokens of this site outlive them. */
   readonly extraLifetimeMs: number;
   readonly wouldDelete: number;
+  /** Rows of the audit; absent: nobody asked, or there is none. */
+  readonly auditWouldDelete?: number;
   /** Past the cutoff, but the JWT expires later or can't be read for certain. */
   readonly wouldKeep: number;
   /** By how long before the cutoff they expired. */

@@ -35,6 +35,10 @@ export type CleanupEvent =
   | { readonly event: 'retry'; readonly reason: string; readonly batchSize: number }
   /** A row that others held on to even by itself: for the next run. */
   | { readonly event: 'stepped_over'; readonly id: string; readonly reason: string }
+  /** Rows of the audit that are past their retention; after the tokens. */
+  | { readonly event: 'audit_progress'; readonly deleted: number }
+  /** --audit-retention was asked for, and the migration `audit` is pending. */
+  | { readonly event: 'audit_missing' }
   | { readonly event: 'vacuum_started' }
   /** `skipped`: tables that it passed over. */
   | { readonly event: 'vacuum_finished'; readonly durationMs: number; readonly skipped: readonly Skipped[] }
@@ -78,4 +82,6 @@ export interface Summary {
   readonly vacuumMs: number | undefined;
   /** Tables that have kept far more room than their rows need; looked at after a VACUUM. */
   readonly room: readonly Room[];
+  /** Rows of the audit; absent: nobody asked, or there was no time left for it. */
+  readonly auditDeleted?: number;
 }

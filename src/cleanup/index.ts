@@ -3,6 +3,7 @@ import { isConnectionError } from '../store/connect-failure.js';
 import { NotConnectedError, SchemaError, sqlStateOf } from '../store/errors.js';
 import type { Owned } from '../store/own-schema.js';
 import { readRowDates } from '../store/row-dates.js';
+import { checkAudit, countOldAudit, removeAudit } from './audit.js';
 import { glanceAtBacklog, readCutoff } from './backlog.js';
 import { readFacts, type Facts } from './catalog.js';
 import { dryRun, type DryRun } from './dry-run.js';
@@ -37,6 +38,8 @@ export interface CleanupOptions {
   readonly maxRows?: number | undefined;
   readonly maxDurationMs?: number | undefined;
   readonly vacuum: 'auto' | 'off';
+  /** How long a row of the audit is kept; undefined: for ever. */
+  readonly auditRetentionMs?: number | undefined;
   /** Standbys that may be behind, by their application_name. */
   readonly ignoredStandbys?: readonly string[] | undefined;
   readonly onEvent?: (event: CleanupEvent) => void;
@@ -82,6 +85,8 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
     const facts = { ...(await session.look(readFacts)), slidingEnd: options.slidingEnd };
     if (facts.homeUnwritten) emit({ event: 'home_unwritten' });
     if (facts.following.length > 0) emit({ event: 'others_follow', keys: facts.following });
+    const audit = await auditOf(session, facts, options, emit);
+    const startedAtMs = TIMING.monotonicMs();
     const lease = await takeLease(session, facts, TIMING, options.signal);
     let summary: Summary | undefined;
     try {
@@ -98,6 +103,18 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
         emit,
         signal,
       });
+      if (audit !== undefined && summary.ended === 'done') {
+        const auditDeleted = await removeAudit(session, facts, lease, {
+          retentionMs: audit,
+          pace,
+          maxRows: (maxRows ?? Infinity) - summary.deleted,
+          giveUpMs: startedAtMs + (maxDurationMs ?? Infinity),
+          timing: TIMING,
+          emit,
+          signal,
+        });
+        summary = { ...summary, auditDeleted };
+      }
     } finally {
       // Before the VACUUM: the next runner needn't wait for that. A lost connection has told itself already.
       await lease.release(summary?.ended === 'done').catch(() => undefined);
@@ -122,6 +139,19 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
   });
 }
 
+/** How long the audit is kept; undefined: nothing of it is to go. */
+async function auditOf(
+  session: CleanupSession,
+  facts: Facts,
+  { auditRetentionMs }: Pick<CleanupOptions, 'auditRetentionMs'>,
+  emit: (event: CleanupEvent) => void,
+): Promise<number | undefined> {
+  if (auditRetentionMs === undefined) return undefined;
+  if (await checkAudit(session.query, facts)) return auditRetentionMs;
+  emit({ event: 'audit_missing' });
+  return undefined;
+}
+
 /**
  * What a cleanup would do. Changes nothing.
  *
@@ -129,7 +159,7 @@ export async function cleanUp(session: CleanupSession, options: CleanupOptions):
  */
 export async function surveyCleanup(
   session: CleanupSession,
-  options: AgeOptions & PaceSettings,
+  options: AgeOptions & PaceSettings & Pick<CleanupOptions, 'auditRetentionMs'>,
 ): Promise<DryRun> {
   return told(async () => {
     const facts = {
@@ -139,7 +169,10 @@ export async function surveyCleanup(
     const age = await readAge(session.query, facts, options);
     const { nice, batchSize, targetBatchMs } = options;
     const pace = { nice, batchSize, targetBatchMs };
-    return dryRun(session, facts, { ...age, pace, monotonicMs: TIMING.monotonicMs });
+    const told = await dryRun(session, facts, { ...age, pace, monotonicMs: TIMING.monotonicMs });
+    const audit = await auditOf(session, facts, options, () => undefined);
+    if (audit === undefined) return told;
+    return { ...told, auditWouldDelete: await countOldAudit(session.query, facts, audit) };
   });
 }
 

@@ -6,6 +6,7 @@ import { switchOf } from '../config/option.js';
 import { settingsReader } from '../config/reader.js';
 import { processSource } from '../config/source.js';
 import { adoptCommand } from './commands/adopt.js';
+import { auditCommand } from './commands/audit.js';
 import { benchCommand } from './commands/bench.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { deadLettersCommand } from './commands/dead-letters.js';
@@ -78,6 +79,7 @@ async function runCommand(argv: readonly string[], speaker: Speaker): Promise<Ex
   register(program, cleanupCommand, speaker, done);
   register(program, sessionsCommand, speaker, done);
   register(program, revokeCommand, speaker, done);
+  register(program, auditCommand, speaker, done);
   register(program, deadLettersCommand, speaker, done);
   register(program, doctorCommand, speaker, done);
   register(program, adoptCommand, speaker, done);
@@ -128,7 +130,7 @@ function register<Settings extends CommonSettings>(
       'after',
       `${secretsHelp(table)}
 Each option is also read from the environment variable in brackets; a flag beats it, and it beats --env-file.
-Lists in a variable are separated by commas. Durations: 250ms 30s 15m 12h 7d.
+Lists in a variable are separated by commas. Durations: 250ms 30s 15m 12h 7d 6y (a year is 366 days).
 
 Examples:
 ${examples.map((example) => `  ${example}`).join('\n')}

@@ -45,6 +45,7 @@ export const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExit
   USER_NOT_FOUND: 1,
   CONTENDED: 1,
   USER_ID_UNFIT: 2,
+  REASON_UNFIT: 2,
   MOMENT_AHEAD: 2,
   TOKEN_UNFIT: 2,
 };

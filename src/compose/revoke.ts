@@ -4,9 +4,10 @@ import { createCodec } from '../jwt/create-codec.js';
 import { applyMigrations } from '../migrate/index.js';
 import { countIssuedBefore, markIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
 import { RevokeError } from '../revoke/errors.js';
-import { countFamily, findMember, revokeFamily, type Member } from '../revoke/family.js';
+import { countFamily, findMember, findSession, revokeFamily, type Member } from '../revoke/family.js';
 import type { PacedOptions, Tally } from '../revoke/paced.js';
 import { countOfUser, findUser, markUser, revokeUser } from '../revoke/user.js';
+import { operatorDeed, type Deed } from '../rotation/deed.js';
 import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
 import { Walks } from '../rotation/walks.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
@@ -14,10 +15,12 @@ import { PgRevocations } from '../store/revocations.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { askOf } from '../store/database.js';
 import { checkRights } from '../store/rights.js';
-import { readSchema, readSiteSchema, type SiteSchema } from '../store/schema.js';
+import { AUDIT_PENDING, readSchema, readSiteSchema, type SiteSchema } from '../store/schema.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import { fittingUserKey } from '../store/user-key.js';
+import { encodable } from '../store/encoding.js';
 import { databaseTarget } from './database-target.js';
+import { commandActor } from './actor.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
@@ -77,7 +80,7 @@ async function revocationOf(
     onIdleError: () => undefined,
   });
   releases.add(() => database.end());
-  if (!settings.tokenTables) return revocationByMark(settings, database);
+  if (!settings.tokenTables) return revocationByMark(settings, database, options);
   const schema = await readSchema(database, {
     ...users,
     slidingEnd: settings.tokens.names.slidingEnd,
@@ -85,6 +88,7 @@ async function revocationOf(
   });
   await checkRights(askOf(database), schema, ['revoke']);
   if (schema.homeUnwritten) options.onWarning(HOME_UNWRITTEN);
+  checkAudit(settings, schema, options);
   const session = sharedCleanupSession(database);
   const dates = (await readRowDates(session.query, schema)) ?? ORDINARY_DATES;
   const monotonicMs = (): number => performance.now();
@@ -102,7 +106,8 @@ async function revocationOf(
       const at = target.at === 'now' ? undefined : target.at;
       return {
         count: () => countIssuedBefore(session, schema, dates, at),
-        run: () => revokeIssuedBefore(session, schema, dates, at, options),
+        run: () =>
+          revokeIssuedBefore(session, schema, dates, at, deedOf(settings, 'revoke_everybody'), options),
       };
     }
     case 'user': {
@@ -111,20 +116,27 @@ async function revocationOf(
       return {
         ...(known ? {} : unknownUser(userKey)),
         count: () => countOfUser(session, schema, dates, userKey),
-        run: () => revokeUser(session, schema, dates, userKey, options),
+        run: () =>
+          revokeUser(session, schema, dates, userKey, deedOf(settings, 'revoke_user', { userKey }), options),
       };
     }
+    case 'session':
     case 'jti':
     case 'family': {
       const { keys } = settings;
       const signingKey = keys?.signingKey ?? ownKey;
       if (keys === undefined || signingKey === undefined) throw new Error('settings without keys');
       const member =
-        target.kind === 'jti'
-          ? await findMember(session, schema, target.jti)
-          : await readMember(settings, signingKey, target.token, (key) => fittingUserKey(schema, key));
+        target.kind === 'family'
+          ? await readMember(settings, signingKey, target.token, (key) => fittingUserKey(schema, key))
+          : target.kind === 'jti'
+            ? await findMember(session, schema, target.jti)
+            : await findSession(session, schema, target.id);
+      const chain = chainOf(keys, signingKey);
+      const { jti, userKey } = member;
+      const deed = deedOf(settings, DEED_OF[target.kind], { userKey, jtiDigest: chain.digestOf(jti) });
       const context = {
-        chain: chainOf(keys, signingKey),
+        chain,
         revocations,
         emit: () => undefined,
         walks: new Walks({ requestTimeoutMs: 0, monotonicMs }),
@@ -132,7 +144,7 @@ async function revocationOf(
       return {
         count: () => countFamily(context, member),
         async run() {
-          const revoked = await revokeFamily(context, member);
+          const revoked = await revokeFamily(context, member, deed);
           return { revoked, batches: 1, retries: 0, interrupted: false };
         },
       };
@@ -142,12 +154,15 @@ async function revocationOf(
 
 /** Without token tables nothing but the marks is written: servers compare each token with them. */
 async function revocationByMark(
-  { target, users }: RevokeSettings,
+  settings: RevokeSettings,
   database: PgDatabase,
+  hooks: Pick<RevokeHooks, 'onWarning'>,
 ): Promise<Revocation> {
+  const { target, users } = settings;
   const ask = askOf(database);
   const schema = await readSiteSchema(ask, { ...users, mayLackUsers: true });
   await checkRights(ask, schema, ['revoke']);
+  checkAudit(settings, schema, hooks);
   const session = sharedCleanupSession(database);
   const count = (): Promise<number> => Promise.resolve(0);
   const marked: Tally = { revoked: 0, batches: 0, retries: 0, interrupted: false };
@@ -157,15 +172,42 @@ async function revocationByMark(
     return {
       ...(known ? {} : unknownUser(userKey)),
       count,
-      run: () => markUser(session, schema, userKey).then(() => marked),
+      run: () =>
+        markUser(session, schema, userKey, deedOf(settings, 'revoke_user', { userKey })).then(() => marked),
     };
   }
   if (target.kind !== 'issued_before') throw new Error('settings of one token, without token tables');
   const at = target.at === 'now' ? undefined : target.at;
   return {
     count,
-    run: () => markIssuedBefore(session, schema, at).then(() => marked),
+    run: () => markIssuedBefore(session, schema, at, deedOf(settings, 'revoke_everybody')).then(() => marked),
   };
+}
+
+const DEED_OF = { session: 'revoke_session', jti: 'revoke_token', family: 'revoke_family' } as const;
+
+function deedOf(
+  { reason }: RevokeSettings,
+  kind: Deed['kind'],
+  of: { readonly userKey?: string | undefined; readonly jtiDigest?: string } = {},
+): Deed {
+  const scope = kind === 'revoke_everybody' ? 'everybody' : kind === 'revoke_user' ? 'user' : 'session';
+  const { userKey, jtiDigest } = of;
+  return operatorDeed({ kind, scope, actor: commandActor(), reason, userKey, jtiDigest });
+}
+
+/** @throws RevokeError REASON_UNFIT */
+function checkAudit(
+  { reason }: RevokeSettings,
+  { audits, encoding }: SiteSchema,
+  { onWarning }: Pick<RevokeHooks, 'onWarning'>,
+): void {
+  if (audits !== true) onWarning(AUDIT_PENDING);
+  if (reason !== undefined && !encodable(encoding, reason))
+    throw new RevokeError(
+      'REASON_UNFIT',
+      `The database's encoding, ${encoding}, has no such characters as --reason has. Write it without them.`,
+    );
 }
 
 /** @throws RevokeError USER_ID_UNFIT */

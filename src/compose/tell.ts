@@ -4,12 +4,12 @@ import type { Log } from '../observe/log.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationEvent } from '../rotation/events.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
-import type { TokenSchema } from '../store/schema.js';
+import { AUDIT_PENDING, type TokenSchema } from '../store/schema.js';
 
 /** Whether users that are gone are refused, and whose the tables are. */
 export function tellSchema(
   settings: ServeSettings,
-  schema: Pick<TokenSchema, 'users'> & { readonly homeUnwritten?: boolean },
+  schema: Pick<TokenSchema, 'users' | 'audits'> & { readonly homeUnwritten?: boolean },
   log: Log,
 ): void {
   if (schema.users !== undefined) {
@@ -33,6 +33,7 @@ export function tellSchema(
   } else if (settings.database.kind === 'url') {
     log.warn('user_check_off', { cause: 'as asked: deactivated and deleted users go on refreshing' });
   }
+  if (schema.audits !== true) log.warn('audit_off', { cause: AUDIT_PENDING });
   if (schema.homeUnwritten === true) log.warn('home_unwritten', { cause: HOME_UNWRITTEN });
 }
 

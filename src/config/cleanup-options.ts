@@ -62,6 +62,10 @@ export const CLEANUP_OPTIONS = {
   'ignore-standby': list(text('name'), {
     help: 'a standby that may be behind, because its recovery_min_apply_delay says so: its application_name',
   }),
+  'audit-retention': optional(durationMs({ min: '1d', max: '100y' }), {
+    help: 'remove what the audit has of deeds that are so old, such as 6y',
+    absentText: 'all of it is kept',
+  }),
   ...TOKEN_TABLES_OPTION,
   vacuum: valued(oneOf(['auto', 'off']), {
     default: 'auto',

@@ -17,6 +17,12 @@ export function cleanupSettings(flags: Flags, surroundings: Source): CleanupSett
   if (values['dry-run'] && values.every !== undefined) {
     problems.push(`--dry-run and ${given.every ?? '--every'} exclude each other: leave one out.`);
   }
+  if (values['audit-retention'] !== undefined && values['token-tables'] === 'none') {
+    problems.push(
+      `${given['audit-retention'] ?? '--audit-retention'} and --token-tables none exclude each other: a cleanup of a site without ` +
+        'token tables does nothing. Remove old rows of carelink.audit by last_at, with a DELETE of your own.',
+    );
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze({
     command: 'cleanup',
@@ -32,6 +38,7 @@ export function cleanupSettings(flags: Flags, surroundings: Source): CleanupSett
       maxRows: values['max-rows'],
       maxDurationMs: values['max-duration'],
       vacuum: values.vacuum,
+      auditRetentionMs: values['audit-retention'],
       ignoredStandbys: values['ignore-standby'],
     },
     tokenTables: values['token-tables'] === 'required',
@@ -54,6 +61,7 @@ export function cleanupChoicesOfServer(leewaySeconds: number, slidingEnd: string
     maxRows: undefined,
     maxDurationMs: undefined,
     vacuum: absent(CLEANUP_OPTIONS.vacuum),
+    auditRetentionMs: undefined,
     ignoredStandbys: [],
   };
 }

@@ -4,6 +4,8 @@ const MS_OF: ReadonlyMap<string, number> = new Map([
   ['m', 60_000],
   ['h', 3_600_000],
   ['d', 86_400_000],
+  // 366 days: what is to be kept for years is never gone a day early.
+  ['y', 31_622_400_000],
 ]);
 
 /** The same with a fraction, as simplejwt's LEEWAY may have one, in seconds: `1.5s` is 1.5. */
@@ -14,11 +16,11 @@ export function parseFraction(text: string): number | undefined {
 }
 
 /**
- * Reads `250ms`, `30s`, `15m`, `12h`, `7d` as milliseconds. The unit is always written: a bare number would be
+ * Reads `250ms`, `30s`, `15m`, `12h`, `7d`, `6y` as milliseconds. The unit is always written: a bare number would be
  * seconds to one reader and milliseconds to the next. Undefined where the text is nothing of the kind.
  */
 export function parseDuration(text: string): number | undefined {
-  const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const [, digits, unit] = /^(\d+)(ms|s|m|h|d|y)$/.exec(text) ?? [];
   if (digits === undefined || unit === undefined) return undefined;
   const ms = Number(digits) * (MS_OF.get(unit) ?? Number.NaN);
   return Number.isSafeInteger(ms) ? ms : undefined;

@@ -22,7 +22,7 @@ export const MIGRATE_OPTIONS = {
     absentText: 'the one that the search path leads to',
   }),
   role: optional(objectName('role'), {
-    help: 'grants: the role that serve, cleanup, revoke and doctor connect as',
+    help: 'grants: the role that serve, cleanup, revoke, doctor and audit connect as; after `grants django`: that Django does',
     absentText: 'the role of --database-url',
   }),
   'dry-run': toggle({ help: 'repair: tell what would be written, and change nothing' }),

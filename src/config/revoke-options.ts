@@ -1,19 +1,30 @@
 import { CLEANUP_OPTIONS } from './cleanup-options.js';
 import { path, text, type ValueKind } from './kinds.js';
+import { moment } from './moments.js';
 import { optional, toggle } from './option.js';
 import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import { USER_OPTIONS } from './user-options.js';
 
-const ISO = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/;
+const sessionId: ValueKind<string> = {
+  placeholder: 'id',
+  allowed: 'the id of a session: a whole number, as `sessions --user` prints it',
+  parse: (given) => (/^[1-9]\d{0,17}$/.test(given) ? given : undefined),
+};
 
-/** A moment with its zone: without one it would be midnight somewhere else. */
-const moment: ValueKind<string> = {
-  placeholder: 'time',
-  allowed: 'now, or a time with its zone such as 2026-02-03T16:05:00Z or 2026-02-03T17:05:00+01:00',
-  parse: (given) =>
-    given === 'now' || (ISO.test(given) && !Number.isNaN(Date.parse(given))) ? given : undefined,
+/** As much as `revoke_user` takes. */
+const MOST_REASON = 1_000;
+
+const words = text('text');
+
+const reasonText: ValueKind<string> = {
+  placeholder: 'text',
+  allowed: `a text of ${MOST_REASON} characters at most, on one line`,
+  parse(given) {
+    const reason = words.parse(given);
+    return reason === undefined || reason.length > MOST_REASON ? undefined : reason;
+  },
 };
 
 /** All that `revoke` takes. */
@@ -25,9 +36,13 @@ export const REVOKE_OPTIONS = {
   family: optional(path('file'), {
     help: 'the refresh token that a file holds, and what came of it; it may have expired',
   }),
+  session: optional(sessionId, {
+    help: 'one session: the id that `sessions --user` prints, or did before the session was refreshed',
+  }),
   'issued-before': optional(moment, {
     help: 'all tokens, of all users, that were issued before this time: everybody logs in anew',
   }),
+  reason: optional(reasonText, { help: 'why, for the audit', absentText: 'none is recorded' }),
   ...TOKEN_TABLES_OPTION,
   yes: toggle({ help: 'do it; without this only the count is shown', typed: true }),
   nice: CLEANUP_OPTIONS.nice,

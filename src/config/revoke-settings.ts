@@ -10,7 +10,7 @@ import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
 import { userSettings } from './user-options.js';
 
-const TARGETS = ['user', 'jti', 'family', 'issued-before'] as const;
+const TARGETS = ['user', 'session', 'jti', 'family', 'issued-before'] as const;
 
 /** @throws {ConfigError} with everything that is wrong */
 export function revokeSettings(flags: Flags, surroundings: Source): RevokeSettings {
@@ -22,7 +22,7 @@ export function revokeSettings(flags: Flags, surroundings: Source): RevokeSettin
   const shared = sharedSettings(resolved, source, problems);
   const target = targetOf(resolved, files, problems);
   // Whose family it is follows from keys; whose user and which time doesn't.
-  const keyed = target?.kind === 'jti' || target?.kind === 'family';
+  const keyed = target?.kind === 'jti' || target?.kind === 'family' || target?.kind === 'session';
   const keys = keyed ? keySettings(resolved, files, problems) : undefined;
   const tokenTables = values['token-tables'] === 'required';
   if (!tokenTables && keyed)
@@ -36,6 +36,7 @@ export function revokeSettings(flags: Flags, surroundings: Source): RevokeSettin
     ...shared,
     warnings: [...shared.warnings, ...files.warnings],
     target,
+    reason: values.reason,
     yes: values.yes,
     tokenTables,
     pace: {
@@ -68,7 +69,7 @@ function targetOf(
     // A value that was refused is a problem already, and names what was wanted.
     if (named.length > 1 || problems.length === 0) {
       problems.push(
-        'revoke takes one of --user, --jti, --family and --issued-before, ' +
+        'revoke takes one of --user, --session, --jti, --family and --issued-before, ' +
           (named.length === 0
             ? 'and none is given.'
             : `not ${named.map((flag) => `--${flag}`).join(' and ')}.`),
@@ -77,6 +78,7 @@ function targetOf(
     return undefined;
   }
   if (values.user !== undefined) return { kind: 'user', userKey: values.user };
+  if (values.session !== undefined) return { kind: 'session', id: values.session };
   if (values.jti !== undefined) return { kind: 'jti', jti: values.jti };
   if (values['issued-before'] !== undefined) return { kind: 'issued_before', at: values['issued-before'] };
   if (values.family === undefined) return undefined;

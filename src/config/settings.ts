@@ -7,7 +7,8 @@ import type { CorsOrigin } from './origin-kind.js';
 import type { RedisAddress } from '../redis-address.js';
 import type { TlsPair } from './tls-pair.js';
 import type { TracingOptions } from '../tracing-options.js';
-import type { Algorithm, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
+import type { Since } from './moments.js';
+import type { Algorithm, DeedKind, LogLevel, MigrateAction, PasswordHash } from './vocabulary.js';
 
 /** What every command has. */
 export interface CommonSettings {
@@ -347,11 +348,14 @@ export interface RevokeSettings extends SharedSettings {
   readonly command: 'revoke';
   readonly target:
     | { readonly kind: 'user'; readonly userKey: string }
+    | { readonly kind: 'session'; readonly id: string }
     | { readonly kind: 'jti'; readonly jti: string }
     /** Never to be printed or logged. */
     | { readonly kind: 'family'; readonly token: string }
     /** `now`, or ISO 8601 with its zone. */
     | { readonly kind: 'issued_before'; readonly at: string };
+  /** For the audit. */
+  readonly reason: string | undefined;
   /** False: only the count is shown. */
   readonly yes: boolean;
   /** False: there are no rows to be blacklisted, only marks. */
@@ -361,6 +365,18 @@ export interface RevokeSettings extends SharedSettings {
   readonly keys: KeySettings | undefined;
   readonly tokens: Pick<TokenSettings, 'audience' | 'issuer' | 'names'>;
   readonly users: UserSettings;
+}
+
+export interface AuditSettings extends SharedSettings {
+  readonly command: 'audit';
+  /** As tokens name it. */
+  readonly user: string | undefined;
+  readonly since: Since | undefined;
+  /** None: all. */
+  readonly kinds: readonly DeedKind[];
+  /** Undefined: all. */
+  readonly limit: number | undefined;
+  readonly tokenTables: boolean;
 }
 
 export interface DeadLettersSettings extends SharedSettings {
@@ -389,6 +405,8 @@ export interface CleanupChoices {
   readonly maxRows: number | undefined;
   readonly maxDurationMs: number | undefined;
   readonly vacuum: 'auto' | 'off';
+  /** How long a row of the audit is kept; undefined: for ever. */
+  readonly auditRetentionMs: number | undefined;
   /** Standbys that may be behind, by their application_name. */
   readonly ignoredStandbys: readonly string[];
 }

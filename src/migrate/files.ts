@@ -6,9 +6,9 @@ import { MigrateError } from './errors.js';
 /**
  * `schema`: objects of our own. `tables`: simplejwt's tables; where they exist already, they cover it.
  * `index`: one index, built CONCURRENTLY. `settings`: storage parameters of one table. `triggers`: functions of ours,
- * and triggers that call them; its SQL replaces what is there.
+ * and triggers that call them; its SQL replaces what is there. `functions`: functions that a site calls; likewise.
  */
-export type MigrationKind = 'schema' | 'tables' | 'index' | 'settings' | 'triggers';
+export type MigrationKind = 'schema' | 'tables' | 'index' | 'settings' | 'triggers' | 'functions';
 
 /** One file of `migrations/`. */
 export interface Migration {
@@ -25,6 +25,8 @@ export interface Migration {
   readonly tables: readonly string[];
   /** The table of our own that a schema migration makes. */
   readonly makes?: string;
+  /** The functions that it makes, with the types of their arguments. */
+  readonly functions?: readonly string[];
   readonly sql: string;
   /** Undoes it. */
   readonly down: string;
@@ -32,7 +34,10 @@ export interface Migration {
   readonly checksum: string;
 }
 
-const KINDS: readonly MigrationKind[] = ['schema', 'tables', 'index', 'settings', 'triggers'];
+const KINDS: readonly MigrationKind[] = ['schema', 'tables', 'index', 'settings', 'triggers', 'functions'];
+
+/** They are about our own schema: no table of Django's is named. */
+const OF_OUR_OWN: readonly MigrationKind[] = ['schema', 'functions'];
 
 const CREATES_INDEX = /^(--.*\n|\s)*CREATE (UNIQUE )?INDEX CONCURRENTLY \w+\s+ON \w+[^;]*;$/;
 
@@ -55,8 +60,8 @@ export async function readMigrations(directory: string): Promise<Migration[]> {
 
 /**
  * The header is the comment a file begins with: `-- key: value`, and further lines of a value indented under it.
- * `name`, `what`, `kind`, `online` (yes or no, and why) and `down` are there always; `makes` for a schema and `tables`
- * for all else; `only` says when it is applied at all.
+ * `name`, `what`, `kind`, `online` (yes or no, and why) and `down` are there always; `makes` for a schema or functions, and
+ * `tables` for all else; `only` says when it is applied at all.
  */
 export function parseMigration(file: string, text: string): Migration {
   const fail = (what: string): never => {
@@ -69,7 +74,7 @@ export function parseMigration(file: string, text: string): Migration {
   if (name !== stem) fail(`the header's name is ${name}`);
   const online = /^(yes|no)\b/.exec(field('online'))?.[1] ?? fail('"online:" begins with yes or no');
   const kind = KINDS.find((one) => one === field('kind')) ?? fail(`"kind:" is one of ${KINDS.join(', ')}`);
-  const tables = kind === 'schema' ? [] : field('tables').split(/,\s*/);
+  const tables = OF_OUR_OWN.includes(kind) ? [] : field('tables').split(/,\s*/);
   if ((kind === 'index' || kind === 'settings') && tables.length !== 1) fail('it is about exactly one table');
   const sql = body.trim();
   if (kind === 'index' && !CREATES_INDEX.test(sql)) fail('an index is one CREATE INDEX CONCURRENTLY');
@@ -82,6 +87,7 @@ export function parseMigration(file: string, text: string): Migration {
     optional: header.has('only'),
     tables,
     ...(kind === 'schema' ? { makes: field('makes') } : {}),
+    ...(kind === 'functions' ? { functions: field('makes').split(/(?<=\)),\s*/) } : {}),
     sql,
     down: field('down'),
     checksum: checksumOf(sql),

@@ -1,12 +1,19 @@
 import { SchemaError } from '../store/errors.js';
+import type { Ask } from '../store/database.js';
 import { quoteIdentifier } from '../store/quote.js';
 import { grantStatement, missingRights, rightsNeeded, type Need, type Right } from '../store/rights.js';
 import { readSchemaBy, readSiteSchema, type SiteSchema, type TokenSchema } from '../store/schema.js';
 import { askSession, type Session } from './session.js';
 import type { UserNames } from '../store/user-source.js';
 
-/** Commands that a role may be given the rights for. `bench` talks HTTP; `migrate` is the owner's. */
-export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor'] as const;
+/**
+ * What a role may be given the rights for: commands, and `django`, whose code calls `revoke_user`. `bench` talks HTTP; `migrate`
+ * is the owner's.
+ */
+export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor', 'audit', 'django'] as const;
+
+/** Without a word these: Django has a role of its own, as a rule. */
+const BY_DEFAULT: readonly GrantedCommand[] = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor', 'audit'];
 
 export type GrantedCommand = (typeof GRANTED_COMMANDS)[number];
 
@@ -26,6 +33,13 @@ export interface Grants {
   readonly grants: readonly Grant[];
   /** Why the user table isn't among them. */
   readonly usersUnread?: string;
+  /** For other roles, or for an option that few take. */
+  readonly besides: readonly Besides[];
+}
+
+export interface Besides {
+  readonly for: Need;
+  readonly sql: string;
 }
 
 /**
@@ -51,7 +65,7 @@ export async function readGrants(
   );
   if (row === undefined) throw new Error('the server answered nothing about itself');
   const { schema, usersUnread } = await readSubject(session, options);
-  const commands = options.commands.length === 0 ? GRANTED_COMMANDS : options.commands;
+  const commands = options.commands.length === 0 ? BY_DEFAULT : options.commands;
   const needs: Need[] = commands.flatMap((command) =>
     command === 'serve' ? (['serve', 'serve_async'] as const) : [command],
   );
@@ -74,7 +88,35 @@ export async function readGrants(
       sql: grantStatement([right], row.role),
     })),
     ...(usersUnread === undefined ? {} : { usersUnread }),
+    besides: await readBesides(ask, schema, row.role, options.commands),
   };
+}
+
+/** What is granted to other roles, or not as a matter of course. */
+async function readBesides(
+  ask: Ask,
+  schema: TokenSchema | SiteSchema,
+  role: string,
+  commands: readonly GrantedCommand[],
+): Promise<Besides[]> {
+  const rights = await rightsNeeded(ask, schema);
+  const [tables] =
+    'relations' in schema
+      ? await ask<{ owner: string }>(
+          `SELECT pg_get_userbyid(c.relowner)::text AS owner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = $1 AND c.relname = $2`,
+          [schema.relations.outstanding.schema, schema.relations.outstanding.name],
+        )
+      : [];
+  const of = (need: Need, to: string): Besides[] =>
+    rights
+      .filter((right) => right.for.includes(need) && (need === 'django' || right.privilege === 'DELETE'))
+      .map((right) => ({ for: need, sql: grantStatement([right], to) }));
+  const asked = (command: GrantedCommand): boolean => commands.length === 0 || commands.includes(command);
+  return [
+    ...(commands.length === 0 ? of('django', tables?.owner ?? role) : []),
+    ...(asked('cleanup') ? of('audit_retention', role) : []),
+  ];
 }
 
 /** Without a user table all the rest is needed as well: who turned the check off needs no right on one. */
@@ -99,7 +141,7 @@ async function readSubject(
 }
 
 /** The statements as a script, each with what needs it. Pure. */
-export function grantLines({ database, role, roleExists, grants, usersUnread }: Grants): string[] {
+export function grantLines({ database, role, roleExists, grants, usersUnread, besides }: Grants): string[] {
   const width = Math.max(0, ...grants.map(({ sql }) => sql.length));
   const named = (needs: readonly Need[]): string =>
     [...new Set(needs.map((need) => (need === 'serve_async' ? 'serve' : need)))].join(', ');
@@ -109,8 +151,22 @@ export function grantLines({ database, role, roleExists, grants, usersUnread }: 
     ...(roleExists ? [] : [`-- There is no such role yet: CREATE ROLE ${quoteIdentifier(role)} LOGIN;`]),
     ...(usersUnread === undefined ? [] : [`-- Nothing on a user table: ${usersUnread}`]),
     ...grants.map(({ sql, for: needs }) => `${sql.padEnd(width)} -- ${named(needs)}`),
+    ...lines(
+      besides.filter((one) => one.for === 'django' && !grants.some(({ sql }) => sql === one.sql)),
+      "-- For Django's own code, which calls revoke_user(). Below is the owner of the token tables: put the role there that Django",
+      '-- connects as, or run `carelink-tokens migrate grants django --role NAME`.',
+    ),
+    ...lines(
+      besides.filter((one) => one.for === 'audit_retention'),
+      '-- For cleanup --audit-retention, and for nothing else:',
+    ),
     '-- Not needed, and better: with it cleanup and revoke see what sessions of other roles do, tell a backup from a request,',
     '-- see old snapshots and standbys that lag, and give way sooner. To be run by a superuser.',
     `-- GRANT pg_read_all_stats TO ${quoteIdentifier(role)};`,
   ];
+}
+
+/** Commented out: whoever runs the script runs none of them. */
+function lines(besides: readonly Besides[], ...heading: string[]): string[] {
+  return besides.length === 0 ? [] : [...heading, ...besides.map(({ sql }) => `-- ${sql}`)];
 }

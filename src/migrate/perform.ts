@@ -9,6 +9,7 @@ import type { Standing } from './standing.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
 import { installTriggers } from './triggers.js';
+import { installUserFunction } from './user-function.js';
 
 /**
  * Storage parameters take a lock that stalls neither reads nor writes, only maintenance: so that one may wait longer
@@ -78,20 +79,35 @@ async function runInTransaction(
   } as const;
   await withLockTimeout(run, { name, lockTimeoutMs, conflict }, () =>
     run.session.transaction(async () => {
-      const triggers =
-        migration.kind === 'triggers'
-          ? await installTriggers(
-              run.session,
-              { name, sql },
-              { users: run.userTable, blacklisted: blacklistOf(picture) },
-              (finding) => run.emit({ event: 'finding', finding }),
-            )
-          : (await run.session.query(sql), undefined);
+      const installed = await install(run, migration, sql, picture);
       const durationMs = run.timing.monotonicMs() - startedMs;
-      const made = definitionOf({ definition: definition ?? triggers });
+      const made = definitionOf({ definition: definition ?? installed });
       await record(run.session, { name, checksum, state: 'applied', ...made, durationMs });
     }),
   );
+}
+
+/** Runs the migration's SQL; what comes of it, for the ledger, where that depends on the site. */
+async function install(
+  run: RunContext,
+  { kind, name }: Standing['migration'],
+  sql: string,
+  picture: Picture,
+): Promise<string | undefined> {
+  switch (kind) {
+    case 'triggers':
+      return installTriggers(
+        run.session,
+        { name, sql },
+        { users: run.userTable, blacklisted: blacklistOf(picture) },
+        (finding) => run.emit({ event: 'finding', finding }),
+      );
+    case 'functions':
+      return installUserFunction(run.session, sql, run.userTable);
+    default:
+      await run.session.query(sql);
+      return undefined;
+  }
 }
 
 function definitionOf(made: { readonly definition: string | undefined } | undefined): {

@@ -12,6 +12,7 @@ import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
 import { askSession, type Session } from './session.js';
 import { readTriggers, type TriggerFacts } from './triggers.js';
+import { wantedUserFunction } from './user-function.js';
 import { wantedUserTriggers } from './user-triggers.js';
 import { readWanted, type Wanted } from './wanted.js';
 
@@ -36,6 +37,10 @@ export interface Picture {
   readonly users: Awaited<ReturnType<typeof wantedUserTriggers>>;
   /** Where a table is made whose name says no schema. */
   readonly currentSchema: string;
+  /** Functions of this tool's own that exist, as migrations name them. */
+  readonly functions: ReadonlySet<string>;
+  /** What `revoke_user` is to be made of; undefined: nobody asks. */
+  readonly userFunction: Awaited<ReturnType<typeof wantedUserFunction>> | undefined;
   /** By the migration's name; absent where its table doesn't exist yet. */
   readonly wanted: ReadonlyMap<string, Wanted>;
 }
@@ -133,6 +138,8 @@ async function lookAround(
         ? await wantedUserTriggers(askSession(session), session.own, users)
         : undefined,
     currentSchema: await readCurrentSchema(session),
+    functions: await readFunctions(session, migrations),
+    userFunction: users && (await wantedUserFunction(askSession(session), users)),
     wanted: await readWanted(session, migrations, tables),
   };
 }
@@ -154,6 +161,14 @@ async function readOurs(session: Session, migrations: readonly Migration[]): Pro
   const rows = await session.query<{ name: string }>(
     'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL',
     [[`${session.own}.migrations`, ...migrations.flatMap(({ makes }) => makes ?? [])]],
+  );
+  return new Set(rows.map(({ name }) => name));
+}
+
+async function readFunctions(session: Session, migrations: readonly Migration[]): Promise<Set<string>> {
+  const rows = await session.query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS name WHERE to_regprocedure(name) IS NOT NULL',
+    [migrations.flatMap(({ functions }) => functions ?? [])],
   );
   return new Set(rows.map(({ name }) => name));
 }

@@ -4,6 +4,7 @@ import type { LedgerEntry } from './ledger.js';
 import type { Picture } from './picture.js';
 import { judgeSettings } from './plan-settings.js';
 import type { Standing } from './standing.js';
+import { judgeFunctions } from './plan-functions.js';
 import { judgeTriggers } from './plan-triggers.js';
 
 export interface PlanOptions {
@@ -22,6 +23,8 @@ export function judge(migration: Migration, picture: Picture, options: PlanOptio
       return judgeSettings(migration, picture);
     case 'triggers':
       return judgeTriggers(migration, picture);
+    case 'functions':
+      return judgeFunctions(migration, picture);
     case 'index':
       return judgeIndex(migration, picture, options);
   }

@@ -21,6 +21,7 @@ export function renderFor({ own }: Owned, migrations: readonly Migration[]): rea
   return migrations.map((migration) => ({
     ...migration,
     ...(migration.makes === undefined ? {} : { makes: render(migration.makes) }),
+    ...(migration.functions === undefined ? {} : { functions: migration.functions.map(render) }),
     sql: render(migration.sql),
     down: render(migration.down),
   }));

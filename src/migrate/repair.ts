@@ -69,7 +69,8 @@ function judge(migration: Migration, picture: Picture, shapes: Shapes): Planned 
     case 'triggers':
       return judgeTriggers(migration, picture);
     case 'tables':
-      // `up` writes down that they are there.
+    case 'functions':
+      // `up` writes down that they are there, and makes functions anew.
       return undefined;
   }
 }

@@ -32,6 +32,7 @@ export function judgeUndoing(
     case 'settings':
       return judgeSettings(migration, entry, picture);
     case 'triggers':
+    case 'functions':
       return { kind: 'run', sql: migration.down };
     case 'schema':
     case 'tables':

@@ -1,4 +1,5 @@
 import { beginBatch } from '../cleanup/batch-sql.js';
+import { auditMark, auditTokens, type Audited } from '../store/audit-sql.js';
 import { keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
 import { issuedAtSql, mayLiveUntilSql, storedStartSql } from '../store/stored-jwt-sql.js';
@@ -45,13 +46,13 @@ const open = (schema: TokenSchema, row: string): string =>
   `NOT EXISTS (SELECT FROM ${schema.blacklisted} x WHERE x.token_id = ${row}.id)`;
 
 /** The row ids are locked in order, as claims lock them. */
-const blacklisting = (schema: TokenSchema): string => `
+const blacklisting = (schema: TokenSchema, deed: string | undefined): string => `
   won AS (
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT clock_timestamp(), id FROM live ORDER BY id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id
-  )${keepSql(schema, 'live')}
+  )${keepSql(schema, 'live')}${deed === undefined ? '' : auditTokens(schema, deed, 'won')}
   SELECT (SELECT count(*) FROM batch)::int AS seen, (SELECT count(*) FROM won)::int AS won,
          (SELECT expires_at::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_expires_at,
          (SELECT id::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_id`;
@@ -60,9 +61,10 @@ const LIVE = 'b.id, b.until AS expires_at, b.expires_at < b.until AS outlived';
 
 /**
  * Rows in the order of idx_outstanding_token_expires, from the first on whose token may be alive. $1, $2 cursor; $3 rows;
- * $4 the moment; $5 how much longer than their rows say tokens may live (s).
+ * $4 the moment; $5 how much longer than their rows say tokens may live (s); the last one, where it is recorded, the deed.
  */
 export function issuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
+  const deed = schema.audits === true ? '$6' : undefined;
   return `
   WITH batch AS MATERIALIZED (
     SELECT o.expires_at, o.id, ${older('$4', zoned)} AS older, ${until(schema, '$5')} AS until
@@ -72,11 +74,12 @@ export function issuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
      LIMIT $3::int
   ),
   live AS (SELECT ${LIVE} FROM batch b WHERE b.older AND b.until > now() AND ${open(schema, 'b')}),
-  ${blacklisting(schema)}`;
+  ${blacklisting(schema, deed)}`;
 }
 
 /** Rows that came to be since: $1 row id, $2 the moment, $3 as above. Few: those of claims that were under way. */
 export function lateSql(schema: TokenSchema, zoned: boolean): string {
+  const deed = schema.audits === true ? '$4' : undefined;
   return `
   WITH batch AS MATERIALIZED (
     SELECT o.expires_at, o.id, ${until(schema, '$3')} AS until
@@ -85,7 +88,7 @@ export function lateSql(schema: TokenSchema, zoned: boolean): string {
        AND ${open(schema, 'o')}
   ),
   live AS (SELECT ${LIVE} FROM batch b WHERE b.until > now()),
-  ${blacklisting(schema)}`;
+  ${blacklisting(schema, deed)}`;
 }
 
 /** $1 the moment, $2 the row's date from which on its token may be alive, $3 as above. */
@@ -100,14 +103,20 @@ export const FIRST_LIVE_SQL = `SELECT (clock_timestamp() - $1::bigint * interval
 
 /**
  * From its commit on no claim of an older token succeeds, whether the token has a row or not. Never back.
- * $1 the moment; null: so many ms ($2) after now, by the database's clock.
+ * $1 the moment; null: so many ms ($2) after now, by the database's clock; where it is recorded $3 the deed.
  */
-export function markEverybodySql({ own }: Owned): string {
-  return `
+export function markEverybodySql(owned: Audited): string {
+  const { own, audits = false } = owned;
+  const mark = `
   INSERT INTO ${own}.revoked_before AS r (user_key, at)
   VALUES ('${EVERYBODY}', coalesce($1::timestamptz, clock_timestamp() + $2::int * interval '1 millisecond'))
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)
   RETURNING (coalesce($1::timestamptz, r.at) AT TIME ZONE 'UTC')::text || '+00' AS at`;
+  if (!audits) return mark;
+  return `
+  WITH marked AS (${mark}),
+  meant AS (SELECT at::timestamptz FROM marked)${auditMark(owned, '$3', 'meant')}
+  SELECT at FROM marked`;
 }
 
 /** Whether servers may take claims in Redis: those hear of a mark, by the triggers of `migrate --notify`. */

@@ -2,7 +2,13 @@
 export class RevokeError extends Error {
   override readonly name = 'RevokeError';
   readonly code:
-    'TOKEN_NOT_FOUND' | 'USER_NOT_FOUND' | 'USER_ID_UNFIT' | 'MOMENT_AHEAD' | 'TOKEN_UNFIT' | 'CONTENDED';
+    | 'TOKEN_NOT_FOUND'
+    | 'USER_NOT_FOUND'
+    | 'USER_ID_UNFIT'
+    | 'REASON_UNFIT'
+    | 'MOMENT_AHEAD'
+    | 'TOKEN_UNFIT'
+    | 'CONTENDED';
 
   constructor(code: RevokeError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CleanupSession } from '../cleanup/session.js';
 import { STALE_MS } from '../store/change-feed.js';
-import type { Owned } from '../store/own-schema.js';
+import type { Deed } from '../rotation/deed.js';
+import { deedValue, type Audited } from '../store/audit-sql.js';
 import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import {
@@ -69,18 +70,21 @@ export async function revokeIssuedBefore(
   schema: TokenSchema,
   dates: RowDates,
   at: string | undefined,
+  deed: Deed,
   options: PacedOptions,
 ): Promise<Tally> {
   const asked = await momentOf(session, at);
   const [before] = await session.query<{ id: string }>(
     `SELECT coalesce(max(id), 0)::text AS id FROM ${schema.outstanding}`,
   );
-  const moment = at === undefined ? await markNow(session, schema) : await mark(session, schema, asked, 0);
+  const moment =
+    at === undefined ? await markNow(session, schema, deed) : await mark(session, schema, asked, 0, deed);
+  const recorded = schema.audits === true ? [deedValue(deed)] : [];
 
   const text = issuedBeforeSql(schema, isZoned(dates));
   let cursor: [string, string] = [await firstLive(session, dates), '-9223372036854775808'];
   const tally = await paced(session, schema, options, async (query, limit) => {
-    const [row] = await query<BatchRow>(text, [...cursor, limit, moment, dates.extraSeconds]);
+    const [row] = await query<BatchRow>(text, [...cursor, limit, moment, dates.extraSeconds, ...recorded]);
     const { seen = 0, won = 0, last_expires_at = null, last_id = null } = row ?? {};
     if (last_expires_at !== null && last_id !== null) cursor = [last_expires_at, last_id];
     return { seen, won, last: seen < limit };
@@ -95,6 +99,7 @@ export async function revokeIssuedBefore(
       firstNew,
       moment,
       dates.extraSeconds,
+      ...recorded,
     ]);
     return { end: 'commit', value: row?.won ?? 0 };
   });
@@ -108,13 +113,14 @@ export async function revokeIssuedBefore(
  */
 export async function markIssuedBefore(
   session: CleanupSession,
-  owned: Owned,
+  owned: Audited,
   at: string | undefined,
+  deed: Deed,
 ): Promise<void> {
   const asked = await momentOf(session, at);
   await momentComes(
     session,
-    at === undefined ? await markNow(session, owned) : await mark(session, owned, asked, 0),
+    at === undefined ? await markNow(session, owned, deed) : await mark(session, owned, asked, 0, deed),
   );
 }
 
@@ -123,12 +129,12 @@ export async function markIssuedBefore(
  * its commit, or in Redis, by an instance that goes on relying on its change feed. A mark without that lead would let
  * their successors live, issued after it. Where the commit took longer than was thought, another mark is set.
  */
-async function markNow(session: CleanupSession, owned: Owned): Promise<string> {
+async function markNow(session: CleanupSession, owned: Audited, deed: Deed): Promise<string> {
   const [triggers] = await session.query<{ heard: boolean }>(heardSql(owned));
   const unheardMs = triggers?.heard === true ? UNHEARD_MS : 0;
   for (let commitMs = COMMIT_MS; ;) {
     const startedMs = performance.now();
-    const moment = await mark(session, owned, undefined, unheardMs + commitMs);
+    const moment = await mark(session, owned, undefined, unheardMs + commitMs, deed);
     const tookMs = performance.now() - startedMs;
     if (tookMs <= commitMs) return moment;
     commitMs = Math.ceil(tookMs) + COMMIT_MS;
@@ -137,11 +143,13 @@ async function markNow(session: CleanupSession, owned: Owned): Promise<string> {
 
 async function mark(
   { query }: CleanupSession,
-  owned: Owned,
+  owned: Audited,
   at: string | undefined,
   leadMs: number,
+  deed: Deed,
 ): Promise<string> {
-  const [row] = await query<{ at: string }>(markEverybodySql(owned), [at ?? null, leadMs]);
+  const recorded = owned.audits === true ? [deedValue(deed)] : [];
+  const [row] = await query<{ at: string }>(markEverybodySql(owned), [at ?? null, leadMs, ...recorded]);
   if (row === undefined) throw new Error('the mark was not set');
   return row.at;
 }

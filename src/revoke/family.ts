@@ -1,3 +1,4 @@
+import type { Deed } from '../rotation/deed.js';
 import { countDescendants, revokeDescendants, type RevokeContext } from '../rotation/revoke.js';
 import type { TokenToBlacklist } from '../rotation/ports.js';
 import type { CleanupSession } from '../cleanup/session.js';
@@ -13,18 +14,41 @@ export type Member =
 
 /** @throws RevokeError TOKEN_NOT_FOUND */
 export async function findMember(session: CleanupSession, schema: TokenSchema, jti: string): Promise<Member> {
-  const [row] = await session.query<{ id: string; user_key: string | null }>(
-    `SELECT o.id::text, ${userKeyOf(schema, 'o')} AS user_key FROM ${schema.outstanding} o WHERE o.jti = $1`,
-    [jti],
+  const member = await memberWhere(session, schema, 'o.jti = $1', jti);
+  if (member !== undefined) return member;
+  throw new RevokeError(
+    'TOKEN_NOT_FOUND',
+    `No token with the jti ${jti} is in ${schema.outstanding}. Is it a refresh token's, and is --database-url right? ` +
+      'A token without a row is revoked with --family, or with its user by --user.',
   );
-  if (row === undefined) {
-    throw new RevokeError(
-      'TOKEN_NOT_FOUND',
-      `No token with the jti ${jti} is in ${schema.outstanding}. Is it a refresh token's, and is --database-url right? ` +
-        'A token without a row is revoked with --family, or with its user by --user.',
-    );
-  }
-  return { kind: 'row', id: row.id, jti, userKey: row.user_key ?? undefined };
+}
+
+/**
+ * A session, by the row of any of its tokens: those that came of it are found from there.
+ *
+ * @throws RevokeError TOKEN_NOT_FOUND
+ */
+export async function findSession(session: CleanupSession, schema: TokenSchema, id: string): Promise<Member> {
+  const member = await memberWhere(session, schema, 'o.id = $1::bigint', id);
+  if (member !== undefined) return member;
+  throw new RevokeError(
+    'TOKEN_NOT_FOUND',
+    `No session has the id ${id} in ${schema.outstanding}. Was it cleaned up, or is --database-url wrong? ` +
+      'To end all sessions of a user, take --user.',
+  );
+}
+
+async function memberWhere(
+  session: CleanupSession,
+  schema: TokenSchema,
+  condition: string,
+  value: string,
+): Promise<Member | undefined> {
+  const [row] = await session.query<{ id: string; jti: string; user_key: string | null }>(
+    `SELECT o.id::text, o.jti, ${userKeyOf(schema, 'o')} AS user_key FROM ${schema.outstanding} o WHERE ${condition}`,
+    [value],
+  );
+  return row && { kind: 'row', id: row.id, jti: row.jti, userKey: row.user_key ?? undefined };
 }
 
 /** Live tokens: this one, and what came of it. Changes nothing. */
@@ -36,12 +60,12 @@ export async function countFamily(context: RevokeContext, member: Member): Promi
 
 /** What a command ends tokens with: also those that nobody has presented. */
 export interface FamilyContext extends RevokeContext {
-  readonly revocations: RevokeContext['revocations'] & Pick<PgRevocations, 'blacklistUnseen'>;
+  readonly revocations: PgRevocations;
 }
 
 /** Revokes a token, and what came of it to the tip of its family (rule 8). Returns how many rows it blacklisted. */
-export async function revokeFamily(context: FamilyContext, member: Member): Promise<number> {
-  const { revocations } = context;
+export async function revokeFamily(context: FamilyContext, member: Member, deed: Deed): Promise<number> {
+  const revocations = context.revocations.as(deed);
   // Of an expired token that was rotated and cleaned up no row tells that it was; its family may live on.
   const gone = member.kind === 'token' && (await revocations.find([member.jti], Infinity)).length === 0;
   const ended =
@@ -52,5 +76,5 @@ export async function revokeFamily(context: FamilyContext, member: Member): Prom
       : await revocations.blacklist(member, Infinity);
   // Unspent until now, and never to be claimed any more: nothing follows it.
   if (ended === 'now' && !gone) return 1;
-  return (ended === 'before' ? 0 : 1) + (await revokeDescendants(context, member, 'operator', Infinity));
+  return (ended === 'before' ? 0 : 1) + (await revokeDescendants(context, member, deed, Infinity));
 }

@@ -1,5 +1,6 @@
 import type { CleanupSession } from '../cleanup/session.js';
-import type { Owned } from '../store/own-schema.js';
+import type { Deed } from '../rotation/deed.js';
+import { deedValue, type Audited } from '../store/audit-sql.js';
 import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import { blacklistUserSql, countUserSql, revokeBeforeSql } from '../store/revocation-sql.js';
@@ -31,8 +32,14 @@ export async function findUser(
 }
 
 /** Of a site without token tables: the mark is all that there is to be set. */
-export async function markUser(session: CleanupSession, owned: Owned, userKey: string): Promise<void> {
-  await session.query(revokeBeforeSql(owned), [userKey]);
+export async function markUser(
+  session: CleanupSession,
+  owned: Audited,
+  userKey: string,
+  deed: Deed,
+): Promise<void> {
+  const { audits = false } = owned;
+  await session.query(revokeBeforeSql(owned, audits ? '$2' : undefined), [userKey, ...(audits ? [deedValue(deed)] : [])]); // prettier-ignore
 }
 
 /** @param userKey in the form in which the database compares it */
@@ -57,15 +64,23 @@ export async function revokeUser(
   schema: TokenSchema,
   { extraSeconds }: RowDates,
   userKey: string,
+  deed: Deed,
   options: PacedOptions,
 ): Promise<Tally> {
-  await session.query(revokeBeforeSql(schema), [userKey]);
-  const text = blacklistUserSql(schema, 'all');
+  await markUser(session, schema, userKey, deed);
+  const { audits = false } = schema;
+  const text = blacklistUserSql(schema, 'all', audits ? '$4' : undefined);
+  const recorded = audits ? [deedValue(deed)] : [];
   const tally = await paced(session, schema, options, async (query, limit) => {
-    const [row] = await query<{ live: number; won: number }>(text, [userKey, extraSeconds, limit]);
+    const [row] = await query<{ live: number; won: number }>(text, [
+      userKey,
+      extraSeconds,
+      limit,
+      ...recorded,
+    ]);
     const { live = 0, won = 0 } = row ?? {};
     return { seen: live, won, last: live === 0 };
   });
-  await session.query(revokeBeforeSql(schema), [userKey]);
+  await markUser(session, schema, userKey, deed);
   return tally;
 }

@@ -13,6 +13,8 @@ export interface Chain {
   successorOf(jti: string): string;
   /** The id of the access token handed out with the refresh token `successorJti`, under the key that made that one. */
   accessOf(successorJti: string, keyIndex: number): string;
+  /** What the audit calls a token by, under the newest key: whoever reads it learns no id. */
+  digestOf(jti: string): string;
   /** The possible ids of what followed `jti`: one a key, newest key first. */
   candidatesAfter(jti: string): string[];
   /** For each key, newest first: the next `count` ids after `jti`, nearest first. */
@@ -25,6 +27,7 @@ export interface Chain {
 
 const SUCCESSOR = 'successor';
 const ACCESS = 'access';
+const AUDIT = 'audit';
 /** 128 bits, as simplejwt's uuids. */
 const ID_DIGITS = 32;
 
@@ -38,6 +41,7 @@ export function createChain(keys: readonly Buffer[]): Chain {
   return {
     successorOf: (jti) => derive(newest, SUCCESSOR, jti),
     accessOf: (successorJti, keyIndex) => derive(hashes[keyIndex] ?? newest, ACCESS, successorJti),
+    digestOf: (jti) => derive(newest, AUDIT, jti),
     candidatesAfter: (jti) => hashes.map((hash) => derive(hash, SUCCESSOR, jti)),
     descendantsOf: (jti, count) => lines.map((line) => line(jti, count)),
     lineOf: (jti, count, keyIndex) => (lines[keyIndex] ?? newestLine)(jti, count),

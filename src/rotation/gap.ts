@@ -1,5 +1,5 @@
-import type { RotationContext } from './context.js';
-import type { FoundToken } from './ports.js';
+import type { Chain } from './chain.js';
+import type { FoundToken, RevocationRows } from './ports.js';
 import type { WalkTime } from './walk-time.js';
 
 /** Live tokens of a user that are held against a family: more than anybody's sessions. */
@@ -36,7 +36,7 @@ export interface Gap {
  * @throws GivenUp, StoreUnavailableError
  */
 export async function acrossGap(
-  { chain, revocations }: Pick<RotationContext, 'chain' | 'revocations'>,
+  { chain, revocations }: { readonly chain: Chain; readonly revocations: RevocationRows },
   time: WalkTime,
   { userKey, from, room, begin }: Gap,
 ): Promise<{ kind: 'found'; jtis: string[] } | { kind: 'closed_elsewhere' | 'broken' }> {

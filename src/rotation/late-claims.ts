@@ -1,4 +1,5 @@
 import type { RotationContext } from './context.js';
+import { serverDeed } from './deed.js';
 import { REPEAT_IS_NO_REUSE_US } from './judge.js';
 import { accuses, isMarked } from './policy.js';
 import { StoreUnavailableError, type Claim, type Written } from './ports.js';
@@ -27,7 +28,7 @@ export async function settleLateClaim(
       return;
     case 'closed':
       await context.outbox?.closeUser(claim.userKey, deadlineMs);
-      await revokeDescendants(context, claim, 'logout', deadlineMs);
+      await revokeDescendants(context, claim, serverDeed(context.chain, 'late_claim', claim), deadlineMs);
       return;
     case 'double': {
       const apartUs = Math.abs(claim.claimedAtUs - written.firstAtUs);

@@ -1,3 +1,4 @@
+import type { Deed } from './deed.js';
 import type { Spanned } from './span.js';
 import type { BadStanding, Standing } from './standing.js';
 
@@ -165,22 +166,10 @@ export interface ReissueVerdict {
   readonly freshClaims?: FreshClaims | null;
 }
 
-/** Ends tokens: log-outs and revocations, and what a family is followed by. */
-export interface Revocations {
-  /**
-   * Finds or makes the token's row and blacklists it. Of this and all that follow nothing is sent after the deadline.
-   * @throws StoreUnavailableError
-   */
-  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended>;
-  /** @throws StoreUnavailableError */
+/** What a family is followed by. */
+export interface RevocationRows {
+  /** Of this and all that follow nothing is sent after the deadline. @throws StoreUnavailableError */
   find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]>;
-  /** Blacklists rows; `won`: the ids of those that this call was first to blacklist. @throws StoreUnavailableError */
-  blacklistRows(
-    ids: readonly string[],
-    deadlineMs: number,
-  ): Promise<{ readonly won: ReadonlySet<string>; readonly perhaps: boolean }>;
-  /** Blacklists those of the tokens that are not; returns how many this call was first to blacklist. @throws StoreUnavailableError */
-  blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number>;
   /** The ids of a user's tokens that are neither expired nor blacklisted, at most `limit`. @throws StoreUnavailableError */
   liveTokensOf(userKey: string, limit: number, deadlineMs: number): Promise<string[]>;
   /**
@@ -192,6 +181,22 @@ export interface Revocations {
     user: { readonly userKey: string; readonly witness: string; readonly mostRows: number },
     deadlineMs: number,
   ): Promise<readonly OpenRow[] | undefined>;
+}
+
+/** Ends tokens, as a part of one deed. What is ended is recorded by the same statement, or it isn't ended (rule 48). */
+export interface Revoking extends RevocationRows {
+  /**
+   * Finds or makes the token's row and blacklists it.
+   * @throws StoreUnavailableError
+   */
+  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended>;
+  /** Blacklists rows; `won`: the ids of those that this call was first to blacklist. @throws StoreUnavailableError */
+  blacklistRows(
+    ids: readonly string[],
+    deadlineMs: number,
+  ): Promise<{ readonly won: ReadonlySet<string>; readonly perhaps: boolean }>;
+  /** Blacklists those of the tokens that are not; returns how many this call was first to blacklist. @throws StoreUnavailableError */
+  blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number>;
   /**
    * Revokes all that a user holds, tokens without a row included; returns the rows blacklisted. It begins before the
    * deadline or not at all, and goes on to its end. @throws StoreUnavailableError
@@ -199,6 +204,11 @@ export interface Revocations {
   revokeUser(userKey: string, deadlineMs: number): Promise<number>;
   /** Blacklists the rows that a revocation of this user left behind, and none made after it. @throws StoreUnavailableError */
   finishRevocation(userKey: string, deadlineMs: number): Promise<number>;
+}
+
+/** Log-outs and revocations: nothing is ended without saying by which deed. */
+export interface Revocations extends RevocationRows {
+  as(deed: Deed): Revoking;
 }
 
 export interface OpenRow {

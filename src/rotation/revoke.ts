@@ -1,4 +1,5 @@
 import { before, UNAVAILABLE, type RotationContext } from './context.js';
+import { serverDeed, type Deed } from './deed.js';
 import type { ReuseKind } from './events.js';
 import type { Refusal } from './outcomes.js';
 import { StoreUnavailableError, type TokenKey } from './ports.js';
@@ -9,8 +10,6 @@ const WINDOW = 1_024;
 
 /** As far as `walkFamily` goes. */
 const MAX_WINDOWS = 16;
-
-type RevocationCause = 'logout' | 'reuse' | 'operator';
 
 /** What following a family takes: an operator's command has no more. */
 export interface RevokeContext extends Pick<RotationContext, 'chain' | 'revocations' | 'emit' | 'walks'> {
@@ -25,17 +24,18 @@ export async function answerReuse(
   deadlineMs: number,
 ): Promise<Refusal> {
   context.emit({ kind: 'reuse', reuse, userKey: subject.userKey });
+  const deed = serverDeed(context.chain, 'reuse', subject, reuse);
   return refusedOnce(context, deadlineMs, async () => {
     switch (await punishmentOf(context, subject)) {
       case 'reject':
         break;
       case 'revoke-family':
         await context.outbox?.closeUser(subject.userKey, deadlineMs);
-        await revokeDescendants(context, subject, 'reuse', deadlineMs);
+        await revokeDescendants(context, subject, deed, deadlineMs);
         break;
       case 'revoke-user':
         await context.outbox?.closeUser(subject.userKey, deadlineMs);
-        await revokeUserOf(context, subject, 'reuse', 0, deadlineMs);
+        await revokeUserOf(context, subject, deed, 0, deadlineMs);
         break;
     }
   });
@@ -59,12 +59,14 @@ async function punishmentOf(
 /** A token that was rotated and is revoked: its reuse was answered, but perhaps not to the end (see `refusedOnce`). */
 export async function finishRevocation(
   context: RotationContext,
-  { userKey }: TokenKey,
+  subject: TokenKey,
   deadlineMs: number,
 ): Promise<Refusal> {
+  const { userKey } = subject;
   return refusedOnce(context, deadlineMs, async () => {
     if (userKey !== undefined && context.settings.onReuse === 'revoke-user') {
-      await context.revocations.finishRevocation(userKey, deadlineMs);
+      const deed = serverDeed(context.chain, 'reuse', subject);
+      await context.revocations.as(deed).finishRevocation(userKey, deadlineMs);
     }
   });
 }
@@ -93,16 +95,16 @@ async function refusedOnce(
 export function revokeDescendants(
   context: RevokeContext,
   subject: TokenKey,
-  cause: RevocationCause,
+  deed: Deed,
   deadlineMs: number,
 ): Promise<number> {
-  const { chain, revocations, walks, emit, settings } = context;
+  const { chain, walks, emit, settings } = context;
   return walks.share(subject, deadlineMs, async (leave) => {
     const { end, rows, remember } = await walkFamily(
       {
         ...leave,
         chain,
-        revocations,
+        revocations: context.revocations.as(deed),
         trails: walks.trails,
         successorLifeSeconds: settings?.refreshLifetimeSeconds ?? Infinity,
         monotonicMs: walks.monotonicMs,
@@ -111,10 +113,10 @@ export function revokeDescendants(
     );
     if (end !== 'broken') {
       remember();
-      emit({ kind: 'revocation', cause, end, rows });
+      emit({ kind: 'revocation', cause: causeOf(deed), end, rows });
       return rows;
     }
-    const all = await revokeUserOf(context, subject, cause, rows, leave.deadlineMs);
+    const all = await revokeUserOf(context, subject, deed, rows, leave.deadlineMs);
     remember();
     return all;
   });
@@ -146,12 +148,17 @@ export async function countDescendants(
 async function revokeUserOf(
   context: Pick<RevokeContext, 'revocations' | 'emit'>,
   { userKey }: TokenKey,
-  cause: RevocationCause,
+  deed: Deed,
   rowsBefore: number,
   deadlineMs: number,
 ): Promise<number> {
-  const rows =
-    rowsBefore + (userKey === undefined ? 0 : await context.revocations.revokeUser(userKey, deadlineMs));
-  context.emit({ kind: 'revocation', cause, end: 'escalated', rows });
+  const all = context.revocations.as({ ...deed, scope: 'user' });
+  const rows = rowsBefore + (userKey === undefined ? 0 : await all.revokeUser(userKey, deadlineMs));
+  context.emit({ kind: 'revocation', cause: causeOf(deed), end: 'escalated', rows });
   return rows;
+}
+
+function causeOf({ kind }: Deed): 'logout' | 'reuse' | 'operator' {
+  if (kind === 'reuse') return kind;
+  return kind === 'logout' || kind === 'late_claim' ? 'logout' : 'operator';
 }

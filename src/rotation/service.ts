@@ -2,6 +2,7 @@ import { isRefusal, type Subject } from './claims.js';
 import { before, identify, identifyLive, orUnavailable, type RotationContext } from './context.js';
 import { presentableUntil, slidingState, slidSpan } from './lifetimes.js';
 import { spentOrNot } from './by-rows.js';
+import { serverDeed } from './deed.js';
 import type { LogoutOutcome, Refusal, SlideOutcome, TokenService, VerifyOutcome } from './outcomes.js';
 import type { TokenState } from './ports.js';
 import { NO_ADDED_CLAIMS } from './policy.js';
@@ -73,12 +74,13 @@ async function revoke(
   deadlineMs: number,
 ): Promise<LogoutOutcome> {
   await context.outbox?.closeUser(subject.userKey, deadlineMs);
-  const ended = await context.revocations.blacklist({ ...subject, token }, deadlineMs);
+  const deed = serverDeed(context.chain, 'logout', subject);
+  const ended = await context.revocations.as(deed).blacklist({ ...subject, token }, deadlineMs);
   if (ended === 'now') {
     context.emit({ kind: 'revocation', cause: 'logout', end: 'tip', rows: 1 });
     return { kind: 'logged_out' };
   }
-  const rows = await revokeDescendants(context, subject, 'logout', deadlineMs);
+  const rows = await revokeDescendants(context, subject, deed, deadlineMs);
   // Nothing was left to log out: simplejwt's answer to a token that is blacklisted already.
   return rows > 0 || ended === 'perhaps' ? { kind: 'logged_out' } : { kind: 'blacklisted' };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RotationContext } from './context.js';
+import type { Revoking } from './ports.js';
 import type { WalkTime } from './walk-time.js';
 
 /** Looked at one by one this is 2 ms of a core: fewer are not worth another question. */
@@ -29,7 +29,10 @@ export interface Passed {
   readonly witness: string | undefined;
 }
 
-type Sweeping = Pick<RotationContext, 'revocations'> & { readonly monotonicMs: () => number };
+interface Sweeping {
+  readonly revocations: Revoking;
+  readonly monotonicMs: () => number;
+}
 
 /**
  * Closes what a walk passed and is open; as a rule nothing is. A failover that lost commits may have made rows live again,

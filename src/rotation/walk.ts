@@ -1,6 +1,6 @@
 import type { RotationContext } from './context.js';
 import { acrossGap, mayGoOnBeyond } from './gap.js';
-import { StoreUnavailableError, type FoundToken, type TokenKey } from './ports.js';
+import { StoreUnavailableError, type FoundToken, type Revoking, type TokenKey } from './ports.js';
 import { sweep } from './sweep.js';
 import type { Trails } from './trails.js';
 import { GivenUp, WalkTime } from './walk-time.js';
@@ -43,7 +43,8 @@ export interface WalkEnd {
 }
 
 /** What a walk works with. */
-export interface WalkContext extends Pick<RotationContext, 'chain' | 'revocations'> {
+export interface WalkContext extends Pick<RotationContext, 'chain'> {
+  readonly revocations: Revoking;
   readonly trails: Trails;
   /**
    * How long a successor lives that is made now. Where a token was spent so long ago, its successor's row may have been

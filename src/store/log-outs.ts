@@ -5,6 +5,8 @@ import {
   type FoundToken,
   type TokenToBlacklist,
 } from '../rotation/ports.js';
+import type { Deed } from '../rotation/deed.js';
+import { deedValue } from './audit-sql.js';
 import type { Database } from './database.js';
 import { isOfTheRow } from './errors.js';
 import { fairPauseMs } from './fair-pause.js';
@@ -29,6 +31,7 @@ export interface LogOutsOptions {
 }
 
 interface LogOut extends TokenToBlacklist {
+  readonly deed: Deed;
   /** Is made without a user: whoever is gone can be logged out, and Django makes the row so, too. */
   readonly ofNobody: boolean;
 }
@@ -77,7 +80,8 @@ export class LogOuts {
       random,
       onBatch: () => undefined,
     };
-    const blacklist = blacklistByJtiSql(schema);
+    const audits = schema.audits === true;
+    const blacklist = blacklistByJtiSql(schema, audits);
     const find = findSql(schema);
     this.#options = options;
     this.#queue = new GroupQueue<LogOut, LoggedOut>({
@@ -96,6 +100,7 @@ export class LogOuts {
           arrayLiteral(items.map(({ issuedAtSeconds }) => issuedAtSeconds)),
           arrayLiteral(items.map(({ expiresAtSeconds }) => rowEndSeconds(expiresAtSeconds, marginSeconds))),
           arrayLiteral(items.map(({ userKey, ofNobody }) => (ofNobody ? undefined : userKey))),
+          ...(audits ? [arrayLiteral(items.map(({ deed }) => deedValue(deed)))] : []),
         ];
         const statement = { name: 'blacklist_by_jti', text: blacklist, values };
         return inOrder(await database.query<LoggedOutRow>('revoke', statement));
@@ -120,19 +125,19 @@ export class LogOuts {
    *
    * @throws StoreUnavailableError
    */
-  blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended> {
+  blacklist(token: TokenToBlacklist, deed: Deed, deadlineMs: number): Promise<Ended> {
     const asked = this.#asked.get(token.jti);
     if (asked !== undefined) return asked;
-    const result = this.#blacklist(token, deadlineMs).finally(() => this.#asked.delete(token.jti));
+    const result = this.#blacklist(token, deed, deadlineMs).finally(() => this.#asked.delete(token.jti));
     this.#asked.set(token.jti, result);
     return result;
   }
 
-  async #blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended> {
+  async #blacklist(token: TokenToBlacklist, deed: Deed, deadlineMs: number): Promise<Ended> {
     let repeated = false;
     let ofNobody = token.userKey === undefined;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const settled = await this.#submit(this.#queue, { ...token, ofNobody }, deadlineMs);
+      const settled = await this.#submit(this.#queue, { ...token, deed, ofNobody }, deadlineMs);
       const { result } = settled;
       repeated ||= settled.repeated;
       if (result === 'user_gone') ofNobody = true;

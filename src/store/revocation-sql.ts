@@ -1,9 +1,15 @@
+import { auditEach, auditMark, auditTokens } from './audit-sql.js';
 import { keepSql } from './claim-sql.js';
 import type { TokenSchema } from './schema.js';
 import { QUIET_SETTING } from './session-settings.js';
 import { mayLiveUntilSql, startedAtSql } from './stored-jwt-sql.js';
 import { existingUserIdOf, userIdOf } from './who-sql.js';
 import type { Owned } from './own-schema.js';
+
+/**
+ * Statements that end tokens take one parameter more where the deed is recorded (audit-sql.ts): `deed` is its SQL, and absent
+ * they are what they were before there was an audit.
+ */
 
 /** $1 jtis. One blacklist row after the other, whatever the planner thinks of so many: it would hash all of them. */
 export function findSql(schema: TokenSchema): string {
@@ -26,28 +32,44 @@ export function findSql(schema: TokenSchema): string {
 const LOUD = `(SELECT set_config('${QUIET_SETTING}', 'off', true) AS quiet OFFSET 0) AS loud`;
 
 /** $1 row ids; returns those that were not blacklisted before. */
-export function blacklistRowsSql(schema: TokenSchema): string {
-  return `
+export function blacklistRowsSql(schema: TokenSchema, deed?: string): string {
+  return recorded(
+    schema,
+    deed,
+    `
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT clock_timestamp(), o.id
       FROM ${schema.outstanding} o, ${LOUD}
      WHERE o.id = ANY ($1::bigint[]) AND loud.quiet = 'off'
      ORDER BY o.id
     ON CONFLICT (token_id) DO NOTHING
-    RETURNING token_id`;
+    RETURNING token_id`,
+  );
+}
+
+/** A statement that ends tokens and returns their rows; with the deed recorded where there is one. */
+function recorded(
+  schema: TokenSchema,
+  deed: string | undefined,
+  insert: string,
+  ctes: readonly string[] = [],
+): string {
+  if (deed === undefined) return `${ctes.length === 0 ? '' : `WITH ${ctes.join(', ')}`}${insert}`;
+  return `WITH ${[...ctes, `won AS (${insert})`].join(', ')}${auditTokens(schema, deed, 'won')}
+    SELECT token_id FROM won`;
 }
 
 /** $1 jtis; the rows that it was first to blacklist. */
-export function blacklistOpenSql(schema: TokenSchema): string {
-  return `
-    WITH open AS (
+export function blacklistOpenSql(schema: TokenSchema, deed?: string): string {
+  const open = `open AS (
       SELECT o.id
         FROM ${schema.outstanding} o
         LEFT JOIN LATERAL (
           SELECT b.token_id FROM ${schema.blacklisted} b WHERE b.token_id = o.id OFFSET 0
         ) b ON true
        WHERE o.jti = ANY ($1::text[]) AND b.token_id IS NULL
-    )
+    )`;
+  const insert = `
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT clock_timestamp(), open.id
       FROM open, ${LOUD}
@@ -55,6 +77,7 @@ export function blacklistOpenSql(schema: TokenSchema): string {
      ORDER BY open.id
     ON CONFLICT (token_id) DO NOTHING
     RETURNING token_id`;
+  return recorded(schema, deed, insert, [open]);
 }
 
 export interface LoggedOutRow {
@@ -65,14 +88,15 @@ export interface LoggedOutRow {
 }
 
 /**
- * Each an array: $1 jti, $2 token, $3 iat (s), $4 exp (s), $5 user key. Rows are made in the order of jti and blacklisted in
+ * Each an array: $1 jti, $2 token, $3 iat (s), $4 exp (s), $5 user key; recorded $6 deeds. Rows are made in the order of jti and blacklisted in
  * that of their ids, so that two instances' groups don't deadlock.
  */
-export function blacklistByJtiSql(schema: TokenSchema): string {
+export function blacklistByJtiSql(schema: TokenSchema, audits = false): string {
+  const [deeds, deed] = audits ? [', $6::text[]', ', deed'] : ['', ''];
   return `
     WITH i AS (
-      SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
-                    WITH ORDINALITY AS i (jti, token, iat, exp, user_key, n)
+      SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[]${deeds})
+                    WITH ORDINALITY AS i (jti, token, iat, exp, user_key${deed}, n)
     ),
     found AS (
       SELECT i.n, o.id, to_timestamp(i.exp) AS expires_at, o.expires_at < to_timestamp(i.exp) AS outlived
@@ -96,7 +120,7 @@ export function blacklistByJtiSql(schema: TokenSchema): string {
       SELECT clock_timestamp(), id FROM target, ${LOUD} WHERE loud.quiet = 'off' ORDER BY id
       ON CONFLICT (token_id) DO NOTHING
       RETURNING token_id
-    )
+    )${audits ? auditEach(schema) : ''}
     SELECT i.n::int AS n, t.id, b.token_id IS NOT NULL AS won
       FROM i
       LEFT JOIN target t ON t.n = i.n
@@ -104,18 +128,23 @@ export function blacklistByJtiSql(schema: TokenSchema): string {
 }
 
 /** $1 user key. Its end is put at the database's clock, never back. */
-export function revokeBeforeSql({ own }: Owned): string {
-  return `
+export function revokeBeforeSql(owned: Owned, deed?: string): string {
+  const { own } = owned;
+  const mark = `
   INSERT INTO ${own}.revoked_before AS r (user_key, at)
   VALUES ($1, clock_timestamp())
   ON CONFLICT (user_key) DO UPDATE SET at = greatest(r.at, excluded.at)`;
+  if (deed === undefined) return mark;
+  return `
+  WITH marked AS (${mark} RETURNING r.at)${auditMark(owned, deed, 'marked')}
+  SELECT at FROM marked`;
 }
 
 /**
  * A token that nobody has presented to us: it may live as long as its row and its JWT say, and $2 seconds longer. $1 row ids;
  * returns those that were not blacklisted before.
  */
-export function blacklistUnseenSql(schema: TokenSchema): string {
+export function blacklistUnseenSql(schema: TokenSchema, deed?: string): string {
   return `
     WITH met AS (
       SELECT o.id, ${mayLiveUntilSql('o', EXTRA, schema.slidingEnd)} AS expires_at FROM ${schema.outstanding} o WHERE o.id = ANY ($1::bigint[])
@@ -128,7 +157,7 @@ export function blacklistUnseenSql(schema: TokenSchema): string {
       SELECT clock_timestamp(), id FROM unseen, ${LOUD} WHERE loud.quiet = 'off' ORDER BY id
       ON CONFLICT (token_id) DO NOTHING
       RETURNING token_id
-    )${keepSql(schema, 'unseen')}
+    )${keepSql(schema, 'unseen')}${deed === undefined ? '' : auditTokens(schema, deed, 'won')}
     SELECT token_id FROM won`;
 }
 
@@ -149,7 +178,7 @@ function liveOfUser(schema: TokenSchema, columns: string, more: string): string 
  * $1 user key, $2 how much longer than their rows say tokens may live (s), $3 rows at most; how many live rows were
  * seen, and how many of them this statement blacklisted.
  */
-export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'): string {
+export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked', deed?: string): string {
   // As with a token without iat, a row without a time is as old as can be.
   const revoked = `AND (o.created_at IS NULL OR EXISTS (
            SELECT 1 FROM ${schema.own}.revoked_before r WHERE r.user_key = i.user_key AND ${startedAtSql('o')} < r.at))`;
@@ -164,7 +193,7 @@ export function blacklistUserSql(schema: TokenSchema, which: 'all' | 'revoked'):
       SELECT clock_timestamp(), id FROM live, ${LOUD} WHERE loud.quiet = 'off'
       ON CONFLICT (token_id) DO NOTHING
       RETURNING token_id
-    )${keepSql(schema, 'live')}
+    )${keepSql(schema, 'live')}${deed === undefined ? '' : auditTokens(schema, deed, 'won')}
     SELECT (SELECT count(*) FROM live)::int AS live, (SELECT count(*) FROM won)::int AS won`;
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Deed } from '../rotation/deed.js';
 import { Places } from '../rotation/places.js';
 import {
   StoreUnavailableError,
@@ -6,8 +7,10 @@ import {
   type FoundToken,
   type OpenRow,
   type Revocations,
+  type Revoking,
   type TokenToBlacklist,
 } from '../rotation/ports.js';
+import { deedValue } from './audit-sql.js';
 import type { Database, Statement } from './database.js';
 import { classify, isOfTheRow } from './errors.js';
 import { FEW_TOKENS, LogOuts } from './log-outs.js';
@@ -56,6 +59,12 @@ const MOST_OPEN = 1_000;
 /** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
 
+/** As `Revoking`; of a token that nobody has presented, too. */
+export interface PgRevoking extends Revoking {
+  /** As blacklistRows; of a token that nobody has presented, which may outlive what its row says. */
+  blacklistUnseen(id: string): Promise<boolean>;
+}
+
 /** Log-outs and revocations over the tables of simplejwt, so that none shares a statement with claims. */
 export class PgRevocations implements Revocations {
   readonly #options: RevocationOptions;
@@ -82,14 +91,28 @@ export class PgRevocations implements Revocations {
     this.#revoking = new Places(lanes, monotonicMs);
   }
 
-  async blacklist(token: TokenToBlacklist, deadlineMs: number): Promise<Ended> {
+  as(deed: Deed): PgRevoking {
+    return {
+      find: (jtis, deadlineMs) => this.find(jtis, deadlineMs),
+      liveTokensOf: (userKey, limit, deadlineMs) => this.liveTokensOf(userKey, limit, deadlineMs),
+      openRowsOf: (user, deadlineMs) => this.openRowsOf(user, deadlineMs),
+      blacklist: (token, deadlineMs) => this.#blacklist(token, deed, deadlineMs),
+      blacklistRows: (ids, deadlineMs) => this.#blacklistRows(ids, deed, deadlineMs),
+      blacklistUnseen: (id) => this.#blacklistUnseen(id, deed),
+      blacklistOpen: (jtis, deadlineMs) => this.#blacklistOpen(jtis, deed, deadlineMs),
+      revokeUser: (userKey, deadlineMs) => this.#revokeUser(userKey, deed, deadlineMs),
+      finishRevocation: (userKey, deadlineMs) => this.#blacklistUser(userKey, 'revoked', deed, deadlineMs),
+    };
+  }
+
+  async #blacklist(token: TokenToBlacklist, deed: Deed, deadlineMs: number): Promise<Ended> {
     // It was rotated, and no row says so: what came of it can be found when its letter is written.
     if (this.#options.unwritten?.has(token.jti) === true) {
       const [row] = await this.find([token.jti], deadlineMs);
       if (row?.blacklisted !== true)
         throw new StoreUnavailableError('a rotation of the token is not written yet');
     }
-    return this.#logOuts.blacklist(token, deadlineMs);
+    return this.#logOuts.blacklist(token, deed, deadlineMs);
   }
 
   async find(jtis: readonly string[], deadlineMs: number): Promise<FoundToken[]> {
@@ -99,26 +122,27 @@ export class PgRevocations implements Revocations {
     return (await this.#revoke<FoundToken>(statement, deadlineMs)).rows;
   }
 
-  async blacklistRows(
+  async #blacklistRows(
     ids: readonly string[],
+    deed: Deed,
     deadlineMs: number,
   ): Promise<{ readonly won: ReadonlySet<string>; readonly perhaps: boolean }> {
-    const text = blacklistRowsSql(this.#options.schema);
-    const statement = { name: 'blacklist_rows', text, values: [arrayLiteral(ids)] };
+    const text = blacklistRowsSql(this.#options.schema, this.#deed('$2'));
+    const statement = { name: 'blacklist_rows', text, values: [arrayLiteral(ids), ...this.#recorded(deed)] };
     const { rows, repeated } = await this.#revoke<{ token_id: string }>(statement, deadlineMs);
     return { won: new Set(rows.map((row) => row.token_id)), perhaps: repeated };
   }
 
-  /** As blacklistRows; of a token that nobody has presented, which may outlive what its row says. */
-  async blacklistUnseen(id: string): Promise<boolean> {
-    const text = blacklistUnseenSql(this.#options.schema);
-    const values = [arrayLiteral([id]), this.#dates.extraSeconds];
+  async #blacklistUnseen(id: string, deed: Deed): Promise<boolean> {
+    const text = blacklistUnseenSql(this.#options.schema, this.#deed('$3'));
+    const values = [arrayLiteral([id]), this.#dates.extraSeconds, ...this.#recorded(deed)];
     return (await this.#revoke({ name: 'blacklist_unseen', text, values }, Infinity)).rows.length > 0;
   }
 
-  async blacklistOpen(jtis: readonly string[], deadlineMs: number): Promise<number> {
-    const text = blacklistOpenSql(this.#options.schema);
-    const statement = { name: 'blacklist_open', text, values: [arrayLiteral(jtis)] };
+  async #blacklistOpen(jtis: readonly string[], deed: Deed, deadlineMs: number): Promise<number> {
+    const text = blacklistOpenSql(this.#options.schema, this.#deed('$2'));
+    const values = [arrayLiteral(jtis), ...this.#recorded(deed)];
+    const statement = { name: 'blacklist_open', text, values };
     return (await this.#revoke(statement, deadlineMs)).rows.length;
   }
 
@@ -153,25 +177,36 @@ export class PgRevocations implements Revocations {
    * The mark is set twice. From the first on no new claim of an old token succeeds; claims that were under way
    * then and didn't see it are over when the rows are through, and what they made is older than the second.
    */
-  async revokeUser(userKey: string, deadlineMs: number): Promise<number> {
-    const mark = { name: 'revoke_before', text: revokeBeforeSql(this.#options.schema), values: [userKey] };
+  async #revokeUser(userKey: string, deed: Deed, deadlineMs: number): Promise<number> {
+    const text = revokeBeforeSql(this.#options.schema, this.#deed('$2'));
+    const mark = { name: 'revoke_before', text, values: [userKey, ...this.#recorded(deed)] };
     await this.#revoke(mark, deadlineMs);
-    const rows = await this.#blacklistUser(userKey, 'all', Infinity);
+    const rows = await this.#blacklistUser(userKey, 'all', deed, Infinity);
     await this.#revoke(mark, Infinity);
     return rows;
   }
 
-  finishRevocation(userKey: string, deadlineMs: number): Promise<number> {
-    return this.#blacklistUser(userKey, 'revoked', deadlineMs);
+  /** The parameter of a deed, where deeds are recorded. */
+  #deed(parameter: string): string | undefined {
+    return this.#options.schema.audits === true ? parameter : undefined;
+  }
+
+  #recorded(deed: Deed): readonly string[] {
+    return this.#options.schema.audits === true ? [deedValue(deed)] : [];
   }
 
   get #dates(): RowDates {
     return this.#options.dates?.() ?? ORDINARY_DATES;
   }
 
-  async #blacklistUser(userKey: string, which: 'all' | 'revoked', beginMs: number): Promise<number> {
-    const text = blacklistUserSql(this.#options.schema, which);
-    const values = [userKey, this.#dates.extraSeconds, REVOKE_BATCH];
+  async #blacklistUser(
+    userKey: string,
+    which: 'all' | 'revoked',
+    deed: Deed,
+    beginMs: number,
+  ): Promise<number> {
+    const text = blacklistUserSql(this.#options.schema, which, this.#deed('$4'));
+    const values = [userKey, this.#dates.extraSeconds, REVOKE_BATCH, ...this.#recorded(deed)];
     const statement = { name: `blacklist_user_${which}`, text, values };
     for (let rows = 0, deadlineMs = beginMs; ; deadlineMs = Infinity) {
       const [counts] = (await this.#revoke<{ live: number; won: number }>(statement, deadlineMs)).rows;

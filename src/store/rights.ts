@@ -6,16 +6,27 @@ import { columnsRead } from './user-source.js';
 
 /**
  * What is done with a database. `serve_async`: claims of Redis are written behind; in sync mode its UPDATE puts off the
- * date of a row whose token outlives it, and a server that lacks it starts and says so.
+ * date of a row whose token outlives it, and a server that lacks it starts and says so. `audit_retention`: cleanup, with that
+ * option. `django`: the site's own code, which calls `revoke_user`.
  */
-export const NEEDS = ['serve', 'serve_async', 'cleanup', 'revoke', 'sessions', 'doctor'] as const;
+export const NEEDS = [
+  'serve',
+  'serve_async',
+  'cleanup',
+  'audit_retention',
+  'revoke',
+  'sessions',
+  'doctor',
+  'audit',
+  'django',
+] as const;
 
 export type Need = (typeof NEEDS)[number];
 
 /** One right, as GRANT has it. */
 export interface Right {
-  readonly privilege: 'USAGE' | 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE';
-  readonly on: 'schema' | 'table' | 'sequence';
+  readonly privilege: 'USAGE' | 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | 'EXECUTE';
+  readonly on: 'schema' | 'table' | 'sequence' | 'function';
   /** Qualified and quoted. */
   readonly name: string;
   readonly oid: number;
@@ -55,11 +66,26 @@ const OF_DJANGO: Readonly<Record<'outstanding' | 'blacklisted', Privileges>> = {
 /** Tables of ours; those that a migration hasn't made yet are passed over. */
 const OF_OURS: Readonly<Record<string, Privileges>> = {
   revoked_before: { serve: KEEP, revoke: KEEP, sessions: READ, doctor: READ },
-  home: { serve: READ, revoke: READ, cleanup: READ, sessions: READ, doctor: READ },
+  home: { serve: READ, revoke: READ, cleanup: READ, sessions: READ, doctor: READ, audit: READ },
   dead_letters: { serve: READ, serve_async: KEEP, sessions: READ, doctor: READ },
   identity: { serve: READ, doctor: READ },
   cleanup_lease: { cleanup: KEEP },
   migrations: { doctor: READ },
+};
+
+/** A server that began before there was one doesn't write it: it is not to be called unfit for that. */
+const AUDIT: Privileges = {
+  serve: KEEP,
+  revoke: KEEP,
+  audit: READ,
+  audit_retention: ['SELECT', 'DELETE'],
+};
+
+/** What the site's own code calls. */
+const FUNCTIONS: Readonly<Record<string, readonly Need[]>> = {
+  'revoke_user(text, text)': ['django'],
+  'revoke_user(bigint, text)': ['django'],
+  'revoke_user(uuid, text)': ['django'],
 };
 
 interface Wanted {
@@ -70,9 +96,9 @@ interface Wanted {
 }
 
 /** Of a site without token tables there are none to be granted. */
-type RightsSchema = Pick<TokenSchema, 'users' | 'own'> & Partial<Pick<TokenSchema, 'relations'>>;
+type RightsSchema = Pick<TokenSchema, 'users' | 'own' | 'audits'> & Partial<Pick<TokenSchema, 'relations'>>;
 
-function wantedOf({ relations, users, own }: RightsSchema): Wanted[] {
+function wantedOf({ relations, users, own, audits }: RightsSchema): Wanted[] {
   const whole = (relation: { schema: string; name: string }, privileges: Privileges): Wanted => ({
     schema: relation.schema,
     name: relation.name,
@@ -95,7 +121,9 @@ function wantedOf({ relations, users, own }: RightsSchema): Wanted[] {
             columns: columnsRead(users),
           },
         ]),
-    ...Object.entries(OF_OURS).map(([name, privileges]) => whole({ schema: own, name }, privileges)),
+    ...Object.entries({ ...OF_OURS, ...(audits === true ? { audit: AUDIT } : {}) }).map(
+      ([name, privileges]) => whole({ schema: own, name }, privileges),
+    ),
   ];
 }
 
@@ -156,7 +184,32 @@ export async function rightsNeeded(ask: Ask, schema: RightsSchema): Promise<Righ
     for (const sequence of inserting.length === 0 ? [] : (sequences ?? []))
       add({ privilege: 'USAGE', on: 'sequence', ...sequence, columns: [] }, inserting);
   }
+  for (const { needs, schema: name, schema_oid, ...one } of await functionsOf(ask, schema)) {
+    add({ privilege: 'USAGE', on: 'schema', name, oid: schema_oid, columns: [] }, needs);
+    add({ privilege: 'EXECUTE', on: 'function', ...one, columns: [] }, needs);
+  }
   return rights;
+}
+
+/** Those that a migration has made. */
+async function functionsOf(
+  ask: Ask,
+  { own }: RightsSchema,
+): Promise<{ name: string; oid: number; schema: string; schema_oid: number; needs: readonly Need[] }[]> {
+  const rows = await ask<{ signature: string; oid: number; schema: string; schema_oid: number }>(
+    `SELECT i.signature, p.oid, quote_ident(n.nspname) AS schema, n.oid AS schema_oid
+       FROM unnest($2::text[]) WITH ORDINALITY AS i (signature, n)
+       JOIN pg_namespace n ON n.nspname = $1
+       JOIN pg_proc p ON p.pronamespace = n.oid
+        AND format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)) = i.signature
+      ORDER BY i.n`,
+    [own, Object.keys(FUNCTIONS)],
+  );
+  return rows.map(({ signature, ...row }) => ({
+    ...row,
+    name: `${row.schema}.${signature}`,
+    needs: FUNCTIONS[signature] ?? [],
+  }));
 }
 
 /** Those that a role lacks, this connection's where none is named; of a table that isn't there none. */
@@ -181,6 +234,7 @@ export async function missingRights(
             (SELECT coalesce($6::name, current_user) AS role) r
       WHERE NOT CASE WHEN i.kind = 'schema' THEN has_schema_privilege(r.role, i.oid, i.privilege)
                      WHEN i.kind = 'sequence' THEN has_sequence_privilege(r.role, i.oid, i.privilege)
+                     WHEN i.kind = 'function' THEN has_function_privilege(r.role, i.oid, i.privilege)
                      WHEN i.col = '' THEN has_table_privilege(r.role, i.oid, i.privilege)
                      ELSE has_column_privilege(r.role, i.oid, i.col, i.privilege) END
       ORDER BY 1`,

@@ -19,6 +19,8 @@ export interface SiteSchema extends Owned {
   readonly userKeyType: UserKeyType;
   /** The database's own encoding, as `server_encoding` names it. */
   readonly encoding: string;
+  /** Deeds are recorded; absent: the migration `audit` is pending, and all is done as before it. */
+  readonly audits?: boolean;
 }
 
 /** What the catalog says of the tables: nothing of it is assumed (simplejwt.md). */
@@ -36,6 +38,10 @@ export interface TokenSchema extends SiteSchema {
   /** It isn't written down which Django schema ours belongs to: the migration `home` is pending. */
   readonly homeUnwritten: boolean;
 }
+
+/** For whoever works on a database that an older release migrated. */
+export const AUDIT_PENDING =
+  'the migration audit is pending, so log-outs and revocations are not recorded: run carelink-tokens migrate, then restart the servers';
 
 /** What an operator says of the tables. */
 export interface SchemaOptions extends UserOptions {
@@ -69,12 +75,12 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
   await checkColumns(ask, blacklisted, COLUMNS.blacklisted);
   if (!migrated) throw notMigrated(own, 'migrate');
   const users = await usersToCheck(ask, outstanding, options);
-  const [settings] = await ask<{ encoding: string; may_keep: boolean }>(
-    `SELECT current_setting('server_encoding') AS encoding,
+  const [settings] = await ask<{ encoding: string; audits: boolean; may_keep: boolean }>(
+    `SELECT current_setting('server_encoding') AS encoding, ${auditsSql('$3')} AS audits,
             (SELECT has_column_privilege(c.oid, 'expires_at', 'UPDATE')
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
               WHERE n.nspname = $1 AND c.relname = $2) AS may_keep`,
-    [outstanding.schema, outstanding.name],
+    [outstanding.schema, outstanding.name, own],
   );
   return {
     outstanding: outstanding.qualified,
@@ -86,6 +92,7 @@ export async function readSchemaBy(ask: Ask, options: SchemaOptions): Promise<To
     mayKeep: settings?.may_keep ?? false,
     slidingEnd: options.slidingEnd,
     encoding: settings?.encoding ?? 'UTF8',
+    audits: settings?.audits ?? false,
     own,
     homeUnwritten,
   };
@@ -106,13 +113,23 @@ export async function readSiteSchema(ask: Ask, options: UserOptions): Promise<Si
   if (!places.owns.some(({ name, migrated }) => name === own && migrated))
     throw notMigrated(own, 'migrate --token-tables none');
   const users = await usersToCheck(ask, undefined, options);
-  const [settings] = await ask<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`);
+  const [settings] = await ask<{ encoding: string; audits: boolean }>(
+    `SELECT current_setting('server_encoding') AS encoding, ${auditsSql('$1')} AS audits`,
+    [own],
+  );
   return {
     users,
     userKeyType: userKeyTypeOf(users?.keyType ?? 'text'),
     encoding: settings?.encoding ?? 'UTF8',
+    audits: settings?.audits ?? false,
     own,
   };
+}
+
+/** Whether our schema has the table of the migration `audit`. */
+function auditsSql(own: string): string {
+  return `EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE n.nspname = ${own} AND c.relname = 'audit' AND c.relkind = 'r')`;
 }
 
 function notMigrated(own: string, command: string): SchemaError {

@@ -53,12 +53,15 @@ export class TablelessStore implements TokenStore {
 
 /** Nothing is there to be revoked by token. */
 export const NO_TABLES_TO_REVOKE_IN: Revocations = {
-  blacklist: () => Promise.resolve('now'),
   find: () => Promise.resolve([]),
-  blacklistRows: () => Promise.resolve({ won: new Set(), perhaps: false }),
-  blacklistOpen: () => Promise.resolve(0),
   liveTokensOf: () => Promise.resolve([]),
   openRowsOf: () => Promise.resolve([]),
-  revokeUser: () => Promise.resolve(0),
-  finishRevocation: () => Promise.resolve(0),
+  as: () => ({
+    ...NO_TABLES_TO_REVOKE_IN,
+    blacklist: () => Promise.resolve('now'),
+    blacklistRows: () => Promise.resolve({ won: new Set(), perhaps: false }),
+    blacklistOpen: () => Promise.resolve(0),
+    revokeUser: () => Promise.resolve(0),
+    finishRevocation: () => Promise.resolve(0),
+  }),
 };

@@ -30,7 +30,7 @@ describe('migrate on the embedded PostgreSQL', () => {
 
   it('makes tables and indexes in its one session, and leaves that without lock and settings', async () => {
     const { steps } = await applyMigrations(embedded.connection, { createTables: true });
-    expect(steps.map(({ outcome }) => outcome).filter((outcome) => outcome === 'applied')).toHaveLength(12);
+    expect(steps.map(({ outcome }) => outcome).filter((outcome) => outcome === 'applied')).toHaveLength(14);
     const again = await applyMigrations(embedded.connection, { createTables: true });
     expect(again.steps.map(({ outcome }) => outcome)).not.toContain('applied');
     const { migrations } = await readMigrationOverview(embedded.connection);

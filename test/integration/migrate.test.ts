@@ -55,6 +55,8 @@ describe.skipIf(services().postgres === undefined)('migrate on PostgreSQL', () =
       ['identity', 'applied'],
       ['home', 'applied'],
       ['shared_revocations', 'applied'],
+      ['audit', 'applied'],
+      ['revoke_user', 'applied'],
     ]);
     expect((await indexes()).filter((name) => !before.includes(name))).toEqual([
       'idx_blacklisted_token_created',

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { createChain } from '../../src/rotation/chain.js';
-import type { OpenRow, Revocations } from '../../src/rotation/ports.js';
+import type { OpenRow, Revocations, Revoking } from '../../src/rotation/ports.js';
 import { Trails } from '../../src/rotation/trails.js';
 import { walkFamily } from '../../src/rotation/walk.js';
-import { plantFamily, type Family } from '../support/families.js';
+import { DEED, plantFamily, type Family } from '../support/families.js';
 import { createUsers } from '../support/postgres.js';
 import { rotationWorld } from '../support/rotation-world.js';
 
@@ -105,17 +105,11 @@ export function walksModelSuite(runs: number): void {
     return family;
   }
 
-  async function walked(state: State, openRowsOf: Revocations['openRowsOf']) {
+  async function walked(state: State, openRowsOf: Revoking['openRowsOf']) {
     const family = await plant(state);
     const { userId } = family.first;
-    const ports: Revocations = {
-      blacklist: (...given) => revocations.blacklist(...given),
-      find: (...given) => revocations.find(...given),
-      blacklistRows: (...given) => revocations.blacklistRows(...given),
-      blacklistOpen: (...given) => revocations.blacklistOpen(...given),
-      liveTokensOf: (...given) => revocations.liveTokensOf(...given),
-      revokeUser: (...given) => revocations.revokeUser(...given),
-      finishRevocation: (...given) => revocations.finishRevocation(...given),
+    const ports: Revoking = {
+      ...revocations.as(DEED),
       openRowsOf,
     };
     const { end, rows } = await walkFamily(
@@ -142,7 +136,7 @@ export function walksModelSuite(runs: number): void {
 
   it(`ends alike and closes the same, in ${runs} random families`, async () => {
     let byUser = 0;
-    const asServed: Revocations['openRowsOf'] = async (...given) => {
+    const asServed: Revoking['openRowsOf'] = async (...given) => {
       const told: readonly OpenRow[] | undefined = await revocations.openRowsOf(...given);
       if (told !== undefined) byUser++;
       return told;

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createChain } from '../../src/rotation/chain.js';
-import type { Revocations } from '../../src/rotation/ports.js';
+import type { Revoking } from '../../src/rotation/ports.js';
 import { Trails } from '../../src/rotation/trails.js';
 import { walkFamily } from '../../src/rotation/walk.js';
-import { plantFamily, type Family } from '../support/families.js';
+import { DEED, plantFamily, type Family } from '../support/families.js';
 import { createUsers } from '../support/postgres.js';
 import type { Instance } from '../support/rotation.js';
 import { rotated, rotationWorld } from '../support/rotation-world.js';
@@ -41,7 +41,7 @@ describe.skipIf(services().postgres === undefined)("a user's open rows", () => {
         WHERE jti = ANY ($1) AND NOT EXISTS (SELECT FROM token_blacklist_blacklistedtoken b WHERE b.token_id = o.id)`,
       [jtis],
     );
-  const ask = async (more: Partial<Parameters<Revocations['openRowsOf']>[0]> = {}) => {
+  const ask = async (more: Partial<Parameters<Revoking['openRowsOf']>[0]> = {}) => {
     const told = await instance.revocations.openRowsOf(
       { userKey: String(userId), witness: family.jtis[64]!, mostRows: LONG + 10, ...more },
       Infinity,
@@ -113,14 +113,8 @@ describe.skipIf(services().postgres === undefined)("a user's open rows", () => {
     await world.sql('DELETE FROM token_blacklist_outstandingtoken WHERE jti = $1', [family.jtis[301]]);
     const { revocations } = instance;
     const claimed: string[] = [];
-    const ports: Revocations = {
-      blacklist: (...given) => revocations.blacklist(...given),
-      find: (...given) => revocations.find(...given),
-      blacklistOpen: (...given) => revocations.blacklistOpen(...given),
-      liveTokensOf: (...given) => revocations.liveTokensOf(...given),
-      revokeUser: (...given) => revocations.revokeUser(...given),
-      finishRevocation: (...given) => revocations.finishRevocation(...given),
-      blacklistRows: (...given) => revocations.blacklistRows(...given),
+    const ports: Revoking = {
+      ...revocations.as(DEED),
       async openRowsOf(...given) {
         const told = await revocations.openRowsOf(...given);
         if (claimed.length === 0)

@@ -45,6 +45,15 @@ export interface Django {
   deactivateUser(userId: string): Promise<void>;
   /** `set_password` and `save`, as a site's own view does it. */
   setPassword(userId: string, password: string): Promise<void>;
+  /**
+   * The password, all sessions and the pair of whoever asks, in one `atomic()`; the end of docs/audit.md. With `fail` it is
+   * rolled back. Rejects where Django answers 500, as after a serialization failure.
+   */
+  changePasswordAndEnd(
+    userId: string,
+    password: string,
+    more?: { readonly isolation?: string; readonly fail?: boolean },
+  ): Promise<TokenPair & { readonly ended: number }>;
   /** Deletes through the ORM, so that `on_delete` of the token rows is what it is there. */
   deleteUser(userId: string): Promise<void>;
   /** `RefreshToken.for_user`, and its access token. Claims are added as a project's own serializer adds them. */
@@ -101,6 +110,8 @@ export async function startDjango(options: DjangoOptions): Promise<Django> {
     async setPassword(userId, password) {
       await call(`/test/users/${userId}/set-password/`, { password });
     },
+    changePasswordAndEnd: (userId, password, more = {}) =>
+      call(`/test/users/${userId}/change-password/`, { password, ...more }),
     async deleteUser(userId) {
       await call(`/test/users/${userId}/delete/`);
     },

@@ -1,4 +1,5 @@
 import { createChain } from '../../src/rotation/chain.js';
+import { operatorDeed } from '../../src/rotation/deed.js';
 import { query } from './postgres.js';
 import { mintRefresh, type MintedToken } from './tokens.js';
 
@@ -79,3 +80,13 @@ export async function plantFamily(url: string, options: FamilyOptions): Promise<
   );
   return { first, tip, jtis, at };
 }
+
+/** What a test's own walk is done for. */
+export const DEED = operatorDeed({
+  kind: 'revoke_family',
+  scope: 'session',
+  actor: 'test',
+  reason: undefined,
+  userKey: undefined,
+  jtiDigest: undefined,
+});

@@ -28,6 +28,10 @@ export function eventLine(event: CleanupEvent): string | undefined {
       return undefined;
     case 'stepped_over':
       return `stepped over row ${event.id}: ${event.reason}; the next run tries it again`;
+    case 'audit_progress':
+      return undefined;
+    case 'audit_missing':
+      return 'warning: --audit-retention has nothing to do: the migration audit is pending; run carelink-tokens migrate';
     case 'vacuum_started':
       return 'vacuuming ...';
     case 'vacuum_finished':
@@ -78,6 +82,8 @@ export function summaryLines(summary: Summary): string[] {
   }
   if (summary.ended !== 'done')
     lines.push(`${ENDED[summary.ended]}: about ${count(backlogRows)} rows are left`);
+  if (summary.auditDeleted !== undefined)
+    lines.push(`${count(summary.auditDeleted)} rows of the audit were past their retention, and are gone`);
   lines.push(`Cleaned up ${deleted} expired token records`);
   return lines;
 }
@@ -106,6 +112,8 @@ export function dryRunLines(told: DryRun): string[] {
       `It would take ${least === most ? `about ${least}` : `${least} to ${most}`} at this pace, alone`,
     );
   }
+  if (told.auditWouldDelete !== undefined)
+    lines.push(`${count(told.auditWouldDelete)} rows of the audit would go`);
   lines.push('Nothing was changed.');
   return lines;
 }

@@ -11,7 +11,8 @@ export const revokeCommand: CommandDescriptor<RevokeSettings> = {
   summary: 'log users out: all tokens of one, a stolen family, or all that were issued before a time',
   examples: [
     'carelink-tokens revoke --user 4711            # shows the count',
-    'carelink-tokens revoke --user 4711 --yes',
+    'carelink-tokens revoke --user 4711 --reason "left the ward" --yes',
+    'carelink-tokens revoke --session 17 --yes',
     'carelink-tokens revoke --family stolen.token --yes',
     'carelink-tokens revoke --issued-before now --yes',
   ],
@@ -19,6 +20,10 @@ export const revokeCommand: CommandDescriptor<RevokeSettings> = {
   settings: revokeSettings,
   run: revoke,
 };
+
+/** The way from a token to the next one is computed, and Django draws its own. */
+const SESSION_WAS_OVER =
+  'It had ended before, or Django itself refreshed it last: then end all sessions of its user with --user.';
 
 /** In a pipe, and on a terminal, progress is told this often. */
 const TELL_EVERY_MS = 2_000;
@@ -60,6 +65,7 @@ async function revoke(settings: RevokeSettings, output: Output): Promise<ExitCod
     if (ended) output.say('Interrupted: what was finished is kept. Run it again for the rest.');
     output.say(
       `Revoked ${tokens(revoked)} in ${(durationMs / 1000).toFixed(1)} s`,
+      ...(revoked === 0 && settings.target.kind === 'session' ? [SESSION_WAS_OVER] : []),
       'Access tokens that are out already are good until they expire.',
     );
     return ended ? 130 : 0;
@@ -70,6 +76,8 @@ function what({ target }: RevokeSettings): string {
   switch (target.kind) {
     case 'user':
       return `User ${target.userKey}`;
+    case 'session':
+      return `Session ${target.id}`;
     case 'jti':
       return `Token ${target.jti} and what came of it`;
     case 'family':

@@ -68,6 +68,8 @@ describe('a migration file', () => {
       'home',
       'notify_passwords',
       'shared_revocations',
+      'audit',
+      'revoke_user',
     ]);
   });
 });

@@ -56,6 +56,8 @@ const picture = (more: Partial<Picture> & { readonly entry?: LedgerEntry | undef
   users: undefined,
   home: undefined,
   ours: new Set(),
+  functions: new Set(),
+  userFunction: undefined,
   wanted: new Map([['w', { kind: 'index', index: wanted }]]),
   ledger: new Map(more.entry === undefined ? [] : [['w', more.entry]]),
   ...more,

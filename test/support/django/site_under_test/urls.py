@@ -16,6 +16,7 @@ urlpatterns = [
     path("test/users/<user_id>/delete/", views.delete_user),
     path("test/users/<user_id>/deactivate/", views.deactivate_user),
     path("test/users/<user_id>/set-password/", views.set_password),
+    path("test/users/<user_id>/change-password/", views.change_password),
     path("test/mint/", views.mint),
     path("test/mint-sliding/", views.mint_sliding),
 ]

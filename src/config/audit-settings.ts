@@ -1,0 +1,56 @@
+import { withEnvFile } from './env-file.js';
+import { ConfigError } from './errors.js';
+import { deepFreeze } from './freeze.js';
+import { integer, oneOf, text, type ValueKind } from './kinds.js';
+import { since } from './moments.js';
+import { list, optional, valued } from './option.js';
+import { resolve, type Flags } from './resolve.js';
+import { TOKEN_TABLES_OPTION } from './rotation-options.js';
+import type { AuditSettings } from './settings.js';
+import { sharedSettings } from './shared-settings.js';
+import { SHARED_OPTIONS } from './shared-options.js';
+import type { Source } from './source.js';
+import { DEED_KINDS } from './vocabulary.js';
+
+const rows = integer({ min: 1, max: 1_000_000_000 });
+
+const limit: ValueKind<number | 'all'> = {
+  placeholder: 'all|number',
+  allowed: `all, or ${rows.allowed}`,
+  parse: (given) => (given === 'all' ? 'all' : rows.parse(given)),
+};
+
+/** All that `audit` takes. */
+export const AUDIT_OPTIONS = {
+  user: optional(text('id'), {
+    help: 'only what was done to this user: the id as tokens name it',
+    absentText: 'everybody',
+  }),
+  since: optional(since, {
+    help: 'only what was done since: so long ago, or a time with its zone',
+    absentText: 'the beginning',
+  }),
+  kind: list(oneOf(DEED_KINDS), { help: `only these: ${DEED_KINDS.join(', ')}` }),
+  limit: valued(limit, { default: '100', help: 'at most so many, the latest first' }),
+  ...TOKEN_TABLES_OPTION,
+  ...SHARED_OPTIONS,
+};
+
+/** @throws {ConfigError} with everything that is wrong */
+export function auditSettings(flags: Flags, surroundings: Source): AuditSettings {
+  const source = withEnvFile(flags, surroundings);
+  const resolved = resolve(AUDIT_OPTIONS, flags, source.env);
+  const { values } = resolved;
+  const problems = [...resolved.problems];
+  const shared = sharedSettings(resolved, source, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze({
+    command: 'audit',
+    ...shared,
+    user: values.user,
+    since: values.since,
+    kinds: values.kind,
+    limit: values.limit === 'all' ? undefined : values.limit,
+    tokenTables: values['token-tables'] === 'required',
+  });
+}

@@ -1,0 +1,7 @@
+import { ASYNC, SYNC } from '../interop/pair.js';
+import { revokeUserSuite } from '../interop/revoke-user-suite.js';
+
+revokeUserSuite(SYNC, 100);
+
+// A second for each: what Django does is known to every server by then.
+revokeUserSuite(ASYNC, 30);
