@@ -41,4 +41,12 @@ export const DEED_KINDS = [
 export type DeedKind = (typeof DEED_KINDS)[number];
 
 /** What a role can be given the rights for. */
-export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor', 'audit', 'django'] as const;
+export const GRANTED_COMMANDS = [
+  'serve',
+  'cleanup',
+  'revoke',
+  'sessions',
+  'doctor',
+  'audit',
+  'django',
+] as const;

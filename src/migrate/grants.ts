@@ -10,7 +10,15 @@ import type { UserNames } from '../store/user-source.js';
  * What a role may be given the rights for: commands, and `django`, whose code calls `revoke_user`. `bench` talks HTTP; `migrate`
  * is the owner's.
  */
-export const GRANTED_COMMANDS = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor', 'audit', 'django'] as const;
+export const GRANTED_COMMANDS = [
+  'serve',
+  'cleanup',
+  'revoke',
+  'sessions',
+  'doctor',
+  'audit',
+  'django',
+] as const;
 
 /** Without a word these: Django has a role of its own, as a rule. */
 const BY_DEFAULT: readonly GrantedCommand[] = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor', 'audit'];
