@@ -77,12 +77,19 @@ export async function runBatch(
   lease: Lease,
   at: BatchInput,
 ): Promise<BatchOutcome> {
+  let sleptMs = 0;
+  const sleep = (ms: number): Promise<void> => {
+    const beganMs = at.monotonicMs();
+    return at.sleep(ms).finally(() => (sleptMs += at.monotonicMs() - beganMs));
+  };
   try {
     const { value, took } = await timed(session, BEGIN_BATCH, at.monotonicMs, async (query) => {
       await lease.renew(query);
-      return removeRows(query, facts, at);
+      return removeRows(query, facts, { ...at, sleep });
     });
-    return value.kind === 'committed' ? { ...value, took } : value;
+    return value.kind === 'committed'
+      ? { ...value, took: { ...took, beginMs: took.beginMs + sleptMs } }
+      : value;
   } catch (error) {
     const reason = TRY_AGAIN[sqlStateOf(error) ?? ''];
     const trigger = raisedBy(error);

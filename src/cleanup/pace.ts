@@ -31,7 +31,7 @@ export interface Took {
   readonly ms: number;
   /** Messages that were sent and answered, BEGIN and COMMIT too. */
   readonly trips: number;
-  /** The first of them, BEGIN, with what was waited for it: a connection, or others in the one session. */
+  /** The first of them, BEGIN, with what was waited: for a connection, for others in the one session, or to let others go first. */
   readonly beginMs: number;
   /** The quickest of them. */
   readonly tripMs: number;

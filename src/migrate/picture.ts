@@ -14,7 +14,8 @@ import { askSession, type Session } from './session.js';
 import { readTriggers, type TriggerFacts } from './triggers.js';
 import { wantedUserFunction } from './user-function.js';
 import { wantedUserTriggers } from './user-triggers.js';
-import { readWanted, type Wanted } from './wanted.js';
+import { readWanted } from './wanted.js';
+import type { Wanted } from './plain-wanted.js';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const LOCK_NOT_AVAILABLE = '55P03'; // lock_timeout

@@ -2,7 +2,12 @@ import type { TableFacts } from './catalog.js';
 import type { IndexFacts } from './coverage.js';
 import type { Migration } from './files.js';
 import type { Session } from './session.js';
-import type { Wanted } from './wanted.js';
+
+/** What a migration would make, as PostgreSQL itself understands its SQL. */
+export type Wanted =
+  | { readonly kind: 'index'; readonly index: IndexFacts }
+  /** Storage parameters of a table. */
+  | { readonly kind: 'settings'; readonly parameters: ReadonlyMap<string, string> };
 
 /** Columns alone: default operator classes, no expression, no predicate. */
 const PLAIN_INDEX = /^CREATE INDEX CONCURRENTLY (\w+)\s+ON (\w+) \((\w+(?:, \w+)*)\);$/;

@@ -1,15 +1,8 @@
 import { readIndexes, type TableFacts } from './catalog.js';
-import type { IndexFacts } from './coverage.js';
 import { MigrateError } from './errors.js';
 import type { Migration } from './files.js';
-import { readPlainWanted } from './plain-wanted.js';
+import { readPlainWanted, type Wanted } from './plain-wanted.js';
 import type { Session } from './session.js';
-
-/** What a migration would make, as PostgreSQL itself understands its SQL. */
-export type Wanted =
-  | { readonly kind: 'index'; readonly index: IndexFacts }
-  /** Storage parameters of a table. */
-  | { readonly kind: 'settings'; readonly parameters: ReadonlyMap<string, string> };
 
 /**
  * What migrations would make. To be called in a transaction that is rolled back.

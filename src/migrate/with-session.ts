@@ -35,7 +35,7 @@ export interface ChangeOptions extends ReadOptions {
 /** A stall of live traffic that nobody notices; the pauses between two tries are ten times that and more. */
 const DEFAULT_LOCK_TIMEOUT_MS = 100;
 
-/** A second session is had at once, unless a pool has none to give: waited for as for another run, where nothing is said. */
+/** A second session is had at once, unless a pool has none to give: waited for as for another run, and no less than this. */
 const WATCHER_WAIT_MS = 5_000;
 
 export const APPLICATION_NAME = 'carelink-tokens migrate';
@@ -84,7 +84,7 @@ export async function change<T>(
     const server = await promptly(fitServer(session), prompt);
     await refuseFence(session);
     if (!server.embedded) {
-      const limit = { ms: maxWaitMs ?? WATCHER_WAIT_MS, error: poolOfOne };
+      const limit = { ms: Math.max(maxWaitMs ?? 0, WATCHER_WAIT_MS), error: poolOfOne };
       watcher = await openPromptly(openSession(connection, `${APPLICATION_NAME} watch`), {
         ...prompt,
         limit,

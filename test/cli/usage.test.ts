@@ -75,7 +75,7 @@ describe('usage', () => {
     [['serve', '--rotation', 'keep', '--reuse-grace', '10s'], 'there is nothing to repeat'],
     [['serve', '--rotation', 'keep', '--blacklist', 'async'], 'there is nothing to write behind'],
     [['serve', '--rotation', 'on', '--token-tables', 'none'], 'a token is spent by a row in those tables'],
-    [['migrate', 'sideways'], 'migrate does one of up, status, plan, down, grants, not "sideways"'],
+    [['migrate', 'sideways'], 'migrate does one of up, status, plan, down, repair, grants, not "sideways"'],
     [['migrate', '--port', '1'], "unknown option '--port'"],
     [['migrate', '--log-level', 'loud'], 'one of debug, info, warn, error, silent, not "loud"'],
   ])('%j ends with 2 and says on stderr what is allowed', async (args, says) => {

@@ -42,6 +42,8 @@ describe.skipIf(services().postgres === undefined)('a role with few grants', () 
       await world.sql(`GRANT SELECT ON auth_user TO ${role}`);
       expect(await health()).toBe('grants missing');
       await world.sql(`GRANT INSERT, UPDATE ON carelink.revoked_before TO ${role}`);
+      expect(await health()).toBe('grants missing');
+      await world.sql(`GRANT SELECT, INSERT, UPDATE ON carelink.audit TO ${role}`);
       expect(await health()).toBe('ok');
       await world.sql(`REVOKE INSERT ON token_blacklist_blacklistedtoken FROM ${role}`);
       expect(await health()).toBe('grants missing');
