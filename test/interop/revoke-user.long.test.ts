@@ -1,5 +1,5 @@
-import { ASYNC, SYNC } from '../interop/pair.js';
-import { revokeUserSuite } from '../interop/revoke-user-suite.js';
+import { ASYNC, SYNC } from './pair.js';
+import { revokeUserSuite } from './revoke-user-suite.js';
 
 revokeUserSuite(SYNC, 100);
 

@@ -1,0 +1,3 @@
+import { describeAdoptedSites } from './adopt-sites-suite.js';
+
+describeAdoptedSites(1);
