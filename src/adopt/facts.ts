@@ -22,7 +22,7 @@ const tokenView = object({
   arguments: list(text),
   decorators: list(orNull(text)),
   serializer: orNull(text),
-  /** The view names it itself, whatever SIMPLE_JWT says. */
+  /** The view names it itself, whatever SIMPLE_JWT says; or nobody knows which it is. */
   serializer_fixed: flag,
   authentication: list(orNull(text)),
   permissions: list(orNull(text)),
@@ -86,6 +86,8 @@ const FACTS = object({
   token_blacklist: orNull(
     object({
       installed: flag,
+      /** INSTALLED_APPS has its very name, which simplejwt looks for: only then is anything blacklisted. */
+      named: flag,
       database: text,
       written_to: text,
       vendor: text,
@@ -176,7 +178,7 @@ export function parseFacts(printed: string): Facts {
     );
   }
   const version = (value as { carelink_facts?: unknown } | null)?.carelink_facts;
-  if (version !== 1)
+  if (version !== 2)
     throw new FactsError(
       "was made by the probe of another release. Print this release's with `adopt --print-probe`, and run it again.",
     );

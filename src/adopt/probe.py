@@ -39,6 +39,12 @@ def carelink_probe():
         " SLIDING_TOKEN_REFRESH_SERIALIZER CHECK_REVOKE_TOKEN REVOKE_TOKEN_CLAIM"
         " CHECK_USER_IS_ACTIVE"
     ).split()
+    # Those that simplejwt tests for truth alone: to it "True", "False" and 1
+    # are all the same.
+    TESTED_FOR_TRUTH = (
+        "ROTATE_REFRESH_TOKENS BLACKLIST_AFTER_ROTATION UPDATE_LAST_LOGIN"
+        " CHECK_REVOKE_TOKEN CHECK_USER_IS_ACTIVE"
+    ).split()
     KEYS = ("SIGNING_KEY", "VERIFYING_KEY", "JWK_URL")
     APP = "rest_framework_simplejwt.token_blacklist"
 
@@ -136,7 +142,8 @@ def carelink_probe():
         values = {}
         for name in TOLD_VALUES:
             if name in DEFAULTS:
-                values[name] = plain(given[name] if name in given else DEFAULTS[name])
+                value = given[name] if name in given else DEFAULTS[name]
+                values[name] = bool(value) if name in TESTED_FOR_TRUTH else plain(value)
         newer = [n for n in DEFAULTS if n not in TOLD_VALUES and n not in KEYS]
         from rest_framework_simplejwt import exceptions, serializers
 
@@ -316,10 +323,38 @@ def carelink_probe():
                     kind, base = "logout", logout
             if kind is None:
                 told = path + " " + (entry.name or "")
-                if re.search(r"token|jwt", told, re.I):
-                    unrecognised.append({"path": "/" + path, "view": name_of(callback)})
+                if re.search(r"token|jwt", told, re.I) and not of_admin(callback):
+                    unrecognised.append(
+                        {"path": "/" + masked(path), "view": name_of(callback)}
+                    )
                 return
             found.append(dict(describe(kind, base, cls, callback), path="/" + path, varies=varies, name=entry.name))
+
+        def of_admin(callback):
+            """Django's admin marks its views: those of a site, and of a model."""
+            return hasattr(callback, "admin_site") or hasattr(callback, "model_admin")
+
+        def masked(path):
+            """The path without what may be a secret: a webhook may have one in it.
+
+            Plain words and the names of parameters are left, and v1.
+            """
+            path = re.sub(r"\[[^\]]*\]", "<var>", path)
+            before = None
+            while before != path:
+                before = path
+                path = re.sub(
+                    r"\((?:\?P<(\w+)>|\?:)?[^()]*\)",
+                    lambda group: "<{}>".format(group.group(1) or "var"),
+                    path,
+                )
+            return "/".join(
+                part if is_plain(part) else "(not-told)" for part in path.split("/")
+            )
+
+        def is_plain(part):
+            words = re.sub(r"<[\w:]{1,60}>(?:[?*+]|\{[0-9,]*\})?", "", part)
+            return re.match(r"^(?:[a-z_-]{0,30}|v[0-9]{1,2})$", words) is not None
 
         def describe(kind, base, cls, callback):
             from rest_framework.views import APIView
@@ -337,10 +372,9 @@ def carelink_probe():
             initial = getattr(callback, "initkwargs", None) or {}
             for name, value in initial.items():
                 setattr(view, name, value)
-            try:
-                serializer = name_of(view.get_serializer_class())
-            except Exception:
-                serializer = None
+            serializer = serializer_of(view)
+            # By the class itself: a setting may name it by another way.
+            fixed = serializer is None or serializer is not serializer_of(base())
             decorators = wrappers(callback)
             for module in usual:
                 if module in decorators:
@@ -353,8 +387,8 @@ def carelink_probe():
                 "overrides": sorted(own),
                 "arguments": sorted(initial),
                 "decorators": [name_of(module) for module in decorators],
-                "serializer": serializer,
-                "serializer_fixed": getattr(view, "serializer_class", None) is not None,
+                "serializer": name_of(serializer),
+                "serializer_fixed": fixed,
                 "authentication": names_of(view.authentication_classes),
                 "permissions": names_of(view.permission_classes),
                 "throttles": [throttle(view, one) for one in view.throttle_classes],
@@ -364,6 +398,12 @@ def carelink_probe():
                 "versioning": name_of(view.versioning_class),
                 "exception_handler": name_of(view.get_exception_handler()) if handler else "(of the view)",
             }
+
+        def serializer_of(view):
+            try:
+                return view.get_serializer_class()
+            except Exception:
+                return None
 
         # What is told by itself.
         TOLD = (
@@ -419,6 +459,9 @@ def carelink_probe():
         from django.db import connections, router
 
         installed = has_app(APP)
+        # simplejwt looks for this very text. Where the app is listed by the
+        # path of its AppConfig there are tables, and nothing is blacklisted.
+        named = APP in setting("INSTALLED_APPS", [])
         alias = "default"
         writes = "default"
         if installed:
@@ -433,6 +476,7 @@ def carelink_probe():
         connection = connections[alias]
         found = {
             "installed": installed,
+            "named": named,
             "database": alias,
             "written_to": writes,
             "vendor": connection.vendor,
@@ -567,7 +611,7 @@ def carelink_probe():
             },
         }
 
-    facts = {"carelink_facts": 1}
+    facts = {"carelink_facts": 2}
     for look in (
         versions,
         simple_jwt,

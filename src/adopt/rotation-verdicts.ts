@@ -57,6 +57,14 @@ export function tableRows({ facts }: Site): Row[] {
             'No token tables, so a log-out does nothing, as in Django.',
           ),
     );
+  } else if (!app.named) {
+    rows.push(
+      cannot(
+        'token_blacklist',
+        'installed by the path of its AppConfig',
+        "simplejwt looks for 'rest_framework_simplejwt.token_blacklist' in INSTALLED_APPS. Without that very text Django blacklists nothing: a log-out does nothing, and rotated tokens stay good. Write it there, and run the probe again.",
+      ),
+    );
   } else if (tables.filter(({ visible }) => visible).length < 2 || (app.unapplied ?? 0) > 0) {
     rows.push(
       cannot(

@@ -26,8 +26,9 @@ export function textSetting(site: Site, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** simplejwt's blacklist app is installed. */
-export const hasApp = ({ facts }: Site): boolean => facts.token_blacklist?.installed === true;
+/** simplejwt's blacklist app is installed, by the name that simplejwt looks for. */
+export const hasApp = ({ facts }: Site): boolean =>
+  facts.token_blacklist?.installed === true && facts.token_blacklist.named;
 
 export const simplejwtVersion = ({ facts }: Site): string | undefined =>
   facts.versions?.get('simplejwt') ?? undefined;

@@ -52,7 +52,15 @@ function classRows(views: readonly TokenView[]): Row[] {
     );
     const own = view.serializer_fixed ? view.serializer : undefined;
     if (own !== undefined && own !== STOCK_SERIALIZERS[view.kind] && own !== OWN_SERIALIZERS[view.view])
-      rows.push(cannot(`serializer ${view.path}`, own, 'The view names it, and its Python is not run here.'));
+      rows.push(
+        cannot(
+          `serializer ${view.path}`,
+          own ?? '(unknown)',
+          own === null
+            ? 'The view did not tell it to the probe.'
+            : 'The view names it, and its Python is not run here.',
+        ),
+      );
     if (view.decorators.length > 0)
       rows.push(cannot(`decorators ${view.path}`, view.decorators, 'They are not run here.'));
     const more = view.arguments.filter((name) => !TOLD_ELSEWHERE.has(name));

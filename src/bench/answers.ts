@@ -13,6 +13,8 @@ export interface AnswerFacts {
   /** Successes whose refresh token had just been given to another session. */
   readonly shared: number;
   readonly lostSessions: number;
+  /** Sessions that were lost before, and that nobody was told of. */
+  readonly endedInWarmUp: number;
   /** Answers that no client expects, by kind: `HTTP 429`, `ECONNRESET`. */
   readonly errors: ReadonlyMap<string, number>;
   /** Open loop only. */
@@ -45,7 +47,18 @@ const MIN_OF_SERVICE = 0.5;
 
 /** The first of what is wrong with the answers themselves, the worst first. Undefined: nothing is. Pure. */
 export function judgeAnswers(facts: AnswerFacts): AnswerFault | undefined {
-  const { rotation, users, refreshes, requests, successes, forks, unrotated, shared, lostSessions } = facts;
+  const {
+    rotation,
+    users,
+    refreshes,
+    requests,
+    successes,
+    forks,
+    unrotated,
+    shared,
+    lostSessions,
+    endedInWarmUp,
+  } = facts;
   const wrong = (because: string): AnswerFault => ({ kind: 'wrong', because });
   if (forks > 0 && rotation !== 'keep') {
     return wrong(`${forks} tokens were rotated twice, each with a successor of its own: families forked.`);
@@ -60,9 +73,12 @@ export function judgeAnswers(facts: AnswerFacts): AnswerFault | undefined {
       `${unrotated} of ${successes} answers held no new refresh token: the target does not rotate. If it is not meant to, say --rotation off.`,
     );
   }
-  if (lostSessions > MAX_SHARE * users) {
+  const lost = lostSessions + endedInWarmUp;
+  if (lost > MAX_SHARE * users) {
+    const errors = facts.errors.size === 0 ? '' : ` (${listed(facts.errors)})`;
+    const before = endedInWarmUp === 0 ? '' : ` ${endedInWarmUp} of them ended in the warm-up.`;
     return wrong(
-      `${lostSessions} times a session was refused for good and its user would have had to log in again (${listed(facts.errors)}).`,
+      `${lost} times a session was refused for good and its user would have had to log in again${errors}.${before}`,
     );
   }
   const unexpected = [...facts.errors.values()].reduce((sum, count) => sum + count, 0);

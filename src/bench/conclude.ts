@@ -10,7 +10,7 @@ import type { BenchPlan, BenchTarget } from './plan.js';
 import type { Recording } from './record.js';
 import type { BenchReport, LeftBehind, LimitRow } from './report.js';
 import { meanOf, type ServerKpis } from './server-kpis.js';
-import { answersOf, type Block, type Side } from './side.js';
+import { answersOf, isGoing, type Block, type Side } from './side.js';
 import { judge } from './verdict.js';
 
 /** More is no accident, as with the answers. */
@@ -176,10 +176,7 @@ function leftBehind(sides: readonly Side[]): LeftBehind {
   const sum = (of: (side: Side) => number): number => sides.reduce((all, side) => all + of(side), 0);
   return {
     rowsAtMost: sum(({ answered }) => answered),
-    liveTokens: sum(
-      ({ sessions, recording, reissue }) =>
-        sessions.length - (reissue === undefined ? recording.lostSessions : 0),
-    ),
+    liveTokens: sum(({ sessions }) => sessions.filter(isGoing).length),
   };
 }
 

@@ -34,15 +34,18 @@ const SPIN_MS = 1.5;
 const nowMs = (): number => performance.now();
 
 /**
- * Loads the target until the time is up and all is answered. Sessions keep their chains for a next run.
+ * Loads the target until the time is up and all is answered. Sessions keep their chains for a next run; those that ended
+ * in an earlier one were counted there, and are left out.
  *
- * @throws BenchError where the target stops answering for good
+ * @throws BenchError where the target stops answering for good, or every session has ended
  */
 export async function load(
   target: Target,
-  sessions: readonly Session[],
+  all: readonly Session[],
   plan: LoadPlan,
 ): Promise<{ readonly recording: Recording; readonly elapsedMs: number }> {
+  const sessions = all.filter(({ ended }) => ended !== true);
+  if (sessions.length === 0 && all.length > 0) throw noneLeft(plan.name, all.length);
   const recording = new Recording();
   const startedMs = nowMs();
   const silence = new Silence();
@@ -73,6 +76,13 @@ function targetLost(name: string, instead: string, sinceStartMs: number): BenchE
   return new BenchError(
     'TARGET_LOST',
     `${name} stopped answering ${Math.round(sinceStartMs / 1_000)} s into the load: ${instead}. Nothing is judged. Is it still running? Its log, or the kernel's (out of memory), says why it ended; then repeat the run with fresh tokens.`,
+  );
+}
+
+function noneLeft(name: string, sessions: number): BenchError {
+  return new BenchError(
+    'TOKENS_REFUSED',
+    `${name} has refused the tokens of all ${sessions} sessions for good, so nobody is left to refresh. Nothing more is judged. If it was overloaded, load it less (--rate, --users); then repeat the run with fresh tokens.`,
   );
 }
 

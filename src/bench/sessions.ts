@@ -7,6 +7,8 @@ export interface Session {
   token: string;
   /** Its connection. */
   readonly lane: number;
+  /** Its token was refused for good and there is no other: no load uses it any more. */
+  ended?: boolean;
 }
 
 export interface RefreshOptions {
@@ -92,7 +94,10 @@ function settle(
   // 429 and 5xx: the token is unspent, or resumes. 4xx: it is spent, or was never good.
   if (refusal === undefined || !refusal.startsWith('HTTP 4') || refusal === 'HTTP 429') return 'failed';
   recording.lostSessions += 1;
-  if (reissue === undefined) return 'ended';
+  if (reissue === undefined) {
+    session.ended = true;
+    return 'ended';
+  }
   session.token = reissue();
   return 'failed';
 }

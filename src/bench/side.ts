@@ -20,6 +20,8 @@ export interface Side {
   elapsedMs: number;
   /** Refreshes that were answered since it was opened, those that aren't measured included. */
   answered: number;
+  /** Sessions that ended in the warm-up. Only what is measured tells of them; a search tells of its own. */
+  endedInWarmUp: number;
 }
 
 export function openSide({ refreshUrl, tokens, reissue }: BenchTarget, plan: BenchPlan): Side {
@@ -36,8 +38,11 @@ export function openSide({ refreshUrl, tokens, reissue }: BenchTarget, plan: Ben
     recording: new Recording(),
     elapsedMs: 0,
     answered: 0,
+    endedInWarmUp: 0,
   };
 }
+
+export const isGoing = ({ ended }: Session): boolean => ended !== true;
 
 /** @param steps of an open loop; without them it is the plan's rate */
 export function loadPlan(
@@ -81,7 +86,7 @@ export type Block = Awaited<ReturnType<typeof block>>;
 
 /** What the answers were. `serverMeanMs`: what the server says that a refresh took. */
 export function answersOf(side: Side, plan: BenchPlan, serverMeanMs: number | undefined): AnswerFacts {
-  const { recording, sessions, elapsedMs } = side;
+  const { recording, sessions, elapsedMs, endedInWarmUp, reissue } = side;
   const { refreshes, requests, successes, forks, unrotated, shared, lostSessions, errors } = recording;
   const offered = {
     perSecond: plan.ratePerSecond,
@@ -92,8 +97,10 @@ export function answersOf(side: Side, plan: BenchPlan, serverMeanMs: number | un
     serverMeanMs,
   };
   return {
-    rotation: plan.rotation, users: sessions.length, refreshes, requests, successes, forks, unrotated, shared,
-    lostSessions, errors, offered: plan.mode === 'open' ? offered : undefined,
+    rotation: plan.rotation, refreshes, requests, successes, forks, unrotated, shared, lostSessions, endedInWarmUp, errors,
+    // Without those that ended in a search.
+    users: sessions.filter(isGoing).length + endedInWarmUp + (reissue === undefined ? lostSessions : 0),
+    offered: plan.mode === 'open' ? offered : undefined,
   }; // prettier-ignore
 }
 
@@ -120,6 +127,7 @@ export async function warmUp(
       loadPlan(side, plan, turnMs, plan.seed + 1 + n),
     );
     side.answered += recording.successes;
+    if (side.reissue === undefined) side.endedInWarmUp += recording.lostSessions;
   }
 }
 

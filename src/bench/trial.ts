@@ -22,7 +22,7 @@ export async function tryRate(side: Side, plan: BenchPlan, ratePerSecond: number
   );
   side.answered += recording.successes;
   const { cpuShare } = stopWatching();
-  const fault = judgeAnswers(answersOf({ ...side, recording, elapsedMs }, at, undefined));
+  const fault = judgeAnswers(answersOf({ ...side, recording, elapsedMs, endedInWarmUp: 0 }, at, undefined));
   const over = capacityLimits(plan).flatMap(({ name, percentile, maxMs }) => {
     const ms = percentile === 'mean' ? recording.latency.meanMs : recording.latency.percentileMs(percentile);
     return ms <= maxMs ? [] : [`${name} ${ms.toFixed(1)} ms, over ${maxMs} ms`];

@@ -27,7 +27,7 @@ export const MIGRATE_OPTIONS = {
   }),
   'dry-run': toggle({ help: 'repair: tell what would be written, and change nothing' }),
   'subscribers-ready': toggle({
-    help: 'up: subscribers of a publication FOR ALL TABLES have the new tables; plan prints what to run there first',
+    help: 'up: subscribers of a publication FOR ALL TABLES have the new tables; plan prints what to run there first. Clients such as Debezium need nothing',
     typed: true,
   }),
   'drop-tables': toggle({

@@ -8,6 +8,7 @@ import { verifyLock } from './lock.js';
 import { readPicture, readPictureBeside } from './picture.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
+import { ASIDE_PATTERN } from './repair-names.js';
 import type { Session } from './session.js';
 import { judgeUndoing, type Undoing } from './undo.js';
 import { choose } from './up.js';
@@ -93,7 +94,7 @@ async function dropOwnSchema({ session, emit }: RunContext): Promise<void> {
   const others = await session.query<{ name: string }>(
     `SELECT relname::text AS name FROM pg_class
       WHERE relnamespace = '${session.own}'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-        AND relname <> 'migrations'
+        AND relname <> 'migrations' AND NOT (relkind = 'r' AND relname ~ '${ASIDE_PATTERN}')
      UNION ALL
      SELECT proname::text FROM pg_proc WHERE pronamespace = '${session.own}'::regnamespace
      ORDER BY 1`,
@@ -104,8 +105,14 @@ async function dropOwnSchema({ session, emit }: RunContext): Promise<void> {
     emit({ event: 'finding', finding: { severity: 'warn', code: 'schema_stays', message } });
     return;
   }
+  // Ledgers that `repair` put aside: entries of what is gone now.
+  const aside = await session.query<{ name: string }>(
+    `SELECT relname::text AS name FROM pg_class
+      WHERE relnamespace = '${session.own}'::regnamespace AND relkind = 'r' AND relname ~ '${ASIDE_PATTERN}'`,
+  );
+  const ledgers = ['migrations', ...aside.map(({ name }) => name)].map((name) => `${session.own}.${name}`);
   // No CASCADE: what came meanwhile keeps it.
-  await session.query(`DROP TABLE ${session.own}.migrations; DROP SCHEMA ${session.own}`);
+  await session.query(`DROP TABLE ${ledgers.join(', ')}; DROP SCHEMA ${session.own}`);
   const step: Step = { name: `schema ${session.own}`, outcome: 'removed', durationMs: 0 };
   emit({ event: 'step_finished', step });
 }

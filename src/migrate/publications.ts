@@ -78,7 +78,9 @@ export function judgePublications(
     const message = `${what} No logical replication slot is there now, so there is no subscriber yet.`;
     return [{ severity: 'warn', code: 'published', message, sql }];
   }
-  const followers = `Subscribers may be behind the slots ${slots.join(', ')}.`;
+  const followers =
+    `Subscribers may be behind the slots ${slots.join(', ')}. (Clients of logical decoding such as Debezium use the same slots, ` +
+    'and are not stopped by a table that they do not know.)';
   const afterwards =
     'Afterwards run there: ALTER SUBSCRIPTION ... REFRESH PUBLICATION; until then the tables stay empty there, and a ' +
     'switch-over would forget what was revoked.';
@@ -87,7 +89,7 @@ export function judgePublications(
   }
   const message =
     `${what} ${followers} First run on each subscriber the statements that \`carelink-tokens migrate plan\` prints; then run ` +
-    `this with --subscribers-ready. ${afterwards}`;
+    `this with --subscribers-ready; where only such clients are behind the slots, run it so at once. ${afterwards}`;
   return [{ severity: 'refuse', code: 'published', message, sql }];
 }
 

@@ -1,7 +1,8 @@
 import { interchangeable, shortfall } from './coverage.js';
 import type { Migration } from './files.js';
-import { createLedger, record, type NewEntry } from './ledger.js';
+import { createLedger, ledgerSql, record, type NewEntry } from './ledger.js';
 import { readPicture, type Picture } from './picture.js';
+import { nextAside, scratchOf } from './repair-names.js';
 import { formatParameters } from './plan-settings.js';
 import { renderFor } from './render.js';
 import type { RunContext } from './run-context.js';
@@ -17,38 +18,32 @@ export interface Repair {
 
 type Planned = Repair & { readonly entry?: NewEntry };
 
-/** Where a ledger that isn't ours any more is kept. */
-const ASIDE = 'migrations_before_repair';
-
-/** Of our own tables, as files make them: rolled back with all that is in it. */
-const SCRATCH = 'carelink_repair_look';
-
 const LEDGER = 'the ledger';
 
 /** What would be done. Changes nothing. */
 export async function planRepair(session: Session, files: readonly Migration[]): Promise<Repair[]> {
-  if (await isAltered(session, files)) return [putAside(session)];
+  if (await isAltered(session, files)) return [putAside(session, await nextAside(session))];
   return (await plan(session, files)).map(told);
 }
 
 /** Writes down what is there. To be called under the lock of all runners. */
 export async function repair({ session }: RunContext, files: readonly Migration[]): Promise<Repair[]> {
-  const altered = await isAltered(session, files);
-  if (altered) await session.query(`ALTER TABLE ${session.own}.migrations RENAME TO ${ASIDE}`);
+  const aside = (await isAltered(session, files)) ? await nextAside(session) : undefined;
+  if (aside !== undefined) await session.query(`ALTER TABLE ${session.own}.migrations RENAME TO ${aside}`);
   const planned = await plan(session, files);
   if (planned.some(({ entry }) => entry !== undefined)) await createLedger(session);
   await session.transaction(async () => {
     for (const { entry } of planned) if (entry !== undefined) await record(session, entry);
   });
-  return [...(altered ? [putAside(session)] : []), ...planned.map(told)];
+  return [...(aside === undefined ? [] : [putAside(session, aside)]), ...planned.map(told)];
 }
 
 const told = ({ name, action, detail }: Planned): Repair => ({ name, action, detail });
 
-const putAside = ({ own }: Session): Repair => ({
+const putAside = ({ own }: Session, aside: string): Repair => ({
   name: LEDGER,
   action: 'correct',
-  detail: `${own}.migrations has other columns than a ledger: it becomes ${own}.${ASIDE}, and is written anew`,
+  detail: `${own}.migrations has other columns than a ledger: it becomes ${own}.${aside}, and is written anew`,
 });
 
 async function plan(session: Session, files: readonly Migration[]): Promise<Planned[]> {
@@ -159,20 +154,21 @@ interface Shapes {
   readonly differing: ReadonlyMap<string, string>;
 }
 
-/** Makes our tables in a schema that is rolled back, and compares them with those that are there. */
+/** Makes our tables where they are rolled back, and compares them with those that are there. */
 async function readShapes(session: Session, files: readonly Migration[]): Promise<Shapes> {
+  const scratch = await scratchOf(session);
   const rows = await session.rehearse(async () => {
-    await session.query(`CREATE SCHEMA ${SCRATCH}`);
-    await createLedger(session.of(SCRATCH));
-    for (const { sql } of renderFor({ own: SCRATCH }, files).filter(({ kind }) => kind === 'schema'))
+    if (scratch.sql !== undefined) await session.query(scratch.sql);
+    await session.query(ledgerSql(scratch.own));
+    for (const { sql } of renderFor(scratch, files).filter(({ kind }) => kind === 'schema'))
       await session.query(sql);
     return session.query<{ table: string; differs: string }>(
       `WITH columns AS (
-         SELECT n.nspname = $2 AS scratch, c.relname, a.attname,
+         SELECT n.nspname <> $1 AS scratch, c.relname, a.attname,
                 format('%s %s%s', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END) AS shape
            FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v')
            JOIN pg_namespace n ON n.oid = c.relnamespace
-          WHERE n.nspname IN ($1, $2) AND a.attnum > 0 AND NOT a.attisdropped
+          WHERE (n.nspname = $1 OR n.oid = coalesce(to_regnamespace($2), pg_my_temp_schema())) AND a.attnum > 0 AND NOT a.attisdropped
        )
        SELECT w.relname::text AS table,
               string_agg(format('%s, and it has %s', w.shape, coalesce(h.shape, 'no such column')), '; ' ORDER BY w.attname) AS differs
@@ -181,7 +177,7 @@ async function readShapes(session: Session, files: readonly Migration[]): Promis
         WHERE w.scratch AND w.shape IS DISTINCT FROM h.shape
           AND EXISTS (SELECT FROM columns t WHERE NOT t.scratch AND t.relname = w.relname)
         GROUP BY w.relname`,
-      [session.own, SCRATCH],
+      [session.own, scratch.own],
     );
   });
   return { differing: new Map(rows.map(({ table, differs }) => [`${session.own}.${table}`, differs])) };

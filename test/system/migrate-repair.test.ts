@@ -91,6 +91,45 @@ describe.skipIf(services().postgres === undefined)('migrate, at sites that have 
       ]);
     });
 
+    it('puts a second one aside under the next name, and down --drop-tables takes both away', async () => {
+      for (const aside of ['migrations_before_repair', 'migrations_before_repair_2']) {
+        await up();
+        await query(url, 'ALTER TABLE carelink.migrations DROP COLUMN checksum');
+        const told = [{ action: 'correct', detail: expect.stringContaining(`carelink.${aside},`) as string }];
+        expect(await repairLedger(url, { dryRun: true })).toMatchObject(told);
+        expect((await repairLedger(url, { dryRun: false })).slice(0, 1)).toMatchObject(told);
+      }
+      await up();
+      expect(await states()).toEqual(SETTLED);
+      await removeMigrations(url, { dropTables: true });
+      expect(await query(url, "SELECT to_regnamespace('carelink') AS own")).toEqual([{ own: null }]);
+    });
+
+    it('works for a role that owns our schema and may make no other', async () => {
+      const role = `carelink_${Math.random().toString(36).slice(2)}`;
+      const theirs = new URL(url);
+      theirs.username = role;
+      await query(
+        url,
+        `CREATE ROLE ${role} LOGIN;
+         ALTER TABLE token_blacklist_outstandingtoken OWNER TO ${role};
+         ALTER TABLE token_blacklist_blacklistedtoken OWNER TO ${role};
+         CREATE SCHEMA carelink AUTHORIZATION ${role}; GRANT CREATE ON SCHEMA public TO ${role}`,
+      );
+      await applyMigrations(theirs.href, { createTables: false });
+      await query(url, 'DROP TABLE carelink.migrations; ALTER TABLE carelink.audit DROP COLUMN reason');
+      const planned = await repairLedger(theirs.href, { dryRun: true });
+      expect(planned).toContainEqual(expect.objectContaining({ name: 'cleanup_lease', action: 'record' }));
+      expect(planned).toContainEqual(expect.objectContaining({ name: 'audit', action: 'cannot' }));
+      expect(await repairLedger(theirs.href, { dryRun: false })).toEqual(planned);
+      await query(url, `REVOKE TEMPORARY ON DATABASE ${theirs.pathname.slice(1)} FROM PUBLIC`);
+      await expect(repairLedger(theirs.href, { dryRun: true })).rejects.toMatchObject({
+        code: 'UNSAFE',
+        message: expect.stringMatching(/neither a schema nor temporary tables/) as string,
+      });
+      await query(url, `REASSIGN OWNED BY ${role} TO postgres; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    });
+
     it('does not write down a table of another shape, and says what differs', async () => {
       await up();
       await query(

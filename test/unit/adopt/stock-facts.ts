@@ -71,7 +71,7 @@ export interface MoreFacts {
 export function stockFacts(more: MoreFacts = {}) {
   const { settings = {}, app = true, ...rest } = more;
   return {
-    carelink_facts: 1,
+    carelink_facts: 2,
     versions: { simplejwt: '5.2.2', pyjwt: '2.6.0', django: '3.2.25' },
     simple_jwt: {
       values: { ...VALUES, ...settings },
@@ -115,6 +115,7 @@ export function stockFacts(more: MoreFacts = {}) {
     },
     token_blacklist: {
       installed: app,
+      named: app,
       database: 'default',
       written_to: 'default',
       vendor: 'postgresql',

@@ -15,6 +15,7 @@ const GOOD: AnswerFacts = {
   unrotated: 0,
   shared: 0,
   lostSessions: 0,
+  endedInWarmUp: 0,
   errors: new Map(),
   offered: undefined,
 };
@@ -43,6 +44,7 @@ describe("a run's answers", () => {
     ['most refused', { errors: new Map([['HTTP 429', 522], ['HTTP 500', 3]]), requests: 791 }, /^525 of 791 requests .*\(HTTP 429: 522, HTTP 500: 3\)\. A throttle/],
     ['broken connections', { errors: new Map([['ECONNRESET', 101]]) }, /^101 of 10050 requests .*\(ECONNRESET: 101\)\.$/],
     ['sessions that are lost', { lostSessions: 18, users: 20, errors: new Map([['HTTP 401', 18]]) }, /^18 times a session was refused for good .*\(HTTP 401: 18\)/],
+    ['sessions that ended in the warm-up', { endedInWarmUp: 18, users: 20 }, /^18 times a session was refused for good and its user would have had to log in again\. 18 of them ended in the warm-up\.$/],
     ['no new token', { unrotated: 10_000 }, /^10000 of 10000 answers held no new refresh token.*--rotation off/],
     ['one token for everybody', { shared: 9_999 }, /another session had just been given/],
   ])('are wrong with %s', (_, facts, because) => {
