@@ -27,11 +27,13 @@ export async function authenticatedFetch(
   }
   const session = await sessionOf(request.signal);
   const life = state.life.signal;
-  const send = (body: Request, { access }: Session): Promise<Response> => {
+  const send = async (body: Request, { access }: Session): Promise<Response> => {
     body.headers.set('Authorization', `Bearer ${access}`);
-    // Absent in browsers before 2024: there it goes on.
+    // Absent in browsers before 2024: there the rest of a body goes on.
     const signals = AbortSignal as Partial<typeof AbortSignal>;
-    return fetch(body, { signal: signals.any?.([body.signal, life]) } as RequestInit);
+    const response = await fetch(body, { signal: signals.any?.([body.signal, life]) } as RequestInit);
+    if (life.aborted) throw life.reason;
+    return response;
   };
   // A stream can be read once; what else a body can be is copied before it is sent.
   const repeat = init?.body instanceof ReadableStream ? undefined : request.clone();

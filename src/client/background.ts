@@ -33,22 +33,23 @@ export function keepFresh(parts: BackgroundParts): void {
     if (!session) return Infinity;
     await (state.looking = catchUp(parts, session));
     try {
-      if (dueInMs(session) <= 0 && !state.moved(session)) {
+      if (dueInMs() <= 0 && !state.moved(session)) {
         if (!(await byWorker(session))) await refresh();
       }
     } finally {
       // Also where it could not be refreshed: that is how a session ends that has no end of its own.
       tell();
     }
-    const { current } = state;
-    return current ? dueInMs(current) : Infinity;
+    return dueInMs();
   };
 
   // A server that wants to be left alone is left alone by the worker, too.
-  const dueInMs = (session: Session): number =>
-    background
-      ? Math.max(refreshAtMs(session) - Date.now(), leastMs(session.access) - state.ageMs, state.restMs)
+  const dueInMs = (): number => {
+    const { current } = state;
+    return background && current
+      ? Math.max(refreshAtMs(current) - Date.now(), leastMs(current.access) - state.ageMs, state.restMs)
       : Infinity;
+  };
 
   const tell = (): void => {
     const { current } = state;

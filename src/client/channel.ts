@@ -22,7 +22,7 @@ export function openChannel(name: string, onMessage: (message: Message) => void)
   let channel: BroadcastChannel | undefined;
   try {
     // Node has one, too, and there it would keep the process alive.
-    if (typeof document !== 'undefined') channel = new BroadcastChannel(name);
+    if (name) channel = new BroadcastChannel(name);
   } catch {
     // It may be missing, or refused: then each tab is alone.
   }

@@ -46,7 +46,7 @@ type Received = [response?: Response, body?: Body | undefined];
 /** The server's endpoints as a page or a worker sees them. Its promises never reject. */
 export interface Endpoint {
   refresh(credentials: Credentials): Promise<Answer>;
-  /** Logs out. */
+  /** Logs out; `pair`: the server knows. */
   blacklist(credentials: Credentials): Promise<Answer['kind']>;
 }
 
@@ -95,8 +95,7 @@ export function openEndpoint(refreshUrl: string, cookie: boolean): Endpoint {
     async blacklist(credentials) {
       const beside = new URL(refreshUrl.replace(/\/?$/, '/'), location.href);
       const [response, body] = await post(new URL('../blacklist/', beside), credentials);
-      // Refused: it was of no use before.
-      return response?.ok ? 'refused' : refusal(response, body).kind;
+      return response?.ok ? 'pair' : refusal(response, body).kind;
     },
   };
 }

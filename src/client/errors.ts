@@ -15,7 +15,7 @@ export type TokenErrorCode =
 /** What the manager's promises reject with, save for `AbortError` and what `fetch` itself throws. */
 export class TokenError extends Error {
   override readonly name = 'TokenError';
-  readonly code: TokenErrorCode;
+  declare readonly code: TokenErrorCode;
 
   /** Every byte of a sentence is loaded by every page: docs/browser-client.md tells what to do about each code. */
   constructor(code: TokenErrorCode, detail: string | number = '') {

@@ -24,6 +24,8 @@ const MOST_MS = 2 ** 31 - 1;
 const KEY = 'idle:';
 /** Input is told to the other tabs so often at most, so the clock is that much early at most. */
 const TELL_MS = 250;
+/** What another tab wrote in the same moment stays; a later time is of before the clock was set back. */
+const SAME_MS = 2_000;
 /** What people do, and pages don't: no `scroll`, no `mouseover`, which come when something moves below the pointer. */
 const INPUT = ['keydown', 'pointerdown', 'pointermove', 'wheel', 'touchmove'];
 
@@ -72,7 +74,7 @@ export function idleLogOff({ after, warn = '1m' }: IdleOptions): IdleLogOff {
     const atMs = Date.now();
     heard(atMs);
     channel?.postMessage({ session, atMs });
-    void ledger?.advance(KEY + session, atMs);
+    void ledger?.advance(KEY + session, atMs, atMs + SAME_MS);
   };
 
   // Set anew by what is heard: alarms of hidden pages that only set each other come up to a minute late.
@@ -84,7 +86,7 @@ export function idleLogOff({ after, warn = '1m' }: IdleOptions): IdleLogOff {
   const ring = async (): Promise<void> => {
     const session = followed;
     if (!session) return;
-    if (await isOver(session)) over?.(session, 'idle');
+    if ((await isOver(session)) && session === followed) over?.(session, 'idle');
     if (session !== followed) return;
     if (!warned && leftMs() <= warnMs) tell(Math.ceil(leftMs() / 1_000));
     arm();
@@ -126,7 +128,7 @@ export function idleLogOff({ after, warn = '1m' }: IdleOptions): IdleLogOff {
       return !!followed && leftMs() <= 0;
     },
     attach(name, gone, ...host) {
-      if (emit) throw new Error("This idleLogOff() is another manager's already: make one for each.");
+      if (emit) throw new TypeError("This idleLogOff() is another manager's already: make one for each.");
       [emit, over] = host;
       ledger = openLedger(name);
       try {
@@ -141,14 +143,16 @@ export function idleLogOff({ after, warn = '1m' }: IdleOptions): IdleLogOff {
       for (const type of INPUT)
         addEventListener(type, onInput, { signal: gone, capture: true, passive: true });
       gone.addEventListener('abort', () => {
-        followed = undefined;
+        // Whatever the manager still says: nothing is followed any more.
+        followed = emit = over = undefined;
         clearTimeout(alarm);
         channel?.close();
         channel = undefined;
       });
     },
     follow(session) {
-      if (session === followed) return;
+      // On a server it is never attached.
+      if (!emit || session === followed) return;
       followed = session;
       lastMs = 0;
       warned = false;

@@ -28,8 +28,8 @@ export interface Ledger {
   read(id: string): Promise<Entry | undefined>;
   /** The last log-in. */
   current(): Promise<string | undefined>;
-  /** The generations of a session only grow, whoever comes late. */
-  advance(id: string, generation: number): Promise<unknown>;
+  /** The generations of a session only grow, whoever comes late. One that is beyond `most` is none. */
+  advance(id: string, generation: number, most?: number): Promise<unknown>;
   begin(id: string): Promise<unknown>;
 }
 
@@ -51,7 +51,9 @@ export function openLedger(name: string): Ledger {
       });
     };
     const failed = (): undefined => (opened = undefined);
-    return bounded(done().catch(failed), PATIENCE_MS, failed);
+    // Browsers cut the connections of pages that sleep, and say so only then: that is not an empty answer.
+    const again = (): Promise<T> => (failed(), done());
+    return bounded(done().catch(again).catch(failed), PATIENCE_MS, failed);
   }
 
   const read = <T>(key: string): Promise<T | undefined> => run('readonly', (store) => store.get(key));
@@ -59,12 +61,13 @@ export function openLedger(name: string): Ledger {
   return {
     read,
     current: () => read(CURRENT),
-    advance: (id, generation) =>
+    advance: (id, generation, most?: number) =>
       run('readwrite', (store) => {
         const reading = store.get(id) as IDBRequest<Entry | undefined>;
         reading.onsuccess = () => {
-          if ((reading.result?.generation ?? -1) < generation)
-            store.put({ generation, atMs: Date.now() }, id);
+          const was = reading.result?.generation ?? -1;
+          // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- nothing is more than undefined
+          if (was < generation || was > most!) store.put({ generation, atMs: Date.now() }, id);
         };
         return reading;
       }),

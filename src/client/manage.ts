@@ -12,8 +12,8 @@ import { refresher } from './refresher.js';
 import { isSession, newSessionId, type Session } from './session.js';
 import { sharedRefresh } from './shared-refresh.js';
 import { sessionState } from './state.js';
-import { areaOf, openKept } from './storage.js';
-import { catchUp, type Over, type TabParts } from './tab.js';
+import { openKept } from './storage.js';
+import { catchUp, type Over } from './tab.js';
 import type { TokenManager } from './token-manager.js';
 
 /** How long a new tab waits for another one to tell it the session: 300 ms were too short where 20 tabs were busy. */
@@ -38,11 +38,17 @@ export function manage(options: TokenManagerOptions): Pick<TokenManager, keyof T
     idle,
     name: given = refreshUrl,
   } = options;
-  const name = `carelink-tokens:${given}`;
+  // None on a server, where nothing runs.
+  const name = typeof document === 'undefined' ? '' : `carelink-tokens:${given}`;
   const cookie = mode === 'cookie';
   const stop = new AbortController();
   const gone = stop.signal;
   const { on, emit } = openEvents();
+  // What is given wrongly is told to whoever gives it, before anything is opened.
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- it was a URL once
+  if (serviceWorker && !serviceWorker.call) throw new TypeError('use refreshWorker(url)');
+  if (name) idle?.attach(name, gone, emit, over);
+  const askWorker = name ? serviceWorker?.(name, refreshUrl, gone, (next) => state.adopt(next)) : undefined;
   const storage = openKept<Session>(() => sessionStorage, name);
   const state = sessionState(
     (session) => storage.save(session && (mode === 'session' ? session : { id: session.id })),
@@ -65,27 +71,35 @@ export function manage(options: TokenManagerOptions): Pick<TokenManager, keyof T
       channel.post({ kind: 'session', session });
     }
   });
+  // With cookies where every tab finds them, for they are ids only; a token no longer than its tab. One on disk that nobody else
+  // has would be worse than one that lives until it expires. No area at all throws, as one that is blocked does.
   const owed = logOuts(
-    openKept(() => areaOf(mode), `${name}:owed`),
+    openKept(
+      () => (cookie ? localStorage : mode === 'session' ? sessionStorage : undefined) as Storage,
+      `${name}:owed`,
+    ),
+    cookie,
     { endpoint, ledger, channel },
   );
-  const tab: TabParts = {
+  const tab = {
     state,
     ledger,
     channel,
+    endpoint,
     lockName: name,
     gone,
     patienceMs,
+    graceMs,
+    maxQueue,
     over,
-    owes: owed.owes,
+    ...owed,
     idle,
+    askWorker,
+    background,
+    expiringMs,
     emit,
   };
-  const refresh = sharedRefresh({
-    ...tab,
-    refresh: refresher({ ...tab, endpoint, graceMs, random: Math.random }),
-    maxQueue,
-  });
+  const refresh = sharedRefresh({ ...tab, refresh: refresher(tab) });
   /** The id of the session that a reloaded or new tab has found. */
   let found: string | undefined;
   let restoring = false;
@@ -94,23 +108,14 @@ export function manage(options: TokenManagerOptions): Pick<TokenManager, keyof T
   const ready = start();
 
   async function start(): Promise<void> {
-    if (typeof document === 'undefined') return;
-    const askWorker = serviceWorker?.(name, refreshUrl, gone, (next) => state.adopt(next));
-    idle?.attach(name, gone, emit, over);
+    if (!name) return;
     restoring = true;
     changed();
     await restore().catch(() => undefined);
     restoring = false;
     state.expect();
     // Its first wake-up tells subscribers.
-    keepFresh({
-      ...tab,
-      askWorker,
-      background,
-      expiringMs,
-      refresh: refresh.now,
-      pay: owed.pay,
-    });
+    keepFresh({ ...tab, refresh: refresh.now });
   }
 
   /** What a reloaded or new tab finds: its own storage, or what the other tabs tell. */
@@ -119,10 +124,11 @@ export function manage(options: TokenManagerOptions): Pick<TokenManager, keyof T
     if (isSession(kept)) state.begin(kept);
     const id = (found = kept.id ?? (await ledger.current()));
     if (!id) return;
-    // Before it asks the others, who may answer at once.
-    if (!state.current) state.expect(id);
+    // Before it asks the others, who may answer at once; of no effect where it is here.
+    state.expect(id);
     const { generation = 0 } = (await catchUp(tab, state.current ?? { id, generation: -1 })) ?? {};
-    if (state.current || state.ended.has(id)) return;
+    if (state.ended.has(id)) return;
+    // At once where it is here.
     if (await state.until(() => !!state.current, cookie ? COOKIE_PEERS_MS : PEERS_MS)) return;
     if (!cookie) return;
     state.begin({ id, generation, access: '', skewMs: 0 });
@@ -158,7 +164,8 @@ export function manage(options: TokenManagerOptions): Pick<TokenManager, keyof T
     if (how === 'idle' && state.ended.has(session)) return undefined;
     let paid: Promise<boolean> | undefined;
     if (how === 'here' || how === 'idle') {
-      owed.owe(session, mine(session) ?? { id: session });
+      // Without its token the server would refuse, and whoever has it would take that for told.
+      owed.owe(session, mine(session) ?? (cookie ? { id: session } : undefined));
       paid = owed.pay();
       channel.post({ kind: 'end', id: session });
       void ledger.advance(session, ENDED);

@@ -1,7 +1,7 @@
 import { backoffMs } from './backoff.js';
 import type { Answer, Endpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
-import { ENDED, type Entry } from './ledger.js';
+import { ENDED } from './ledger.js';
 import { exclusively } from './lock.js';
 import type { Session } from './session.js';
 import { catchUp, type TabParts } from './tab.js';
@@ -17,7 +17,6 @@ export interface RefresherParts extends TabParts {
   readonly endpoint: Endpoint;
   /** The server's --reuse-grace: how long after a rotation whose news were lost its token may be shown again. */
   readonly graceMs: number;
-  readonly random: () => number;
 }
 
 /**
@@ -26,7 +25,7 @@ export interface RefresherParts extends TabParts {
  * is returned returns once the session has moved on, and rejects with a TokenError.
  */
 export function refresher(parts: RefresherParts): (session: Session) => Promise<void> {
-  const { state, ledger, channel, endpoint, lockName, patienceMs, graceMs, random, over, emit } = parts;
+  const { state, ledger, channel, endpoint, lockName, patienceMs, graceMs, over, emit } = parts;
 
   async function run(session: Session): Promise<void> {
     const moved = (): boolean => state.moved(session);
@@ -50,7 +49,7 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       if (moved()) return;
       if (answer?.kind === 'broken') throw new TokenError('REFRESH_FAILED', answer.status);
       if (answer?.kind === 'again') state.restMs = answer.afterMs;
-      const restMs = backoffMs(attempt, state.restMs, random);
+      const restMs = backoffMs(attempt, state.restMs);
       if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
       emit('failed', { retryInMs: restMs });
       const offline = !navigator.onLine;
@@ -64,7 +63,11 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
     const entry = await catchUp(parts, session);
     if (!entry || entry.generation > session.generation) {
       await state.until(moved, entry ? NEWS_MS : GUESS_MS);
-      if (!moved() && entry && isLost(session, entry)) over(session.id, 'expired');
+      // A rotation that another tab made is lost with it. Its predecessor shown again gets the same pair while the server's grace
+      // lasts; after that it would count as stolen. In cookie mode nothing is ever lost: the browser has the newest.
+      if (!moved() && entry && session.refresh)
+        if (entry.generation > session.generation + 1 || Date.now() - entry.atMs > graceMs)
+          over(session.id, 'expired');
     }
     if (moved() || state.restMs > 0) return undefined;
 
@@ -95,16 +98,6 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
   async function end({ id }: Session): Promise<void> {
     await ledger.advance(id, ENDED);
     over(id, 'expired');
-  }
-
-  /**
-   * Whether a rotation that another tab made is lost, with the tab that made it. Its predecessor shown again gets
-   * the same pair while the server's grace lasts; after that it would count as stolen. In cookie mode nothing is
-   * ever lost: the browser has the newest.
-   */
-  function isLost(session: Session, { generation, atMs }: Entry): boolean {
-    if (!session.refresh) return false;
-    return generation > session.generation + 1 || Date.now() - atMs > graceMs;
   }
 
   return run;

@@ -27,7 +27,7 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
 
   async function begin(session: Session, afterMs: number): Promise<void> {
     try {
-      if (afterMs) await new Promise((resolve) => setTimeout(resolve, afterMs));
+      if (afterMs) await state.until(() => state.moved(session), afterMs);
       await refresh(session);
     } catch (error) {
       if ((error as TokenError).code !== 'SIGNED_OUT') emit('failed', { error: error as TokenError });
@@ -66,4 +66,7 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
   };
 }
 
-const tooLong = (): Promise<never> => Promise.reject(new TokenError('UNAVAILABLE'));
+// eslint-disable-next-line @typescript-eslint/require-await -- it rejects
+async function tooLong(): Promise<never> {
+  throw new TokenError('UNAVAILABLE');
+}

@@ -13,14 +13,6 @@ export interface Kept<T> {
   save(value: Partial<T> | undefined): void;
 }
 
-/**
- * Where log-outs are kept that the server doesn't know of: with cookies where every tab finds them, for they are ids only; a
- * token no longer than its tab. One on disk that nobody else has would be worse than one that lives until it expires.
- */
-export const areaOf = (mode: StorageMode | undefined): Storage =>
-  // There is none: it throws, as one that is blocked does.
-  mode === 'cookie' ? localStorage : mode === 'session' ? sessionStorage : (undefined as unknown as Storage);
-
 /** Storage may throw at any access (blocked, full): then there is what is in memory alone. */
 export function openKept<T>(area: () => Storage, key: string): Kept<T> {
   return {

@@ -32,9 +32,10 @@ export async function catchUp(
   tab: TabParts,
   session: Pick<Session, 'id' | 'generation'>,
 ): Promise<Entry | undefined> {
-  if (await tab.idle?.isOver(session.id)) tab.over(session.id, 'idle');
   const entry = await tab.ledger.read(session.id);
+  // First: the last input of a session that has ended is long ago, too, and an end is told of once.
   if (entry?.generation === ENDED || tab.owes(session.id)) tab.over(session.id, 'elsewhere');
+  else if (await tab.idle?.isOver(session.id)) tab.over(session.id, 'idle');
   else if (!entry || entry.generation > session.generation) tab.channel.ask(session);
   return entry;
 }

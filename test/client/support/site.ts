@@ -158,6 +158,7 @@ const refuse = (code) => () => { throw new DOMException('', code); };
     Headers.prototype.get = function (name) { return name === 'date' ? null : get.call(this, name); };
   },
   full: () => (Storage.prototype.setItem = refuse('QuotaExceededError')),
+  any: () => delete AbortSignal.any,
   indexedDB: () => (IDBFactory.prototype.open = refuse('UnknownError')),
 })[query.get('lacks')]?.();
 addEventListener('pageshow', (event) => (window.persisted = event.persisted));
