@@ -7,6 +7,7 @@ import { signedOut, TokenError } from './errors.js';
 import { openEvents } from './events.js';
 import { ENDED, openLedger } from './ledger.js';
 import { logOuts } from './log-outs.js';
+import type { Members } from './members.js';
 import type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js';
 import { refresher } from './refresher.js';
 import { isSession, newSessionId, type Session } from './session.js';
@@ -14,7 +15,6 @@ import { sharedRefresh } from './shared-refresh.js';
 import { sessionState } from './state.js';
 import { openKept } from './storage.js';
 import { catchUp, type Over } from './tab.js';
-import type { TokenManager } from './token-manager.js';
 
 /** How long a new tab waits for another one to tell it the session: 300 ms were too short where 20 tabs were busy. */
 const PEERS_MS = 1_500;
@@ -22,7 +22,7 @@ const PEERS_MS = 1_500;
 const COOKIE_PEERS_MS = 300;
 
 /** What a TokenManager does. A closure and not a class, for every page loads it: nothing in it is reached by a long name. */
-export function manage(options: TokenManagerOptions): Pick<TokenManager, keyof TokenManager> {
+export function manage(options: TokenManagerOptions): Members {
   const {
     storage: mode,
     refreshUrl = '/account/token/refresh/',

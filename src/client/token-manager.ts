@@ -1,6 +1,6 @@
 import { manage } from './manage.js';
-import type { TokenEvents } from './events.js';
-import type { TokenManagerOptions, TokenPair, TokenSnapshot } from './options.js';
+import type { Members } from './members.js';
+import type { TokenManagerOptions } from './options.js';
 
 export { TokenError, type TokenErrorCode } from './errors.js';
 export type { SignedOutWhere, TokenEvents } from './events.js';
@@ -15,53 +15,18 @@ export type { AskWorker, WorkerLink } from './worker.js';
  * workers ask at once. Make one a page. On a server (no document) it is inert: signed out, and nothing runs. All of its
  * members are bound.
  */
-export class TokenManager {
-  /** Fulfilled once it is known whether a reloaded or new tab has a session. Never rejects. */
-  declare readonly ready: Promise<void>;
-
-  /** The current access token, perhaps expired; undefined where nobody is signed in. */
-  declare readonly getAccessToken: () => string | undefined;
-
-  /** Whether a token is of no more use, by the server's clock. The current one if none is given. */
-  declare readonly isTokenExpired: (token?: string) => boolean;
-
-  /**
-   * `fetch` as the signed-in user. Waits for a refresh where one is due; repeats once after a 401. It ends with the session it was
-   * begun in: with SIGNED_OUT, the body of its answer too.
-   *
-   * @throws TokenError; AbortError where the caller's signal aborts, which nobody else notices
-   */
-  declare readonly authenticatedFetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
-
-  /** Refreshes now, or joins the refresh that is under way. Resolves to the new access token. */
-  declare readonly refreshAccessToken: () => Promise<string>;
-
-  /**
-   * Begins a session with the tokens of a log-in. One that was here before is logged out first. In cookie mode the
-   * refresh token is spent at once, and its successor is in a cookie.
-   */
-  declare readonly setTokens: (tokens: TokenPair) => Promise<void>;
-
-  /**
-   * Ends the session here and in all tabs, at once, and tells the server: the request is on its way when this
-   * returns. Resolves to whether the server knows of this and of all earlier log-outs. False where it could not be
-   * told: it will be, at the next chance.
-   */
-  declare readonly logout: () => Promise<boolean>;
-
-  /** Calls `listener` on each such event, until the function that is returned is called. */
-  declare readonly on: <Name extends keyof TokenEvents>(
-    name: Name,
-    listener: (detail: TokenEvents[Name]) => void,
-  ) => () => void;
-
-  /** With getSnapshot: what React's useSyncExternalStore and its like take. */
-  declare readonly subscribe: (listener: () => void) => () => void;
-
-  declare readonly getSnapshot: () => TokenSnapshot;
-
-  /** Lets go of everything; who waits is told. The session itself goes on in other tabs, and after a reload. */
-  declare readonly dispose: () => void;
+export class TokenManager implements Members {
+  declare readonly ready: Members['ready'];
+  declare readonly getAccessToken: Members['getAccessToken'];
+  declare readonly isTokenExpired: Members['isTokenExpired'];
+  declare readonly authenticatedFetch: Members['authenticatedFetch'];
+  declare readonly refreshAccessToken: Members['refreshAccessToken'];
+  declare readonly setTokens: Members['setTokens'];
+  declare readonly logout: Members['logout'];
+  declare readonly on: Members['on'];
+  declare readonly subscribe: Members['subscribe'];
+  declare readonly getSnapshot: Members['getSnapshot'];
+  declare readonly dispose: Members['dispose'];
 
   constructor(options: TokenManagerOptions = {}) {
     Object.assign(this, manage(options));
