@@ -9,7 +9,9 @@ import {
   query,
   type FreshDatabase,
 } from '../support/postgres.js';
+import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
+import { TEST_SIGNING_KEY } from '../support/tokens.js';
 
 const SITE = `carelink_site_${process.pid}`;
 const DBA = `carelink_dba_${process.pid}`;
@@ -73,7 +75,7 @@ describe.skipIf(services().postgres === undefined)('revoke_user, of another owne
     await expect(call()).rejects.toThrow(/does not exist/);
     expect(await outcomes('up')).toBe(0);
     expect(await call()).toEqual([{ ended: 0 }]);
-    expect(await outcomes('down', '--drop-tables')).toBe(0);
+    expect(await outcomes('down', '--drop-tables', '--yes')).toBe(0);
     expect(await query(url, `SELECT FROM pg_namespace WHERE nspname = 'carelink'`)).toEqual([]);
   });
 
@@ -125,16 +127,23 @@ describe.skipIf(services().postgres === undefined)('revoke_user, of another owne
     });
   });
 
-  it('serves the Django schema that it was made for', async () => {
-    await query(
-      url,
-      `CREATE SCHEMA clinic AUTHORIZATION ${SITE}; CREATE SCHEMA carelink;
-       ${TABLES.map((table) => `ALTER TABLE ${table} SET SCHEMA clinic`).join('; ')}`,
-    );
-    const site = `${url}?options=-c%20search_path%3Dclinic`;
-    await query(url, `DROP SCHEMA carelink`);
-    await applyMigrations(site, { createTables: false });
-    expect(await query(url, `SELECT DISTINCT pg_get_userbyid(proowner)::text AS owner FROM pg_proc WHERE proname = 'revoke_user'`)).toEqual([{ owner: SITE }]); // prettier-ignore
+  it('made for another key than the server reads: serve and doctor say so, until it is made anew', async () => {
+    await query(url, 'ALTER TABLE auth_user ADD email text');
+    await applyMigrations(url, { createTables: false });
+    const args = ['--user-id-column', 'email'];
+    const started = async () => {
+      const server = await startServer({ databaseUrl: url, args });
+      await server.stop();
+      return server.output();
+    };
+    expect(await started()).toMatch(/migrate --user-id-column email.*revoke_user_key/);
+    const examined = async () =>
+      (await run(['doctor', '--database-url', url, ...args], { CARELINK_SIGNING_KEY: TEST_SIGNING_KEY }))
+        .stdout;
+    expect(await examined()).toContain('revoke_user');
+    expect((await run(['migrate', '--database-url', url, ...args])).code).toBe(0);
+    expect(await started()).not.toContain('revoke_user_key');
+    expect(await examined()).not.toContain('revoke_user');
   });
 
   it('leaves expired rows alone, and takes live ones a thousand a statement', async () => {
