@@ -15,6 +15,9 @@ DECLARE
   users text := coalesce(current_setting('carelink.user_table', true), '');
   primary_column text := coalesce(current_setting('carelink.user_primary_column', true), '');
   key_column text := coalesce(current_setting('carelink.user_id_column', true), '');
+  -- Until when the token of a row o may live, and by how much tokens outlive their rows. Unknown: every row is taken.
+  live_until text := coalesce(nullif(current_setting('carelink.live_until', true), ''), $default$'infinity'::timestamptz$default$);
+  extra_life text := coalesce(nullif(current_setting('carelink.extra_life', true), ''), '0');
   find_user text;
   end_tokens text := '';
 BEGIN
@@ -31,13 +34,19 @@ BEGIN
   END IF;
   IF outstanding <> '' THEN
     end_tokens := format($end$
+  extra := make_interval(secs => (%5$s)::float8);
   -- Until a statement has won every row that it saw: one that a refresh won meanwhile has left a successor, which the next
   -- statement sees. Where all statements share one snapshot (REPEATABLE READ) PostgreSQL refuses instead: 40001.
+  -- A row that somebody deletes meanwhile, as flushexpiredtokens does, would fail the foreign key at COMMIT: so it is locked
+  -- first, or passed over. Triggers tell of 1,000 rows by their jtis, and of more only that something may have changed.
   LOOP
     WITH open AS (
       SELECT o.id FROM %1$s o
        WHERE o.user_id = user_pk::%3$s AND NOT EXISTS (SELECT FROM %2$s b WHERE b.token_id = o.id)
+         AND %4$s > now()
        ORDER BY o.id
+       LIMIT 1000
+         FOR KEY SHARE OF o
     ),
     won AS (
       INSERT INTO %2$s (blacklisted_at, token_id)
@@ -47,8 +56,8 @@ BEGIN
     )
     SELECT (SELECT count(*) FROM open), (SELECT count(*) FROM won) INTO seen, won_now;
     ended := ended + won_now;
-    EXIT WHEN seen = won_now;
-  END LOOP;$end$, outstanding, blacklisted, user_id_type);
+    EXIT WHEN seen = won_now AND seen < 1000;
+  END LOOP;$end$, outstanding, blacklisted, user_id_type, live_until, extra_life);
   END IF;
 
   EXECUTE format($make$
@@ -63,6 +72,7 @@ DECLARE
   -- Not a fraction later: whoever is given tokens in the same transaction keeps them.
   mark timestamptz := date_trunc('second', clock_timestamp());
   ended integer := 0;
+  extra interval;
   seen integer;
   won_now integer;
 BEGIN
@@ -108,3 +118,39 @@ REVOKE ALL ON FUNCTION carelink.revoke_user(bigint, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION carelink.revoke_user(uuid, text) FROM PUBLIC;
 COMMENT ON FUNCTION carelink.revoke_user(text, text) IS
   'Ends all sessions of a user in the transaction of its caller; returns how many tokens had a row. See docs/audit.md.';
+
+-- Triggers, defaults and checks on the blacklist run with the function's rights, and its owner writes them. Whoever migrates may
+-- have more rights than that owner: so the function is his. What he needs of ours for it he is granted.
+DO $hand_over$
+DECLARE
+  owner name := coalesce(nullif(current_setting('carelink.function_owner', true), ''), current_user);
+  own oid := $name$carelink$name$::regnamespace;
+  one regprocedure;
+  lent boolean := false;
+BEGIN
+  IF NOT has_schema_privilege(owner, own, 'USAGE') THEN
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', own::regnamespace, owner);
+  END IF;
+  IF NOT (has_table_privilege(owner, $name$carelink.revoked_before$name$, 'SELECT')
+      AND has_table_privilege(owner, $name$carelink.revoked_before$name$, 'INSERT')
+      AND has_table_privilege(owner, $name$carelink.revoked_before$name$, 'UPDATE')) THEN
+    EXECUTE format($grant$ GRANT SELECT, INSERT, UPDATE ON carelink.revoked_before TO %I $grant$, owner);
+  END IF;
+  IF NOT has_table_privilege(owner, $name$carelink.audit$name$, 'INSERT') THEN
+    EXECUTE format($grant$ GRANT INSERT ON carelink.audit TO %I $grant$, owner);
+  END IF;
+  FOR one IN
+    SELECT p.oid FROM pg_catalog.pg_proc p
+     WHERE p.pronamespace = own AND p.proname = 'revoke_user' AND pg_get_userbyid(p.proowner) <> owner
+  LOOP
+    -- Only who may make a function there can be given one, unless a superuser does it.
+    IF NOT lent AND NOT has_schema_privilege(owner, own, 'CREATE')
+       AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+      EXECUTE format('GRANT CREATE ON SCHEMA %s TO %I', own::regnamespace, owner);
+      lent := true;
+    END IF;
+    EXECUTE format('ALTER FUNCTION %s OWNER TO %I', one, owner);
+  END LOOP;
+  IF lent THEN EXECUTE format('REVOKE CREATE ON SCHEMA %s FROM %I', own::regnamespace, owner); END IF;
+END
+$hand_over$;

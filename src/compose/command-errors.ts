@@ -43,6 +43,9 @@ export const CLEANUP_EXIT_CODES: Readonly<Record<CleanupErrorCode, FailureExitCo
 export const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExitCode>> = {
   TOKEN_NOT_FOUND: 1,
   USER_NOT_FOUND: 1,
+  DEAD_LETTER: 1,
+  CHAIN_KEY_UNFIT: 1,
+  SESSION_LOST: 1,
   CONTENDED: 1,
   USER_ID_UNFIT: 2,
   REASON_UNFIT: 2,

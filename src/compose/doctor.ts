@@ -170,6 +170,7 @@ async function readDatabase(
       readMigrationOverview(connection, {
         buildCovered: false,
         createTables: embedded,
+        users: settings.users,
         tokenTables: settings.rotation.tokenTables,
       }),
     );

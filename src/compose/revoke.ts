@@ -5,6 +5,7 @@ import { applyMigrations } from '../migrate/index.js';
 import { countIssuedBefore, markIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
 import { RevokeError } from '../revoke/errors.js';
 import { countFamily, findMember, findSession, revokeFamily, type Member } from '../revoke/family.js';
+import { follow, isKnownToBeOver, ofLostSession } from '../revoke/followed.js';
 import type { PacedOptions, Tally } from '../revoke/paced.js';
 import { countOfUser, findUser, markUser, revokeUser } from '../revoke/user.js';
 import { operatorDeed, type Deed } from '../rotation/deed.js';
@@ -25,6 +26,7 @@ import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
 import { chainOf } from './tokens.js';
+import { lettersOf } from './unwritten.js';
 
 /** What is to be revoked: how much it is, and doing it. */
 export interface Revocation {
@@ -141,10 +143,18 @@ async function revocationOf(
         emit: () => undefined,
         walks: new Walks({ requestTimeoutMs: 0, monotonicMs }),
       };
+      // Not asked for --user, which needs no letters.
+      await checkRights(askOf(database), schema, ['revoke_family']);
+      const letters = await lettersOf(database, schema, userKey);
+      const { jtis, last } = await follow(context, session, schema, jti, letters);
       return {
         count: () => countFamily(context, member),
         async run() {
           const revoked = await revokeFamily(context, member, deed);
+          if (revoked === 0 && target.kind === 'session') {
+            const known = { userKey, digests: jtis.map((one) => chain.digestOf(one)), lastId: last?.id };
+            if (!(await isKnownToBeOver(session, schema, known))) throw ofLostSession(target.id);
+          }
           return { revoked, batches: 1, retries: 0, interrupted: false };
         },
       };

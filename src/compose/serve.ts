@@ -41,6 +41,7 @@ import { ObservedDatabaseClock } from '../store/database-clock.js';
 import { isCancelledStatement } from '../store/errors.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkRights } from '../store/rights.js';
+import { otherUserKey } from '../store/user-function.js';
 import { probeUserView } from '../store/user-probe.js';
 import { ORDINARY_DATES } from '../store/row-dates.js';
 
@@ -90,6 +91,8 @@ export async function compose(
   const isView = schema.users?.kind === 'view';
   if (isView) await database.limitStatements(VIEW_SHARE * settings.rotation.requestTimeoutMs);
   tellSchema(settings, schema, setUpLog);
+  const otherKey = await otherUserKey(askOf(database), schema);
+  if (otherKey !== undefined) setUpLog.warn('revoke_user_key', { cause: otherKey });
   const tables = site.kind === 'tables' ? site.schema : undefined;
   const dates =
     tables === undefined

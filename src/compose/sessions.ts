@@ -1,22 +1,20 @@
-import { decodeClaim } from '../cache/claim-entry.js';
 import { sharedCleanupSession } from '../cleanup/session.js';
 import type { SessionsSettings } from '../config/sessions-settings.js';
 import { applyMigrations } from '../migrate/index.js';
 import { SessionsError } from '../sessions/errors.js';
 import { findUser, liveSessions, type UserSessions } from '../sessions/live.js';
-import type { Unwritten } from '../sessions/unwritten.js';
 import { askOf } from '../store/database.js';
-import { DeadLetters } from '../store/dead-letters.js';
 import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { checkRights } from '../store/rights.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
-import { readSchema, type TokenSchema } from '../store/schema.js';
+import { readSchema } from '../store/schema.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import { fittingUserKey } from '../store/user-key.js';
 import { databaseTarget } from './database-target.js';
 import { toCommandError } from './command-errors.js';
 import { openEmbedded } from './embedded.js';
 import { ReleaseStack } from './release.js';
+import { lettersOf } from './unwritten.js';
 
 export interface SessionsOfUser extends UserSessions {
   /** In the form in which the database compares it. */
@@ -30,9 +28,6 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 
 /** All statements see the tables at one moment: between two of them a session may be refreshed, and its newest row be another. */
 const BEGIN = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
-
-/** Letters that are read at once: a kilobyte or two each. */
-const PAGE = 500;
 
 /**
  * Does the work of the command `sessions`. Reads only.
@@ -92,25 +87,6 @@ async function read(
       ...(await liveSessions(query, schema, userKey, letters, { ...settings, dates })),
     },
   }));
-}
-
-/** Those that nobody can read say of nobody that he is signed in. */
-async function lettersOf(
-  database: PgDatabase,
-  schema: TokenSchema,
-  userKey: string,
-): Promise<readonly Unwritten[]> {
-  const box = new DeadLetters(database, schema);
-  if (!(await box.ready())) return [];
-  const ids = await box.ids();
-  const mine: Unwritten[] = [];
-  for (let at = 0; at < ids.length; at += PAGE) {
-    for (const { entry } of await box.read(ids.slice(at, at + PAGE))) {
-      const claim = decodeClaim(entry);
-      if (claim?.userKey !== undefined && fittingUserKey(schema, claim.userKey) === userKey) mine.push(claim);
-    }
-  }
-  return mine;
 }
 
 async function connect(

@@ -5,7 +5,7 @@ import type { Migration } from './files.js';
 import { forget } from './ledger.js';
 import { describeHolders, sessionsInWords } from './lock-holders.js';
 import { verifyLock } from './lock.js';
-import { readPicture, readPictureBeside } from './picture.js';
+import { readPicture, readPictureBeside, type Picture } from './picture.js';
 import { withLockTimeout } from './retry.js';
 import type { RunContext } from './run-context.js';
 import { ASIDE_PATTERN } from './repair-names.js';
@@ -37,6 +37,7 @@ export async function planDown(
   options: DownOptions,
 ): Promise<PlannedUndoing[]> {
   const picture = await readPicture(session, migrations);
+  keepWhatIsCalled(migrations, picture, options);
   return [...choose(migrations, options.names)].reverse().flatMap((migration): PlannedUndoing[] => {
     const entry = picture.ledger.get(migration.name);
     if (entry === undefined) return [];
@@ -57,6 +58,7 @@ export async function down(
   migrations: readonly Migration[],
   options: DownOptions,
 ): Promise<Step[]> {
+  keepWhatIsCalled(migrations, await readPictureBeside(run, migrations), options);
   const steps: Step[] = [];
   for (const migration of [...choose(migrations, options.names)].reverse()) {
     run.signal?.throwIfAborted();
@@ -79,6 +81,30 @@ export async function down(
   const isAll = options.names === undefined || options.names.length === 0;
   if (isAll && options.dropTables) await dropOwnSchema(run);
   return steps;
+}
+
+/** Tables of ours that functions write to: without them each call fails, in the midst of a transaction of Django's. */
+const CALLED_TABLES: readonly string[] = ['carelink_schema', 'audit'];
+
+/** @throws MigrateError UNSAFE where a table would go and a function that needs it would stay */
+function keepWhatIsCalled(
+  migrations: readonly Migration[],
+  { functions }: Pick<Picture, 'functions'>,
+  { dropTables, names }: DownOptions,
+): void {
+  const chosen = choose(migrations, names);
+  const table = chosen.find(({ name }) => CALLED_TABLES.includes(name));
+  if (!dropTables || table === undefined) return;
+  const stays = migrations.find(
+    ({ name, functions: made = [] }) =>
+      made.some((one) => functions.has(one)) && !chosen.some((one) => one.name === name),
+  );
+  if (stays === undefined) return;
+  throw new MigrateError(
+    'UNSAFE',
+    `${table.name} stays: the function ${stays.name} writes to it, and each call by Django would fail without. ` +
+      `First take the calls out of Django's code, and run \`carelink-tokens migrate down ${stays.name}\`.`,
+  );
 }
 
 /** The last of it: a ledger of nothing, and the schema, unless somebody has put something of his own in it. */

@@ -1,7 +1,14 @@
 import { SchemaError } from '../store/errors.js';
 import type { Ask } from '../store/database.js';
 import { quoteIdentifier } from '../store/quote.js';
-import { grantStatement, missingRights, rightsNeeded, type Need, type Right } from '../store/rights.js';
+import {
+  grantStatement,
+  missingRights,
+  NEEDS,
+  rightsNeeded,
+  type Need,
+  type Right,
+} from '../store/rights.js';
 import { readSchemaBy, readSiteSchema, type SiteSchema, type TokenSchema } from '../store/schema.js';
 import { askSession, type Session } from './session.js';
 import type { UserNames } from '../store/user-source.js';
@@ -22,6 +29,12 @@ export const GRANTED_COMMANDS = [
 
 /** Without a word these: Django has a role of its own, as a rule. */
 const BY_DEFAULT: readonly GrantedCommand[] = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor', 'audit'];
+
+/** What needs it, as it is called in a terminal. */
+function commandOf(need: Need): Need {
+  if (need === 'serve_async') return 'serve';
+  return need === 'revoke_family' ? 'revoke' : need;
+}
 
 export type GrantedCommand = (typeof GRANTED_COMMANDS)[number];
 
@@ -74,9 +87,7 @@ export async function readGrants(
   if (row === undefined) throw new Error('the server answered nothing about itself');
   const { schema, usersUnread } = await readSubject(session, options);
   const commands = options.commands.length === 0 ? BY_DEFAULT : options.commands;
-  const needs: Need[] = commands.flatMap((command) =>
-    command === 'serve' ? (['serve', 'serve_async'] as const) : [command],
-  );
+  const needs: Need[] = NEEDS.filter((need) => commands.some((command) => command === commandOf(need)));
   const rights = (await rightsNeeded(ask, schema)).flatMap((right) => {
     const wanted = right.for.filter((need) => needs.includes(need));
     return wanted.length === 0 ? [] : [{ ...right, for: wanted }];
@@ -151,8 +162,7 @@ async function readSubject(
 /** The statements as a script, each with what needs it. Pure. */
 export function grantLines({ database, role, roleExists, grants, usersUnread, besides }: Grants): string[] {
   const width = Math.max(0, ...grants.map(({ sql }) => sql.length));
-  const named = (needs: readonly Need[]): string =>
-    [...new Set(needs.map((need) => (need === 'serve_async' ? 'serve' : need)))].join(', ');
+  const named = (needs: readonly Need[]): string => [...new Set(needs.map(commandOf))].join(', ');
   return [
     `-- What carelink-tokens needs on the database ${database} as ${role}. To be run by the owner of the tables.`,
     '-- bench needs nothing (it talks HTTP); migrate needs the owner of the tables.',

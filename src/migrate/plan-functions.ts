@@ -29,5 +29,5 @@ export function judgeFunctions(migration: Migration, picture: Picture): Standing
 
 /** What of a definition doesn't depend on options. */
 function tablesOf(definition: string): string {
-  return definition.split('; ').slice(0, 2).join('; ');
+  return definition.split('; ').slice(0, 3).join('; ');
 }

@@ -1,6 +1,8 @@
 import { SchemaError } from '../store/errors.js';
 import type { Ask } from '../store/database.js';
 import { readTokenTablePlaces } from '../store/token-tables.js';
+import { EXPIRY_INDEX_SQL, extraSecondsSql } from '../store/row-dates.js';
+import { mayLiveUntilSql } from '../store/stored-jwt-sql.js';
 import { readRelation, userReference } from '../store/user-catalog.js';
 import { findUsers, type UserNames, type UserSource } from '../store/user-source.js';
 import { MigrateError } from './errors.js';
@@ -22,6 +24,10 @@ interface Parts {
   readonly users: string;
   readonly primaryColumn: string;
   readonly keyColumn: string;
+  /** The role that the function belongs to. */
+  readonly owner: string;
+  readonly liveUntil: string;
+  readonly extraLife: string;
 }
 
 /** `unusable`: the user table that an option names, and why. */
@@ -41,13 +47,14 @@ export async function wantedUserFunction(
 /**
  * Makes it, in the transaction that this is called in, and tells the ledger of what.
  *
- * @throws MigrateError UNSAFE where a user table was named that can't be used
+ * @throws MigrateError UNSAFE where a user table was named that can't be used, or the function can't be given to the tables' owner
  */
 export async function installUserFunction(session: Session, sql: string, names: UserNames): Promise<string> {
   const parts = await readParts(askSession(session), names).catch((error: unknown) => {
     if (!(error instanceof SchemaError)) throw error;
     throw new MigrateError('UNSAFE', error.message, { cause: error });
   });
+  await checkOwner(askSession(session), parts);
   const settings = {
     outstanding: parts.outstanding,
     blacklisted: parts.blacklisted,
@@ -55,6 +62,9 @@ export async function installUserFunction(session: Session, sql: string, names: 
     user_table: parts.users,
     user_primary_column: parts.primaryColumn,
     user_id_column: parts.keyColumn,
+    function_owner: parts.owner,
+    live_until: parts.liveUntil,
+    extra_life: parts.extraLife,
   };
   for (const [name, value] of Object.entries(settings))
     await session.query('SELECT set_config($1, $2, true)', [`carelink.${name}`, value]);
@@ -62,11 +72,51 @@ export async function installUserFunction(session: Session, sql: string, names: 
   return definitionOf(parts);
 }
 
-function definitionOf({ outstanding, users, primaryColumn, keyColumn, userIdType }: Parts): string {
+function definitionOf({ outstanding, users, primaryColumn, keyColumn, userIdType, owner }: Parts): string {
   const tokens = outstanding === '' ? 'no token tables' : outstanding;
-  return users === ''
-    ? `${tokens}; ${userIdType}`
-    : `${tokens}; ${userIdType}; ${users} (${primaryColumn}, ${keyColumn})`;
+  const made = `${tokens}; ${userIdType}; owner ${owner}`;
+  return users === '' ? made : `${made}; ${users} (${primaryColumn}, ${keyColumn})`;
+}
+
+/**
+ * Triggers of the blacklist run with the function's rights, and the table's owner writes them: were it whoever migrates, a
+ * superuser mostly, Django's role would have his rights for the asking.
+ *
+ * @throws MigrateError UNSAFE
+ */
+async function checkOwner(ask: Ask, { owner, outstanding, users }: Parts): Promise<void> {
+  const [row] = await ask<{
+    role: string;
+    may: boolean;
+    quoted: string;
+    unread: string | null;
+    unlocked: boolean;
+  }>(
+    `SELECT current_user::text AS role, quote_ident($1) AS quoted,
+            $1 = current_user OR (pg_has_role($1, 'USAGE')
+              AND pg_has_role($1, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)) AS may,
+            (SELECT string_agg(name, ', ') FROM unnest($2::text[]) AS name WHERE NOT has_any_column_privilege($1, name, 'SELECT')) AS unread,
+            $3 <> '' AND NOT has_any_column_privilege($1, nullif($3, ''), 'UPDATE') AS unlocked`,
+    [owner, [outstanding, users].filter((name) => name !== ''), outstanding],
+  );
+  if (row === undefined) throw new Error('the catalog said nothing of the role');
+  const { role, quoted, may, unread, unlocked } = row;
+  if (!may)
+    throw new MigrateError(
+      'UNSAFE',
+      `revoke_user has to belong to ${owner}, the owner of the table that it writes to: that table's triggers run with its ` +
+        `rights. The role ${role} can't give it to ${owner}. Run \`GRANT ${quoted} TO "${role}"\` as a superuser, or connect as ${owner}.`,
+    );
+  const grants = [
+    ...(unread === null ? [] : [`GRANT SELECT ON ${unread} TO ${quoted};`]),
+    ...(unlocked ? [`GRANT UPDATE ON ${outstanding} TO ${quoted};`] : []),
+  ];
+  if (grants.length > 0)
+    throw new MigrateError(
+      'UNSAFE',
+      `revoke_user runs with the rights of ${owner}, the owner of the table that it writes to, and that role lacks some: each call ` +
+        `would fail. Run \`${grants.join(' ')}\` as the owner of those tables, and migrate again.`,
+    );
 }
 
 /**
@@ -97,6 +147,14 @@ async function readParts(ask: Ask, names: UserNames): Promise<Parts> {
     outstanding === undefined ? users?.relation : outstanding,
     outstanding === undefined ? users?.columns.primary : 'user_id',
   );
+  const written = blacklisted ?? users?.relation;
+  const [about] = await ask<{ owner: string }>(
+    `SELECT coalesce((SELECT pg_get_userbyid(c.relowner) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                       WHERE n.nspname = $1 AND c.relname = $2), current_user)::text AS owner`,
+    [written?.schema ?? null, written?.name ?? null],
+  );
+  const [index] =
+    outstanding === undefined ? [] : await ask<{ found: boolean }>(EXPIRY_INDEX_SQL, [outstanding.qualified]);
   const both = outstanding !== undefined && blacklisted !== undefined;
   return {
     outstanding: both ? outstanding.qualified : '',
@@ -105,8 +163,17 @@ async function readParts(ask: Ask, names: UserNames): Promise<Parts> {
     users: users?.name ?? '',
     primaryColumn: users?.columns.primary ?? '',
     keyColumn: users?.columns.key ?? '',
+    owner: about?.owner ?? '',
+    liveUntil: both ? mayLiveUntilSql('o', 'extra', ANY_CLAIM) : '',
+    extraLife: both ? extraSecondsSql(outstanding.qualified, index?.found === true) : '',
   };
 }
+
+/**
+ * Which claim ends a sliding token of this site's is an option of `serve`. The greatest number of all of them is no earlier, and a
+ * row too many is blacklisted sooner than one too few.
+ */
+const ANY_CLAIM = '[^"]+';
 
 /** With its schema, for the function has no search path. */
 async function typeOf(

@@ -8,6 +8,9 @@ export class RevokeError extends Error {
     | 'REASON_UNFIT'
     | 'MOMENT_AHEAD'
     | 'TOKEN_UNFIT'
+    | 'DEAD_LETTER'
+    | 'CHAIN_KEY_UNFIT'
+    | 'SESSION_LOST'
     | 'CONTENDED';
 
   constructor(code: RevokeError['code'], message: string, options?: ErrorOptions) {

@@ -6,8 +6,8 @@ import { columnsRead } from './user-source.js';
 
 /**
  * What is done with a database. `serve_async`: claims of Redis are written behind; in sync mode its UPDATE puts off the
- * date of a row whose token outlives it, and a server that lacks it starts and says so. `audit_retention`: cleanup, with that
- * option. `django`: the site's own code, which calls `revoke_user`.
+ * date of a row whose token outlives it, and a server that lacks it starts and says so. `revoke_family`: revoke, of anything but
+ * whole users. `audit_retention`: cleanup, with that option. `django`: the site's own code, which calls `revoke_user`.
  */
 export const NEEDS = [
   'serve',
@@ -15,6 +15,7 @@ export const NEEDS = [
   'cleanup',
   'audit_retention',
   'revoke',
+  'revoke_family',
   'sessions',
   'doctor',
   'audit',
@@ -67,7 +68,7 @@ const OF_DJANGO: Readonly<Record<'outstanding' | 'blacklisted', Privileges>> = {
 const OF_OURS: Readonly<Record<string, Privileges>> = {
   revoked_before: { serve: KEEP, revoke: KEEP, sessions: READ, doctor: READ },
   home: { serve: READ, revoke: READ, cleanup: READ, sessions: READ, doctor: READ, audit: READ },
-  dead_letters: { serve: READ, serve_async: KEEP, sessions: READ, doctor: READ },
+  dead_letters: { serve: READ, serve_async: KEEP, revoke_family: READ, sessions: READ, doctor: READ },
   identity: { serve: READ, doctor: READ },
   cleanup_lease: { cleanup: KEEP },
   migrations: { doctor: READ },

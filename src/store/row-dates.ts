@@ -98,7 +98,21 @@ export async function readRowDates(
   };
 }
 
-const EXPIRY_INDEX_SQL = `
+/**
+ * `extraSeconds` as a scalar of SQL, for a function that measures it at each call; names are qualified or pg_catalog's.
+ *
+ * @param indexed an index leads to the rows that live longest
+ */
+export function extraSecondsSql(outstanding: string, indexed: boolean): string {
+  const rows = (order: string): string =>
+    `(SELECT id, token, expires_at FROM ${outstanding} ORDER BY ${order} LIMIT ${SAMPLE})`;
+  const farthest = indexed ? ` UNION ALL ${rows('expires_at DESC, id DESC')}` : '';
+  return `SELECT least(${MOST_EXTRA_SECONDS}, ceil(greatest(coalesce(max(
+      extract(epoch FROM p.expires_at - to_timestamp(${storedExpSql('p')}))), 0), 0)))
+    FROM (${rows('id DESC')}${farthest}) p`;
+}
+
+export const EXPIRY_INDEX_SQL = `
   SELECT EXISTS (SELECT FROM pg_index i
                    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                    JOIN pg_class c ON c.oid = i.indexrelid

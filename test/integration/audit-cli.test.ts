@@ -1,10 +1,11 @@
 /** `audit`, `revoke --session --reason` and `cleanup --audit-retention`, as an operator types them. */
 import { userInfo, hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { encodeClaim } from '../../src/cache/claim-entry.js';
 import { run } from '../cli/run.js';
 import { rotated, rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
-import { TEST_SIGNING_KEY } from '../support/tokens.js';
+import { mintRefresh, TEST_SIGNING_KEY } from '../support/tokens.js';
 
 const CHAIN_KEY = Buffer.alloc(32, 3);
 
@@ -79,6 +80,58 @@ describe.skipIf(services().postgres === undefined)('commands of the audit', () =
   ])('%j ends with %i, and says why', async (args, code, message) => {
     const told = await cli(...args);
     expect([told.code, told.stderr]).toEqual([code, expect.stringContaining(message)]);
+  });
+
+  it('a session whose newest token has no row, for the database refuses it, is not called revoked', async () => {
+    const first = await world.login();
+    const successor = mintRefresh({ userId: first.userId });
+    const entry = encodeClaim({
+      jti: first.jti,
+      token: first.token,
+      userKey: String(first.userId),
+      issuedAtSeconds: first.iatSeconds,
+      expiresAtSeconds: first.expSeconds,
+      rowId: undefined,
+      claimedAtUs: Date.now() * 1000,
+      successor: { jti: successor.jti, token: successor.token, expiresAtSeconds: successor.expSeconds },
+    });
+    await world.sql(`INSERT INTO carelink.dead_letters (code, entry) VALUES ('23514', $1)`, [entry]);
+    const id = await idOf(first.jti);
+    for (const target of [
+      ['--session', id],
+      ['--jti', first.jti],
+    ] as const) {
+      const { code, stdout, stderr } = await cli('revoke', ...target, '--yes');
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(/Nothing was revoked.*dead-letters.*revoke --user/s);
+    }
+    const other = await world.login({ userId: first.userId });
+    expect((await cli('revoke', '--session', await idOf(other.jti), '--yes')).code).toBe(0);
+    expect((await cli('revoke', '--user', String(first.userId), '--yes')).code).toBe(0);
+    await world.sql('DELETE FROM carelink.dead_letters');
+  });
+
+  it('with another chain key than the servers have, revoke says so and does not call the session over', async () => {
+    const { service } = await world.start({ chainKeys: [Buffer.alloc(32, 4)] });
+    const first = await world.login();
+    let tip = rotated(await service.refresh(first.token));
+    tip = rotated(await service.refresh(tip.refresh));
+    const { code, stderr } = await cli('revoke', '--session', await idOf(first.jti), '--yes');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/Nothing was revoked.*CARELINK_CHAIN_KEY/s)]);
+    expect((await service.refresh(tip.refresh)).kind).toBe('rotated');
+  });
+
+  it('a session of which it is not known whether Django ended or refreshed it is not called over', async () => {
+    const first = await world.login();
+    const id = await idOf(first.jti);
+    await world.sql(
+      'INSERT INTO token_blacklist_blacklistedtoken (blacklisted_at, token_id) VALUES (now(), $1)',
+      [id],
+    );
+    const { code, stderr } = await cli('revoke', '--session', id, '--yes');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/Nothing was revoked.*sessions --user/s)]);
+    expect((await cli('revoke', '--user', String(first.userId), '--yes')).code).toBe(0);
+    expect((await cli('revoke', '--session', id, '--yes')).stdout).toContain('It had ended before');
   });
 
   it('shows the latest first, says that there are more, and prints nothing that moves a cursor', async () => {

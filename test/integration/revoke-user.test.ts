@@ -177,12 +177,15 @@ describe.skipIf(services().postgres === undefined)('revoke_user', () => {
     await applyMigrations(at, { createTables: false, tokenTables: false });
     expect(await call('anna', 'why', at)).toEqual([{ ended: 0 }]);
     expect(await query(at, 'SELECT user_key FROM carelink.revoked_before')).toEqual([{ user_key: 'anna' }]);
+    const early = await run(['migrate', 'down', 'audit', '--drop-tables', '--database-url', at]);
+    expect([early.code, early.stderr]).toEqual([6, expect.stringContaining('migrate down revoke_user')]);
+    expect(await call('anna', 'why', at)).toEqual([{ ended: 0 }]);
     const down = await run(['migrate', 'down', 'revoke_user', '--database-url', at]);
     expect([down.code, down.stdout]).toEqual([0, expect.stringContaining('removed')]);
     await expect(call('anna', 'why', at)).rejects.toThrow(/does not exist/);
     const kept = await run(['migrate', 'down', 'audit', '--database-url', at]);
     expect(kept.stdout).toContain('--drop-tables');
-    expect(await query(at, 'SELECT count(*)::int AS n FROM carelink.audit')).toEqual([{ n: 1 }]);
+    expect(await query(at, 'SELECT count(*)::int AS n FROM carelink.audit')).toEqual([{ n: 2 }]);
   });
 
   it('roles that may revoke may record it, once the table is there', async () => {

@@ -21,9 +21,7 @@ export const revokeCommand: CommandDescriptor<RevokeSettings> = {
   run: revoke,
 };
 
-/** The way from a token to the next one is computed, and Django draws its own. */
-const SESSION_WAS_OVER =
-  'It had ended before, or Django itself refreshed it last: then end all sessions of its user with --user.';
+const SESSION_WAS_OVER = 'It had ended before: `carelink-tokens audit --user` tells when, and why.';
 
 /** In a pipe, and on a terminal, progress is told this often. */
 const TELL_EVERY_MS = 2_000;

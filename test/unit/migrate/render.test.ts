@@ -22,7 +22,7 @@ it('migrations of another site name nothing that is called after carelink but se
     const settings = new Set(left.map((text) => text.slice(1)));
     for (const setting of settings)
       expect(setting).toMatch(
-        /^carelink\.(?:quiet|write_behind|outstanding|blacklisted|user_(?:table|id_column|id_type|primary_column|active_column|password_column))$/,
+        /^carelink\.(?:quiet|write_behind|function_owner|live_until|extra_life|outstanding|blacklisted|user_(?:table|id_column|id_type|primary_column|active_column|password_column))$/,
       );
   }
 });
