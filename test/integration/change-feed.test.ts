@@ -409,7 +409,10 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
       await removeMigrations(other.url, { names: ['notify_changes'] });
       expect(await triggers()).toBe(0);
       expect(
-        await query(other.url, `SELECT proname FROM pg_proc WHERE pronamespace = 'carelink'::regnamespace AND proname <> 'revoke_user'`),
+        await query(
+          other.url,
+          `SELECT proname FROM pg_proc WHERE pronamespace = 'carelink'::regnamespace AND proname <> 'revoke_user'`,
+        ),
       ).toEqual([]);
       expect((await readMigrationOverview(other.url)).migrations.map(({ name }) => name)).not.toContain(
         'notify_changes',

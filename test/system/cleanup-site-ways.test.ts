@@ -4,7 +4,13 @@ import { readFacts } from '../../src/cleanup/catalog.js';
 import { vacuum } from '../../src/cleanup/vacuum.js';
 import { grantedRole } from '../support/granted-role.js';
 import { services } from '../support/services.js';
-import { cleanupWorld, connectTo, fill, PLAIN, type CleanupWorld } from '../integration/cleanup-support/world.js';
+import {
+  cleanupWorld,
+  connectTo,
+  fill,
+  PLAIN,
+  type CleanupWorld,
+} from '../integration/cleanup-support/world.js';
 
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
