@@ -156,11 +156,13 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('t
     await login(world, 'memory', tabs, 900);
     const held = gate();
     site.release = held.opened;
+    const sent = page.waitForRequest('**/api/held/head');
     await page.evaluate(() => {
       const head = window.manager.authenticatedFetch('/api/held/head').then((r) => r.text());
       window.late = Promise.all([head.catch((error: unknown) => (error as { code: string }).code)]);
-      void window.manager.logout();
     });
+    await sent;
+    await page.evaluate(() => void window.manager.logout());
     held.open();
     expect(await page.evaluate(() => window.late)).toEqual(['SIGNED_OUT']);
     await tabs.context.close();

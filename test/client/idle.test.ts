@@ -433,6 +433,9 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
     expect(await later.evaluate(() => window.events.map(([, { where }]) => where))).toEqual(['idle']);
     await later.evaluate(() => window.manager.logout());
     await cdp.send('Page.setWebLifecycleState', { state: 'active' });
+    await page.waitForFunction(() => window.manager.getSnapshot().status === 'signedOut');
+    // So that it looks now, and not at its next tick.
+    await page.evaluate(() => window.dispatchEvent(new Event('focus')));
     await until(async () => (await liveTokens(world, who)) === 0);
     await tabs.context.close();
   });
