@@ -194,6 +194,7 @@ describe.skipIf(services().postgres === undefined)('migrate beside other transac
         url,
         `ALTER TABLE ${OUTSTANDING} OWNER TO ${role};
          ALTER TABLE token_blacklist_blacklistedtoken OWNER TO ${role};
+         GRANT SELECT ON auth_user TO ${role};
          GRANT CREATE ON SCHEMA public TO ${role}`,
       );
       await expect(applyMigrations(theirUrl(), { createTables: false })).rejects.toMatchObject({

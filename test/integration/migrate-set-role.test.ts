@@ -28,6 +28,7 @@ describe.skipIf(services().postgres === undefined)('migrate, where the login set
       `GRANT CREATE ON DATABASE ${name} TO ${owner}; GRANT CREATE ON SCHEMA public TO ${owner}`,
     );
     for (const table of TABLES) await query(url.href, `ALTER TABLE ${table} OWNER TO ${owner}`);
+    await query(url.href, `GRANT SELECT ON auth_user TO ${owner}`);
     url.username = login;
     theirs = url.href;
   });

@@ -104,9 +104,10 @@ describe.skipIf(services().postgres === undefined)('tracing', () => {
       expect(others).toEqual([]);
       expect(span!.links).toHaveLength(1);
       expect(span!.links.some(leadsTo(commit!))).toBe(true);
-      // It was under way while the refresh waited for its claim. The SDK begins a span at a whole millisecond.
+      // It was under way while the refresh waited for its claim. The SDK begins a span at a whole millisecond, and
+      // measures from a moment after that: later by as long as this process waited for a core between the two.
       expect(BigInt(commit!.startTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(claim.startTimeUnixNano));
-      expect(BigInt(commit!.endTimeUnixNano)).toBeLessThan(BigInt(claim.endTimeUnixNano) + 1_000_000n);
+      expect(BigInt(commit!.endTimeUnixNano)).toBeLessThan(BigInt(claim.endTimeUnixNano) + 50_000_000n);
     }
     const shared = commits(spans);
     expect(shared.length).toBeLessThan(30);

@@ -103,12 +103,26 @@ export async function createUsers(url: string, count: number): Promise<(number |
 }
 
 /** A connection of a test's own. That it breaks is told by its statements; as an event it must not end the process. */
+/** Where other tests have all of the server's sessions at this moment, it waits for one. */
 export async function openClient(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url });
-  client.on('error', () => undefined);
-  await client.connect();
-  return client;
+  for (let tries = 1; ; tries++) {
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      const full = (error as { code?: string }).code === TOO_MANY_CONNECTIONS;
+      if (!full || tries === SESSION_TRIES) throw error;
+      await sleep(SESSION_PAUSE_MS);
+    }
+  }
 }
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const TOO_MANY_CONNECTIONS = '53300';
+const SESSION_TRIES = 50;
+const SESSION_PAUSE_MS = 200;
 
 /** Sessions that may be asked again within a moment, by URL: a new one costs 40 ms of a processor. */
 const resting = new Map<string, Resting>();
