@@ -14,7 +14,7 @@ declare global {
 }
 
 /** How often what is a race is run. */
-const TIMES = Number(process.env['TIMES'] ?? 3);
+const TIMES = Number(process.env['TIMES'] ?? (process.env['LONG'] === '1' ? 20 : 1));
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const statusOf = (page: Page): Promise<string> => page.evaluate(() => window.manager.getSnapshot().status);
 
