@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { backoffMs } from '../../src/client/backoff.js';
 import { endOf, isFresh, refreshAtMs } from '../../src/client/clock.js';
 import { mintRefresh } from '../support/tokens.js';
@@ -75,5 +75,13 @@ it.each([
   [0, 1_000, 1_000, 2_000],
   [6, 1_000, 1_000, 9_000],
 ])('try %i after a rest of %i ms asked for: somewhere from %i to %i ms', (tries, askedMs, from, to) => {
-  expect([backoffMs(tries, askedMs, () => 0), backoffMs(tries, askedMs, () => 1)]).toEqual([from, to]);
+  const at = (drawn: number): number => {
+    const random = vi.spyOn(Math, 'random').mockReturnValue(drawn);
+    try {
+      return backoffMs(tries, askedMs);
+    } finally {
+      random.mockRestore();
+    }
+  };
+  expect([at(0), at(1)]).toEqual([from, to]);
 });
