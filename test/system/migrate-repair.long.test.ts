@@ -112,7 +112,7 @@ describe.skipIf(services().postgres === undefined)('migrate, at sites that have 
       await query(
         url,
         `CREATE ROLE ${role} LOGIN;
-         ALTER TABLE token_blacklist_outstandingtoken OWNER TO ${role};
+         GRANT SELECT ON auth_user TO ${role}; ALTER TABLE token_blacklist_outstandingtoken OWNER TO ${role};
          ALTER TABLE token_blacklist_blacklistedtoken OWNER TO ${role};
          CREATE SCHEMA carelink AUTHORIZATION ${role}; GRANT CREATE ON SCHEMA public TO ${role}`,
       );
