@@ -11,7 +11,7 @@ import {
   type Facts,
 } from '../adopt/index.js';
 import { CommandError, ConfigError } from '../config/errors.js';
-import type { FileText } from '../config/settings.js';
+import type { FileText } from '../config/parts.js';
 
 /** The text of the probe, as it is shipped. */
 export function readProbe(): Promise<string> {

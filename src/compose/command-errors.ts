@@ -1,6 +1,6 @@
 import { CleanupError, type CleanupErrorCode } from '../cleanup/errors.js';
 import { CommandError, type FailureExitCode } from '../config/errors.js';
-import type { DatabaseSettings } from '../config/settings.js';
+import type { DatabaseSettings } from '../config/parts.js';
 import { KeyError } from '../jwt/key-error.js';
 import { MigrateError, type MigrateErrorCode } from '../migrate/errors.js';
 import { DataDirectoryError, EmbeddedError, type DataDirectoryCode } from '../store/embedded-errors.js';

@@ -3,7 +3,7 @@ import { readDatabaseUrl, type DatabaseTarget } from '../store/database-url.js';
 import { osUser } from '../store/libpq-files.js';
 import { quoteIdentifier } from '../store/quote.js';
 import { PasswordSource } from '../store/password-source.js';
-import type { DatabaseSettings } from '../config/settings.js';
+import type { DatabaseSettings } from '../config/parts.js';
 
 /**
  * What a URL of the settings means in this process: with libpq's variables (PGPASSWORD, PGSSLROOTCERT).

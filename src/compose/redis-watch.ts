@@ -3,7 +3,7 @@ import { placeOf } from '../redis-address.js';
 import { failureOf } from '../cache/redis-failure.js';
 import type { RedisFault } from '../cache/redis-faults.js';
 import { CommandError } from '../config/errors.js';
-import type { RedisSettings } from '../config/settings.js';
+import type { RedisSettings } from '../config/parts.js';
 import type { Log } from '../observe/log.js';
 import type { ClaimGate } from '../outbox/gate.js';
 import type { Database } from '../store/database.js';

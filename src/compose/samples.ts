@@ -1,4 +1,5 @@
-import type { KeySettings, ServeSettings, TokenSettings } from '../config/settings.js';
+import type { ServeSettings } from '../config/settings.js';
+import type { KeySettings, TokenSettings } from '../config/parts.js';
 import {
   attempt,
   judgeToken,

@@ -5,7 +5,8 @@ import { COMMAND_TIMEOUT_MS, openRedis, type ScriptClient } from '../cache/redis
 import { RedisKeys } from '../cache/partition.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
-import type { RedisSettings, ServeSettings } from '../config/settings.js';
+import type { ServeSettings } from '../config/settings.js';
+import type { RedisSettings } from '../config/parts.js';
 import { describeError } from '../observe/errors.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { ClaimGate } from '../outbox/gate.js';

@@ -1,5 +1,6 @@
 import { isLoopback } from '../config/loopback.js';
-import type { KeySettings, ServeSettings } from '../config/settings.js';
+import type { ServeSettings } from '../config/settings.js';
+import type { KeySettings } from '../config/parts.js';
 import { parseClaims } from '../jwt/claims-json.js';
 import { decodeText } from '../jwt/compact.js';
 import type { TokenCodec } from '../jwt/codec.js';

@@ -3,7 +3,8 @@ import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { resolve, type Flags } from './resolve.js';
-import type { CleanupChoices, CleanupSettings } from './settings.js';
+import type { CleanupSettings } from './settings.js';
+import type { CleanupChoices } from './parts.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
 

@@ -1,6 +1,6 @@
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
-import type { CookieSettings, EndpointPaths } from './settings.js';
+import type { CookieSettings, EndpointPaths } from './parts.js';
 
 type Options = Pick<Resolved<typeof SERVE_OPTIONS>, 'values' | 'given'>;
 type DjRestAuth = Extract<CookieSettings, { style: 'dj-rest-auth' }>;

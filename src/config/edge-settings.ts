@@ -1,7 +1,7 @@
 import { UNIX } from './edge-options.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
-import type { EdgeSettings } from './settings.js';
+import type { EdgeSettings } from './parts.js';
 import { socketIn } from './network-kinds.js';
 
 /** What the options for proxies, other origins and rates come to. */

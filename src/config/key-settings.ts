@@ -2,7 +2,7 @@ import type { FileReader } from './files.js';
 import { variableOf } from './option.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
-import type { HttpSettings, KeySettings } from './settings.js';
+import type { HttpSettings, KeySettings } from './parts.js';
 import { pairFault } from './tls-pair.js';
 
 type ResolvedServe = Resolved<typeof SERVE_OPTIONS>;

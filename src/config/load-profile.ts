@@ -1,5 +1,5 @@
 import { parseDuration } from './durations.js';
-import type { LoadStep } from './settings.js';
+import type { LoadStep } from './parts.js';
 
 const RATE = /^\d+(?:\.\d+)?$/;
 const MAX_PER_SECOND = 100_000;

@@ -6,7 +6,7 @@ import type { FileReader } from './files.js';
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
 import type { RedisTls } from '../redis-address.js';
-import type { RedisSettings } from './settings.js';
+import type { RedisSettings } from './parts.js';
 import type { Source } from './source.js';
 
 type ResolvedRedis = {

@@ -1,7 +1,7 @@
 import type { ValueKind } from './kinds.js';
 import { switched, tlsOf, warningsOf } from './redis-url-parameters.js';
 import { RedisUrlError, splitRedisUrl, type RedisKind, type RedisUrlParts } from './redis-url-text.js';
-import type { RedisSettings } from './settings.js';
+import type { RedisSettings } from './parts.js';
 
 /** What keys began with before there was a choice. */
 export const DEFAULT_PREFIX = 'carelink_tokens';

@@ -1,6 +1,6 @@
 import type { Resolved } from './resolve.js';
 import type { SERVE_OPTIONS } from './serve-options.js';
-import type { RotationChoices } from './settings.js';
+import type { RotationChoices } from './parts.js';
 
 /** What the policy and all that belongs to it come to; whatever the policy makes meaningless is a problem, with the reason. */
 export function rotationSettings(

@@ -1,6 +1,6 @@
 import { oneOf, text } from './kinds.js';
 import { optional, valued, type ValuesOf } from './option.js';
-import type { UserSettings } from './settings.js';
+import type { UserSettings } from './parts.js';
 import { columnName, tableName } from './sql-kinds.js';
 import { PASSWORD_HASHES } from './vocabulary.js';
 

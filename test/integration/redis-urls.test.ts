@@ -21,7 +21,8 @@ import { probeRedis } from '../../src/cache/redis-probe.js';
 import { redisNews, type RedisWatchOptions } from '../../src/compose/redis-watch.js';
 import { ConfigError } from '../../src/config/errors.js';
 import { serveSettings } from '../../src/config/serve-settings.js';
-import type { RedisSettings, ServeSettings } from '../../src/config/settings.js';
+import type { ServeSettings } from '../../src/config/settings.js';
+import type { RedisSettings } from '../../src/config/parts.js';
 import { processSource } from '../../src/config/source.js';
 import { freePort } from '../support/free-port.js';
 import {
