@@ -1,16 +1,12 @@
 import { CommandError } from '../config/errors.js';
 import type { AuditSettings } from '../config/settings.js';
 import { hasAudit, readAudit, type AuditRow } from '../store/audit-log.js';
-import { askOf } from '../store/database.js';
+import { askOf, type Ask } from '../store/database.js';
 import { isPrivilegeMissing, SchemaError } from '../store/errors.js';
 import { DEFAULT_OWN } from '../store/own-schema.js';
-import { PgDatabase, type PoolOptions } from '../store/pool.js';
 import { ownSchemaOf, readTokenTablePlaces } from '../store/token-tables.js';
+import { onCommandDatabase } from './command-database.js';
 import { canonicalUserKey } from '../store/user-key.js';
-import { databaseTarget } from './database-target.js';
-import { toCommandError } from './command-errors.js';
-import { openEmbedded } from './embedded.js';
-import { ReleaseStack } from './release.js';
 
 /** A page of an export may come from a cold disk. */
 const STATEMENT_TIMEOUT_MS = 60_000;
@@ -23,31 +19,14 @@ const STATEMENT_TIMEOUT_MS = 60_000;
  * @throws CommandError with what to do about it
  */
 export async function onAudit(settings: AuditSettings, tell: (row: AuditRow) => void): Promise<boolean> {
-  const releases = new ReleaseStack();
-  try {
-    return await read(settings, tell, releases);
-  } catch (error) {
-    throw toCommandError(error, settings.database);
-  } finally {
-    await releases.release();
-  }
+  return onCommandDatabase(
+    settings.database,
+    { command: 'audit', size: 1, statementTimeoutMs: STATEMENT_TIMEOUT_MS },
+    (database) => read(settings, tell, askOf(database)),
+  );
 }
 
-async function read(
-  settings: AuditSettings,
-  tell: (row: AuditRow) => void,
-  releases: ReleaseStack,
-): Promise<boolean> {
-  const database = new PgDatabase({
-    ...(await connect(settings, releases)),
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    connectTimeoutMs: 10_000,
-    applicationName: 'carelink-tokens audit',
-    onStatement: () => undefined,
-    onIdleError: () => undefined,
-  });
-  releases.add(() => database.end());
-  const ask = askOf(database);
+async function read(settings: AuditSettings, tell: (row: AuditRow) => void, ask: Ask): Promise<boolean> {
   const owned = settings.tokenTables ? ownSchemaOf(await readTokenTablePlaces(ask)) : { own: DEFAULT_OWN };
   if (!(await hasAudit(ask, owned))) {
     throw new CommandError(
@@ -86,13 +65,4 @@ function sinceOf({ since }: AuditSettings): string | undefined {
   // The year 1: nothing was recorded before that, and PostgreSQL can read it.
   if (since.kind === 'ago') return new Date(Math.max(Date.UTC(1), Date.now() - since.ms)).toISOString();
   return since.at;
-}
-
-async function connect(
-  { database }: AuditSettings,
-  releases: ReleaseStack,
-): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
-  if (database.kind === 'url') return { connection: databaseTarget(database), size: 1 };
-  const { connection } = await openEmbedded(database.dataDir, 'audit', releases);
-  return { connection, size: 1 };
 }

@@ -5,15 +5,12 @@ import type { DeadLettersSettings } from '../config/settings.js';
 import type { Claim } from '../rotation/ports.js';
 import { askOf } from '../store/database.js';
 import { DeadLetters, type KeptLetter } from '../store/dead-letters.js';
-import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import type { PgDatabase } from '../store/pool.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
 import { PgWriteBehind } from '../store/write-behind.js';
+import { onCommandDatabase } from './command-database.js';
 import { ownSchemaOf, readTokenTablePlaces } from '../store/token-tables.js';
-import { databaseTarget } from './database-target.js';
-import { toCommandError } from './command-errors.js';
-import { openEmbedded } from './embedded.js';
-import { ReleaseStack } from './release.js';
 
 /** A letter as it may be shown: no token, and no jti in clear. */
 export interface ShownLetter {
@@ -57,26 +54,14 @@ export async function onDeadLetters<T>(
   settings: DeadLettersSettings,
   work: (desk: LetterDesk) => Promise<T>,
 ): Promise<T> {
-  const releases = new ReleaseStack();
-  try {
-    return await work(await openDesk(settings, releases));
-  } catch (error) {
-    throw toCommandError(error, settings.database);
-  } finally {
-    await releases.release();
-  }
+  return onCommandDatabase(
+    settings.database,
+    { command: 'dead-letters', size: 3, statementTimeoutMs: STATEMENT_TIMEOUT_MS },
+    async (database) => work(await openDesk(settings, database)),
+  );
 }
 
-async function openDesk(settings: DeadLettersSettings, releases: ReleaseStack): Promise<LetterDesk> {
-  const database = new PgDatabase({
-    ...(await connect(settings, releases)),
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    connectTimeoutMs: 10_000,
-    applicationName: 'carelink-tokens dead-letters',
-    onStatement: () => undefined,
-    onIdleError: () => undefined,
-  });
-  releases.add(() => database.end());
+async function openDesk(settings: DeadLettersSettings, database: PgDatabase): Promise<LetterDesk> {
   const owned = ownSchemaOf(await readTokenTablePlaces(askOf(database)));
   const box = new DeadLetters(database, owned);
   if (!(await box.ready())) {
@@ -145,13 +130,4 @@ function shown({ id, code, entry, refusedAtMs }: KeptLetter): ShownLetter {
     user: claim?.userKey,
     expiresAt: claim && new Date(claim.expiresAtSeconds * 1000).toISOString(),
   };
-}
-
-async function connect(
-  { database }: DeadLettersSettings,
-  releases: ReleaseStack,
-): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
-  if (database.kind === 'url') return { connection: databaseTarget(database), size: 3 };
-  const { connection } = await openEmbedded(database.dataDir, 'dead-letters', releases);
-  return { connection, size: 1 };
 }

@@ -2,7 +2,7 @@ import { ConfigError } from '../config/errors.js';
 import type { ServeSettings } from '../config/settings.js';
 import type { RotationChoices } from '../config/parts.js';
 import { spends } from '../rotation/policy.js';
-import type { Need } from '../store/rights.js';
+import type { Need } from '../store/privileges.js';
 import type { TokenSchema } from '../store/schema.js';
 
 /**

@@ -1,7 +1,6 @@
 import type { RevokeSettings } from '../config/settings.js';
 import { sharedCleanupSession } from '../cleanup/session.js';
 import { createCodec } from '../jwt/create-codec.js';
-import { applyMigrations } from '../migrate/index.js';
 import { countIssuedBefore, markIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
 import { RevokeError } from '../revoke/errors.js';
 import { countFamily, findMember, findSession, revokeFamily, type Member } from '../revoke/family.js';
@@ -11,7 +10,7 @@ import { countOfUser, findUser, markUser, revokeUser } from '../revoke/user.js';
 import { operatorDeed, type Deed } from '../rotation/deed.js';
 import { isRefusal, readSubject, seconds } from '../rotation/claims.js';
 import { Walks } from '../rotation/walks.js';
-import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import type { PgDatabase } from '../store/pool.js';
 import { PgRevocations } from '../store/revocations.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { askOf } from '../store/database.js';
@@ -20,11 +19,8 @@ import { AUDIT_PENDING, readSchema, readSiteSchema, type SiteSchema } from '../s
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import { fittingUserKey } from '../store/user-key.js';
 import { encodable } from '../store/encoding.js';
-import { databaseTarget } from './database-target.js';
+import { onCommandDatabase } from './command-database.js';
 import { commandActor } from './actor.js';
-import { toCommandError } from './command-errors.js';
-import { openEmbedded } from './embedded.js';
-import { ReleaseStack } from './release.js';
 import { chainOf } from './tokens.js';
 import { lettersOf } from './unwritten.js';
 
@@ -55,33 +51,27 @@ export async function onRevocation<T>(
   hooks: RevokeHooks,
   work: (revocation: Revocation) => Promise<T>,
 ): Promise<T> {
-  const releases = new ReleaseStack();
-  try {
-    return await work(await revocationOf(settings, { ...hooks, pace: settings.pace }, releases));
-  } catch (error) {
-    throw toCommandError(error, settings.database);
-  } finally {
-    await releases.release();
-  }
+  const { tokenTables } = settings;
+  return onCommandDatabase(
+    settings.database,
+    {
+      command: 'revoke',
+      size: 2,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      migrated: { createTables: tokenTables, tokenTables },
+    },
+    async (database, ownKey) =>
+      work(await revocationOf(settings, { ...hooks, pace: settings.pace }, database, ownKey)),
+  );
 }
 
 async function revocationOf(
   settings: RevokeSettings,
   options: PacedOptions & Pick<RevokeHooks, 'onWarning'>,
-  releases: ReleaseStack,
+  database: PgDatabase,
+  ownKey: string | undefined,
 ): Promise<Revocation> {
   const { target, users } = settings;
-  const { connection, size, ownKey } = await connect(settings, releases);
-  const database = new PgDatabase({
-    connection,
-    size,
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    connectTimeoutMs: 10_000,
-    applicationName: 'carelink-tokens revoke',
-    onStatement: () => undefined,
-    onIdleError: () => undefined,
-  });
-  releases.add(() => database.end());
   if (!settings.tokenTables) return revocationByMark(settings, database, options);
   const schema = await readSchema(database, {
     ...users,
@@ -232,17 +222,6 @@ function userKeyOf(schema: SiteSchema, given: string): string {
 
 function unknownUser(userKey: string): { readonly unknown: string } {
   return { unknown: `whether there is a user ${userKey}: users are not checked here` };
-}
-
-async function connect(
-  { database, tokenTables }: RevokeSettings,
-  releases: ReleaseStack,
-): Promise<{ connection: PoolOptions['connection']; size: number; ownKey: string | undefined }> {
-  if (database.kind === 'url') return { connection: databaseTarget(database), size: 2, ownKey: undefined };
-  const embedded = await openEmbedded(database.dataDir, 'revoke', releases);
-  // Nobody but this tool is in charge of it.
-  await applyMigrations(embedded.connection, { createTables: tokenTables, tokenTables });
-  return { connection: embedded.connection, size: 1, ownKey: embedded.signingKey };
 }
 
 /**

@@ -1,19 +1,15 @@
 import { sharedCleanupSession } from '../cleanup/session.js';
 import type { SessionsSettings } from '../config/sessions-settings.js';
-import { applyMigrations } from '../migrate/index.js';
 import { SessionsError } from '../sessions/errors.js';
 import { findUser, liveSessions, type UserSessions } from '../sessions/live.js';
 import { askOf } from '../store/database.js';
-import { PgDatabase, type PoolOptions } from '../store/pool.js';
+import type { PgDatabase } from '../store/pool.js';
 import { checkRights } from '../store/rights.js';
 import { ORDINARY_DATES, readRowDates } from '../store/row-dates.js';
 import { readSchema } from '../store/schema.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
 import { fittingUserKey } from '../store/user-key.js';
-import { databaseTarget } from './database-target.js';
-import { toCommandError } from './command-errors.js';
-import { openEmbedded } from './embedded.js';
-import { ReleaseStack } from './release.js';
+import { onCommandDatabase } from './command-database.js';
 import { lettersOf } from './unwritten.js';
 
 export interface SessionsOfUser extends UserSessions {
@@ -38,30 +34,23 @@ export async function sessionsOfUser(
   settings: SessionsSettings,
   onWarning: (sentence: string) => void,
 ): Promise<SessionsOfUser> {
-  const releases = new ReleaseStack();
-  try {
-    return await read(settings, onWarning, releases);
-  } catch (error) {
-    throw toCommandError(error, settings.database);
-  } finally {
-    await releases.release();
-  }
+  return onCommandDatabase(
+    settings.database,
+    {
+      command: 'sessions',
+      size: 1,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      migrated: { createTables: true, tokenTables: true },
+    },
+    (database) => read(settings, onWarning, database),
+  );
 }
 
 async function read(
   settings: SessionsSettings,
   onWarning: (sentence: string) => void,
-  releases: ReleaseStack,
+  database: PgDatabase,
 ): Promise<SessionsOfUser> {
-  const database = new PgDatabase({
-    ...(await connect(settings, releases)),
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    connectTimeoutMs: 10_000,
-    applicationName: 'carelink-tokens sessions',
-    onStatement: () => undefined,
-    onIdleError: () => undefined,
-  });
-  releases.add(() => database.end());
   const ask = askOf(database);
   const schema = await readSchema(database, {
     ...settings.users,
@@ -87,15 +76,4 @@ async function read(
       ...(await liveSessions(query, schema, userKey, letters, { ...settings, dates })),
     },
   }));
-}
-
-async function connect(
-  { database }: SessionsSettings,
-  releases: ReleaseStack,
-): Promise<Pick<PoolOptions, 'connection' | 'size'>> {
-  if (database.kind === 'url') return { connection: databaseTarget(database), size: 1 };
-  const embedded = await openEmbedded(database.dataDir, 'sessions', releases);
-  // Nobody but this tool is in charge of it.
-  await applyMigrations(embedded.connection, { createTables: true, tokenTables: true });
-  return { connection: embedded.connection, size: 1 };
 }

@@ -1,14 +1,8 @@
 import { SchemaError } from '../store/errors.js';
 import type { Ask } from '../store/database.js';
 import { quoteIdentifier } from '../store/quote.js';
-import {
-  grantStatement,
-  missingRights,
-  NEEDS,
-  rightsNeeded,
-  type Need,
-  type Right,
-} from '../store/rights.js';
+import { grantStatement, missingRights, rightsNeeded, type Right } from '../store/rights.js';
+import { NEEDS, type Need } from '../store/privileges.js';
 import { readSchemaBy, readSiteSchema, type SiteSchema, type TokenSchema } from '../store/schema.js';
 import { askSession, type Session } from './session.js';
 import type { UserNames } from '../store/user-source.js';

@@ -1,32 +1,20 @@
 import type { Ask } from './database.js';
 import { SchemaError } from './errors.js';
+import {
+  FUNCTIONS,
+  NEEDS,
+  oursOf,
+  wantedOf,
+  type Need,
+  type Privilege,
+  type Privileges,
+  type RightsSchema,
+} from './privileges.js';
 import { quoteIdentifier } from './quote.js';
-import type { TokenSchema } from './schema.js';
-import { columnsRead } from './user-source.js';
-
-/**
- * What is done with a database. `serve_async`: claims of Redis are written behind; in sync mode its UPDATE puts off the
- * date of a row whose token outlives it, and a server that lacks it starts and says so. `revoke_family`: revoke, of anything but
- * whole users. `audit_retention`: cleanup, with that option. `django`: the site's own code, which calls `revoke_user`.
- */
-export const NEEDS = [
-  'serve',
-  'serve_async',
-  'cleanup',
-  'audit_retention',
-  'revoke',
-  'revoke_family',
-  'sessions',
-  'doctor',
-  'audit',
-  'django',
-] as const;
-
-export type Need = (typeof NEEDS)[number];
 
 /** One right, as GRANT has it. */
 export interface Right {
-  readonly privilege: 'USAGE' | 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | 'EXECUTE';
+  readonly privilege: Privilege;
   readonly on: 'schema' | 'table' | 'sequence' | 'function';
   /** Qualified and quoted. */
   readonly name: string;
@@ -34,98 +22,6 @@ export interface Right {
   /** Of a table: only these of its columns, as the catalog has them. */
   readonly columns: readonly string[];
   readonly for: readonly Need[];
-}
-
-type Privileges = Partial<Record<Need, readonly Right['privilege'][]>>;
-
-const READ = ['SELECT'] as const;
-const ADD = ['SELECT', 'INSERT'] as const;
-const KEEP = ['SELECT', 'INSERT', 'UPDATE'] as const;
-
-/**
- * What each command reads and writes. UPDATE where a row is locked, too (FOR UPDATE); SELECT where ON CONFLICT looks.
- * The cleanup inserts a blacklist row now and then and takes it away again: so it finds out who is writing one.
- */
-const OF_DJANGO: Readonly<Record<'outstanding' | 'blacklisted', Privileges>> = {
-  outstanding: {
-    serve: ADD,
-    serve_async: ['UPDATE'],
-    revoke: KEEP,
-    cleanup: ['SELECT', 'UPDATE', 'DELETE'],
-    sessions: READ,
-    doctor: READ,
-  },
-  blacklisted: {
-    serve: ADD,
-    revoke: ADD,
-    cleanup: ['SELECT', 'INSERT', 'DELETE'],
-    sessions: READ,
-    doctor: READ,
-  },
-};
-
-/** Tables of ours; those that a migration hasn't made yet are passed over. */
-const OF_OURS: Readonly<Record<string, Privileges>> = {
-  revoked_before: { serve: KEEP, revoke: KEEP, sessions: READ, doctor: READ },
-  home: { serve: READ, revoke: READ, cleanup: READ, sessions: READ, doctor: READ, audit: READ },
-  dead_letters: { serve: READ, serve_async: KEEP, revoke_family: READ, sessions: READ, doctor: READ },
-  identity: { serve: READ, doctor: READ },
-  cleanup_lease: { cleanup: KEEP },
-  migrations: { doctor: READ },
-};
-
-/** A server that began before there was one doesn't write it: it is not to be called unfit for that. */
-const AUDIT: Privileges = {
-  serve: KEEP,
-  revoke: KEEP,
-  audit: READ,
-  audit_retention: ['SELECT', 'DELETE'],
-};
-
-/** What the site's own code calls. */
-const FUNCTIONS: Readonly<Record<string, readonly Need[]>> = {
-  'revoke_user(text, text)': ['django'],
-  'revoke_user(bigint, text)': ['django'],
-  'revoke_user(uuid, text)': ['django'],
-};
-
-interface Wanted {
-  readonly schema: string;
-  readonly name: string;
-  readonly columns: readonly string[];
-  readonly privileges: Privileges;
-}
-
-/** Of a site without token tables there are none to be granted. */
-type RightsSchema = Pick<TokenSchema, 'users' | 'own' | 'audits'> & Partial<Pick<TokenSchema, 'relations'>>;
-
-function wantedOf({ relations, users, own, audits }: RightsSchema): Wanted[] {
-  const whole = (relation: { schema: string; name: string }, privileges: Privileges): Wanted => ({
-    schema: relation.schema,
-    name: relation.name,
-    columns: [],
-    privileges,
-  });
-  return [
-    ...(relations === undefined
-      ? []
-      : [
-          whole(relations.outstanding, OF_DJANGO.outstanding),
-          whole(relations.blacklisted, OF_DJANGO.blacklisted),
-        ]),
-    // Only what is read of it: a user table holds passwords.
-    ...(users === undefined
-      ? []
-      : [
-          {
-            ...whole(users.relation, { serve: READ, revoke: READ, sessions: READ, doctor: READ }),
-            columns: columnsRead(users),
-          },
-        ]),
-    ...Object.entries({ ...OF_OURS, ...(audits === true ? { audit: AUDIT } : {}) }).map(
-      ([name, privileges]) => whole({ schema: own, name }, privileges),
-    ),
-  ];
 }
 
 interface RelationRow {
@@ -167,7 +63,7 @@ export async function rightsNeeded(ask: Ask, schema: RightsSchema): Promise<Righ
     if (place < 0) rights.push(whole);
     else rights[place] = whole;
   };
-  const whoNeeds = (privileges: Privileges, privilege?: Right['privilege']): Need[] =>
+  const whoNeeds = (privileges: Privileges, privilege?: Privilege): Need[] =>
     NEEDS.filter((need) =>
       privilege === undefined ? privileges[need] !== undefined : privileges[need]?.includes(privilege),
     );
@@ -305,7 +201,8 @@ export function hiddenInWords(hidden: readonly string[], role: string): string {
  * The tables whose rows this role sees only as policies let it, qualified. What the policies say isn't judged: our
  * sessions have row_security off, so that PostgreSQL refuses their statements whatever it is.
  */
-export async function hiddenTables(ask: Ask, { relations, users, own }: RightsSchema): Promise<string[]> {
+export async function hiddenTables(ask: Ask, schema: RightsSchema): Promise<string[]> {
+  const { relations, users, own } = schema;
   const all = [
     ...(relations === undefined ? [] : [relations.outstanding, relations.blacklisted]),
     ...(users === undefined ? [] : [users.relation]),
@@ -315,7 +212,12 @@ export async function hiddenTables(ask: Ask, { relations, users, own }: RightsSc
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE format('%I.%I', n.nspname, c.relname) = ANY ($1) AND row_security_active(c.oid)
       ORDER BY 1`,
-    [[...all.map(({ qualified }) => qualified), ...Object.keys(OF_OURS).map((name) => `${own}.${name}`)]],
+    [
+      [
+        ...all.map(({ qualified }) => qualified),
+        ...Object.keys(oursOf(schema)).map((name) => `${own}.${name}`),
+      ],
+    ],
   );
   return rows.map(({ name }) => name);
 }
