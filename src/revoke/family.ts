@@ -1,6 +1,6 @@
 import type { Deed } from '../rotation/deed.js';
 import { countDescendants, revokeDescendants, type RevokeContext } from '../rotation/revoke.js';
-import type { TokenToBlacklist } from '../rotation/ports.js';
+import type { TokenToBlacklist } from '../rotation/revocation-ports.js';
 import type { CleanupSession } from '../cleanup/session.js';
 import type { TokenSchema } from '../store/schema.js';
 import type { PgRevocations } from '../store/revocations.js';

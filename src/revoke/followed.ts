@@ -1,5 +1,6 @@
 import type { CleanupSession } from '../cleanup/session.js';
-import type { Claim, FoundToken } from '../rotation/ports.js';
+import type { Claim } from '../rotation/ports.js';
+import type { FoundToken } from '../rotation/revocation-ports.js';
 import type { RevokeContext } from '../rotation/revoke.js';
 import { longestLine } from '../rotation/walk.js';
 import type { TokenSchema } from '../store/schema.js';

@@ -12,10 +12,10 @@ import type {
   History,
   Outbox,
   Reissues,
-  Revocations,
   TokenCache,
   TokenStore,
 } from './ports.js';
+import type { Revocations } from './revocation-ports.js';
 import { isRefusal, readSubject, withSubAsText } from './claims.js';
 import { StoreUnavailableError } from './ports.js';
 import type { RateLimit } from './rate-limit.js';

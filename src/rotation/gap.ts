@@ -1,5 +1,5 @@
 import type { Chain } from './chain.js';
-import type { FoundToken, RevocationRows } from './ports.js';
+import type { FoundToken, RevocationRows } from './revocation-ports.js';
 import type { WalkTime } from './walk-time.js';
 
 /** Live tokens of a user that are held against a family: more than anybody's sessions. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Revoking } from './ports.js';
+import type { Revoking } from './revocation-ports.js';
 import type { WalkTime } from './walk-time.js';
 
 /** Looked at one by one this is 2 ms of a core: fewer are not worth another question. */

@@ -1,6 +1,7 @@
 import type { RotationContext } from './context.js';
 import { acrossGap, mayGoOnBeyond } from './gap.js';
-import { StoreUnavailableError, type FoundToken, type Revoking, type TokenKey } from './ports.js';
+import { StoreUnavailableError, type TokenKey } from './ports.js';
+import type { FoundToken, Revoking } from './revocation-ports.js';
 import { sweep } from './sweep.js';
 import type { Trails } from './trails.js';
 import { GivenUp, WalkTime } from './walk-time.js';

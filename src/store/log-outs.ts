@@ -1,10 +1,6 @@
 import { rowEndSeconds } from '../rotation/lifetimes.js';
-import {
-  StoreUnavailableError,
-  type Ended,
-  type FoundToken,
-  type TokenToBlacklist,
-} from '../rotation/ports.js';
+import { StoreUnavailableError } from '../rotation/ports.js';
+import type { Ended, FoundToken, TokenToBlacklist } from '../rotation/revocation-ports.js';
 import type { Deed } from '../rotation/deed.js';
 import { deedValue } from './audit-sql.js';
 import type { Database } from './database.js';

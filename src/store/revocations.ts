@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deed } from '../rotation/deed.js';
 import { Places } from '../rotation/places.js';
-import {
-  StoreUnavailableError,
-  type Ended,
-  type FoundToken,
-  type OpenRow,
-  type Revocations,
-  type Revoking,
-  type TokenToBlacklist,
-} from '../rotation/ports.js';
+import { StoreUnavailableError } from '../rotation/ports.js';
+import type {
+  Ended,
+  FoundToken,
+  OpenRow,
+  Revocations,
+  Revoking,
+  TokenToBlacklist,
+} from '../rotation/revocation-ports.js';
 import { deedValue } from './audit-sql.js';
 import type { Database, Statement } from './database.js';
 import { classify, isOfTheRow } from './errors.js';

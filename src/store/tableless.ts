@@ -1,10 +1,10 @@
 import {
   StoreUnavailableError,
-  type Revocations,
   type StateQuery,
   type TokenState,
   type TokenStore,
 } from '../rotation/ports.js';
+import type { Revocations } from '../rotation/revocation-ports.js';
 import { encodable } from './encoding.js';
 import type { PgReissues } from './reissues.js';
 import type { SiteSchema } from './schema.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { createChain } from '../../src/rotation/chain.js';
-import type { OpenRow, Revocations, Revoking } from '../../src/rotation/ports.js';
+import type { OpenRow, Revocations, Revoking } from '../../src/rotation/revocation-ports.js';
 import { Trails } from '../../src/rotation/trails.js';
 import { walkFamily } from '../../src/rotation/walk.js';
 import { DEED, plantFamily, type Family } from '../support/families.js';
