@@ -1,8 +1,8 @@
+import { GRANTED_COMMANDS } from '../granted-commands.js';
 import type { MigrateSettings } from '../config/settings.js';
 import {
   applyMigrations,
   planRemoval,
-  GRANTED_COMMANDS,
   readNeededGrants,
   type Grants,
   readMigrationOverview,

@@ -1,3 +1,4 @@
+import { DEED_KINDS } from '../deed-kinds.js';
 import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
@@ -10,7 +11,6 @@ import type { AuditSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import type { Source } from './source.js';
-import { DEED_KINDS } from './vocabulary.js';
 
 const rows = integer({ min: 1, max: 1_000_000_000 });
 

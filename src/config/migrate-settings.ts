@@ -1,3 +1,4 @@
+import { GRANTED_COMMANDS } from '../granted-commands.js';
 import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
@@ -6,7 +7,7 @@ import { resolve, type Flags } from './resolve.js';
 import type { MigrateSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
-import { GRANTED_COMMANDS, MIGRATE_ACTIONS } from './vocabulary.js';
+import { MIGRATE_ACTIONS } from './vocabulary.js';
 import { passwordSettings, userSettings } from './user-options.js';
 
 /**

@@ -1,7 +1,8 @@
 /** What a command is to do: read once from options and environment, checked, and frozen. Its parts are in parts.ts. */
 import type { TracingOptions } from '../tracing-options.js';
 import type { Since } from './moments.js';
-import type { DeedKind, LogLevel, MigrateAction } from './vocabulary.js';
+import type { DeedKind } from '../deed-kinds.js';
+import type { LogLevel, MigrateAction } from './vocabulary.js';
 import type {
   RedisSettings,
   HttpSettings,

@@ -25,28 +25,3 @@ export const KPI_IDS = [
 export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down', 'repair', 'grants'] as const;
 
 export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];
-
-/** What an audit knows of. */
-export const DEED_KINDS = [
-  'logout',
-  'reuse',
-  'late_claim',
-  'revoke_user',
-  'revoke_session',
-  'revoke_family',
-  'revoke_token',
-  'revoke_everybody',
-] as const;
-
-export type DeedKind = (typeof DEED_KINDS)[number];
-
-/** What a role can be given the rights for. */
-export const GRANTED_COMMANDS = [
-  'serve',
-  'cleanup',
-  'revoke',
-  'sessions',
-  'doctor',
-  'audit',
-  'django',
-] as const;

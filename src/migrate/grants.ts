@@ -1,3 +1,4 @@
+import type { GrantedCommand } from '../granted-commands.js';
 import { SchemaError } from '../store/errors.js';
 import type { Ask } from '../store/database.js';
 import { quoteIdentifier } from '../store/quote.js';
@@ -7,20 +8,6 @@ import { readSchemaBy, readSiteSchema, type SiteSchema, type TokenSchema } from 
 import { askSession, type Session } from './session.js';
 import type { UserNames } from '../store/user-source.js';
 
-/**
- * What a role may be given the rights for: commands, and `django`, whose code calls `revoke_user`. `bench` talks HTTP; `migrate`
- * is the owner's.
- */
-export const GRANTED_COMMANDS = [
-  'serve',
-  'cleanup',
-  'revoke',
-  'sessions',
-  'doctor',
-  'audit',
-  'django',
-] as const;
-
 /** Without a word these: Django has a role of its own, as a rule. */
 const BY_DEFAULT: readonly GrantedCommand[] = ['serve', 'cleanup', 'revoke', 'sessions', 'doctor', 'audit'];
 
@@ -29,8 +16,6 @@ function commandOf(need: Need): Need {
   if (need === 'serve_async') return 'serve';
   return need === 'revoke_family' ? 'revoke' : need;
 }
-
-export type GrantedCommand = (typeof GRANTED_COMMANDS)[number];
 
 export interface Grant extends Pick<Right, 'privilege' | 'on' | 'name' | 'columns'> {
   /** `serve_async`: serve, where claims are kept in Redis and written behind. */

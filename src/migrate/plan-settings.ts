@@ -1,6 +1,6 @@
 import type { Migration } from './files.js';
 import type { Picture } from './picture.js';
-import type { Standing } from './standing.js';
+import { toRun, type Standing } from './standing.js';
 
 /**
  * Settings that somebody made before are his: only what isn't set at all is set, and only what is still as it was set
@@ -11,7 +11,7 @@ export function judgeSettings(migration: Migration, picture: Picture): Standing 
   const wanted = picture.wanted.get(migration.name);
   const table = picture.tables.find(({ name }) => name === migration.tables[0]);
   if (wanted?.kind !== 'settings' || table === undefined) {
-    return { migration, state: 'pending', action: 'run', detail: 'its table does not exist yet' };
+    return toRun(migration, 'its table does not exist yet');
   }
   if (entry?.state === 'applied') {
     const ours = parseParameters(entry.definition ?? '');

@@ -1,6 +1,6 @@
 import type { Migration } from './files.js';
 import type { Picture } from './picture.js';
-import type { Standing } from './standing.js';
+import { isApplied, toRun, type Standing } from './standing.js';
 
 /** A later version of the trigger is at the place of the first one, too. */
 const isAt = (found: string, place: string): boolean => found === place || found.startsWith(`${place} v`);
@@ -9,20 +9,14 @@ const isAt = (found: string, place: string): boolean => found === place || found
 export function judgeTriggers(migration: Migration, picture: Picture): Standing {
   const { ledger, triggers } = picture;
   const entry = ledger.get(migration.name);
-  const pending = (detail?: string): Standing => ({
-    migration,
-    state: 'pending',
-    action: 'run',
-    ...(detail === undefined ? {} : { detail }),
-  });
-  if (entry === undefined) return pending();
-  if (entry.checksum !== migration.checksum) return pending('another release of the tool made them');
+  if (entry === undefined) return toRun(migration);
+  if (entry.checksum !== migration.checksum) return toRun(migration, 'another release of the tool made them');
   const missing = (entry.definition ?? '')
     .split(', ')
     .filter((place) => !triggers.some((one) => one.enabled && isAt(one.place, place)));
-  if (missing.length > 0) return pending(`missing or switched off: ${missing.join(', ')}`);
+  if (missing.length > 0) return toRun(migration, `missing or switched off: ${missing.join(', ')}`);
   const others = otherTables(migration, picture) ?? otherUsers(migration, picture);
-  return others === undefined ? { migration, state: 'applied', action: 'nothing' } : pending(others);
+  return others === undefined ? isApplied(migration) : toRun(migration, others);
 }
 
 /** The blacklist, in SQL's words. */

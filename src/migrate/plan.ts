@@ -3,7 +3,7 @@ import type { Migration } from './files.js';
 import type { LedgerEntry } from './ledger.js';
 import type { Picture } from './picture.js';
 import { judgeSettings } from './plan-settings.js';
-import type { Standing } from './standing.js';
+import { isApplied, toRun, type Standing } from './standing.js';
 import { judgeFunctions } from './plan-functions.js';
 import { judgeTriggers } from './plan-triggers.js';
 
@@ -53,7 +53,7 @@ export function judgeAll(
 function judgeSchema(migration: Migration, { ledger, ours }: Picture): Standing {
   const entry = ledger.get(migration.name);
   if (entry !== undefined && migration.makes !== undefined && !ours.has(migration.makes)) {
-    return { migration, state: 'pending', action: 'run', detail: `somebody dropped ${migration.makes}` };
+    return toRun(migration, `somebody dropped ${migration.makes}`);
   }
   if (entry === undefined && migration.makes !== undefined && ours.has(migration.makes)) {
     const detail = `${migration.makes} is there, and the ledger doesn't know of it: \`carelink-tokens migrate repair\` writes it down`;
@@ -63,8 +63,8 @@ function judgeSchema(migration: Migration, { ledger, ours }: Picture): Standing 
 }
 
 function judgeOnce(migration: Migration, entry: LedgerEntry | undefined): Standing {
-  if (entry === undefined) return { migration, state: 'pending', action: 'run' };
-  if (entry.checksum === migration.checksum) return { migration, state: 'applied', action: 'nothing' };
+  if (entry === undefined) return toRun(migration);
+  if (entry.checksum === migration.checksum) return isApplied(migration);
   return { migration, state: 'drifted', action: 'leave', detail: CHANGED_FILE };
 }
 
@@ -76,8 +76,7 @@ function judgeTables(migration: Migration, { tables, ledger }: Picture): Standin
   const entry = ledger.get(migration.name);
   const there = migration.tables.filter((name) => tables.some((table) => table.name === name));
   if (there.length < migration.tables.length) {
-    const detail = entry === undefined ? undefined : 'the tables are gone';
-    return { migration, state: 'pending', action: 'run', ...(detail === undefined ? {} : { detail }) };
+    return toRun(migration, entry === undefined ? undefined : 'the tables are gone');
   }
   if (entry?.state === 'applied') return judgeOnce(migration, entry);
   const coveredBy = there.join(', ');

@@ -23,3 +23,13 @@ export interface Standing {
   /** Of settings: the parameters that are still to be set. */
   readonly parameters?: ReadonlyMap<string, string>;
 }
+
+/** Its SQL is to be run. */
+export function toRun(migration: Migration, detail?: string): Standing {
+  return { migration, state: 'pending', action: 'run', ...(detail === undefined ? {} : { detail }) };
+}
+
+/** `up` has nothing to do. */
+export function isApplied(migration: Migration): Standing {
+  return { migration, state: 'applied', action: 'nothing' };
+}

@@ -24,18 +24,18 @@ export async function answerReuse(
   deadlineMs: number,
 ): Promise<Refusal> {
   context.emit({ kind: 'reuse', reuse, userKey: subject.userKey });
-  const deed = serverDeed(context.chain, 'reuse', subject, reuse);
+  const deed = (): Deed => serverDeed(context.chain, 'reuse', subject, reuse);
   return refusedOnce(context, deadlineMs, async () => {
     switch (await punishmentOf(context, subject)) {
       case 'reject':
         break;
       case 'revoke-family':
         await context.outbox?.closeUser(subject.userKey, deadlineMs);
-        await revokeDescendants(context, subject, deed, deadlineMs);
+        await revokeDescendants(context, subject, deed(), deadlineMs);
         break;
       case 'revoke-user':
         await context.outbox?.closeUser(subject.userKey, deadlineMs);
-        await revokeUserOf(context, subject, deed, 0, deadlineMs);
+        await revokeUserOf(context, subject, deed(), 0, deadlineMs);
         break;
     }
   });

@@ -66,8 +66,8 @@ export class Walks {
   }
 
   /**
-   * @param walk begins when it is this token's turn and its last walk is some time ago, unless the time has become too short: half of a request's is kept
-   *   for it, and half of that for what is to be done where it ends before a tip
+   * @param walk begins when it is this token's turn and its last walk is some time ago, unless the time has become too short:
+   *   half of a request's is kept for it, and half of that for what is to be done where it ends before a tip
    * @throws StoreUnavailableError, or what the walk throws
    */
   share<T>(subject: TokenKey, deadlineMs: number, walk: (leave: Leave) => Promise<T>): Promise<T> {

@@ -8,8 +8,9 @@ import { REVOKE_OPTIONS } from '../../../src/config/revoke-options.js';
 import { revokeSettings } from '../../../src/config/revoke-settings.js';
 import { SERVE_OPTIONS } from '../../../src/config/serve-options.js';
 import { unknownVariables } from '../../../src/config/unknown-variables.js';
-import { ALGORITHMS, type LogLevel } from '../../../src/config/vocabulary.js';
+import { ALGORITHMS, KPI_IDS, type LogLevel } from '../../../src/config/vocabulary.js';
 import { ALGORITHMS as JWT_ALGORITHMS } from '../../../src/jwt/codec.js';
+import { KPI_IDS as OBSERVED_KPI_IDS } from '../../../src/observe/kpis.js';
 import type { LogLevel as ObservedLogLevel } from '../../../src/observe/log.js';
 import { source } from './source.js';
 
@@ -59,6 +60,7 @@ describe('the option tables', () => {
 
   it('know the words of the rooms they speak for', () => {
     expect(ALGORITHMS).toEqual(JWT_ALGORITHMS);
+    expect(KPI_IDS).toEqual(OBSERVED_KPI_IDS);
     const level: LogLevel = 'info' satisfies ObservedLogLevel;
     const back: ObservedLogLevel = level;
     expect(back).toBe('info');
