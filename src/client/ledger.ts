@@ -61,13 +61,12 @@ export function openLedger(name: string): Ledger {
   return {
     read,
     current: () => read(CURRENT),
-    advance: (id, generation, most?: number) =>
+    advance: (id, generation, most = Infinity) =>
       run('readwrite', (store) => {
         const reading = store.get(id) as IDBRequest<Entry | undefined>;
         reading.onsuccess = () => {
           const was = reading.result?.generation ?? -1;
-          // eslint-disable-next-line @typescript-eslint/no-non-null-assertion -- nothing is more than undefined
-          if (was < generation || was > most!) store.put({ generation, atMs: Date.now() }, id);
+          if (was < generation || was > most) store.put({ generation, atMs: Date.now() }, id);
         };
         return reading;
       }),

@@ -45,8 +45,7 @@ export function manage(options: TokenManagerOptions): Members {
   const gone = stop.signal;
   const { on, emit } = openEvents();
   // What is given wrongly is told to whoever gives it, before anything is opened.
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- it was a URL once
-  if (serviceWorker && !serviceWorker.call) throw new TypeError('use refreshWorker(url)');
+  if (serviceWorker && typeof serviceWorker !== 'function') throw new TypeError('use refreshWorker(url)');
   if (name) idle?.attach(name, gone, emit, over);
   const askWorker = name ? serviceWorker?.(name, refreshUrl, gone, (next) => state.adopt(next)) : undefined;
   const storage = openKept<Session>(() => sessionStorage, name);

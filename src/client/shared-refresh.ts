@@ -58,15 +58,10 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
       if (waiting >= maxQueue) throw new TokenError('QUEUE_FULL');
       waiting += 1;
       try {
-        await bounded(it(), patienceMs, tooLong, signal);
+        await bounded(it(), patienceMs, () => Promise.reject(new TokenError('UNAVAILABLE')), signal);
       } finally {
         waiting -= 1;
       }
     },
   };
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await -- it rejects
-async function tooLong(): Promise<never> {
-  throw new TokenError('UNAVAILABLE');
 }

@@ -206,14 +206,13 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('t
     const after = await page.evaluate(async () => {
       const { session } = window.manager.getSnapshot();
       // A look that the page was put away with: its transaction is dead, and its alarm sleeps.
-      // eslint-disable-next-line @typescript-eslint/unbound-method -- put back where it was
-      const { transaction } = IDBDatabase.prototype;
+      const transaction = Object.getOwnPropertyDescriptor(IDBDatabase.prototype, 'transaction')!;
       const set = window.setTimeout.bind(window);
       IDBDatabase.prototype.transaction = () => ({ objectStore: () => ({ get: () => ({}) }) }) as never;
       window.setTimeout = (() => 0) as never;
       window.dispatchEvent(new Event('focus'));
       await Promise.resolve();
-      IDBDatabase.prototype.transaction = transaction;
+      Object.defineProperty(IDBDatabase.prototype, 'transaction', transaction);
       window.setTimeout = set;
       // Elsewhere the session ends, which a page that sleeps isn't told.
       await new Promise((resolve) => {

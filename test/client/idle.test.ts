@@ -356,10 +356,9 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
     const [page] = tabs.pages as [Page];
     await page.evaluate(() => {
       window.connections = [];
-      // eslint-disable-next-line @typescript-eslint/unbound-method -- called with what it is called with
-      const { open } = IDBFactory.prototype;
-      IDBFactory.prototype.open = function (...args) {
-        const opening = open.apply(this, args);
+      const open = indexedDB.open.bind(indexedDB);
+      IDBFactory.prototype.open = (...args) => {
+        const opening = open(...args);
         opening.addEventListener('success', () => window.connections.push(opening.result));
         return opening;
       };
