@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { CommonSettings } from '../config/settings.js';
+import { withEnvFile } from '../config/env-file.js';
 import { switchOf } from '../config/option.js';
 import { settingsReader } from '../config/reader.js';
 import { processSource } from '../config/source.js';
@@ -138,9 +139,10 @@ ${examples.map((example) => `  ${example}`).join('\n')}
 ${exitCodesHelp()}`,
     )
     .action(async () => {
-      const read = settingsReader((source) =>
-        descriptor.settings(flagsOf(command, table), source, command.args),
-      );
+      const read = settingsReader((source) => {
+        const flags = flagsOf(command, table);
+        return descriptor.settings(flags, withEnvFile(flags, source), command.args);
+      });
       const orders = cluster.isWorker
         ? (await import('../compose/worker.js')).listenToPrimary(process)
         : undefined;

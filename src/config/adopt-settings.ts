@@ -1,6 +1,5 @@
 import { dirname, join, resolve as absolutePath } from 'node:path';
 import { ADOPT_OPTIONS } from './adopt-options.js';
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -12,8 +11,7 @@ import { unknownVariables } from './unknown-variables.js';
 const KEY_FILE = 'carelink-signing.key';
 
 /** @throws {ConfigError} with everything that is wrong */
-export function adoptSettings(flags: Flags, surroundings: Source): AdoptSettings {
-  const source = withEnvFile(flags, surroundings);
+export function adoptSettings(flags: Flags, source: Source): AdoptSettings {
   const { values, given, problems: found } = resolve(ADOPT_OPTIONS, flags, source.env);
   const problems = [...found];
   const files = new FileReader(source, problems);

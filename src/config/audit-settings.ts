@@ -1,5 +1,4 @@
 import { DEED_KINDS } from '../deed-kinds.js';
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { integer, oneOf, text, type ValueKind } from './kinds.js';
@@ -37,8 +36,7 @@ export const AUDIT_OPTIONS = {
 };
 
 /** @throws {ConfigError} with everything that is wrong */
-export function auditSettings(flags: Flags, surroundings: Source): AuditSettings {
-  const source = withEnvFile(flags, surroundings);
+export function auditSettings(flags: Flags, source: Source): AuditSettings {
   const resolved = resolve(AUDIT_OPTIONS, flags, source.env);
   const { values } = resolved;
   const problems = [...resolved.problems];

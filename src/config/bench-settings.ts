@@ -1,6 +1,5 @@
 import { resolve as absolutePath } from 'node:path';
 import { BENCH_OPTIONS } from './bench-options.js';
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -19,10 +18,9 @@ import { KPI_IDS } from './vocabulary.js';
  */
 export function benchSettings(
   flags: Flags,
-  surroundings: Source,
+  source: Source,
   [word, ...more]: readonly string[] = [],
 ): BenchSettings {
-  const source = withEnvFile(flags, surroundings);
   const resolved = resolve(BENCH_OPTIONS, flags, source.env);
   const { values, given } = resolved;
   const problems = [...resolved.problems];

@@ -1,5 +1,4 @@
 import { CLEANUP_OPTIONS } from './cleanup-options.js';
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { resolve, type Flags } from './resolve.js';
@@ -9,8 +8,7 @@ import { sharedSettings } from './shared-settings.js';
 import type { Source } from './source.js';
 
 /** @throws {ConfigError} with everything that is wrong */
-export function cleanupSettings(flags: Flags, surroundings: Source): CleanupSettings {
-  const source = withEnvFile(flags, surroundings);
+export function cleanupSettings(flags: Flags, source: Source): CleanupSettings {
   const resolved = resolve(CLEANUP_OPTIONS, flags, source.env);
   const { values, given } = resolved;
   const problems = [...resolved.problems];

@@ -1,4 +1,3 @@
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { toggle } from './option.js';
@@ -26,10 +25,9 @@ const ID = /^[1-9]\d{0,17}$/;
  */
 export function deadLettersSettings(
   flags: Flags,
-  surroundings: Source,
+  source: Source,
   [word = 'list', ...ids]: readonly string[] = [],
 ): DeadLettersSettings {
-  const source = withEnvFile(flags, surroundings);
   const resolved = resolve(DEAD_LETTERS_OPTIONS, flags, source.env);
   const { values } = resolved;
   const problems = [...resolved.problems];

@@ -1,4 +1,3 @@
-import { withEnvFile } from './env-file.js';
 import { DOCTOR_OPTIONS } from './doctor-options.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
@@ -10,10 +9,9 @@ import type { DoctorSettings } from './settings.js';
 import type { Source } from './source.js';
 
 /** What `serve` would start with: that is what is looked at. @throws {ConfigError} with everything that is wrong */
-export function doctorSettings(flags: Flags, surroundings: Source): DoctorSettings {
+export function doctorSettings(flags: Flags, source: Source): DoctorSettings {
   const ofServe = Object.fromEntries(Object.entries(flags).filter(([flag]) => flag !== 'facts'));
-  const settings = serveSettings(ofServe, surroundings);
-  const source = withEnvFile(flags, surroundings);
+  const settings = serveSettings(ofServe, source);
   const { values, given } = resolve(DOCTOR_OPTIONS, flags, source.env);
   if (values.facts === undefined)
     return Object.freeze({ ...settings, command: 'doctor', adoption: undefined });

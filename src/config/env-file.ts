@@ -18,7 +18,7 @@ const VARIABLE = variableOf('env-file');
 export function withEnvFile(flags: Flags, source: Source): Source {
   const given = find('env-file', OPTION, flags, source.env);
   const path = given?.texts.at(-1);
-  if (given === undefined || path === undefined || source.file !== undefined) return source;
+  if (given === undefined || path === undefined) return source;
   const problems: string[] = [];
   const files = new FileReader(source, problems);
   const text = files.read(given.name, path);

@@ -1,5 +1,4 @@
 import { GRANTED_COMMANDS } from '../granted-commands.js';
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { MIGRATE_OPTIONS } from './migrate-options.js';
@@ -16,10 +15,9 @@ import { passwordSettings, userSettings } from './user-options.js';
  */
 export function migrateSettings(
   flags: Flags,
-  surroundings: Source,
+  source: Source,
   [word = 'up', ...names]: readonly string[] = [],
 ): MigrateSettings {
-  const source = withEnvFile(flags, surroundings);
   const { values, given, problems: found } = resolve(MIGRATE_OPTIONS, flags, source.env);
   const problems = [...found];
   const shared = sharedSettings({ values, given }, source, problems);

@@ -1,4 +1,3 @@
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -13,8 +12,7 @@ import { userSettings } from './user-options.js';
 const TARGETS = ['user', 'session', 'jti', 'family', 'issued-before'] as const;
 
 /** @throws {ConfigError} with everything that is wrong */
-export function revokeSettings(flags: Flags, surroundings: Source): RevokeSettings {
-  const source = withEnvFile(flags, surroundings);
+export function revokeSettings(flags: Flags, source: Source): RevokeSettings {
   const resolved = resolve(REVOKE_OPTIONS, flags, source.env);
   const { values } = resolved;
   const problems = [...resolved.problems];

@@ -2,7 +2,6 @@ import { socketIn } from './network-kinds.js';
 import { cleanupChoicesOfServer } from './cleanup-settings.js';
 import { cookieSettings, cookieWarnings } from './cookie-settings.js';
 import { edgeSettings } from './edge-settings.js';
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { FileReader } from './files.js';
 import { deepFreeze } from './freeze.js';
@@ -21,8 +20,7 @@ import { tracingSettings } from './tracing-settings.js';
 import { passwordSettings, userSettings } from './user-options.js';
 
 /** @throws {ConfigError} with everything that is wrong */
-export function serveSettings(flags: Flags, surroundings: Source): ServeSettings {
-  const source = withEnvFile(flags, surroundings);
+export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const resolved = resolve(SERVE_OPTIONS, flags, source.env);
   const { values } = resolved;
   const problems = [...resolved.problems];

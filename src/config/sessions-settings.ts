@@ -1,4 +1,3 @@
-import { withEnvFile } from './env-file.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
 import { resolve, type Flags } from './resolve.js';
@@ -23,8 +22,7 @@ export interface SessionsSettings extends SharedSettings {
 }
 
 /** @throws {ConfigError} with everything that is wrong */
-export function sessionsSettings(flags: Flags, surroundings: Source): SessionsSettings {
-  const source = withEnvFile(flags, surroundings);
+export function sessionsSettings(flags: Flags, source: Source): SessionsSettings {
   const resolved = resolve(SESSIONS_OPTIONS, flags, source.env);
   const { values } = resolved;
   const lifetime = values['session-lifetime'];

@@ -35,6 +35,27 @@ describe('usage', () => {
     for (const line of ['2 usage', '5 another runner holds the lock']) expect(help).toContain(line);
   });
 
+  it('every command reads --env-file', async () => {
+    const { stdout } = await run(['--help']);
+    const names = [...stdout.matchAll(/^ {2}([a-z-]+) .*\[options\]/gm)].map(([, name]) => name!);
+    expect(names).toEqual(expect.arrayContaining(['serve', 'audit', 'adopt', 'bench']));
+    // By the variable: of a flag's file Node itself says that it isn't there.
+    const ended = await Promise.all(
+      names.map((name) => run([name], { CARELINK_ENV_FILE: '/nowhere/gone.env' })),
+    );
+    for (const [n, { code, stderr }] of ended.entries())
+      expect([names[n], code, stderr]).toEqual([
+        names[n],
+        2,
+        expect.stringContaining('the file /nowhere/gone.env does not exist.'),
+      ]);
+  });
+
+  it('a flag that names no file of variables ends before anything is done', async () => {
+    const { code, stdout, stderr } = await run(['serve', '--env-file', '/nowhere/gone.env']);
+    expect([code, stdout, stderr]).toEqual([9, '', expect.stringContaining('/nowhere/gone.env: not found')]);
+  });
+
   it.each([
     ['migrate'],
     ['migrate', 'status'],

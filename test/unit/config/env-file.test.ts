@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { withEnvFile } from '../../../src/config/env-file.js';
 import { parseEnvFile } from '../../../src/config/env-file-text.js';
 import { cleanupSettings } from '../../../src/config/cleanup-settings.js';
 import { benchSettings } from '../../../src/config/bench-settings.js';
@@ -8,10 +9,15 @@ import { migrateSettings } from '../../../src/config/migrate-settings.js';
 import { revokeSettings } from '../../../src/config/revoke-settings.js';
 import { sessionsSettings } from '../../../src/config/sessions-settings.js';
 import { serveSettings } from '../../../src/config/serve-settings.js';
+import type { Source } from '../../../src/config/source.js';
 import { problemsOf, source } from './source.js';
 
 const FILE = '/srv/app/carelink.env';
 const URL = 'postgres://app@db/app';
+
+/** As the command line does before it reads a command's settings. */
+const serveWith = (flags: Record<string, string>, from: Source) =>
+  serveSettings(flags, withEnvFile(flags, from));
 
 /** `serve` with a file of these lines. */
 const serve = (
@@ -20,7 +26,7 @@ const serve = (
   flags: Record<string, string> = {},
   mode = 0o600,
 ) =>
-  serveSettings(
+  serveWith(
     { 'env-file': 'carelink.env', 'database-url': URL, ...flags },
     source(
       { CARELINK_SIGNING_KEY: 'k'.repeat(40), ...env },
@@ -87,7 +93,7 @@ describe('--env-file', () => {
 
   it('does not beat a customary name in the environment by its own one, nor a key there by a file of a key', () => {
     const text = `CARELINK_PORT=1\nCARELINK_SIGNING_KEY_FILE=key\nCARELINK_DATABASE_URL=postgres://file@h/d`;
-    const settings = serveSettings(
+    const settings = serveWith(
       { 'env-file': FILE },
       source({ PORT: '7', CARELINK_SIGNING_KEY: 'e'.repeat(40), DATABASE_URL: URL }, { [FILE]: text }),
     );
@@ -100,7 +106,7 @@ describe('--env-file', () => {
 
   it('is there for every command, and can be named by CARELINK_ENV_FILE', () => {
     const text = `DATABASE_URL=${URL}\nCARELINK_QUIET=true\nCARELINK_SIGNING_KEY=${'k'.repeat(40)}`;
-    const from = source({ CARELINK_ENV_FILE: 'carelink.env' }, { [FILE]: text });
+    const from = withEnvFile({}, source({ CARELINK_ENV_FILE: 'carelink.env' }, { [FILE]: text }));
     const all = [
       serveSettings({}, from),
       doctorSettings({}, from),
@@ -127,7 +133,7 @@ describe('--env-file', () => {
     expect(problemsOf(() => serve('CARELINK_ENV_FILE=other.env'))).toEqual([
       `--env-file: ${FILE}: line 1 names another file. Put all into one.`,
     ]);
-    expect(problemsOf(() => serveSettings({ 'env-file': 'gone.env' }, source()))).toEqual([
+    expect(problemsOf(() => serveWith({ 'env-file': 'gone.env' }, source()))).toEqual([
       '--env-file: the file /srv/app/gone.env does not exist.',
     ]);
     expect(problemsOf(() => serve('CARELINK_PORT=http'))).toEqual([
