@@ -85,9 +85,9 @@ export async function revokeIssuedBefore(
   let cursor: [string, string] = [await firstLive(session, dates), '-9223372036854775808'];
   const tally = await paced(session, schema, options, async (query, limit) => {
     const [row] = await query<BatchRow>(text, [...cursor, limit, moment, dates.extraSeconds, ...recorded]);
-    const { seen = 0, won = 0, last_expires_at = null, last_id = null } = row ?? {};
+    const { seen = 0, won = 0, worked_ms = 0, last_expires_at = null, last_id = null } = row ?? {};
     if (last_expires_at !== null && last_id !== null) cursor = [last_expires_at, last_id];
-    return { seen, won, last: seen < limit };
+    return { seen, won, workedMs: worked_ms, last: seen < limit };
   });
   if (tally.interrupted) return tally;
 

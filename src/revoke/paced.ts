@@ -34,10 +34,11 @@ const TRY_AGAIN = new Set(['23503', '40P01', '40001', '55P03', '57014']);
 const MOST_RETRIES = 100;
 const RETRY_PAUSE_MS = 50;
 
-/** Of one batch: how many rows were looked at, how many it revoked, and whether it was the last one. */
+/** Of one batch: how many rows were looked at, how many it revoked, what they cost, and whether it was the last one. */
 export interface BatchEnd {
   readonly seen: number;
   readonly won: number;
+  readonly workedMs: number;
   readonly last: boolean;
 }
 
@@ -72,10 +73,10 @@ export async function paced(
         session,
         BEGIN_REVOKE,
         () => performance.now(),
-        async (query) => ({
-          end: 'commit',
-          value: await batch(query, pace.size),
-        }),
+        async (query) => {
+          const value = await batch(query, pace.size);
+          return { end: 'commit', value, workedMs: value.workedMs };
+        },
       );
     } catch (error) {
       if (!TRY_AGAIN.has(sqlStateOf(error) ?? '')) throw error;
