@@ -72,7 +72,7 @@ export async function revokeUser(
   // It ends with its list of columns.
   const text = `${blacklistUserSql(schema, 'all', audits ? '$4' : undefined)}, ${WORKED_MS}`;
   const recorded = audits ? [deedValue(deed)] : [];
-  const tally = await paced(session, schema, options, async (query, limit) => {
+  const tally = await paced(session, schema, options, undefined, async (query, limit) => {
     const [row] = await query<Worked & { readonly live: number; readonly won: number }>(text, [
       userKey,
       extraSeconds,
@@ -80,7 +80,7 @@ export async function revokeUser(
       ...recorded,
     ]);
     const { live = 0, won = 0, worked_ms = 0 } = row ?? {};
-    return { seen: live, won, workedMs: worked_ms, last: live === 0 };
+    return { seen: live, won, workedMs: worked_ms, last: live === 0, next: undefined };
   });
   await markUser(session, schema, userKey, deed);
   return tally;
