@@ -15,6 +15,7 @@ import { HangUps, stopSignal, type StopSignal } from '../signals.js';
 
 export const serveCommand: CommandDescriptor<ServeSettings> = {
   name: 'serve',
+  group: 'Run it',
   summary: 'run the refresh server',
   examples: [
     'carelink-tokens serve',
@@ -22,6 +23,7 @@ export const serveCommand: CommandDescriptor<ServeSettings> = {
     'carelink-tokens serve --database-url postgres://django@db/app --redis-url redis://cache --workers 4',
   ],
   table: SERVE_OPTIONS,
+  first: ['database-url', 'signing-key-file', 'redis-url', 'port', 'workers'],
   settings: serveSettings,
   run: serve,
 };
