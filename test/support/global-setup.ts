@@ -36,6 +36,8 @@ export default async function setup(): Promise<() => Promise<void>> {
     zsh: installed('zsh'),
     fish: installed('fish'),
     mandoc: installed('mandoc'),
+    systemdNotify: installed('systemd-notify'),
+    systemdAnalyze: installed('systemd-analyze'),
     postgresBin,
   };
   const missing = SERVICES.filter((name) => found[name] === undefined || found[name] === false);

@@ -22,6 +22,10 @@ export interface Services {
   readonly bash: string | undefined;
   readonly zsh: string | undefined;
   readonly fish: string | undefined;
+  /** Path of systemd-notify, which tells a service manager how a server is. */
+  readonly systemdNotify: string | undefined;
+  /** Path of systemd-analyze, which judges units. */
+  readonly systemdAnalyze: string | undefined;
   /** Path of mandoc, which judges manual pages. */
   readonly mandoc: string | undefined;
   /** Directory of `initdb` and `postgres`, where they can be run as a user that is not root; see `startCluster()`. */
@@ -43,6 +47,8 @@ export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'zsh',
   'fish',
   'mandoc',
+  'systemdNotify',
+  'systemdAnalyze',
 ];
 
 /** What a skip tells the reader to do about it. */
@@ -61,6 +67,8 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   zsh: 'zsh: apt-get install zsh',
   fish: 'fish: apt-get install fish',
   mandoc: 'mandoc: apt-get install mandoc',
+  systemdNotify: 'systemd-notify: apt-get install systemd',
+  systemdAnalyze: 'systemd-analyze: apt-get install systemd',
   postgresBin:
     'PostgreSQL server binaries that can be run as another user than root: apt-get install postgresql',
 };
@@ -86,6 +94,8 @@ export function services(): Services {
     zsh: found.zsh,
     fish: found.fish,
     mandoc: found.mandoc,
+    systemdNotify: found.systemdNotify,
+    systemdAnalyze: found.systemdAnalyze,
     postgresBin: found.postgresBin,
   };
 }
