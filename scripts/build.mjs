@@ -1,6 +1,6 @@
 // Builds dist/ afresh: compiled TypeScript plus the files that are shipped as they are.
 import { execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
@@ -65,3 +65,30 @@ writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'e
 for (const name of ['demo.html', 'demo.css', 'demo.js']) {
   cpSync(new URL(`../src/demo/${name}`, import.meta.url), new URL(`../dist/demo/${name}`, import.meta.url));
 }
+
+// What it was built from, for `--version --json`. A release built without git names it in SOURCE_COMMIT.
+writeFileSync(
+  `${root}dist/build.json`,
+  `${JSON.stringify({ commit: process.env.SOURCE_COMMIT || commit() })}\n`,
+);
+
+function commit() {
+  try {
+    const describe = ['describe', '--always', '--dirty', '--abbrev=40', '--exclude', '*'];
+    return execFileSync('git', describe, {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+// The manual, from the same tables as the help. SOURCE_DATE_EPOCH makes a build that is repeated the same to the byte.
+const { COMMANDS } = await import('../dist/cli/commands.js');
+const { manualPages } = await import('../dist/cli/manual.js');
+const epoch = process.env.SOURCE_DATE_EPOCH;
+const date = epoch === undefined ? new Date() : new Date(Number(epoch) * 1_000);
+mkdirSync(`${root}dist/man`);
+for (const [name, text] of manualPages(COMMANDS, { date })) writeFileSync(`${root}dist/man/${name}`, text);

@@ -1,5 +1,5 @@
 import { oneOf, type ValueKind } from './kinds.js';
-import { optional, toggle, valued } from './option.js';
+import { inGroup, optional, toggle, valued } from './option.js';
 
 /** A token of RFC 9110: what RFC 6265 takes for a cookie's name. */
 const cookieName: ValueKind<string> = {
@@ -24,12 +24,13 @@ const SAME_SITE = ['Lax', 'Strict', 'None'] as const;
 
 const sameSite: ValueKind<(typeof SAME_SITE)[number]> = {
   placeholder: SAME_SITE.join('|'),
+  suggests: SAME_SITE,
   allowed: `one of ${SAME_SITE.join(', ')}`,
   parse: (text) => SAME_SITE.find((word) => word.toLowerCase() === text.toLowerCase()),
 };
 
 /** Tokens of browsers in cookies. All but the first two are settings of dj-rest-auth. */
-export const COOKIE_OPTIONS = {
+export const COOKIE_OPTIONS = inGroup('Cookies', {
   'refresh-cookie': toggle({
     help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
   }),
@@ -58,4 +59,4 @@ export const COOKIE_OPTIONS = {
     default: 'on',
     help: 'out of reach of scripts, both cookies: JWT_AUTH_HTTPONLY; off: answers have the refresh token, too',
   }),
-};
+});
