@@ -1,9 +1,10 @@
 // Builds dist/ afresh: compiled TypeScript plus the files that are shipped as they are.
 import { execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
+import { shorten } from './shorten.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -28,38 +29,13 @@ await build({
 cpSync(`${root}src/adopt/probe.py`, `${root}dist/adopt/probe.py`);
 // The browser's files: a module for pages, one for each of two options of it, and the worker as a classic script, which every browser takes.
 emit('src/client/tsconfig.json');
-const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
-// Names of properties that never leave a bundle. test/client/bundle.test.ts proves by the types that none of them does.
-const include = new RegExp(
-  `^(${JSON.parse(readFileSync(`${root}scripts/inner-names.json`, 'utf8')).join('|')})$`,
-);
-// Hints such as /* @__PURE__ */ are for bundlers, and what is in the bundle has been through one.
-const output = {
-  comments: false,
-  minify: { compress: true, codegen: true, mangle: true, mangleProps: { include } },
-};
-await build([
-  {
-    ...browser,
-    input: 'src/client/token-manager.ts',
-    output: { ...output, file: 'dist/client/token-manager.js', format: 'esm' },
-  },
-  {
-    ...browser,
-    input: 'src/client/idle.ts',
-    output: { ...output, file: 'dist/client/idle.js', format: 'esm' },
-  },
-  {
-    ...browser,
-    input: 'src/client/worker.ts',
-    output: { ...output, file: 'dist/client/worker.js', format: 'esm' },
-  },
-  {
-    ...browser,
-    input: 'src/client/worker/service-worker.ts',
-    output: { ...output, file: 'dist/client/service-worker.js', format: 'iife' },
-  },
-]);
+for (const [input, format, file] of [
+  ['token-manager.ts', 'esm'],
+  ['idle.ts', 'esm'],
+  ['worker.ts', 'esm'],
+  ['worker/service-worker.ts', 'iife', 'service-worker.js'],
+])
+  writeFileSync(`${root}dist/client/${file ?? input.replace('.ts', '.js')}`, await shorten(input, format));
 writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');
 
 for (const name of ['demo.html', 'demo.css', 'demo.js']) {

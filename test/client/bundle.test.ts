@@ -20,7 +20,10 @@ describe('what the browser loads', () => {
   it('has short names only for what nobody outside of it sees', () => {
     const list = readFileSync(new URL('../../scripts/inner-names.json', import.meta.url), 'utf8');
     const inner = innerNames();
-    expect((JSON.parse(list) as string[]).filter((name) => !inner.has(name))).toEqual([]);
+    const { properties } = JSON.parse(list) as { properties: Record<string, string> };
+    expect(Object.keys(properties).filter((name) => !inner.has(name))).toEqual([]);
+    const short = Object.values(properties);
+    expect([new Set(short).size, short.filter((name) => inner.has(name))]).toEqual([short.length, []]);
   });
 
   it('imports nothing, and the worker is a classic script', () => {

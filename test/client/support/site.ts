@@ -159,6 +159,7 @@ const refuse = (code) => () => { throw new DOMException('', code); };
   },
   full: () => (Storage.prototype.setItem = refuse('QuotaExceededError')),
   any: () => delete AbortSignal.any,
+  channel: () => (window.BroadcastChannel = class { constructor() { throw new DOMException('', 'SecurityError'); } }),
   indexedDB: () => (IDBFactory.prototype.open = refuse('UnknownError')),
 })[query.get('lacks')]?.();
 addEventListener('pageshow', (event) => (window.persisted = event.persisted));
@@ -171,6 +172,7 @@ window.make = async () => {
   window.manager = new TokenManager({
     storage: query.get('storage'), background: query.has('background'), batchWindowMs: Number(query.get('window') ?? 0),
     maxQueue: Number(query.get('queue') ?? 1000), maxWaitMs: Number(query.get('wait') ?? 30_000),
+    ...JSON.parse(query.get('options') ?? '{}'),
     ...(query.has('worker') && { serviceWorker: refreshWorker('/account/token/client/service-worker.js') }),
     ...(query.has('idle') && { idle: (window.idle = idleLogOff({ after: query.get('idle'), warn: query.get('warn') ?? '1s' })) }) });
   for (const name of ['refreshed', 'failed', 'expiring', 'expired', 'signedOut', 'idleWarning']) manager.on(name, (detail) => events.push([name, detail]));
