@@ -4,7 +4,7 @@ import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
-import { shorten } from './shorten.mjs';
+import { drawn, shorten } from './shorten.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -29,13 +29,13 @@ await build({
 cpSync(`${root}src/adopt/probe.py`, `${root}dist/adopt/probe.py`);
 // The browser's files: a module for pages, one for each of two options of it, and the worker as a classic script, which every browser takes.
 emit('src/client/tsconfig.json');
-for (const [input, format, file] of [
-  ['token-manager.ts', 'esm'],
-  ['idle.ts', 'esm'],
-  ['worker.ts', 'esm'],
-  ['worker/service-worker.ts', 'iife', 'service-worker.js'],
-])
-  writeFileSync(`${root}dist/client/${file ?? input.replace('.ts', '.js')}`, await shorten(input, format));
+const write = async (file, input, format, names) =>
+  writeFileSync(`${root}dist/client/${file}.js`, await shorten(`${input}.ts`, format, names));
+for (const name of ['token-manager', 'idle', 'worker']) await write(name, name, 'esm');
+await write('service-worker', 'worker/service-worker', 'iife');
+// Small as they are.
+for (const name of ['axios', 'get-token', 'ky', 'react', 'storage'])
+  await write(`adapters/${name}`, `adapters/${name}`, 'esm', { ...drawn, properties: {} });
 writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');
 
 for (const name of ['demo.html', 'demo.css', 'demo.js']) {

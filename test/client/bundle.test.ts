@@ -7,12 +7,23 @@ import { innerNames } from '../support/inner-names.js';
 
 const file = (name: string): Buffer => readFileSync(new URL(`../../dist/client/${name}`, import.meta.url));
 
+const ADAPTERS = ['axios', 'get-token', 'ky', 'react', 'storage'].map((name) => `adapters/${name}.js`);
+
+const onServer = (script: string): string =>
+  String(
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: new URL('../..', import.meta.url),
+      timeout: 60_000,
+    }),
+  );
+
 describe('what the browser loads', () => {
-  it.each([
+  it.each<readonly [string, number]>([
     ['token-manager.js', 5_500],
     ['idle.js', 1_500],
     ['worker.js', 1_000],
     ['service-worker.js', 3_000],
+    ...ADAPTERS.map((name) => [name, 1_000] as const),
   ])('%s is under %i bytes, gzipped', (name, most) => {
     expect(gzipSync(file(name), { level: 9 }).length).toBeLessThan(most);
   });
@@ -27,7 +38,7 @@ describe('what the browser loads', () => {
   });
 
   it('imports nothing, and the worker is a classic script', () => {
-    for (const name of ['token-manager.js', 'idle.js', 'worker.js'])
+    for (const name of ['token-manager.js', 'idle.js', 'worker.js', ...ADAPTERS])
       expect(file(name).toString()).not.toMatch(/\bimport\b\s*[{"'(]/);
     expect(() => new Script(file('service-worker.js').toString())).not.toThrow();
   });
@@ -41,11 +52,14 @@ describe('what the browser loads', () => {
       await manager.ready;
       const refused = await manager.refreshAccessToken().catch(({ code }) => code);
       process.stdout.write([manager.getSnapshot().status, refused, await manager.logout()].join());`;
-    const root = new URL('../..', import.meta.url);
-    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: root,
-      timeout: 60_000,
-    });
-    expect(String(out)).toBe('signedOut,SIGNED_OUT,true');
+    expect(onServer(script)).toBe('signedOut,SIGNED_OUT,true');
+  });
+
+  it('keeps no tokens on a server, where they would be those of another visitor next', () => {
+    const script = `const { TokenManager } = await import('carelink-tokens/client');
+      const manager = new TokenManager({ storage: 'cookie' });
+      await manager.setTokens({ access: 'a', refresh: 'r' });
+      process.stdout.write([manager.getSnapshot().status, manager.getAccessToken()].join());`;
+    expect(onServer(script)).toBe('signedOut,');
   });
 });

@@ -17,8 +17,9 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('i
     site.fate = () => ({ status: 503 });
     const answers = tabs.pages.map((page) => page.evaluate(() => window.fire(2)));
     await pause(6_000);
-    // One tab alone rests for 0.125 s at least, then 0.25, 0.5, 1, 2 and 4. Without it the eight made 30 to 40.
-    expect(site.refreshes).toBeLessThanOrEqual(6);
+    // One tab alone rests for 0.125 s at least, then 0.25, 0.5, 1, 2: 6 tries, and two more where news come late. Each by
+    // itself they made 40 to 45.
+    expect(site.refreshes).toBeLessThanOrEqual(8);
     site.fate = () => 'pass';
     expect((await Promise.all(answers)).flat()).toEqual(Array.from({ length: 16 }, () => [200, who.user]));
     await tabs.context.close();

@@ -25,6 +25,8 @@ export interface Site {
   refreshes: number;
   /** How many requests the API has refused; counted like them. */
   refused: number;
+  /** Method and path of those that it has answered. */
+  readonly answered: string[];
   /** What was posted to another refresh endpoint than the server's. */
   readonly elsewhere: string[];
   /** Answers to `/api/held/head` begin only then; those to `/api/held/body` end only then. */
@@ -46,7 +48,8 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     else if (path.startsWith('/api/')) {
       if (pages !== undefined && allowed(incoming, response, pages)) return;
       if (path.startsWith('/api/held')) void held(incoming, response, path);
-      else site.refused += api(incoming, response) ? 0 : 1;
+      else if (api(incoming, response)) site.answered.push(`${incoming.method} ${path}`);
+      else site.refused += 1;
     } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -55,6 +58,7 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     fate: () => 'pass',
     refreshes: 0,
     refused: 0,
+    answered: [],
     elsewhere: [],
     release: Promise.resolve(),
     async close() {
