@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLEANUP_OPTIONS } from '../../src/config/cleanup-options.js';
 import { variableOf } from '../../src/config/option.js';
@@ -13,6 +14,8 @@ import { createSimplejwtTables, freshDatabase, type FreshDatabase } from '../sup
 import { BIN } from '../support/server.js';
 import { services } from '../support/services.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
+
+const support = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
 
 const UNITS = 'deploy/systemd';
 const INSTALLED = '/opt/carelink-tokens/current/node_modules/.bin/carelink-tokens';
@@ -113,8 +116,8 @@ describe.skipIf(services().postgres === undefined)('under a systemd that runs', 
       ].join('\n'),
     );
     const { status, stdout, stderr } = spawnSync(
-      'test/support/with-systemd.sh',
-      [units, 'test/support/unit-life.sh', log],
+      support('with-systemd.sh'),
+      [units, support('unit-life.sh'), log],
       { encoding: 'utf8' },
     );
     // A container without the right to namespaces: verify and security have looked at it.
