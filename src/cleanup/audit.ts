@@ -6,7 +6,7 @@ import { CleanupError } from './errors.js';
 import type { CleanupEvent } from './events.js';
 import type { Lease, LeaseTiming } from './lease.js';
 import { afterBatch, afterRefusal, pauseAfter, startPace, type PaceSettings } from './pace.js';
-import { timed, WORKED_MS, type CleanupSession, type Query, type Worked } from './session.js';
+import { measured, timed, type CleanupSession, type Query } from './session.js';
 
 export interface AuditRetention {
   /** A row goes once what it tells of was done last so long ago. */
@@ -20,7 +20,7 @@ export interface AuditRetention {
   readonly signal: AbortSignal | undefined;
 }
 
-interface Gone extends Worked {
+interface Gone {
   readonly seen: number;
   readonly gone: number;
   readonly last_at: string | null;
@@ -78,7 +78,7 @@ export async function removeAudit(
     )
     SELECT (SELECT count(*) FROM batch)::int AS seen, (SELECT count(*) FROM gone)::int AS gone,
            (SELECT last_at::text FROM batch ORDER BY last_at DESC, id DESC LIMIT 1) AS last_at,
-           (SELECT id::text FROM batch ORDER BY last_at DESC, id DESC LIMIT 1) AS last_id, ${WORKED_MS}`;
+           (SELECT id::text FROM batch ORDER BY last_at DESC, id DESC LIMIT 1) AS last_id`;
   let pace = startPace(settings);
   let cursor: readonly [string, string] = ['-infinity', '0'];
   let deleted = 0;
@@ -88,8 +88,8 @@ export async function removeAudit(
     try {
       const { value, took } = await timed(session, BEGIN_BATCH, timing.monotonicMs, async (query) => {
         await lease.renew(query);
-        const [row] = await query<Gone>(text, [...cursor, start.cutoff, limit]);
-        return { end: 'commit', value: row, workedMs: row?.worked_ms ?? 0 };
+        const { row, workedMs } = await measured<Gone>(query, text, [...cursor, start.cutoff, limit]);
+        return { end: 'commit', value: row, workedMs };
       });
       refused = 0;
       if (value?.last_at == null || value.last_id === null) return deleted;

@@ -5,7 +5,7 @@ import { CleanupError } from './errors.js';
 import type { Lease } from './lease.js';
 import { commitUnlessHurting } from './neighbours.js';
 import type { Took } from './pace.js';
-import { timed, type CleanupSession, type Ending, type Query } from './session.js';
+import { measured, timed, type CleanupSession, type Query, type Worked } from './session.js';
 
 export type BatchOutcome =
   /** Nothing is left beyond the cursor. */
@@ -99,7 +99,9 @@ export async function runBatch(
 function raisedBy(error: unknown): string | undefined {
   const where = error instanceof Error && 'where' in error ? String(error.where) : '';
   const state = sqlStateOf(error);
-  const [, name] = /^PL\/\w+ function ([\w."]+)\(/m.exec(where) ?? [];
+  // The context is in the server's language: `PL/pgSQL function f() line 1 at RAISE`, `PL/pgSQL-Funktion f() Zeile 1 bei RAISE`.
+  const line = /^.*\bPL\/\w+.*$/m.exec(where)?.[0] ?? '';
+  const [, name] = /([\w."]+)\(/.exec(line) ?? [];
   if (name === undefined || state === undefined || state === LOCKED || /^(40|57)/.test(state))
     return undefined;
   return `the trigger function ${name} refused it (${state})`;
@@ -110,13 +112,9 @@ type Removal = Exclude<BatchOutcome, { kind: 'committed' }> | Omit<Committed, 't
 
 type Committed = Extract<BatchOutcome, { kind: 'committed' }>;
 
-async function removeRows(
-  query: Query,
-  facts: Facts,
-  at: BatchInput,
-): Promise<Ending<Removal> & { readonly workedMs: number }> {
+async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<Worked<Removal>> {
   const { cursor, cutoff, limit } = at;
-  const [row] = await query<BatchRow>(batchSql(facts, at.skipHeld), [
+  const { row, workedMs } = await measured<BatchRow>(query, batchSql(facts, at.skipHeld), [
     cursor.expiresAt,
     cursor.id,
     cutoff.at,
@@ -125,15 +123,13 @@ async function removeRows(
   ]);
   if (row === undefined) throw new Error('a batch answered nothing');
   if (row.last_expires_at === null || row.last_id === null)
-    return { end: 'rollback', value: { kind: 'end' }, workedMs: row.worked_ms };
+    return { end: 'rollback', value: { kind: 'end' }, workedMs };
   assertSafe(row, limit);
   // One session is all that PGlite is.
   const alone = facts.embedded || row.gone === 0;
-  let workedMs = row.worked_ms;
   if (!alone) {
-    const commit = await commitUnlessHurting(query, facts, row.unlisted ?? [], at);
-    workedMs += commit.workedMs;
-    if (commit.hurt !== undefined) return { end: 'rollback', value: GAVE_WAY[commit.hurt], workedMs };
+    const hurt = await commitUnlessHurting(query, facts, row.unlisted ?? [], at);
+    if (hurt !== undefined) return { end: 'rollback', value: GAVE_WAY[hurt], workedMs };
   }
   return {
     end: alone ? 'commit' : 'committed',

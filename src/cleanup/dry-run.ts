@@ -3,7 +3,8 @@ import { batchSql, BEGIN_BATCH, START, type BatchRow, type Cursor, type Cutoff }
 import type { Facts } from './catalog.js';
 import { mayGoSql } from './expiry-sql.js';
 import { estimate, workOf, type PaceSettings, type Took } from './pace.js';
-import { CHECK, timed, type CleanupSession, type Worked } from './session.js';
+import { measured, timed, type CleanupSession } from './session.js';
+import type { Value } from '../store/quote.js';
 
 /** What a cleanup would do. */
 export interface DryRun {
@@ -105,16 +106,11 @@ async function rehearse(
   const seen: { readonly rows: number; readonly took: Took }[] = [];
   let cursor: Cursor | undefined = START;
   while (cursor !== undefined && seen.length < REHEARSALS) {
-    const values: unknown[] = [cursor.expiresAt, cursor.id, cutoff.at, cutoff.seconds, REHEARSED];
+    const values: Value[] = [cursor.expiresAt, cursor.id, cutoff.at, cutoff.seconds, REHEARSED];
     try {
       const { value, took } = await timed(session, BEGIN_BATCH, monotonicMs, async (query) => {
-        const [row] = await query<BatchRow>(batchSql(facts), values);
-        const [checked] = await query<Worked>(CHECK);
-        return {
-          end: 'rollback',
-          value: row,
-          workedMs: (row?.worked_ms ?? 0) + (checked?.worked_ms ?? 0),
-        };
+        const { row, workedMs } = await measured<BatchRow>(query, batchSql(facts), values);
+        return { end: 'rollback', value: row, workedMs };
       });
       if (value === undefined || value.seen === 0) break;
       const { seen: rows, last_expires_at, last_id } = value;
@@ -128,8 +124,8 @@ async function rehearse(
       break;
     }
   }
-  // BEGIN, the rows, the checks, ROLLBACK.
-  const tripMs = Math.min(...seen.map(({ took }) => (took.ms - workOf(took)) / 4));
+  // BEGIN, the rows, ROLLBACK.
+  const tripMs = Math.min(...seen.map(({ took }) => (took.ms - workOf(took)) / 3));
   return seen
     .map(({ rows, took }) => ({
       rowMs: Math.max(workOf(took), 0.1) / rows,

@@ -1,11 +1,12 @@
 import type pg from 'pg';
 import { connectClient, searchPathOf, type Connection } from '../store/connector.js';
-import { lastRows } from '../store/last-rows.js';
+import { allRows } from '../store/all-rows.js';
 import type { PgDatabase } from '../store/pool.js';
+import { withValues, type Value } from '../store/quote.js';
 import { servedBy } from '../store/stalled.js';
 import type { Took } from './pace.js';
 
-/** One statement, or several separated by semicolons (then without values): the rows of the last one that has any. */
+/** One statement, or several separated by semicolons (then without values): the rows of all of them, one behind the other. */
 export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
 
 /** How a transaction ends, and what it found out. */
@@ -21,33 +22,43 @@ export interface Timed<T> {
   readonly took: Took;
 }
 
-/** What a statement has taken since it came to the server (ms), by the server's clock. */
-export interface Worked {
-  readonly worked_ms: number;
+/** How a transaction ends, what it found out, and what its rows cost the database (ms). */
+export interface Worked<T> extends Ending<T> {
+  readonly workedMs: number;
 }
 
-/** The last column of a statement whose work is measured: no round trip is in it, and nothing of this machine. */
-export const WORKED_MS = `(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8 AS worked_ms`;
+/** Foreign keys are checked before the time is told, rather than in the COMMIT, whose time nobody tells. */
+const TELL = `
+  SET CONSTRAINTS ALL IMMEDIATE;
+  SELECT (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8 AS worked_ms`;
 
-/** Foreign keys are checked here, rather than in the COMMIT, whose time nobody tells. */
-export const CHECK = `SET CONSTRAINTS ALL IMMEDIATE; SELECT ${WORKED_MS}`;
+/**
+ * Runs a statement that answers one row, and tells what it cost the database, by its own clock: no round trip is in it, and
+ * nothing of this machine. Triggers and cascades run after the last column of a statement is computed; so its values are written
+ * into its text, and statement and clock travel in one message. Its beginning is what `statement_timestamp()` tells.
+ */
+export async function measured<Row>(
+  query: (text: string) => Promise<(Row & { readonly worked_ms?: number })[]>,
+  text: string,
+  values: readonly Value[],
+): Promise<{ readonly row: Row | undefined; readonly workedMs: number }> {
+  const rows = await query(`${withValues(text, values)};${TELL}`);
+  return { row: rows.length > 1 ? rows[0] : undefined, workedMs: rows.at(-1)?.worked_ms ?? 0 };
+}
 
 /** Runs a transaction and tells how long it took, and what its rows cost the database. */
 export async function timed<T>(
   session: CleanupSession,
   begin: string,
   monotonicMs: () => number,
-  work: (query: Query) => Promise<Ending<T> & { readonly workedMs: number }>,
+  work: (query: Query) => Promise<Worked<T>>,
 ): Promise<Timed<T>> {
   const startedMs = monotonicMs();
   let workedMs = 0;
-  const value = await session.transaction(begin, async (query): Promise<Ending<T>> => {
+  const value = await session.transaction(begin, async (query) => {
     const ending = await work(query);
     workedMs = ending.workedMs;
-    if (ending.end !== 'commit') return ending;
-    const [checked] = await query<Worked>(`${CHECK}; COMMIT`);
-    workedMs += checked?.worked_ms ?? 0;
-    return { end: 'committed', value: ending.value };
+    return ending;
   });
   return { value, took: { ms: monotonicMs() - startedMs, workedMs } };
 }
@@ -137,7 +148,7 @@ function queryOf(client: pg.ClientBase, onStatement: () => void): Query {
   return async <Row>(text: string, values?: readonly unknown[]) => {
     onStatement();
     const result = await (values === undefined ? client.query(text) : client.query(text, [...values]));
-    return lastRows<Row>(result);
+    return allRows<Row>(result);
   };
 }
 

@@ -47,6 +47,7 @@ export const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExit
   CHAIN_KEY_UNFIT: 1,
   SESSION_LOST: 1,
   CONNECTION_LOST: 4,
+  NOT_CONFIRMED: 1,
   CONTENDED: 1,
   USER_ID_UNFIT: 2,
   REASON_UNFIT: 2,

@@ -1,5 +1,6 @@
 import type { RevokeSettings } from '../config/settings.js';
 import { sharedCleanupSession } from '../cleanup/session.js';
+import { reconnecting } from '../revoke/reconnecting.js';
 import { createCodec } from '../jwt/create-codec.js';
 import { countIssuedBefore, markIssuedBefore, revokeIssuedBefore } from '../revoke/everybody.js';
 import { RevokeError } from '../revoke/errors.js';
@@ -81,7 +82,7 @@ async function revocationOf(
   await checkRights(askOf(database), schema, ['revoke']);
   if (schema.homeUnwritten) options.onWarning(HOME_UNWRITTEN);
   checkAudit(settings, schema, options);
-  const session = sharedCleanupSession(database);
+  const session = reconnecting(sharedCleanupSession(database), options.signal);
   const dates = (await readRowDates(session.query, schema)) ?? ORDINARY_DATES;
   const monotonicMs = (): number => performance.now();
   const revocations = new PgRevocations({
@@ -156,14 +157,14 @@ async function revocationOf(
 async function revocationByMark(
   settings: RevokeSettings,
   database: PgDatabase,
-  hooks: Pick<RevokeHooks, 'onWarning'>,
+  hooks: Pick<RevokeHooks, 'onWarning' | 'signal'>,
 ): Promise<Revocation> {
   const { target, users } = settings;
   const ask = askOf(database);
   const schema = await readSiteSchema(ask, { ...users, mayLackUsers: true });
   await checkRights(ask, schema, ['revoke']);
   checkAudit(settings, schema, hooks);
-  const session = sharedCleanupSession(database);
+  const session = reconnecting(sharedCleanupSession(database), hooks.signal);
   const count = (): Promise<number> => Promise.resolve(0);
   const marked: Tally = { revoked: 0, batches: 0, retries: 0, interrupted: false };
   if (target.kind === 'user') {

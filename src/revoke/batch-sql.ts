@@ -1,5 +1,4 @@
 import { beginBatch } from '../cleanup/batch-sql.js';
-import { WORKED_MS, type Worked } from '../cleanup/session.js';
 import { auditMark, auditTokens, type Audited } from '../store/audit-sql.js';
 import { keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
@@ -20,7 +19,7 @@ export const BEGIN_COUNT = `
   SET LOCAL statement_timeout = '5min';
   SET LOCAL enable_seqscan = on`;
 
-export interface BatchRow extends Worked {
+export interface BatchRow {
   /** Looked at. */
   readonly seen: number;
   /** Blacklisted by this statement. */
@@ -47,7 +46,7 @@ const open = (schema: TokenSchema, row: string): string =>
   `NOT EXISTS (SELECT FROM ${schema.blacklisted} x WHERE x.token_id = ${row}.id)`;
 
 /** The row ids are locked in order, as claims lock them. */
-const blacklisting = (schema: TokenSchema, deed: string | undefined): string => `
+const blacklisting = (schema: TokenSchema, deed: string | undefined, order = 'expires_at, id'): string => `
   won AS (
     INSERT INTO ${schema.blacklisted} (blacklisted_at, token_id)
     SELECT clock_timestamp(), id FROM live ORDER BY id
@@ -55,9 +54,8 @@ const blacklisting = (schema: TokenSchema, deed: string | undefined): string => 
     RETURNING token_id
   )${keepSql(schema, 'live')}${deed === undefined ? '' : auditTokens(schema, deed, 'won')}
   SELECT (SELECT count(*) FROM batch)::int AS seen, (SELECT count(*) FROM won)::int AS won,
-         (SELECT expires_at::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_expires_at,
-         (SELECT id::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_id,
-         ${WORKED_MS}`;
+         (SELECT expires_at::text FROM batch ORDER BY (${order}) DESC LIMIT 1) AS last_expires_at,
+         (SELECT id::text FROM batch ORDER BY (${order}) DESC LIMIT 1) AS last_id`;
 
 const LIVE = 'b.id, b.until AS expires_at, b.expires_at < b.until AS outlived';
 
@@ -79,18 +77,22 @@ export function issuedBeforeSql(schema: TokenSchema, zoned: boolean): string {
   ${blacklisting(schema, deed)}`;
 }
 
-/** Rows that came to be since: $1 row id, $2 the moment, $3 as above. Few: those of claims that were under way. */
+/**
+ * Rows that came to be since, in the order of their ids: those of claims that were under way. As above; $2 the last row's id,
+ * and the last value the newest row's.
+ */
 export function lateSql(schema: TokenSchema, zoned: boolean): string {
-  const deed = schema.audits === true ? '$4' : undefined;
+  const deed = schema.audits === true ? '$6' : undefined;
   return `
   WITH batch AS MATERIALIZED (
-    SELECT o.expires_at, o.id, ${until(schema, '$3')} AS until
+    SELECT o.expires_at, o.id, ${older('$4', zoned)} AS older, ${until(schema, '$5')} AS until
       FROM ${schema.outstanding} o
-     WHERE o.id > $1::bigint AND ${older('$2', zoned)}
-       AND ${open(schema, 'o')}
+     WHERE o.id > $2::bigint AND o.id <= ${deed === undefined ? '$6' : '$7'}::bigint
+     ORDER BY o.id
+     LIMIT $3::int
   ),
-  live AS (SELECT ${LIVE} FROM batch b WHERE b.until > now()),
-  ${blacklisting(schema, deed)}`;
+  live AS (SELECT ${LIVE} FROM batch b WHERE b.older AND b.until > now() AND ${open(schema, 'b')}),
+  ${blacklisting(schema, deed, 'id')}`;
 }
 
 /** $1 the moment, $2 the row's date from which on its token may be alive, $3 as above. */

@@ -12,6 +12,7 @@ export class RevokeError extends Error {
     | 'CHAIN_KEY_UNFIT'
     | 'SESSION_LOST'
     | 'CONNECTION_LOST'
+    | 'NOT_CONFIRMED'
     | 'CONTENDED';
 
   constructor(code: RevokeError['code'], message: string, options?: ErrorOptions) {

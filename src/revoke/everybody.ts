@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CleanupSession } from '../cleanup/session.js';
+import { measured, type CleanupSession } from '../cleanup/session.js';
+import type { Query } from '../cleanup/session.js';
 import { STALE_MS } from '../store/change-feed.js';
 import type { Deed } from '../rotation/deed.js';
 import { deedValue, type Audited } from '../store/audit-sql.js';
@@ -7,7 +8,6 @@ import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import {
   BEGIN_COUNT,
-  BEGIN_REVOKE,
   countIssuedBeforeSql,
   FIRST_LIVE_SQL,
   heardSql,
@@ -20,7 +20,9 @@ import {
   type BatchRow,
 } from './batch-sql.js';
 import { RevokeError } from './errors.js';
-import { insist, paced, type PacedOptions, type Tally } from './paced.js';
+import type { Reconnecting } from './reconnecting.js';
+import { paced, type PacedOptions, type Tally } from './paced.js';
+import type { Value } from '../store/quote.js';
 
 /** Ids that a sequence has given to rows that nobody sees yet: far more than are ever in flight. */
 const IDS_IN_FLIGHT = 20_000;
@@ -34,6 +36,9 @@ const UNHEARD_MS = STALE_MS;
 /** A claim's statement is given up by then, whatever it waits for. */
 const CLAIM_LIFE_MS = 60_000;
 const POLL_MS = 20;
+
+/** The last row that was looked at: until when it says that its token lives, and its id. */
+type Cursor = readonly [expiresAt: string, id: string];
 
 /**
  * How many live rows were issued before the moment. Changes nothing.
@@ -66,7 +71,7 @@ export async function countIssuedBefore(
  * @throws RevokeError
  */
 export async function revokeIssuedBefore(
-  session: CleanupSession,
+  session: Reconnecting,
   schema: TokenSchema,
   dates: RowDates,
   at: string | undefined,
@@ -74,37 +79,43 @@ export async function revokeIssuedBefore(
   options: PacedOptions,
 ): Promise<Tally> {
   const asked = await momentOf(session, at);
-  const [before] = await session.query<{ id: string }>(
-    `SELECT coalesce(max(id), 0)::text AS id FROM ${schema.outstanding}`,
-  );
+  const newestId = `SELECT coalesce(max(id), 0)::text AS id FROM ${schema.outstanding}`;
+  const [before] = await session.query<{ id: string }>(newestId);
   const moment =
     at === undefined ? await markNow(session, schema, deed) : await mark(session, schema, asked, 0, deed);
   const recorded = schema.audits === true ? [deedValue(deed)] : [];
 
-  const text = issuedBeforeSql(schema, isZoned(dates));
-  const start: readonly [string, string] = [await firstLive(session, dates), '-9223372036854775808'];
-  const tally = await paced(session, schema, options, start, async (query, limit, cursor) => {
-    const [row] = await query<BatchRow>(text, [...cursor, limit, moment, dates.extraSeconds, ...recorded]);
-    const { seen = 0, won = 0, worked_ms = 0, last_expires_at = null, last_id = null } = row ?? {};
-    const next =
-      last_expires_at === null || last_id === null ? cursor : ([last_expires_at, last_id] as const);
-    return { seen, won, workedMs: worked_ms, last: seen < limit, next };
-  });
+  const page = async (query: Query, text: string, at: Cursor, limit: number, more: readonly Value[]) => {
+    const values = [...at, limit, moment, dates.extraSeconds, ...recorded, ...more];
+    const { row, workedMs } = await measured<BatchRow>(query, text, values);
+    const { seen = 0, won = 0, last_expires_at = null, last_id = null } = row ?? {};
+    const next: Cursor = last_expires_at === null || last_id === null ? at : [last_expires_at, last_id];
+    return { seen, won, workedMs, last: seen < limit, next };
+  };
+  const zoned = isZoned(dates);
+  const older = issuedBeforeSql(schema, zoned);
+  const start: Cursor = [await firstLive(session, dates), '-9223372036854775808'];
+  const tally = await paced(session, schema, options, start, (query, limit, at) =>
+    page(query, older, at, limit, []),
+  );
   if (tally.interrupted) return tally;
 
   await momentComes(session, moment);
   await olderTransactionsEnd(session, moment);
-  const firstNew = (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString();
-  const values = [firstNew, moment, dates.extraSeconds, ...recorded];
-  const late = await insist(
-    () =>
-      session.transaction(BEGIN_REVOKE, async (query) => {
-        const [row] = await query<BatchRow>(lateSql(schema, isZoned(dates)), values);
-        return { end: 'commit', value: row?.won ?? 0 };
-      }),
-    () => tally.retries++,
+  const [after] = await session.query<{ id: string }>(newestId);
+  const late = lateSql(schema, zoned);
+  const firstNew: Cursor = ['-infinity', (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString()];
+  const rest = await paced(session, schema, options, firstNew, (query, limit, at) =>
+    page(query, late, at, limit, [after?.id ?? '0']),
   );
-  return { ...tally, revoked: tally.revoked + late };
+  // Of a commit whose answer was lost nobody knows whether a standby has it; it has, if it has this one.
+  if (!rest.interrupted && session.losses() > 0) await mark(session, schema, moment, 0, deed);
+  return {
+    revoked: tally.revoked + rest.revoked,
+    batches: tally.batches + rest.batches,
+    retries: tally.retries + rest.retries,
+    interrupted: rest.interrupted,
+  };
 }
 
 /**

@@ -1,13 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterBatch, afterRefusal, pauseAfter, startPace, type PaceSettings } from '../cleanup/pace.js';
 import { judge, NO_PRESSURE } from '../cleanup/pressure.js';
 import { timed, type CleanupSession, type Query } from '../cleanup/session.js';
 import { Surroundings } from '../cleanup/surroundings.js';
-import { isConnectionError } from '../store/connect-failure.js';
-import { NotConnectedError, sqlStateOf } from '../store/errors.js';
+import { sqlStateOf } from '../store/errors.js';
 import type { TokenSchema } from '../store/schema.js';
 import { BEGIN_REVOKE } from './batch-sql.js';
 import { RevokeError } from './errors.js';
+import { rest } from './reconnecting.js';
 
 export interface PacedOptions {
   readonly pace: PaceSettings;
@@ -35,10 +34,6 @@ const TRY_AGAIN = new Set(['23503', '40P01', '40001', '55P03', '57014']);
 const MOST_RETRIES = 100;
 const RETRY_PAUSE_MS = 50;
 
-/** A failover, or an administrator who ends sessions: the next connection is tried. */
-const MOST_RECONNECTS = 5;
-const RECONNECT_PAUSE_MS = 1_000;
-
 /** Of one batch: how many rows were looked at, how many it revoked, what they cost, and whether it was the last one. */
 export interface BatchEnd<Cursor> {
   readonly seen: number;
@@ -52,7 +47,7 @@ export interface BatchEnd<Cursor> {
 /**
  * Batch after batch at the cleanup's pace: its size is steered by its time, and after each it rests.
  *
- * @throws RevokeError CONTENDED | CONNECTION_LOST, or the error of `pg`
+ * @throws RevokeError CONTENDED, or the error of `pg`
  */
 export async function paced<Cursor>(
   session: CleanupSession,
@@ -79,7 +74,7 @@ export async function paced<Cursor>(
       lookedAtMs = performance.now();
       if (pressure.reasons.length > 0) options.onPressure(pressure.reasons);
     }
-    const { value: end, took } = await insist(
+    const done = await insist(
       () =>
         timed(
           session,
@@ -91,7 +86,10 @@ export async function paced<Cursor>(
           },
         ),
       refused,
+      options.signal,
     );
+    if (done === undefined) return { ...tally, interrupted: true };
+    const { value: end, took } = done;
     cursor = end.next;
     tally.batches++;
     tally.revoked += end.won;
@@ -99,42 +97,32 @@ export async function paced<Cursor>(
     if (end.last) return tally;
     pace = afterBatch(options.pace, pace, end.seen, took);
     const pauseMs = pauseAfter(options.pace, pace, took.ms, Math.min(SLOWEST, pressure.slowdown));
-    await sleep(pauseMs, undefined, options.signal === undefined ? {} : { signal: options.signal }).catch(
-      () => undefined,
-    );
+    await rest(pauseMs, options.signal);
   }
 }
 
 /**
- * Does a transaction again that met somebody else, or lost its connection: what it had done is looked for anew.
+ * Does a transaction again that met somebody else.
  *
- * @throws RevokeError CONTENDED | CONNECTION_LOST, NotConnectedError, or the error of `pg`
+ * @returns undefined: interrupted
+ * @throws RevokeError CONTENDED, or the error of `pg`
  */
-export async function insist<T>(transaction: () => Promise<T>, onRefused: () => void): Promise<T> {
-  for (let refused = 0, lost = 0; ;) {
+async function insist<T>(
+  transaction: () => Promise<T>,
+  onRefused: () => void,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  for (let refused = 0; signal?.aborted !== true;) {
     try {
       return await transaction();
     } catch (error) {
-      const away = error instanceof NotConnectedError;
-      if (away || isConnectionError(error)) {
-        if (++lost > MOST_RECONNECTS) throw away ? error : connectionLost(error);
-        await sleep(RECONNECT_PAUSE_MS);
-        continue;
-      }
       if (!TRY_AGAIN.has(sqlStateOf(error) ?? '')) throw error;
       if (++refused > MOST_RETRIES) throw contended(error);
       onRefused();
-      await sleep(RETRY_PAUSE_MS);
+      await rest(RETRY_PAUSE_MS, signal);
     }
   }
-}
-
-function connectionLost(cause: unknown): RevokeError {
-  return new RevokeError(
-    'CONNECTION_LOST',
-    'The connection to PostgreSQL broke. What was finished is kept; run it again for the rest.',
-    { cause },
-  );
+  return undefined;
 }
 
 function contended(cause: unknown): RevokeError {

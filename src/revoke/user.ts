@@ -1,4 +1,4 @@
-import { WORKED_MS, type CleanupSession, type Worked } from '../cleanup/session.js';
+import { measured, type CleanupSession } from '../cleanup/session.js';
 import type { Deed } from '../rotation/deed.js';
 import { deedValue, type Audited } from '../store/audit-sql.js';
 import type { RowDates } from '../store/row-dates.js';
@@ -8,6 +8,11 @@ import { userIsThere } from '../store/who-sql.js';
 import { BEGIN_COUNT } from './batch-sql.js';
 import { RevokeError } from './errors.js';
 import { paced, type PacedOptions, type Tally } from './paced.js';
+
+interface Counts {
+  readonly live: number;
+  readonly won: number;
+}
 
 /**
  * @param userKey in the form in which the database compares it
@@ -69,18 +74,13 @@ export async function revokeUser(
 ): Promise<Tally> {
   await markUser(session, schema, userKey, deed);
   const { audits = false } = schema;
-  // It ends with its list of columns.
-  const text = `${blacklistUserSql(schema, 'all', audits ? '$4' : undefined)}, ${WORKED_MS}`;
+  const text = blacklistUserSql(schema, 'all', audits ? '$4' : undefined);
   const recorded = audits ? [deedValue(deed)] : [];
   const tally = await paced(session, schema, options, undefined, async (query, limit) => {
-    const [row] = await query<Worked & { readonly live: number; readonly won: number }>(text, [
-      userKey,
-      extraSeconds,
-      limit,
-      ...recorded,
-    ]);
-    const { live = 0, won = 0, worked_ms = 0 } = row ?? {};
-    return { seen: live, won, workedMs: worked_ms, last: live === 0, next: undefined };
+    const values = [userKey, extraSeconds, limit, ...recorded];
+    const { row, workedMs } = await measured<Counts>(query, text, values);
+    const { live = 0, won = 0 } = row ?? {};
+    return { seen: live, won, workedMs, last: live === 0, next: undefined };
   });
   await markUser(session, schema, userKey, deed);
   return tally;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { allRows } from './all-rows.js';
 import { answers, Connections } from './connections.js';
 import { connectClient, openPool, searchPathOf, type Connection, type RoutedPool } from './connector.js';
 import type { Database, Purpose, Statement } from './database.js';
@@ -14,7 +15,7 @@ import {
   UncertainCommitError,
 } from './errors.js';
 import { GivenUpConnections } from './given-up-connections.js';
-import { lastRows } from './last-rows.js';
+
 import { sessionSetUp, transactionSetUp, type SettingsOptions } from './session-settings.js';
 import { servedBy } from './stalled.js';
 
@@ -243,6 +244,7 @@ export class PgDatabase implements Database {
   ): Promise<T> {
     const client = await this.#connect();
     let broken: unknown;
+    let uncertain = false as boolean;
     const setTimeLimit = async (ms: number): Promise<void> => {
       this.#onStatement(purpose);
       await client.query(`SET statement_timeout = ${ms}`);
@@ -250,9 +252,10 @@ export class PgDatabase implements Database {
     const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
     // Behind a pooler nothing may be set for a session, and none of ours is.
     const limited = timeoutMs !== undefined && !this.#pooled.has(client);
+    let done: T;
     try {
       if (limited) await setTimeLimit(timeoutMs);
-      return await work(async <Row>(text: string, values?: readonly unknown[]) => {
+      done = await work(async <Row>(text: string, values?: readonly unknown[]) => {
         this.#onStatement(purpose);
         try {
           const result = await client.query({
@@ -260,9 +263,10 @@ export class PgDatabase implements Database {
             ...(values === undefined ? {} : { values: [...values] }),
             ...limit,
           });
-          return lastRows<Row>(result);
+          return allRows<Row>(result);
         } catch (error) {
           if (!leavesConnectionUsable(error)) broken ??= error;
+          if (troubleOf(error) === 'read only') void this.renew();
           throw error;
         }
       });
@@ -273,10 +277,12 @@ export class PgDatabase implements Database {
           broken = error;
         });
       }
-      this.#uncertain.delete(client);
+      uncertain = this.#uncertain.delete(client);
       if (broken === undefined) this.#release(client);
       else this.#discard(client, broken);
     }
+    if (uncertain) throw new UncertainCommitError('the wait for the synchronous standby was cancelled');
+    return done;
   }
 
   get searchPath(): string | undefined {

@@ -27,3 +27,19 @@ export function arrayLiteral(values: readonly (string | number | undefined)[]): 
 function quoteElement(value: string): string {
   return value.includes('"') || value.includes('\\') ? `"${value.replace(/["\\]/g, '\\$&')}"` : `"${value}"`;
 }
+
+export type Value = string | number | null | undefined;
+
+/** A text as SQL writes it, whatever `standard_conforming_strings` says. */
+function quoteLiteral(value: string): string {
+  const quoted = `'${value.replaceAll("'", "''")}'`;
+  return value.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}
+
+/** A statement with its values in place of `$1`, `$2` ...: for texts of several statements, which take none. */
+export function withValues(text: string, values: readonly Value[]): string {
+  return text.replace(/\$(\d+)/g, (_, place: string) => {
+    const value = values[Number(place) - 1];
+    return value == null ? 'NULL' : typeof value === 'number' ? `(${value})` : quoteLiteral(value);
+  });
+}
