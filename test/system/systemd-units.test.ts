@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLEANUP_OPTIONS } from '../../src/config/cleanup-options.js';
 import { variableOf } from '../../src/config/option.js';
@@ -113,7 +114,7 @@ describe.skipIf(services().postgres === undefined)('under a systemd that runs', 
       ].join('\n'),
     );
     const { status, stdout, stderr } = spawnSync(
-      'test/support/with-systemd.sh',
+      fileURLToPath(new URL('../support/with-systemd.sh', import.meta.url)),
       [units, 'test/support/unit-life.sh', log],
       { encoding: 'utf8' },
     );
