@@ -1,6 +1,14 @@
 /** The tarball, installed into an empty folder on each Node that is supported: what a stranger gets. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -167,5 +175,29 @@ describe.each(RUNTIMES)('on Node %s', (version) => {
       expect(
         spawnSync(join(prefix, 'bin/carelink-tokens'), ['--version'], { env, encoding: 'utf8' }).status,
       ).toBe(0);
+    });
+
+  // The unit starts what the guide installs.
+  if (version === '24')
+    it('as docs/debian.md installs it, it is where deploy/systemd looks for it', () => {
+      const machine = join(directory, 'machine');
+      mkdirSync(join(machine, 'usr/local/bin'), { recursive: true });
+      const guide = readFileSync('docs/debian.md', 'utf8');
+      const [, commands = ''] = /^## 3\. The program\n+```sh\n([^]*?)```/m.exec(guide) ?? [];
+      expect(commands).toContain('npm install --omit=dev --prefix /opt/');
+      const script = commands
+        .replaceAll(/(?<![\w/])\/(opt|usr)\//g, `${machine}/$1/`)
+        .replace(/carelink-tokens@[\d.]+$/m, tarball)
+        .replaceAll('npm install', `'${node}' '${NPM}' install --ignore-scripts --prefer-offline`);
+      const { status, stdout, stderr } = spawnSync('sh', ['-ec', script], {
+        env: { ...process.env, PATH: `${machine}/usr/local/bin:${env['PATH']!}` },
+        encoding: 'utf8',
+        timeout: 240_000,
+      });
+      expect([status, stderr.replace(/^npm notice.*\n/gm, '')]).toEqual([0, '']);
+      expect(stdout).toMatch(/^\d+\.\d+\.\d+$/m);
+      const unit = readFileSync('deploy/systemd/carelink-tokens.service', 'utf8');
+      const [, program = ''] = /^ExecStart=(\S+)/m.exec(unit) ?? [];
+      expect(spawnSync(join(machine, program), ['--version'], { env, encoding: 'utf8' }).status).toBe(0);
     });
 });
