@@ -1,13 +1,16 @@
 /**
- * More refreshes than can be borne: open-loop load at multiples of the capacity, which a slow database, a share of a
- * processor, or nothing but this machine bounds. By clients that give up after a 503 and clients that repeat; and Django
+ * More refreshes than can be borne: open-loop load at multiples of the capacity, which a slow database, long signatures
+ * (RSA with 4,096 bits), a share of a processor, or nothing but this machine bounds. By clients that give up after a 503 and clients that repeat; and Django
  * beside it. One command fills the table of docs/reliability.md.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it, onTestFinished } from 'vitest';
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startDjango } from '../test/support/django.js';
 import { query, startCluster, type Cluster } from '../test/support/postgres.js';
 import { NOTICED_MS, startHaProxy } from '../test/support/haproxy.js';
@@ -21,7 +24,7 @@ import { overload, spentOf, type OverloadResult } from './support/overload.js';
 const SECONDS = Number(process.env['OVERLOAD_SECONDS'] ?? 20);
 const STEPS = list('OVERLOAD_STEPS', '0.5,1,1.5,2,3,5').map(Number);
 const CLIENTS = list('OVERLOAD_CLIENTS', 'give up,repeat');
-const LIMITS = list('OVERLOAD_LIMITS', 'database,processor,none');
+const LIMITS = list('OVERLOAD_LIMITS', 'database,signature,processor,none');
 const CONNECTIONS = Number(process.env['OVERLOAD_CONNECTIONS'] ?? 4_000);
 /** More flags for `serve`: '--workers 2', '--redis-url redis://127.0.0.1:6379'. */
 const ARGS = list('OVERLOAD_ARGS', '', ' ');
@@ -44,19 +47,25 @@ interface Side {
   readonly url: string;
   readonly cluster: Cluster;
   readonly users: readonly (number | string)[];
+  /** Of tokens that are signed with RS256. */
+  readonly privateKey?: KeyObject;
 }
 
 describe.skipIf(!canRun)('overload', () => {
   it.each(LIMITS)('bounded by: %s', async (limit) => {
     const { cluster, users } = await startDatabase();
     await migrateDatabase(cluster.url);
-    const server = await startServer({ databaseUrl: cluster.url, args: ARGS });
+    const rsa = limit === 'signature' ? rsaKey() : undefined;
+    const env = rsa && { CARELINK_SIGNING_KEY: '' };
+    const args = [...ARGS, ...(rsa?.flags ?? [])];
+    const server = await startServer({ databaseUrl: cluster.url, args, ...(env && { env }) });
     onTestFinished(() => server.stop());
     const side = {
       name: limit,
       url: (PROXY > 0 ? await proxyOf(server) : server.url) + PATH,
       cluster,
       users,
+      ...(rsa && { privateKey: rsa.privateKey }),
     };
     if (limit === 'database') await slowDown(cluster);
     if (limit === 'processor') leaveShareOfProcessor(server.pid, 0.25);
@@ -79,6 +88,16 @@ async function startDatabase() {
   await django.bulkMint({ users: USERS });
   const rows = await query<{ id: number }>(cluster.url, 'SELECT id FROM auth_user ORDER BY id');
   return { cluster, users: rows.map(({ id }) => id), url: django.url };
+}
+
+/** A refresh signs twice: milliseconds of a core. */
+function rsaKey() {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 4_096 });
+  const directory = mkdtempSync(join(tmpdir(), 'overload-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'key.pem');
+  writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  return { privateKey, flags: ['--algorithm', 'RS256', '--signing-key-file', file] };
 }
 
 /** 4 ms for each token that is spent: the database works at as many as it has statements. */
@@ -167,9 +186,9 @@ async function measure(side: Side, clients: readonly string[]): Promise<void> {
   }
 }
 
-async function tokensOf({ cluster, users }: Side, count: number): Promise<string[]> {
+async function tokensOf({ cluster, users, privateKey }: Side, count: number): Promise<string[]> {
   const owners = Array.from({ length: count }, (_, n) => users[n % users.length]!);
-  return (await issueTokens(cluster.url, owners)).map(({ token }) => token);
+  return (await issueTokens(cluster.url, owners, privateKey && { privateKey })).map(({ token }) => token);
 }
 
 function rowOf(

@@ -6,7 +6,7 @@ import { CleanupError } from './errors.js';
 import type { CleanupEvent } from './events.js';
 import type { Lease, LeaseTiming } from './lease.js';
 import { afterBatch, afterRefusal, pauseAfter, startPace, type PaceSettings } from './pace.js';
-import { timed, type CleanupSession, type Query } from './session.js';
+import { timed, WORKED_MS, type CleanupSession, type Query, type Worked } from './session.js';
 
 export interface AuditRetention {
   /** A row goes once what it tells of was done last so long ago. */
@@ -18,6 +18,13 @@ export interface AuditRetention {
   readonly timing: LeaseTiming;
   readonly emit: (event: CleanupEvent) => void;
   readonly signal: AbortSignal | undefined;
+}
+
+interface Gone extends Worked {
+  readonly seen: number;
+  readonly gone: number;
+  readonly last_at: string | null;
+  readonly last_id: string | null;
 }
 
 /** Nobody holds on to rows of the audit but whoever does the same again at this moment. */
@@ -71,7 +78,7 @@ export async function removeAudit(
     )
     SELECT (SELECT count(*) FROM batch)::int AS seen, (SELECT count(*) FROM gone)::int AS gone,
            (SELECT last_at::text FROM batch ORDER BY last_at DESC, id DESC LIMIT 1) AS last_at,
-           (SELECT id::text FROM batch ORDER BY last_at DESC, id DESC LIMIT 1) AS last_id`;
+           (SELECT id::text FROM batch ORDER BY last_at DESC, id DESC LIMIT 1) AS last_id, ${WORKED_MS}`;
   let pace = startPace(settings);
   let cursor: readonly [string, string] = ['-infinity', '0'];
   let deleted = 0;
@@ -81,11 +88,8 @@ export async function removeAudit(
     try {
       const { value, took } = await timed(session, BEGIN_BATCH, timing.monotonicMs, async (query) => {
         await lease.renew(query);
-        const [row] = await query<{ seen: number; gone: number; last_at: string | null; last_id: string | null }>(
-          text,
-          [...cursor, start.cutoff, limit],
-        ); // prettier-ignore
-        return { end: 'commit', value: row };
+        const [row] = await query<Gone>(text, [...cursor, start.cutoff, limit]);
+        return { end: 'commit', value: row, workedMs: row?.worked_ms ?? 0 };
       });
       refused = 0;
       if (value?.last_at == null || value.last_id === null) return deleted;

@@ -1,4 +1,5 @@
 import { mayGoSql } from './expiry-sql.js';
+import { WORKED_MS, type Worked } from './session.js';
 
 /** Names of the tables, qualified and quoted. */
 export interface Tables {
@@ -48,7 +49,7 @@ export const beginBatch = (...settings: readonly string[]): string => `
 /** Of the cleanup. synchronous_commit off: a batch that a crash loses is found again by the next run. */
 export const BEGIN_BATCH = beginBatch('synchronous_commit = off', 'max_parallel_workers_per_gather = 0');
 
-export interface BatchRow {
+export interface BatchRow extends Worked {
   /** Looked at. */
   readonly seen: number;
   readonly gone: number;
@@ -116,7 +117,8 @@ export function batchSql({ outstanding, blacklisted, slidingEnd }: Tables, skipH
          ${skipHeld ? '(SELECT array_agg(id::text) FROM batch WHERE id NOT IN (SELECT id FROM free))' : 'NULL'} AS held,
          CASE WHEN c.seen > c.gone THEN
            (SELECT array_agg(id::text)
-              FROM (SELECT id FROM free WHERE id NOT IN (SELECT id FROM gone) LIMIT 5) AS few) END AS kept
+              FROM (SELECT id FROM free WHERE id NOT IN (SELECT id FROM gone) LIMIT 5) AS few) END AS kept,
+         ${WORKED_MS}
     FROM counted AS c`;
 }
 

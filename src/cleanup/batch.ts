@@ -77,19 +77,12 @@ export async function runBatch(
   lease: Lease,
   at: BatchInput,
 ): Promise<BatchOutcome> {
-  let sleptMs = 0;
-  const sleep = (ms: number): Promise<void> => {
-    const beganMs = at.monotonicMs();
-    return at.sleep(ms).finally(() => (sleptMs += at.monotonicMs() - beganMs));
-  };
   try {
     const { value, took } = await timed(session, BEGIN_BATCH, at.monotonicMs, async (query) => {
       await lease.renew(query);
-      return removeRows(query, facts, { ...at, sleep });
+      return removeRows(query, facts, at);
     });
-    return value.kind === 'committed'
-      ? { ...value, took: { ...took, beginMs: took.beginMs + sleptMs } }
-      : value;
+    return value.kind === 'committed' ? { ...value, took } : value;
   } catch (error) {
     const reason = TRY_AGAIN[sqlStateOf(error) ?? ''];
     const trigger = raisedBy(error);
@@ -117,7 +110,11 @@ type Removal = Exclude<BatchOutcome, { kind: 'committed' }> | Omit<Committed, 't
 
 type Committed = Extract<BatchOutcome, { kind: 'committed' }>;
 
-async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<Ending<Removal>> {
+async function removeRows(
+  query: Query,
+  facts: Facts,
+  at: BatchInput,
+): Promise<Ending<Removal> & { readonly workedMs: number }> {
   const { cursor, cutoff, limit } = at;
   const [row] = await query<BatchRow>(batchSql(facts, at.skipHeld), [
     cursor.expiresAt,
@@ -128,16 +125,19 @@ async function removeRows(query: Query, facts: Facts, at: BatchInput): Promise<E
   ]);
   if (row === undefined) throw new Error('a batch answered nothing');
   if (row.last_expires_at === null || row.last_id === null)
-    return { end: 'rollback', value: { kind: 'end' } };
+    return { end: 'rollback', value: { kind: 'end' }, workedMs: row.worked_ms };
   assertSafe(row, limit);
   // One session is all that PGlite is.
   const alone = facts.embedded || row.gone === 0;
+  let workedMs = row.worked_ms;
   if (!alone) {
-    const hurt = await commitUnlessHurting(query, facts, row.unlisted ?? [], at);
-    if (hurt !== undefined) return { end: 'rollback', value: GAVE_WAY[hurt] };
+    const commit = await commitUnlessHurting(query, facts, row.unlisted ?? [], at);
+    workedMs += commit.workedMs;
+    if (commit.hurt !== undefined) return { end: 'rollback', value: GAVE_WAY[commit.hurt], workedMs };
   }
   return {
     end: alone ? 'commit' : 'committed',
+    workedMs,
     value: {
       kind: 'committed',
       cursor: { expiresAt: row.last_expires_at, id: row.last_id },

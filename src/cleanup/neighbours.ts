@@ -1,6 +1,6 @@
 import { sqlStateOf } from '../store/errors.js';
 import type { Tables } from './batch-sql.js';
-import type { Query } from './session.js';
+import { WORKED_MS, type Query, type Worked } from './session.js';
 
 /**
  * Who would be hurt by a batch's commit: Django's foreign key is looked at when Django commits, and a blacklist row
@@ -13,6 +13,13 @@ export type Neighbour =
   | 'reader'
   /** Its open transaction has written to the blacklist: perhaps for one of these rows. */
   | 'writer';
+
+/** Nobody is hurt: it is committed. */
+interface Commit<Hurt> {
+  readonly hurt: Hurt | undefined;
+  /** What the checks of foreign keys took, and the looks. */
+  readonly workedMs: number;
+}
 
 /** A moment without readers is waited for so often and so long; others wait for this batch's locks meanwhile. */
 const READER_POLLS = 8;
@@ -42,21 +49,24 @@ export async function commitUnlessHurting(
     readonly settledReaders: readonly string[];
     readonly sleep: (ms: number) => Promise<void>;
   },
-): Promise<Exclude<Neighbour, 'writer'> | undefined> {
+): Promise<Commit<Exclude<Neighbour, 'writer'>>> {
   // Foreign keys are checked first: that takes longer than all else.
   let prepare = 'SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; SAVEPOINT look';
   // A row that had a blacklist row keeps others waiting by itself.
   let probed = unlisted.length === 0;
+  let workedMs = 0;
   for (let polls = 0; ;) {
-    const hurt = await tryCommit(
+    const tried = await tryCommit(
       query,
       prepare,
       lookSql(tables, { readers: heedReaders, settled: settledReaders, writers: !probed }),
     );
-    if (hurt === undefined || hurt === 'waiter') return hurt;
+    workedMs += tried.workedMs;
+    const { hurt } = tried;
+    if (hurt === undefined || hurt === 'waiter') return { hurt, workedMs };
     prepare = 'ROLLBACK TO look; SELECT pg_stat_clear_snapshot()';
     if (hurt === 'reader') {
-      if (++polls > READER_POLLS) return hurt;
+      if (++polls > READER_POLLS) return { hurt, workedMs };
       await sleep(READER_POLL_MS);
       continue;
     }
@@ -77,10 +87,14 @@ export async function commitUnlessHurting(
   }
 }
 
-async function tryCommit(query: Query, prepare: string, look: string): Promise<Neighbour | undefined> {
+async function tryCommit(query: Query, prepare: string, look: string): Promise<Commit<Neighbour>> {
+  const text = `${prepare};
+    SELECT CASE WHEN who <> '' THEN format('%s after %s ms', who, worked_ms)::int END, worked_ms
+      FROM (SELECT who, ${WORKED_MS} FROM (${look}) AS look) AS timed;
+    COMMIT`;
   try {
-    await query(`${prepare}; SELECT CASE WHEN who <> '' THEN who::int END FROM (${look}) AS look; COMMIT`);
-    return undefined;
+    const [row] = await query<Worked>(text);
+    return { hurt: undefined, workedMs: row?.worked_ms ?? 0 };
   } catch (error) {
     const found =
       sqlStateOf(error) === NOT_A_NUMBER && error instanceof Error ? said(error.message) : undefined;
@@ -92,8 +106,9 @@ async function tryCommit(query: Query, prepare: string, look: string): Promise<N
 /** SQL has no "raise": a cast that fails ends the message before its COMMIT, and quotes what it was given. */
 const NOT_A_NUMBER = '22P02';
 
-function said(message: string): Neighbour | undefined {
-  return (['waiter', 'reader', 'writer'] as const).find((who) => message.includes(`"${who}"`));
+function said(message: string): Commit<Neighbour> | undefined {
+  const [, who, ms] = /"(waiter|reader|writer) after ([-+.\de]+) ms"/.exec(message) ?? [];
+  return who === undefined ? undefined : { hurt: who as Neighbour, workedMs: Number(ms) };
 }
 
 /**

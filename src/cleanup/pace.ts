@@ -5,8 +5,9 @@
  * busy with. The pause is a multiple of that time: the share of time at work is what others feel (measured: at 1 part in 5
  * the p99 of refreshes beside it about doubles at worst, the size hardly matters).
  *
- * Work is what rows cost the database. Round trips are none: with the database 5 ms away they alone take 25 ms a batch, and
- * batches that were steered by the whole time shrank to one row.
+ * Work is what rows cost the database, by its own clock. Round trips are none: with the database 5 ms away they alone take
+ * 25 ms a batch, and batches that were steered by the whole time shrank to one row. What a trip takes can't be told from the
+ * whole either: it varies by more than rows cost.
  */
 export interface PaceSettings {
   readonly targetBatchMs: number;
@@ -20,8 +21,6 @@ export interface Pace {
   readonly size: number;
   /** Smoothed; undefined before the first batch. */
   readonly rowsPerMs: number | undefined;
-  /** A round trip; undefined before the first batch. */
-  readonly tripMs: number | undefined;
   /** Of the last batch: what its rows cost the database. */
   readonly workMs: number;
 }
@@ -29,12 +28,8 @@ export interface Pace {
 /** What a batch took. */
 export interface Took {
   readonly ms: number;
-  /** Messages that were sent and answered, BEGIN and COMMIT too. */
-  readonly trips: number;
-  /** The first of them, BEGIN, with what was waited: for a connection, for others in the one session, or to let others go first. */
-  readonly beginMs: number;
-  /** The quickest of them. */
-  readonly tripMs: number;
+  /** Of that, what the database worked at its rows. */
+  readonly workedMs: number;
 }
 
 /** Some 10 ms on a slow machine: the first batches find the right size, each at most doubling it. */
@@ -49,35 +44,28 @@ const AIM = 0.8;
 /** The weight of the latest batch: half of a change in the machine's speed is followed within two batches. */
 const WEIGHT = 0.3;
 
-/**
- * A trip that was slow once says nothing of the next, one that was quick does: so the quickest counts, and is given up by
- * and by. Taken too long, all of a batch would be trips and nothing of it work.
- */
-const TRIP_GROWTH = 1.05;
-
-/** Of a batch at least this share is work: what is measured is never exact. */
+/** Of a batch at least this share is work: a clock that is set back meanwhile would tell none. */
 const LEAST_WORK = 0.02;
 
 const LONGEST_PAUSE_MS = 5_000;
 
 export function startPace({ batchSize }: PaceSettings): Pace {
-  return { size: batchSize ?? FIRST_SIZE, rowsPerMs: undefined, tripMs: undefined, workMs: 0 };
+  return { size: batchSize ?? FIRST_SIZE, rowsPerMs: undefined, workMs: 0 };
 }
 
 export function afterBatch(settings: PaceSettings, pace: Pace, rows: number, took: Took): Pace {
-  const tripMs = Math.min(took.tripMs, (pace.tripMs ?? Infinity) * TRIP_GROWTH);
-  const workMs = Math.max(workOf(took, tripMs), took.ms * LEAST_WORK);
+  const workMs = workOf(took);
   const rate = rows / Math.max(workMs, 0.1);
   const rowsPerMs = pace.rowsPerMs === undefined ? rate : pace.rowsPerMs + WEIGHT * (rate - pace.rowsPerMs);
   // A sudden slow-down counts at once, a sudden speed-up by and by.
   const wanted = sizeFor(settings, Math.min(rowsPerMs, rate * 1.5));
   const size = Math.min(Math.max(wanted, pace.size / 2), pace.size * 2);
-  return { size: clamp(Math.round(size)), rowsPerMs, tripMs, workMs };
+  return { size: clamp(Math.round(size)), rowsPerMs, workMs };
 }
 
-/** What remains of a batch without its round trips, each of which takes as long as is said. */
-export function workOf({ ms, trips, beginMs }: Took, tripMs: number): number {
-  return ms - beginMs - (trips - 1) * tripMs;
+/** Never more than the whole: a clock can be set forward, too. */
+export function workOf({ ms, workedMs }: Took): number {
+  return Math.min(ms, Math.max(workedMs, ms * LEAST_WORK));
 }
 
 /** A batch that was given up, because of locks or because it took too long, is tried again by halves. */

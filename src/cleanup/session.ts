@@ -1,10 +1,11 @@
 import type pg from 'pg';
 import { connectClient, searchPathOf, type Connection } from '../store/connector.js';
+import { lastRows } from '../store/last-rows.js';
 import type { PgDatabase } from '../store/pool.js';
-import type { Took } from './pace.js';
 import { servedBy } from '../store/stalled.js';
+import type { Took } from './pace.js';
 
-/** One statement, or several separated by semicolons (then without values): the rows of the last one. */
+/** One statement, or several separated by semicolons (then without values): the rows of the last one that has any. */
 export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
 
 /** How a transaction ends, and what it found out. */
@@ -20,28 +21,35 @@ export interface Timed<T> {
   readonly took: Took;
 }
 
-/** Runs a transaction and tells how long it took, and how much of that was round trips. */
+/** What a statement has taken since it came to the server (ms), by the server's clock. */
+export interface Worked {
+  readonly worked_ms: number;
+}
+
+/** The last column of a statement whose work is measured: no round trip is in it, and nothing of this machine. */
+export const WORKED_MS = `(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8 AS worked_ms`;
+
+/** Foreign keys are checked here, rather than in the COMMIT, whose time nobody tells. */
+export const CHECK = `SET CONSTRAINTS ALL IMMEDIATE; SELECT ${WORKED_MS}`;
+
+/** Runs a transaction and tells how long it took, and what its rows cost the database. */
 export async function timed<T>(
   session: CleanupSession,
   begin: string,
   monotonicMs: () => number,
-  work: (query: Query) => Promise<Ending<T>>,
+  work: (query: Query) => Promise<Ending<T> & { readonly workedMs: number }>,
 ): Promise<Timed<T>> {
   const startedMs = monotonicMs();
-  let beginMs = 0;
-  let tripMs = Infinity;
-  let trips = 1;
-  const value = await session.transaction(begin, async (query) => {
-    beginMs = tripMs = monotonicMs() - startedMs;
-    const ending = await work(async (text, values) => {
-      const sentMs = monotonicMs();
-      trips++;
-      return query<never>(text, values).finally(() => (tripMs = Math.min(tripMs, monotonicMs() - sentMs)));
-    });
-    if (ending.end !== 'committed') trips++;
-    return ending;
+  let workedMs = 0;
+  const value = await session.transaction(begin, async (query): Promise<Ending<T>> => {
+    const ending = await work(query);
+    workedMs = ending.workedMs;
+    if (ending.end !== 'commit') return ending;
+    const [checked] = await query<Worked>(`${CHECK}; COMMIT`);
+    workedMs += checked?.worked_ms ?? 0;
+    return { end: 'committed', value: ending.value };
   });
-  return { value, took: { ms: monotonicMs() - startedMs, trips, beginMs, tripMs } };
+  return { value, took: { ms: monotonicMs() - startedMs, workedMs } };
 }
 
 /**
@@ -131,12 +139,6 @@ function queryOf(client: pg.ClientBase, onStatement: () => void): Query {
     const result = await (values === undefined ? client.query(text) : client.query(text, [...values]));
     return lastRows<Row>(result);
   };
-}
-
-/** `pg` hands over a list of results where a text had several statements. */
-function lastRows<Row>(result: pg.QueryResult | readonly pg.QueryResult[]): Row[] {
-  const last = 'rows' in result ? result : result.at(-1);
-  return (last?.rows ?? []) as Row[];
 }
 
 async function transactionOn<T>(

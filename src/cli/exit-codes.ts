@@ -17,7 +17,7 @@ export const EXIT_CODES = {
 export type ExitCode = keyof typeof EXIT_CODES;
 
 export interface Failure {
-  /** What docs/operations.md explains it under. */
+  /** What docs/reference/exit-codes.md explains it under. */
   readonly code: string;
   readonly exitCode: ExitCode;
   /** For a person: what is wrong, and what to do. One line a problem. */

@@ -46,6 +46,7 @@ export const REVOKE_EXIT_CODES: Readonly<Record<RevokeError['code'], FailureExit
   DEAD_LETTER: 1,
   CHAIN_KEY_UNFIT: 1,
   SESSION_LOST: 1,
+  CONNECTION_LOST: 4,
   CONTENDED: 1,
   USER_ID_UNFIT: 2,
   REASON_UNFIT: 2,

@@ -86,7 +86,7 @@ export function tellLost(lost: number, of: number, log: Log): void {
 }
 
 const LOST =
-  'refreshes that were answered before the failover or restore (count) have no rows any more: their tokens may be used once more, and log-outs of that time are undone. See "Failover" in docs/operations.md';
+  'refreshes that were answered before the failover or restore (count) have no rows any more: their tokens may be used once more, and log-outs of that time are undone. See docs/how-to/failover.md';
 
 function tell(state: Health, before: Health | undefined, log: Log): void {
   if (state !== 'ok')

@@ -29,7 +29,7 @@ const sameSite: ValueKind<(typeof SAME_SITE)[number]> = {
   parse: (text) => SAME_SITE.find((word) => word.toLowerCase() === text.toLowerCase()),
 };
 
-/** Tokens of browsers in cookies. All but the first two are settings of dj-rest-auth. */
+/** Tokens of browsers in cookies. All but the first three are settings of dj-rest-auth. */
 export const COOKIE_OPTIONS = inGroup('Cookies', {
   'refresh-cookie': toggle({
     help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
@@ -37,6 +37,10 @@ export const COOKIE_OPTIONS = inGroup('Cookies', {
   'cookie-style': optional(oneOf(['own', 'dj-rest-auth']), {
     help: 'the cookies that browsers get: own is what --refresh-cookie says and our TokenManager uses; dj-rest-auth: its cookies, under the names that follow',
     absentText: 'own with --refresh-cookie, else none: tokens travel in bodies',
+  }),
+  'cookie-lifetime': valued(oneOf(['token', 'session']), {
+    default: 'token',
+    help: 'how long browsers keep the cookie of --refresh-cookie: as long as its token can be used, or at most until they are closed, so that nobody is remembered',
   }),
   'cookie-name': optional(cookieName, {
     help: "of the refresh token: dj-rest-auth's JWT_AUTH_REFRESH_COOKIE",

@@ -1,4 +1,5 @@
 import { beginBatch } from '../cleanup/batch-sql.js';
+import { WORKED_MS, type Worked } from '../cleanup/session.js';
 import { auditMark, auditTokens, type Audited } from '../store/audit-sql.js';
 import { keepSql } from '../store/claim-sql.js';
 import type { TokenSchema } from '../store/schema.js';
@@ -19,7 +20,7 @@ export const BEGIN_COUNT = `
   SET LOCAL statement_timeout = '5min';
   SET LOCAL enable_seqscan = on`;
 
-export interface BatchRow {
+export interface BatchRow extends Worked {
   /** Looked at. */
   readonly seen: number;
   /** Blacklisted by this statement. */
@@ -55,7 +56,8 @@ const blacklisting = (schema: TokenSchema, deed: string | undefined): string => 
   )${keepSql(schema, 'live')}${deed === undefined ? '' : auditTokens(schema, deed, 'won')}
   SELECT (SELECT count(*) FROM batch)::int AS seen, (SELECT count(*) FROM won)::int AS won,
          (SELECT expires_at::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_expires_at,
-         (SELECT id::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_id`;
+         (SELECT id::text FROM batch ORDER BY expires_at DESC, id DESC LIMIT 1) AS last_id,
+         ${WORKED_MS}`;
 
 const LIVE = 'b.id, b.until AS expires_at, b.expires_at < b.until AS outlived';
 

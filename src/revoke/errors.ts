@@ -11,6 +11,7 @@ export class RevokeError extends Error {
     | 'DEAD_LETTER'
     | 'CHAIN_KEY_UNFIT'
     | 'SESSION_LOST'
+    | 'CONNECTION_LOST'
     | 'CONTENDED';
 
   constructor(code: RevokeError['code'], message: string, options?: ErrorOptions) {

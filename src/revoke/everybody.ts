@@ -20,7 +20,7 @@ import {
   type BatchRow,
 } from './batch-sql.js';
 import { RevokeError } from './errors.js';
-import { paced, type PacedOptions, type Tally } from './paced.js';
+import { insist, paced, type PacedOptions, type Tally } from './paced.js';
 
 /** Ids that a sequence has given to rows that nobody sees yet: far more than are ever in flight. */
 const IDS_IN_FLIGHT = 20_000;
@@ -82,27 +82,28 @@ export async function revokeIssuedBefore(
   const recorded = schema.audits === true ? [deedValue(deed)] : [];
 
   const text = issuedBeforeSql(schema, isZoned(dates));
-  let cursor: [string, string] = [await firstLive(session, dates), '-9223372036854775808'];
-  const tally = await paced(session, schema, options, async (query, limit) => {
+  const start: readonly [string, string] = [await firstLive(session, dates), '-9223372036854775808'];
+  const tally = await paced(session, schema, options, start, async (query, limit, cursor) => {
     const [row] = await query<BatchRow>(text, [...cursor, limit, moment, dates.extraSeconds, ...recorded]);
-    const { seen = 0, won = 0, last_expires_at = null, last_id = null } = row ?? {};
-    if (last_expires_at !== null && last_id !== null) cursor = [last_expires_at, last_id];
-    return { seen, won, last: seen < limit };
+    const { seen = 0, won = 0, worked_ms = 0, last_expires_at = null, last_id = null } = row ?? {};
+    const next =
+      last_expires_at === null || last_id === null ? cursor : ([last_expires_at, last_id] as const);
+    return { seen, won, workedMs: worked_ms, last: seen < limit, next };
   });
   if (tally.interrupted) return tally;
 
   await momentComes(session, moment);
   await olderTransactionsEnd(session, moment);
   const firstNew = (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString();
-  const late = await session.transaction(BEGIN_REVOKE, async (query) => {
-    const [row] = await query<BatchRow>(lateSql(schema, isZoned(dates)), [
-      firstNew,
-      moment,
-      dates.extraSeconds,
-      ...recorded,
-    ]);
-    return { end: 'commit', value: row?.won ?? 0 };
-  });
+  const values = [firstNew, moment, dates.extraSeconds, ...recorded];
+  const late = await insist(
+    () =>
+      session.transaction(BEGIN_REVOKE, async (query) => {
+        const [row] = await query<BatchRow>(lateSql(schema, isZoned(dates)), values);
+        return { end: 'commit', value: row?.won ?? 0 };
+      }),
+    () => tally.retries++,
+  );
   return { ...tally, revoked: tally.revoked + late };
 }
 

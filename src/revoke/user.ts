@@ -1,4 +1,4 @@
-import type { CleanupSession } from '../cleanup/session.js';
+import { WORKED_MS, type CleanupSession, type Worked } from '../cleanup/session.js';
 import type { Deed } from '../rotation/deed.js';
 import { deedValue, type Audited } from '../store/audit-sql.js';
 import type { RowDates } from '../store/row-dates.js';
@@ -69,17 +69,18 @@ export async function revokeUser(
 ): Promise<Tally> {
   await markUser(session, schema, userKey, deed);
   const { audits = false } = schema;
-  const text = blacklistUserSql(schema, 'all', audits ? '$4' : undefined);
+  // It ends with its list of columns.
+  const text = `${blacklistUserSql(schema, 'all', audits ? '$4' : undefined)}, ${WORKED_MS}`;
   const recorded = audits ? [deedValue(deed)] : [];
-  const tally = await paced(session, schema, options, async (query, limit) => {
-    const [row] = await query<{ live: number; won: number }>(text, [
+  const tally = await paced(session, schema, options, undefined, async (query, limit) => {
+    const [row] = await query<Worked & { readonly live: number; readonly won: number }>(text, [
       userKey,
       extraSeconds,
       limit,
       ...recorded,
     ]);
-    const { live = 0, won = 0 } = row ?? {};
-    return { seen: live, won, last: live === 0 };
+    const { live = 0, won = 0, worked_ms = 0 } = row ?? {};
+    return { seen: live, won, workedMs: worked_ms, last: live === 0, next: undefined };
   });
   await markUser(session, schema, userKey, deed);
   return tally;

@@ -14,6 +14,7 @@ import {
   UncertainCommitError,
 } from './errors.js';
 import { GivenUpConnections } from './given-up-connections.js';
+import { lastRows } from './last-rows.js';
 import { sessionSetUp, transactionSetUp, type SettingsOptions } from './session-settings.js';
 import { servedBy } from './stalled.js';
 
@@ -259,11 +260,7 @@ export class PgDatabase implements Database {
             ...(values === undefined ? {} : { values: [...values] }),
             ...limit,
           });
-          // `pg` hands over a list of results where a text had several statements.
-          const last: pg.QueryResult | undefined = Array.isArray(result)
-            ? (result as pg.QueryResult[]).at(-1)
-            : result;
-          return (last?.rows ?? []) as Row[];
+          return lastRows<Row>(result);
         } catch (error) {
           if (!leavesConnectionUsable(error)) broken ??= error;
           throw error;

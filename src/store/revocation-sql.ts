@@ -213,8 +213,15 @@ export const userIndexedSql = (table: string): string => `(SELECT EXISTS (
             WHERE x.indrelid = ${table}::text::pg_catalog.regclass
               AND a.attname = 'user_id' AND x.indisvalid AND x.indpred IS NULL))`;
 
+/** Rows that are read, each way, between two rests: less than a millisecond of a core. */
+const ROWS_A_REST = 512;
+
+const rested = (nth: string): string =>
+  `CASE WHEN $6::float8 > 0 AND ${nth} % ${ROWS_A_REST} = 0 THEN pg_sleep($6) IS NOT NULL ELSE true END`;
+
 /**
- * $1 user key, $2 a token that must be among this user's, $3 rows at most, $4 open rows at most, $5 the table. One row at least: how many
+ * $1 user key, $2 a token that must be among this user's, $3 rows at most, $4 open rows at most, $5 the table, $6 how long it
+ * rests after each few rows (s): 40 ms of a core at once are felt by who refreshes meanwhile. One row at least: how many
  * rows there are and whether the token's is one; where that is well, also the id and the jti of one that is open.
  *
  * A row of a user costs 1.2 us here, 2.5 where the user's rows are scattered; found by its jti it costs 8.
@@ -222,11 +229,13 @@ export const userIndexedSql = (table: string): string => `(SELECT EXISTS (
 export function openRowsSql(schema: TokenSchema): string {
   return `
     WITH own AS MATERIALIZED (
-      SELECT o.id, o.jti
-        FROM (SELECT $1::text AS user_key) i
-        JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
-       WHERE ${userIndexedSql('$5')}
-       LIMIT $3::bigint + 1
+      SELECT read.* FROM (
+        SELECT o.id, o.jti, row_number() OVER () AS nth
+          FROM (SELECT $1::text AS user_key) i
+          JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
+         WHERE ${userIndexedSql('$5')}
+         LIMIT $3::bigint + 1
+      ) read WHERE ${rested('read.nth')}
     ),
     told AS MATERIALIZED (
       SELECT count(*)::int AS rows, coalesce(bool_or(own.jti = $2), false) AS witnessed FROM own
@@ -235,7 +244,7 @@ export function openRowsSql(schema: TokenSchema): string {
       FROM told t
       LEFT JOIN LATERAL (
         SELECT own.id, own.jti
-          FROM own
+          FROM (SELECT own.* FROM own WHERE ${rested('own.nth')} OFFSET 0) own
           LEFT JOIN LATERAL (
             SELECT b.token_id FROM ${schema.blacklisted} b WHERE b.token_id = own.id OFFSET 0
           ) b ON true

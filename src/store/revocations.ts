@@ -56,6 +56,9 @@ const REVOKE_BATCH = 1_000;
 /** Open rows of a user that are worth holding against a family: more than anybody's sessions. */
 const MOST_OPEN = 1_000;
 
+/** Of a statement that reads all rows of a user: others have the core meanwhile. Never where they'd need its connection. */
+const REST_SECONDS = 0.002;
+
 /** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
 
@@ -160,8 +163,9 @@ export class PgRevocations implements Revocations {
     }: { readonly userKey: string; readonly witness: string; readonly mostRows: number },
     deadlineMs: number,
   ): Promise<readonly OpenRow[] | undefined> {
-    const { schema } = this.#options;
-    const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding];
+    const { schema, connections } = this.#options;
+    const restSeconds = connections > 1 ? REST_SECONDS : 0;
+    const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding, restSeconds];
     const statement = { name: 'open_rows', text: openRowsSql(schema), values };
     const { rows } = await this.#revoke<Partial<OpenRow> & { rows: number; witnessed: boolean }>(
       statement,

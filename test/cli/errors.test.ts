@@ -80,7 +80,7 @@ describe('what ends a command', () => {
   });
 });
 
-it('every code that a command can end with is explained in docs/operations.md', () => {
+it('every code that a command can end with is explained in docs/reference/exit-codes.md', () => {
   const sources = SOURCES.map((file) => readFileSync(file, 'utf8'));
   const thrown = sources.flatMap((text) =>
     [...text.matchAll(/new (?:CommandError|BenchError)\([^;]*?'([A-Z_]{5,})'/g)].map(([, code]) => code!),
@@ -99,7 +99,7 @@ it('every code that a command can end with is explained in docs/operations.md', 
   const others = ['USAGE', 'CONFIG_INVALID', 'EMBEDDED_FAILED', 'UNEXPECTED'];
   const codes = new Set([...thrown, ...unions, ...tables.flatMap(Object.keys), ...told, ...others]);
   expect(codes.size).toBeGreaterThan(30);
-  const manual = readFileSync('docs/operations.md', 'utf8');
+  const manual = readFileSync('docs/reference/exit-codes.md', 'utf8');
   expect(
     [...codes]
       .filter((code) => !manual.includes(`\`${code}\``) && !manual.includes(`\n### ${code}\n`))

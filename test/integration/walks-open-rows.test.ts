@@ -4,6 +4,7 @@ import { createChain } from '../../src/rotation/chain.js';
 import type { Revoking } from '../../src/rotation/revocation-ports.js';
 import { Trails } from '../../src/rotation/trails.js';
 import { walkFamily } from '../../src/rotation/walk.js';
+import { openRowsSql } from '../../src/store/revocation-sql.js';
 import { DEED, plantFamily, type Family } from '../support/families.js';
 import { createUsers } from '../support/postgres.js';
 import type { Instance } from '../support/rotation.js';
@@ -56,6 +57,21 @@ describe.skipIf(services().postgres === undefined)("a user's open rows", () => {
     expect(await ask()).toEqual(expected);
     expect(await ask({ mostRows: LONG + 2 })).toEqual(expected);
     expect(await ask({ mostRows: LONG + 1 })).toBeUndefined();
+  });
+
+  it('are read with rests, if others have connections of their own, and the answer is the same', async () => {
+    const { schema } = instance;
+    const read = async (restSeconds: number) => {
+      const values = [String(userId), family.jtis[64], LONG + 10, 100, schema.outstanding, restSeconds];
+      const startedMs = performance.now();
+      const rows = await world.sql(openRowsSql(schema), values);
+      return { rows, tookMs: performance.now() - startedMs };
+    };
+    const [rested, atOnce] = [await read(0.2), await read(0)];
+    expect(rested.rows).toEqual(atOnce.rows);
+    // One of 512 rows each way.
+    expect(rested.tookMs).toBeGreaterThan(400);
+    expect(atOnce.tookMs).toBeLessThan(rested.tookMs);
   });
 
   it('are not told by a token that has no row, or one that says another user, or none', async () => {

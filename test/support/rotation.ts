@@ -20,7 +20,7 @@ import type { Database, Purpose, Statement } from '../../src/store/database.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { NotConnectedError } from '../../src/store/errors.js';
 import { PgReissues } from '../../src/store/reissues.js';
-import { readSchema } from '../../src/store/schema.js';
+import { readSchema, type TokenSchema } from '../../src/store/schema.js';
 import { PgRevocations } from '../../src/store/revocations.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
 import type { UserOptions } from '../../src/store/user-source.js';
@@ -31,6 +31,7 @@ export interface Instance {
   readonly service: TokenService;
   readonly store: PgTokenStore;
   readonly revocations: PgRevocations;
+  readonly schema: TokenSchema;
   readonly events: RotationEvent[];
   /** Statements sent, by purpose. */
   readonly statements: Map<Purpose, number>;
@@ -239,6 +240,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     service,
     store,
     revocations,
+    schema,
     events,
     statements,
     faults,

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, sign, type KeyObject } from 'node:crypto';
 import pg from 'pg';
 import { openClient } from './postgres.js';
 
@@ -19,6 +19,8 @@ export interface MintOptions {
   /** Claims of the project's own, after simplejwt's. A value of undefined takes a claim out: `{ jti: undefined }`. */
   readonly claims?: Readonly<Record<string, unknown>>;
   readonly key?: string;
+  /** Signed with it (RS256), in place of `key`. */
+  readonly privateKey?: KeyObject;
 }
 
 export interface MintedToken {
@@ -37,12 +39,19 @@ export function mintRefresh(options: MintOptions = {}): MintedToken {
   const expSeconds = iatSeconds + (options.lifetimeSeconds ?? LIFETIME_SECONDS);
   const token_type = options.tokenType ?? 'refresh';
   const claims = { token_type, exp: expSeconds, iat: iatSeconds, jti, user_id: userId, ...options.claims };
-  return { token: signHs256(claims, options.key), jti, userId, iatSeconds, expSeconds };
+  const { key, privateKey } = options;
+  const token = privateKey === undefined ? signHs256(claims, key) : signRs256(claims, privateKey);
+  return { token, jti, userId, iatSeconds, expSeconds };
 }
 
 function signHs256(claims: Readonly<Record<string, unknown>>, key: string = TEST_SIGNING_KEY): string {
   const signed = `${base64url({ alg: 'HS256', typ: 'JWT' })}.${base64url(claims)}`;
   return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
+}
+
+function signRs256(claims: Readonly<Record<string, unknown>>, key: KeyObject): string {
+  const signed = `${base64url({ alg: 'RS256', typ: 'JWT' })}.${base64url(claims)}`;
+  return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`;
 }
 
 export interface DecodedToken {

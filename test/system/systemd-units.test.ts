@@ -15,6 +15,8 @@ import { BIN } from '../support/server.js';
 import { services } from '../support/services.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
 
+const support = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
+
 const UNITS = 'deploy/systemd';
 const INSTALLED = '/opt/carelink-tokens/current/node_modules/.bin/carelink-tokens';
 const names = readdirSync(UNITS);
@@ -114,8 +116,8 @@ describe.skipIf(services().postgres === undefined)('under a systemd that runs', 
       ].join('\n'),
     );
     const { status, stdout, stderr } = spawnSync(
-      fileURLToPath(new URL('../support/with-systemd.sh', import.meta.url)),
-      [units, 'test/support/unit-life.sh', log],
+      support('with-systemd.sh'),
+      [units, support('unit-life.sh'), log],
       { encoding: 'utf8' },
     );
     // A container without the right to namespaces: verify and security have looked at it.

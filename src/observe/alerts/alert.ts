@@ -39,7 +39,7 @@ export interface AlertRule {
   readonly code: AlertCode;
   readonly severity: 'critical' | 'warning';
   readonly title: string;
-  /** What to do, in a sentence; docs/operations.md has more. */
+  /** What to do, in a sentence; docs/reference/alerts.md has more. */
   readonly action: string;
   /** It must be so that long before it is told. */
   readonly forMs: number;

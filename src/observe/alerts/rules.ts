@@ -41,7 +41,7 @@ function meanOf(now: Reading, before: Reading | undefined, name: string): number
 const one = (holds: boolean, detail: () => string): readonly Symptom[] =>
   holds ? [{ subject: '', detail: detail() }] : [];
 
-/** The most urgent first. Each code has an entry in docs/operations.md. */
+/** The most urgent first. Each code has an entry in docs/reference/alerts.md. */
 export const ALERT_RULES: readonly AlertRule[] = [
   {
     code: 'STORE_DOWN',
@@ -89,7 +89,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     severity: 'critical',
     title: 'The database goes on from an earlier point',
     action:
-      'A failover or a restore: read "Failover" in docs/operations.md. Log-outs and revocations of the lost window are undone: repeat them with `carelink-tokens revoke`.',
+      'A failover or a restore: see docs/how-to/failover.md. Log-outs and revocations of the lost window are undone: repeat them with `carelink-tokens revoke`.',
     forMs: 0,
     clearMs: 10 * MINUTE_MS,
     judge(now, before) {

@@ -12,14 +12,14 @@ import {
 const STEERED = { targetBatchMs: 25, nice: 4, batchSize: undefined };
 
 /** Of one machine, without a way to it. */
-const took = (ms: number) => ({ ms, trips: 4, beginMs: 0, tripMs: 0 });
+const took = (ms: number) => ({ ms, workedMs: ms });
 
 /** A machine on which a batch costs so much by itself and so much a row, and which is so far away. */
 function settle(rowsPerMs: number, fixedMs: number, batches: number, from?: Pace, tripMs = 0): Pace {
   let pace = from ?? startPace(STEERED);
   for (let n = 0; n < batches; n++) {
-    const ms = fixedMs + pace.size / rowsPerMs + 4 * tripMs;
-    pace = afterBatch(STEERED, pace, pace.size, { ms, trips: 4, beginMs: tripMs, tripMs });
+    const workedMs = fixedMs + pace.size / rowsPerMs;
+    pace = afterBatch(STEERED, pace, pace.size, { ms: workedMs + 4 * tripMs, workedMs });
   }
   return pace;
 }
@@ -54,17 +54,32 @@ describe('the pace of a cleanup', () => {
     );
   });
 
-  it('is not led astray by trips that are slow now and then, or that are nothing but slow', () => {
-    let pace = startPace(STEERED);
-    for (let n = 0; n < 60; n++) {
-      // All trips of every third batch are held up, and of every second one what comes before its BEGIN.
-      const tripMs = n % 3 === 0 ? 40 : 5;
-      const beginMs = n % 2 === 0 ? 30 + tripMs : tripMs;
-      const ms = pace.size / 50 + 3 * tripMs + beginMs;
-      pace = afterBatch(STEERED, pace, pace.size, { ms, trips: 4, beginMs, tripMs });
-    }
-    expect(pace.size / 50).toBeLessThan(25 * 1.5);
-    expect(pace.size / 50).toBeGreaterThan(25 * 0.4);
+  it('is not led astray by trips that are slow now and then, nor by a clock that is set', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            tripsMs: fc.double({ min: 0, max: 200, noNaN: true }),
+            stepMs: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 0, -3_600_000, 3_600_000),
+          }),
+          { minLength: 40, maxLength: 60 },
+        ),
+        (batches) => {
+          let pace = startPace(STEERED);
+          for (const { tripsMs, stepMs } of batches) {
+            const workedMs = pace.size / 50;
+            const ms = workedMs + tripsMs;
+            pace = afterBatch(STEERED, pace, pace.size, { ms, workedMs: workedMs + stepMs });
+            expect(pace.workMs).toBeGreaterThan(0);
+            expect(pace.workMs).toBeLessThanOrEqual(ms);
+          }
+          for (let n = 0; n < 20; n++)
+            pace = afterBatch(STEERED, pace, pace.size, { ms: 200, workedMs: pace.size / 50 });
+          expect(pace.size / 50).toBeLessThan(25 * 1.1);
+          expect(pace.size / 50).toBeGreaterThan(25 * 0.7);
+        },
+      ),
+    );
   });
 
   it('follows a machine that becomes ten times slower within a few batches', () => {

@@ -137,11 +137,11 @@ const CASES: readonly Case[] = [
 ]; // prettier-ignore
 
 describe('alerts', () => {
-  it('every code has a rule, a case here, and an entry in docs/operations.md', () => {
+  it('every code has a rule, a case here, and an entry in docs/reference/alerts.md', () => {
     expect(ALERT_RULES.map(({ code }) => code)).toEqual(ALERT_CODES);
     expect(CASES.map(({ code }) => code)).toEqual(ALERT_CODES);
-    const manual = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
-    const entries = manual.split('\n### ').slice(1);
+    const manual = readFileSync(new URL('../../../docs/reference/alerts.md', import.meta.url), 'utf8');
+    const entries = manual.split('\n## ').slice(1);
     for (const code of ALERT_CODES) {
       const entry = entries.find((one) => one.startsWith(`${code}\n`));
       expect(entry, code).toBeDefined();

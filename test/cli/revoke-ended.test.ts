@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { applyMigrations } from '../../src/migrate/index.js';
+import {
+  createSimplejwtTables,
+  createUsers,
+  freshDatabase,
+  query,
+  type FreshDatabase,
+} from '../support/postgres.js';
+import { BIN, cleanEnvironment } from '../support/server.js';
+import { services } from '../support/services.js';
+import { issueTokens } from '../support/tokens.js';
+import { run, type Finished } from './run.js';
+
+const TOKENS = 200;
+
+describe.skipIf(services().postgres === undefined)('a revocation that is ended in the middle', () => {
+  let database: FreshDatabase;
+  beforeAll(async () => {
+    database = await freshDatabase();
+    await createSimplejwtTables(database.url);
+    await applyMigrations(database.url, { createTables: false });
+    await issueTokens(database.url, await createUsers(database.url, TOKENS));
+  });
+  afterAll(() => database.drop());
+
+  const revoked = async (): Promise<number> => {
+    const [row] = await query<{ n: number }>(
+      database.url,
+      'SELECT count(*)::int AS n FROM token_blacklist_blacklistedtoken',
+    );
+    return row!.n;
+  };
+
+  /** Ends it by `end` when some tokens are revoked and others aren't. */
+  async function ended(end: (pid: number) => Promise<unknown> | boolean): Promise<Finished> {
+    const before = await revoked();
+    const child = spawn(
+      process.execPath,
+      [BIN, 'revoke', '--issued-before', 'now', '--yes', '--batch-size', '1', '--database-url', database.url],
+      { env: cleanEnvironment({}), stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (part) => (stdout += String(part)));
+    child.stderr.on('data', (part) => (stderr += String(part)));
+    const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+    while ((await revoked()) === before) await sleep(5);
+    await end(child.pid!);
+    const [code, signal] = await closed;
+    return { code, signal, stdout, stderr };
+  }
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'by %s keeps what was finished, says so and exits with 130',
+    async (signal) => {
+      const { code, stdout, stderr } = await ended((pid) => process.kill(pid, signal));
+      expect([code, stderr]).toEqual([130, '']);
+      expect(stdout).toContain('Interrupted: what was finished is kept. Run it again for the rest.');
+      expect(await revoked()).toBeLessThan(TOKENS);
+    },
+  );
+
+  it('goes on where a batch was refused at its commit, and leaves none of its rows out', async () => {
+    await query(
+      database.url,
+      `CREATE SEQUENCE commits;
+       CREATE FUNCTION refuse_some() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN
+         IF nextval('commits') % 7 = 3 THEN RAISE SQLSTATE '40001'; END IF;
+         RETURN NULL;
+       END $$;
+       CREATE CONSTRAINT TRIGGER refuse_some AFTER INSERT ON token_blacklist_blacklistedtoken
+         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_some()`,
+    );
+    const flags = ['--issued-before', 'now', '--yes', '--batch-size', '4', '--json'];
+    const { code, stdout, stderr } = await run(['revoke', ...flags, '--database-url', database.url]);
+    await query(database.url, 'DROP TRIGGER refuse_some ON token_blacklist_blacklistedtoken');
+    expect([code, stderr]).toEqual([0, '']);
+    const { retries } = JSON.parse(stdout.trim().split('\n').at(-1)!) as { retries: number };
+    expect(retries).toBeGreaterThan(5);
+    expect(await revoked()).toBe(TOKENS);
+    await query(database.url, 'TRUNCATE token_blacklist_blacklistedtoken');
+  });
+
+  const endSessions = () =>
+    query(
+      database.url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+
+  it('by an administrator who ends its session goes on over another one', async () => {
+    const { code, stderr } = await ended(endSessions);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(await revoked()).toBe(TOKENS);
+    await query(database.url, 'TRUNCATE token_blacklist_blacklistedtoken');
+  });
+
+  it('by a database that lets nobody in any more says so, and exits with 4', async () => {
+    const url = new URL(database.url);
+    const name = url.pathname.slice(1);
+    url.pathname = '/postgres';
+    const allow = (what: boolean) => query(url.href, `ALTER DATABASE ${name} ALLOW_CONNECTIONS ${what}`);
+    const end = () =>
+      query(url.href, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
+    const { code, stderr } = await ended(async () => {
+      await allow(false);
+      await end();
+    });
+    await allow(true);
+    expect([code, stderr]).toEqual([
+      4,
+      expect.stringMatching(
+        /^error: DATABASE_UNREACHABLE: PostgreSQL at .*refused the connection.*\(55000\)\n$/,
+      ),
+    ]);
+    expect(await revoked()).toBeLessThan(TOKENS);
+  });
+
+  it('is finished by the next one', async () => {
+    const { code, stderr } = await run([
+      'revoke',
+      '--issued-before',
+      'now',
+      '--yes',
+      '--database-url',
+      database.url,
+    ]);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(await revoked()).toBe(TOKENS);
+  });
+});
