@@ -10,6 +10,7 @@ import { migrateCommand } from './commands/migrate.js';
 import { revokeCommand } from './commands/revoke.js';
 import { serveCommand } from './commands/serve.js';
 import { sessionsCommand } from './commands/sessions.js';
+import { supportBundleCommand } from './commands/support-bundle.js';
 import type { CommandDescriptor } from './descriptor.js';
 
 /** All commands, in the order in which the help, the manual and the completion show them. */
@@ -22,6 +23,7 @@ export const COMMANDS: readonly CommandDescriptor<CommonSettings>[] = [
   auditCommand,
   doctorCommand,
   deadLettersCommand,
+  supportBundleCommand,
   benchCommand,
   adoptCommand,
   completionCommand,

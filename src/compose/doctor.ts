@@ -20,7 +20,7 @@ import {
 } from '../doctor/index.js';
 import { createCodec } from '../jwt/create-codec.js';
 import { KeyError } from '../jwt/key-error.js';
-import { readMigrationOverview } from '../migrate/index.js';
+import { readMigrationOverview, type Overview } from '../migrate/index.js';
 import { describeError } from '../observe/errors.js';
 import { askOf } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
@@ -40,11 +40,25 @@ import { judgeSamples } from './samples.js';
 /** Reading a catalog takes milliseconds; a server that takes longer has told enough. */
 const STATEMENT_TIMEOUT_MS = 10_000;
 
+/** What was found, and where the migrations stand; undefined: the database can't tell. */
+interface Examination {
+  readonly diagnoses: readonly Diagnosis[];
+  readonly migrations: readonly Pick<Overview['migrations'][number], 'name' | 'state'>[] | undefined;
+}
+
 /** Looks at all that `serve` would work with. Changes nothing. */
 export async function examine(settings: DoctorSettings): Promise<readonly Diagnosis[]> {
+  return (await inspect(settings)).diagnoses;
+}
+
+/** As `examine`, and tells of migrations too. */
+export async function inspect(settings: DoctorSettings): Promise<Examination> {
   const releases = new ReleaseStack();
   try {
-    return diagnose(await gather(settings, releases));
+    const evidence = await gather(settings, releases);
+    const overview = evidence.database.kind === 'reached' ? evidence.database.overview : undefined;
+    const migrations = overview !== undefined && 'value' in overview ? overview.value.migrations : undefined;
+    return { diagnoses: diagnose(evidence), migrations };
   } catch (error) {
     throw toCommandError(error, settings.database);
   } finally {

@@ -231,3 +231,25 @@ export interface CompletionSettings extends CommonSettings {
   readonly command: 'completion';
   readonly shell: Shell;
 }
+
+/** An option that is given, and by what. */
+export interface GivenOption {
+  readonly option: string;
+  /** As a message names it: `--port`, `PORT`. */
+  readonly from: string;
+  /** Undefined: it is not for everybody to read. */
+  readonly value: string | undefined;
+}
+
+export interface SupportBundleSettings extends CommonSettings {
+  readonly command: 'support-bundle';
+  /** Undefined: stdout. */
+  readonly out: string | undefined;
+  /** Undefined where the settings are wrong. */
+  readonly doctor: DoctorSettings | undefined;
+  /** What is wrong with the settings, or likely to be. */
+  readonly problems: readonly string[];
+  readonly options: readonly GivenOption[];
+  /** Texts of options whose values are not told: no word of them may be in the bundle. */
+  readonly hidden: readonly string[];
+}

@@ -16,6 +16,9 @@ for _ in $(seq 100); do
   sleep 0.1
 done
 echo "reload $reloaded $(show ActiveState) $(show StatusText)"
+# One that does not hang outlives the watchdog's time (2 s in the test).
+sleep 3
+echo "alive $(show NRestarts) $(show ActiveState)"
 # A server that hangs: the watchdog ends it, and it is started again.
 kill -STOP "$before"
 for _ in $(seq 300); do

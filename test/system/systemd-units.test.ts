@@ -125,6 +125,7 @@ describe.skipIf(services().postgres === undefined)('under a systemd that runs', 
     expect(stdout.trim().split('\n'), stderr + stdout).toEqual([
       `start 0 active serving at http://127.0.0.1:${port}`,
       `reload 0 active serving at http://127.0.0.1:${port}`,
+      'alive 0 active',
       'hung 1 active another',
       'stop 0 inactive success',
     ]);

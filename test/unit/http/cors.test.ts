@@ -15,6 +15,7 @@ describe('an origin in --cors-origin', () => {
     ['https://app.example.org:443', { kind: 'exact', origin: 'https://app.example.org' }],
     ['http://localhost:3000', { kind: 'exact', origin: 'http://localhost:3000' }],
     ['http://[::1]:8080', { kind: 'exact', origin: 'http://[::1]:8080' }],
+    ['https://app.xn--mnchen-3ya.de', { kind: 'exact', origin: 'https://app.xn--mnchen-3ya.de' }],
     ['https://*.example.org', { kind: 'under', scheme: 'https:', suffix: '.example.org', port: '' }],
     ['https://*.Example.org:8443', { kind: 'under', scheme: 'https:', suffix: '.example.org', port: '8443' }],
     ['https://*.example.org:443', { kind: 'under', scheme: 'https:', suffix: '.example.org', port: '' }],
