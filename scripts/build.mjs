@@ -34,7 +34,7 @@ const write = async (file, input, format, names) =>
 for (const name of ['token-manager', 'idle', 'worker']) await write(name, name, 'esm');
 await write('service-worker', 'worker/service-worker', 'iife');
 // Small as they are.
-for (const name of ['axios', 'get-token', 'ky', 'react', 'storage'])
+for (const name of ['axios', 'debug', 'get-token', 'ky', 'react', 'storage'])
   await write(`adapters/${name}`, `adapters/${name}`, 'esm', { ...drawn, properties: {} });
 writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');
 

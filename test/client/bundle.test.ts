@@ -7,7 +7,9 @@ import { innerNames } from '../support/inner-names.js';
 
 const file = (name: string): Buffer => readFileSync(new URL(`../../dist/client/${name}`, import.meta.url));
 
-const ADAPTERS = ['axios', 'get-token', 'ky', 'react', 'storage'].map((name) => `adapters/${name}.js`);
+const ADAPTERS = ['axios', 'debug', 'get-token', 'ky', 'react', 'storage'].map(
+  (name) => `adapters/${name}.js`,
+);
 
 const onServer = (script: string): string =>
   String(
@@ -34,7 +36,10 @@ describe('what the browser loads', () => {
     const { properties } = JSON.parse(list) as { properties: Record<string, string> };
     expect(Object.keys(properties).filter((name) => !inner.has(name))).toEqual([]);
     const short = Object.values(properties);
-    expect([new Set(short).size, short.filter((name) => inner.has(name))]).toEqual([short.length, []]);
+    expect(new Set(short).size).toBe(short.length);
+    // No object may have both. The units of a duration are one of their own.
+    const units = ['d', 'h', 'm', 's'];
+    expect(short.filter((name) => inner.has(name) && !units.includes(name))).toEqual([]);
   });
 
   it('imports nothing, and the worker is a classic script', () => {
