@@ -14,15 +14,16 @@ const LETTERS = [...drawn.letters];
 const size = (code) => gzipSync(code, { level: 9 }).length;
 /** What is to become small: the client, as long as the others, which have the same names, stay below their bounds. */
 const worth = ([client, idle]) => client + Math.max(0, idle - 1_480);
-const sizes = async (chosen) =>
-  (await Promise.all(INPUTS.map((input) => shorten(input, 'esm', chosen)))).map(size);
+const textsOf = async (names) =>
+  (await Promise.all(INPUTS.map((input) => shorten(input, 'esm', names)))).map(({ code }) => code);
+const sizes = async (names) => (await textsOf(names)).map(size);
 
 // Texts with a mark for each name and each variable, in place of which letters can be tried quickly.
 const marked = {
   letters: LETTERS.map((_, n) => `V${String(n).padStart(2, '0')}V`),
   properties: Object.fromEntries(names.map((name, n) => [name, `P${String(n).padStart(2, '0')}P`])),
 };
-const texts = await Promise.all(INPUTS.map((input) => shorten(input, 'esm', marked)));
+const texts = await textsOf(marked);
 const parts = texts.map((text) => text.split(/([VP]\d\d[VP])/));
 const tried = ({ properties, letters }) =>
   worth(
