@@ -29,12 +29,15 @@ await build({
 cpSync(`${root}src/adopt/probe.py`, `${root}dist/adopt/probe.py`);
 // The browser's files: a module for pages, one for each of two options of it, and the worker as a classic script, which every browser takes.
 emit('src/client/tsconfig.json');
-const write = async (file, input, format, names) =>
-  writeFileSync(`${root}dist/client/${file}.js`, await shorten(`${input}.ts`, format, names));
+const write = async (file, input, format, names) => {
+  const { code, map } = await shorten(`${input}.ts`, format, names);
+  writeFileSync(`${root}dist/client/${file}.js`, code);
+  writeFileSync(`${root}dist/client/${file}.js.map`, map);
+};
 for (const name of ['token-manager', 'idle', 'worker']) await write(name, name, 'esm');
 await write('service-worker', 'worker/service-worker', 'iife');
 // Small as they are.
-for (const name of ['axios', 'get-token', 'ky', 'react', 'storage'])
+for (const name of ['axios', 'debug', 'get-token', 'ky', 'react', 'storage'])
   await write(`adapters/${name}`, `adapters/${name}`, 'esm', { ...drawn, properties: {} });
 writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');
 

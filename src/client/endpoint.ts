@@ -20,7 +20,7 @@ export type Answer =
     }
   | Refusal;
 
-interface Refusal {
+export interface Refusal {
   readonly kind:
     /** 400 or 401: the token is of no use, to this request at least. */
     | 'refused'

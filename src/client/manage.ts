@@ -70,7 +70,7 @@ export function manage(options: TokenManagerOptions): Members {
     const session = mine(id);
     if (message.kind === 'paid') owed.owe(id);
     else if (message.kind === 'rest') {
-      if (session) state.restMs = message.retryInMs;
+      if (session && message.retryInMs > 0) state.restMs = message.retryInMs;
     } else if (message.kind === 'end') {
       // Whoever logged out may be gone before the server is told.
       if (session) owed.owe(id, session);
@@ -232,8 +232,8 @@ export function manage(options: TokenManagerOptions): Members {
       if (!name) return;
       if (cookie) {
         // One like the server's can't be had without https, in a frame of another site's page, or where the user refuses them.
-        document.cookie = 'c=1;secure;samesite=strict;max-age=1';
-        if (!/c=1/.test(document.cookie)) throw new TokenError('REFRESH_FAILED', 'cookie');
+        document.cookie = 'c~=1;secure;samesite=strict;max-age=1';
+        if (!/c~=1/.test(document.cookie)) throw new TokenError('REFRESH_FAILED', 'cookie');
       }
       if (state.current) void over(state.current.id, 'here');
       restoring = false;

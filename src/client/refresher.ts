@@ -1,5 +1,5 @@
 import { backoffMs } from './backoff.js';
-import type { Answer, Endpoint } from './endpoint.js';
+import type { Endpoint, Refusal } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
 import { ENDED } from './ledger.js';
 import { exclusively } from './lock.js';
@@ -50,17 +50,18 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       if (answer?.kind === 'broken') throw new TokenError('REFRESH_FAILED', answer.status);
       if (answer?.kind === 'again') state.restMs = answer.afterMs;
       const restMs = backoffMs(attempt, state.restMs);
-      if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
-      emit('failed', { retryInMs: restMs });
       const offline = !navigator.onLine;
       // Where there is no network nobody is asked, and each tab may look for itself.
-      if (answer && !offline) channel.post({ kind: 'rest', id: session.id, retryInMs: restMs });
+      if (answer && !offline)
+        channel.post({ kind: 'rest', id: session.id, retryInMs: answer.afterMs || restMs });
+      if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
+      emit('failed', { retryInMs: restMs });
       await state.until(() => moved() || (offline && navigator.onLine), restMs);
     }
   }
 
   /** One try, inside the lock. Returns the answer of the server where that didn't bring the session on. */
-  async function once(session: Session, moved: () => boolean): Promise<Answer | undefined> {
+  async function once(session: Session, moved: () => boolean): Promise<Refusal | undefined> {
     if (moved()) return undefined;
     const entry = await catchUp(parts, session);
     if (!entry || entry.generation > session.generation) {

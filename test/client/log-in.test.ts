@@ -116,6 +116,23 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
       await tabs.context.close();
     });
 
+    it('because the page came by http: the log-in is told, and its token is not spent', async () => {
+      const tabs = await world.tabs('memory', 1);
+      const [page] = tabs.pages as [Page];
+      // A name that isn't this machine's, behind which is the same site.
+      await page.route('http://app.example/**', async (route) => {
+        const url = route.request().url().replace('http://app.example', world.site('cookie').url);
+        await route.fulfill({ response: await route.fetch({ url }) });
+      });
+      await page.goto('http://app.example/?storage=cookie');
+      await page.waitForFunction(() => window.up === true);
+      expect(await page.evaluate(() => isSecureContext)).toBe(false);
+      const minted = await world.rotation.login();
+      expect(await attempt(page, minted.token)).toEqual(['REFRESH_FAILED cookie', []]);
+      expect(await liveTokens(world, { minted, user: '' })).toBe(1);
+      await tabs.context.close();
+    });
+
     it("because the page is in a frame of another site's: the log-in is told, and its token is not spent", async () => {
       const tabs = await world.tabs('memory', 1);
       const [page] = tabs.pages as [Page];

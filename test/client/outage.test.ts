@@ -25,6 +25,20 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('i
     await tabs.context.close();
   });
 
+  it('eight tabs that the server puts off come back one at a time', async () => {
+    const tabs = await world.tabs('memory', 8);
+    const who = await login(world, 'memory', tabs);
+    const site = world.site('memory');
+    site.fate = () => ({ status: 503, retryAfter: '2' });
+    const answers = tabs.pages.map((page) => page.evaluate(() => window.fire(2)));
+    await pause(6_000);
+    // At 0, 2 and 4 s at the earliest, and two more where news come late. Each by itself they made 20.
+    expect(site.refreshes).toBeLessThanOrEqual(5);
+    site.fate = () => 'pass';
+    expect((await Promise.all(answers)).flat()).toEqual(Array.from({ length: 16 }, () => [200, who.user]));
+    await tabs.context.close();
+  });
+
   it('a tab that is closed while the others wait for it leaves the next try to them', async () => {
     const tabs = await world.tabs('memory', 3);
     const who = await login(world, 'memory', tabs);
