@@ -1,9 +1,10 @@
 // Builds dist/ afresh: compiled TypeScript plus the files that are shipped as they are.
 import { execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
+import { drawn, shorten } from './shorten.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -28,40 +29,42 @@ await build({
 cpSync(`${root}src/adopt/probe.py`, `${root}dist/adopt/probe.py`);
 // The browser's files: a module for pages, one for each of two options of it, and the worker as a classic script, which every browser takes.
 emit('src/client/tsconfig.json');
-const browser = { cwd: root, platform: 'browser', logLevel: 'warn' };
-// Names of properties that never leave a bundle. test/client/bundle.test.ts proves by the types that none of them does.
-const include = new RegExp(
-  `^(${JSON.parse(readFileSync(`${root}scripts/inner-names.json`, 'utf8')).join('|')})$`,
-);
-// Hints such as /* @__PURE__ */ are for bundlers, and what is in the bundle has been through one.
-const output = {
-  comments: false,
-  minify: { compress: true, codegen: true, mangle: true, mangleProps: { include } },
-};
-await build([
-  {
-    ...browser,
-    input: 'src/client/token-manager.ts',
-    output: { ...output, file: 'dist/client/token-manager.js', format: 'esm' },
-  },
-  {
-    ...browser,
-    input: 'src/client/idle.ts',
-    output: { ...output, file: 'dist/client/idle.js', format: 'esm' },
-  },
-  {
-    ...browser,
-    input: 'src/client/worker.ts',
-    output: { ...output, file: 'dist/client/worker.js', format: 'esm' },
-  },
-  {
-    ...browser,
-    input: 'src/client/worker/service-worker.ts',
-    output: { ...output, file: 'dist/client/service-worker.js', format: 'iife' },
-  },
-]);
+const write = async (file, input, format, names) =>
+  writeFileSync(`${root}dist/client/${file}.js`, await shorten(`${input}.ts`, format, names));
+for (const name of ['token-manager', 'idle', 'worker']) await write(name, name, 'esm');
+await write('service-worker', 'worker/service-worker', 'iife');
+// Small as they are.
+for (const name of ['axios', 'get-token', 'ky', 'react', 'storage'])
+  await write(`adapters/${name}`, `adapters/${name}`, 'esm', { ...drawn, properties: {} });
 writeFileSync(new URL('../dist/client/service-worker.d.ts', import.meta.url), 'export {};\n');
 
 for (const name of ['demo.html', 'demo.css', 'demo.js']) {
   cpSync(new URL(`../src/demo/${name}`, import.meta.url), new URL(`../dist/demo/${name}`, import.meta.url));
 }
+
+// What it was built from, for `--version --json`. A release built without git names it in SOURCE_COMMIT.
+writeFileSync(
+  `${root}dist/build.json`,
+  `${JSON.stringify({ commit: process.env.SOURCE_COMMIT || commit() })}\n`,
+);
+
+function commit() {
+  try {
+    const describe = ['describe', '--always', '--dirty', '--abbrev=40', '--exclude', '*'];
+    return execFileSync('git', describe, {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+// The manual, from the same tables as the help. SOURCE_DATE_EPOCH makes a build that is repeated the same to the byte.
+const { COMMANDS } = await import('../dist/cli/commands.js');
+const { manualPages } = await import('../dist/cli/manual.js');
+const epoch = process.env.SOURCE_DATE_EPOCH;
+const date = epoch === undefined ? new Date() : new Date(Number(epoch) * 1_000);
+mkdirSync(`${root}dist/man`);
+for (const [name, text] of manualPages(COMMANDS, { date })) writeFileSync(`${root}dist/man/${name}`, text);

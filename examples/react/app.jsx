@@ -1,6 +1,7 @@
 import { StrictMode, useEffect, useState, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
 import { TokenManager } from 'carelink-tokens/client';
+import { sessionHook } from 'carelink-tokens/client/react';
 import { refreshWorker } from 'carelink-tokens/client/worker';
 
 // One a page, outside of any component: StrictMode and remounting must not make a second one.
@@ -9,10 +10,8 @@ export const tokens = new TokenManager({
   serviceWorker: refreshWorker('/account/token/client/service-worker.js'),
 });
 
-/** The session, in step with all tabs. The third argument serves rendering on a server. */
-export function useSession() {
-  return useSyncExternalStore(tokens.subscribe, tokens.getSnapshot, tokens.getSnapshot);
-}
+/** The session, in step with all tabs. */
+export const useSession = sessionHook(tokens, useSyncExternalStore);
 
 function Patients() {
   const [answer, setAnswer] = useState('…');

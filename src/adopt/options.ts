@@ -68,6 +68,7 @@ const ORIGINS = {
   'listen-url': 'operator',
   workers: 'operator',
   'refresh-cookie': 'operator',
+  'cookie-lifetime': 'operator',
   'cookie-style': 'django',
   'cookie-name': 'django',
   'access-cookie-name': 'django',

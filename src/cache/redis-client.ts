@@ -1,6 +1,7 @@
 import { Cluster, QuietSentinels, Redis, type RedisOptions } from './ioredis.js';
 import type { RedisKeys } from './partition.js';
 import type { RedisAddress } from '../redis-address.js';
+import { gathered, type ScriptCommand } from './gathered.js';
 import { RedisGuard } from './redis-guard.js';
 import { isDenied, unfit, type RedisFault } from './redis-faults.js';
 import { whatAnswers } from './redis-handshake.js';
@@ -9,21 +10,25 @@ import {
   BEGIN_LUA, CLAIM_LUA, CLOSE_LUA, FINISH_LUA, LEAVE_LUA, SETTLE_LUA, TAKE_OVER_LUA,
 } from './scripts.js'; // prettier-ignore
 
-type ScriptCommand = (...keysAndArguments: (string | number)[]) => Promise<unknown>;
-
-/** Each by its text and number of keys; undefined: the first argument says how many. */
-const SCRIPTS = {
+/** Of a refresh: those that come together are sent together. Each by its text and the number of keys of one. */
+const GATHERED = {
   begin: [BEGIN_LUA, 3],
   finish: [FINISH_LUA, 4],
   claim: [CLAIM_LUA, 6],
+} as const;
+
+/** Each by its text and number of keys; undefined: the first argument says how many. */
+const SCRIPTS = {
   takeOver: [TAKE_OVER_LUA, 1],
   settle: [SETTLE_LUA, undefined],
   closeFor: [CLOSE_LUA, 2],
   leave: [LEAVE_LUA, 1],
 } as const;
 
+type ScriptName = keyof typeof SCRIPTS | keyof typeof GATHERED;
+
 /** The client with its scripts. Commands go out without waiting for one another, and each is given up in time. */
-export interface ScriptClient extends Readonly<Record<keyof typeof SCRIPTS, ScriptCommand>> {
+export interface ScriptClient extends Readonly<Record<ScriptName, ScriptCommand>> {
   exists(key: string): Promise<number>;
   get(key: string): Promise<string | null>;
   setFor(key: string, value: string, lifeMs: number): Promise<unknown>;
@@ -118,15 +123,20 @@ export function openRedis({
     guard.fit
       ? inTime(send(), timeoutMs, onRefused)
       : Promise.reject(new Error('Redis is not fit to be worked with'));
-  const scripts = {} as Record<keyof typeof SCRIPTS, ScriptCommand>;
-  for (const [name, [lua, numberOfKeys]] of Object.entries(SCRIPTS)) {
+  const scripts = {} as Record<ScriptName, ScriptCommand>;
+  const define = (name: string, lua: string, numberOfKeys?: number): ScriptCommand => {
     const command = `carelink_${name}`;
     client.defineCommand(command, { lua, ...(numberOfKeys !== undefined && { numberOfKeys }) });
-    scripts[name as keyof typeof SCRIPTS] = (...args) =>
+    return (...args) =>
       inTimeIfFit(
         () => (client as unknown as Record<string, ScriptCommand>)[command]?.(...args) ?? Promise.resolve(),
       );
-  }
+  };
+  for (const [name, [lua, numberOfKeys]] of Object.entries(SCRIPTS))
+    scripts[name as keyof typeof SCRIPTS] = define(name, lua, numberOfKeys);
+  const placeOf = address.kind === 'cluster' ? slotOf : () => '';
+  for (const [name, [lua, keysOfOne]] of Object.entries(GATHERED))
+    scripts[name as keyof typeof GATHERED] = gathered(define(name, lua), keysOfOne, placeOf, isRefusal);
   return {
     ...scripts,
     exists: (key) => inTimeIfFit(() => client.exists(key)),
@@ -171,6 +181,9 @@ function inTime<T>(reply: Promise<T>, timeoutMs: number, onRefused: (error: unkn
       .finally(() => clearTimeout(timer));
   });
 }
+
+/** What decides about the slot of a key: the text in its braces (partition.ts). */
+const slotOf = (key: string): string => key.slice(key.indexOf('{'), key.indexOf('}'));
 
 /** It answered, with an error. */
 export function isRefusal(error: unknown): boolean {

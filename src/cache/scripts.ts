@@ -18,18 +18,35 @@ local function disown(key, state)
   end
 end`;
 
+/** A script that does the same for each of many: its keys and arguments are one behind the other, so are its replies. */
+function forEach(keys: number, args: number, once: string, each: string): string {
+  const own = each.replaceAll('KEYS[', 'KEYS[k + ').replaceAll('ARGV[', 'ARGV[a + ');
+  return `${once}
+local function each(k, a)
+${own}
+end
+local replies = {}
+for n = 0, #KEYS / ${keys} - 1 do replies[n + 1] = each(n * ${keys}, n * ${args}) end
+return replies`;
+}
+
 /**
  * Takes the lock and reads what is known.
  * KEYS: lock, token, doubt. ARGV: owner, the lock's life (ms). Returns {1, now, hint, doubt} or {0, now}.
  * An owner that has the lock already is the same request, sent twice by a reconnect.
  */
-export const BEGIN_LUA = `${NOW}${DISOWN}
+export const BEGIN_LUA = forEach(
+  3,
+  2,
+  NOW + DISOWN,
+  `
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return {0, now}
 end
 local state = redis.call('GET', KEYS[2])
 disown(KEYS[2], state)
-return {1, now, state, redis.call('GET', KEYS[3])}`;
+return {1, now, state, redis.call('GET', KEYS[3])}`,
+);
 
 /**
  * Records what came of it and gives the lock back, if it is still this owner's.
@@ -37,16 +54,23 @@ return {1, now, state, redis.call('GET', KEYS[3])}`;
  * value of the successor or '', life of 'active' (ms), until when the successor may be called active.
  * 'active' is written with NX and in time only: a script that comes late must not call live what was spent since.
  */
-export const FINISH_LUA = `${NOW}
+export const FINISH_LUA = forEach(
+  4,
+  6,
+  NOW,
+  `
+local held = redis.call('GET', KEYS[1]) == ARGV[1]
 if ARGV[2] == '1' then
   redis.call('SET', KEYS[2], 's', 'PX', ARGV[3])
-  redis.call('DEL', KEYS[3])
   if ARGV[4] ~= '' and now < tonumber(ARGV[6]) then
     redis.call('SET', KEYS[4], ARGV[4], 'NX', 'PX', ARGV[5])
   end
+  if held then redis.call('DEL', KEYS[1], KEYS[3]) else redis.call('DEL', KEYS[3]) end
+elseif held then
+  redis.call('DEL', KEYS[1])
 end
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return now`;
+return now`,
+);
 
 /**
  * Claims a token that is surely unspent and appends the claim to the outbox; else does as BEGIN_LUA.
@@ -58,7 +82,11 @@ return now`;
  * XADD comes first: where Redis is out of memory the script ends there, with nothing done. The group delivers the entry
  * to its instance at once, for it writes it from its own memory; so what a dead one leaves behind is pending, not new.
  */
-export const CLAIM_LUA = `${NOW}${DISOWN}
+export const CLAIM_LUA = forEach(
+  6,
+  10,
+  NOW + DISOWN,
+  `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return {0, now} end
 local state = redis.call('GET', KEYS[2])
@@ -79,7 +107,8 @@ if made > tonumber(ARGV[4]) and made > tonumber(redis.call('GET', KEYS[6]) or 0)
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 disown(KEYS[2], state)
-return {1, now, state, doubt}`;
+return {1, now, state, doubt}`,
+);
 
 /**
  * Takes over entries that nobody has got, and those that their instance has left for too long.

@@ -1,29 +1,20 @@
 import cluster from 'node:cluster';
 import { createRequire } from 'node:module';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option as CommanderOption } from 'commander';
 import type { CommonSettings } from '../config/settings.js';
 import { withEnvFile } from '../config/env-file.js';
 import { switchOf } from '../config/option.js';
+import { ENV_FILE_OPTION } from '../config/shared-options.js';
 import { settingsReader } from '../config/reader.js';
 import { processSource } from '../config/source.js';
-import { adoptCommand } from './commands/adopt.js';
-import { auditCommand } from './commands/audit.js';
-import { benchCommand } from './commands/bench.js';
-import { cleanupCommand } from './commands/cleanup.js';
-import { deadLettersCommand } from './commands/dead-letters.js';
-import { doctorCommand } from './commands/doctor.js';
-import { migrateCommand } from './commands/migrate.js';
-import { revokeCommand } from './commands/revoke.js';
-import { serveCommand } from './commands/serve.js';
-import { sessionsCommand } from './commands/sessions.js';
+import { COMMANDS } from './commands.js';
 import type { CommandDescriptor } from './descriptor.js';
-import { EXIT_CODES, failureOf, type ExitCode } from './exit-codes.js';
-import { addOptions, flagsOf, secretsHelp } from './options.js';
+import { failureOf, type ExitCode } from './exit-codes.js';
+import { commandFooter, HELP_LAYOUT, helpOption, helpWidth, programFooter } from './help.js';
+import { addOptions, flagsOf } from './options.js';
 import { Output, surviveClosedPipes } from './output.js';
 import { tellOfProcess } from './process-events.js';
-
-/** Wide enough for two columns; a terminal's own width is taken where there is one. */
-const HELP_WIDTH = 100;
+import { snakeCased } from './snake-case.js';
 
 /** What is still open when a command is done gets this long to close; then the process ends all the same. */
 const LINGER_MS = 2_000;
@@ -62,32 +53,32 @@ async function runCommand(argv: readonly string[], speaker: Speaker): Promise<Ex
     .description(
       "Refresh server, migrations, cleanup and load benchmark for Django + simplejwt's token tables.",
     )
-    .version(version(), '--version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
+    .option('--version', 'print the version; with --json: what else a bug report needs')
+    .on('option:version', () => {
+      throw new VersionAsked();
+    })
+    .addHelpOption(helpOption('Options:'))
     .exitOverride()
     .configureOutput({
-      getOutHelpWidth: () => (process.stdout.isTTY ? process.stdout.columns : HELP_WIDTH),
-      getErrHelpWidth: () => (process.stderr.isTTY ? process.stderr.columns : HELP_WIDTH),
+      getOutHelpWidth: () => helpWidth(process.stdout),
+      getErrHelpWidth: () => helpWidth(process.stderr),
       outputError: (text, write) => write(text.replace(/^error: /, `error: ${USAGE}: `)),
       // With --json it is told once, as JSON, when it is caught below.
       ...(json ? { writeErr: () => undefined } : {}),
     })
-    .addHelpText('after', `\n${exitCodesHelp()}`);
+    .configureHelp(HELP_LAYOUT)
+    .commandsGroup('Set up:')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', ({ error, command }) => programFooter(command, error));
+  // With --version only: of a command it stands behind the command.
+  if (argv.includes('--version')) program.addOption(new CommanderOption('--json').hideHelp());
   const done = (code: ExitCode): void => void (exitCode = code);
-  register(program, serveCommand, speaker, done);
-  register(program, migrateCommand, speaker, done);
-  register(program, benchCommand, speaker, done);
-  register(program, cleanupCommand, speaker, done);
-  register(program, sessionsCommand, speaker, done);
-  register(program, revokeCommand, speaker, done);
-  register(program, auditCommand, speaker, done);
-  register(program, deadLettersCommand, speaker, done);
-  register(program, doctorCommand, speaker, done);
-  register(program, adoptCommand, speaker, done);
+  for (const descriptor of COMMANDS) register(program, descriptor, speaker, done);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
+    if (error instanceof VersionAsked) return tellVersion(speaker.output, json);
     if (error instanceof CommanderError) {
       // Its codes are 0 for help that was asked for, and 1 for all bad usage. Text it has printed already.
       if (error.exitCode === 0) return 0;
@@ -98,6 +89,17 @@ async function runCommand(argv: readonly string[], speaker: Speaker): Promise<Ex
     speaker.output.error(failure);
     return failure.exitCode;
   }
+}
+
+/** It is told whatever else stands on the command line. */
+class VersionAsked extends Error {}
+
+async function tellVersion(output: Output, json: boolean): Promise<ExitCode> {
+  if (json) {
+    const { releaseFacts } = await import('../compose/release-facts.js');
+    output.document(snakeCased(await releaseFacts()));
+  } else output.verdict(version());
+  return 0;
 }
 
 const USAGE = 'USAGE';
@@ -121,27 +123,19 @@ function register<Settings extends CommonSettings>(
   speaker: Speaker,
   done: (exitCode: ExitCode) => void,
 ): void {
-  const { name, summary, table, examples, words = [] } = descriptor;
-  const command = program.command(name).description(summary);
-  for (const [syntax, help] of words) command.argument(syntax, help);
-  addOptions(command, table);
+  const { name, group, summary, table, words = [] } = descriptor;
+  const command = program.command(name).description(summary).helpGroup(`${group}:`);
+  for (const { syntax, help } of words) command.argument(syntax, help);
+  addOptions(command, descriptor);
   command
+    .addHelpOption(helpOption(`${ENV_FILE_OPTION['env-file'].group}:`))
     .showHelpAfterError(`Run \`carelink-tokens ${name} --help\` for what is allowed.`)
-    .addHelpText(
-      'after',
-      `${secretsHelp(table)}
-Each option is also read from the environment variable in brackets; a flag beats it, and it beats --env-file.
-Lists in a variable are separated by commas. Durations: 250ms 30s 15m 12h 7d 6y (a year is 366 days).
-
-Examples:
-${examples.map((example) => `  ${example}`).join('\n')}
-
-${exitCodesHelp()}`,
-    )
+    .addHelpText('after', ({ error }) => commandFooter(command, descriptor, error))
     .action(async () => {
       const read = settingsReader((source) => {
         const flags = flagsOf(command, table);
-        return descriptor.settings(flags, withEnvFile(flags, source), command.args);
+        const env = 'env-file' in table ? withEnvFile(flags, source) : source;
+        return descriptor.settings(flags, env, command.args);
       });
       const orders = cluster.isWorker
         ? (await import('../compose/worker.js')).listenToPrimary(process)
@@ -150,13 +144,8 @@ ${exitCodesHelp()}`,
       const output = (speaker.output = new Output(settings));
       // Workers of `serve` are told the same things; once is enough.
       if (cluster.isPrimary) for (const warning of settings.warnings) output.warn(warning);
-      done(await descriptor.run(settings, output, { read, files, orders }));
+      done(await descriptor.run(settings, output, { read, files, orders, commands: COMMANDS }));
     });
-}
-
-function exitCodesHelp(): string {
-  const lines = Object.entries(EXIT_CODES).map(([code, meaning]) => `  ${code.padEnd(3)}  ${meaning}`);
-  return `Exit codes:\n${lines.join('\n')}`;
 }
 
 function version(): string {

@@ -22,7 +22,8 @@ export async function authenticatedFetch(
 ): Promise<Response> {
   const request = new Request(input, init);
   const { origin } = new URL(request.url);
-  if (origin !== location.origin && !origins.includes(origin)) {
+  // However they are written: with a slash, a path or capitals.
+  if (![location.href, ...origins].some((one) => new URL(one).origin === origin)) {
     throw new TokenError('ORIGIN_NOT_ALLOWED', origin);
   }
   const session = await sessionOf(request.signal);

@@ -1,6 +1,11 @@
+/** A timer that is set for longer, or for ever, goes off at once. */
+const MOST_MS = 2 ** 31 - 1;
+
 /**
  * Settles as the promise does, or with `late()` when the time is up; nothing here waits without a bound. An abort
  * takes away its own caller, and nobody else's work.
+ *
+ * @param signal of that caller alone, for it keeps its listener
  */
 export function bounded<T>(
   promise: Promise<T>,
@@ -10,13 +15,10 @@ export function bounded<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const abort = (): void => reject(signal?.reason as Error);
-    const timer = setTimeout(() => resolve(late()), ms);
+    const timer = setTimeout(() => resolve(late()), Math.min(ms, MOST_MS));
     if (signal?.aborted) abort();
     signal?.addEventListener('abort', abort);
-    promise.then(resolve, reject).finally(() => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    });
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 

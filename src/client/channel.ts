@@ -7,6 +7,8 @@ export type Message =
   /** Who knows this session beyond that generation? */
   | { readonly kind: 'ask'; readonly id: string; readonly generation: number }
   | { readonly kind: 'end'; readonly id: string }
+  /** No refresh for that long: one of us tries again for all, who would otherwise each do so. */
+  | { readonly kind: 'rest'; readonly id: string; readonly retryInMs: number }
   /** The server knows of that log-out. */
   | { readonly kind: 'paid'; readonly id: string };
 

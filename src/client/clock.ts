@@ -56,19 +56,18 @@ export function leastMs(access: string): number {
   return Math.min(LEAST_MS, timesOf(access).lifeMs / 2);
 }
 
-function isLast({ access, last, ...session }: Session): boolean {
-  return !!last && timesOf(access).expiresMs >= (endOf(session) ?? Infinity);
+function isLast(session: Session): boolean {
+  return !!session.last && timesOf(session.access).expiresMs >= (endOf(session) ?? Infinity);
 }
 
 /**
  * From 0 to 1, as good as drawn, so that a shift that has logged in together doesn't refresh together. It is taken from the
- * token's signature: all tabs and the worker have the same, or the first of them would decide.
+ * token itself: all tabs and the worker have the same, or the first of them would decide.
  */
 function share(access: string): number {
   let drawn = 0;
-  // The last character of base64 has fewer bits than the others.
-  for (const letter of access.slice(-9, -1)) drawn = (drawn * 31 + letter.charCodeAt(0)) % 10_000;
-  return drawn / 10_000;
+  for (const letter of access) drawn = (drawn * 31 + letter.charCodeAt(0)) % 9_973;
+  return drawn / 9_973;
 }
 
 /** The same by this computer's clock. */

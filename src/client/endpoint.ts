@@ -18,12 +18,19 @@ export type Answer =
       readonly kind: 'pair';
       readonly pair: Pair;
     }
-  /** 400 or 401: the token is of no use, to this request at least. */
-  | { readonly kind: 'refused' }
-  /** 429, 503, no answer at all, or one that isn't the server's: the same token is to be sent again. */
-  | { readonly kind: 'again'; readonly afterMs: number }
-  /** Repeating would not help. */
-  | { readonly kind: 'broken'; readonly status: number };
+  | Refusal;
+
+interface Refusal {
+  readonly kind:
+    /** 400 or 401: the token is of no use, to this request at least. */
+    | 'refused'
+    /** 429, 503, no answer at all, or one that isn't the server's: the same token is to be sent again. */
+    | 'again'
+    /** Repeating would not help. */
+    | 'broken';
+  readonly status: number;
+  readonly afterMs: number;
+}
 
 export interface Credentials {
   readonly id: string;
@@ -50,7 +57,7 @@ export interface Endpoint {
   blacklist(credentials: Credentials): Promise<Answer['kind']>;
 }
 
-export function openEndpoint(refreshUrl: string, cookie: boolean): Endpoint {
+export function openEndpoint(refreshUrl: string, cookie: boolean, logoutUrl?: string): Endpoint {
   const post = (url: string | URL, { id, refresh, shared }: Credentials): Promise<Received> =>
     fetch(url, {
       method: 'POST',
@@ -66,7 +73,7 @@ export function openEndpoint(refreshUrl: string, cookie: boolean): Endpoint {
       // A refresh token is sent where it was meant to go, or nowhere.
       redirect: 'error',
       // Browsers before 2022 have their own bound only, of some minutes: others who wait for the lock go on without it.
-      signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(REQUEST_MS) ?? null,
+      signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(REQUEST_MS) as AbortSignal,
     })
       // Read within the bound, too. What is no JSON was cut off, or is the page of a captive portal.
       .then(async (response): Promise<Received> => [
@@ -94,19 +101,23 @@ export function openEndpoint(refreshUrl: string, cookie: boolean): Endpoint {
     },
     async blacklist(credentials) {
       const beside = new URL(refreshUrl.replace(/\/?$/, '/'), location.href);
-      const [response, body] = await post(new URL('../blacklist/', beside), credentials);
+      const [response, body] = await post(logoutUrl ?? new URL('../blacklist/', beside), credentials);
       return response?.ok ? 'pair' : refusal(response, body).kind;
     },
   };
 }
 
-function refusal(response?: Response, body?: Body): Answer {
+function refusal(response?: Response, body?: Body): Refusal {
   const status = response?.status ?? 503;
   const afterMs = Number(response?.headers.get('retry-after')) * 1000 || 0;
   const refused = [400, 401].includes(status);
   // A proxy's own 401 is a page, and says nothing of the token.
-  if (refused && body) return { kind: 'refused' };
-  if (status < 500 && !refused && ![200, 408, 429].includes(status)) return { kind: 'broken', status };
+  const kind =
+    refused && body
+      ? 'refused'
+      : status < 500 && !refused && ![200, 408, 429].includes(status)
+        ? 'broken'
+        : 'again';
   // A date, or a proxy's hour, is no reason to wait beyond any caller's patience. Our server's throttle means it.
-  return { kind: 'again', afterMs: body?.code === 'throttled' ? afterMs : Math.min(afterMs, 10_000) };
+  return { kind, status, afterMs: body?.code === 'throttled' ? afterMs : Math.min(afterMs, 10_000) };
 }

@@ -21,6 +21,8 @@ export interface TokenEvents {
 interface AllEvents extends TokenEvents {
   /** The snapshot is another one. */
   changed: undefined;
+  /** Something has changed: whoever waits looks again. */
+  nudged: undefined;
 }
 
 export type AnyEvent = keyof AllEvents;

@@ -5,7 +5,9 @@
 export function claimsOf(token: string): Readonly<Record<string, unknown>> {
   try {
     const [, payload = ''] = token.split('.');
-    return Object(JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/')))) as Record<string, unknown>;
+    const bytes = atob(payload.replace(/-/g, '+').replace(/_/g, '/'));
+    const text = new TextDecoder().decode(Uint8Array.from<string>(bytes, (byte) => byte.charCodeAt(0)));
+    return Object(JSON.parse(text)) as Record<string, unknown>;
   } catch {
     return {};
   }

@@ -30,7 +30,8 @@ export interface Ledger {
   current(): Promise<string | undefined>;
   /** The generations of a session only grow, whoever comes late. One that is beyond `most` is none. */
   advance(id: string, generation: number, most?: number): Promise<unknown>;
-  begin(id: string): Promise<unknown>;
+  /** Resolves to the log-in before it. */
+  begin(id: string): Promise<string | undefined>;
 }
 
 export function openLedger(name: string): Ledger {
@@ -73,13 +74,14 @@ export function openLedger(name: string): Ledger {
     begin: (id) =>
       run('readwrite', (store) => {
         // Ends are kept, for pages that slept. Of what lives on in some tab the next rotation is written anew.
+        const former = store.get(CURRENT);
         const counting = store.count();
         counting.onsuccess = () => {
           if (counting.result > MOST) store.clear();
           store.put(id, CURRENT);
           store.put({ generation: 0, atMs: Date.now() }, id);
         };
-        return counting;
+        return former;
       }),
   };
 }
@@ -89,6 +91,10 @@ function open(name: string): Promise<IDBDatabase> {
     const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
     opening.onerror = reject;
-    opening.onsuccess = () => resolve(opening.result);
+    opening.onsuccess = () => {
+      // Whoever deletes or upgrades it need not wait for us: the next transaction opens it anew.
+      opening.result.onversionchange = () => opening.result.close();
+      resolve(opening.result);
+    };
   });
 }

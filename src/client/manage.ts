@@ -1,10 +1,11 @@
 import { authenticatedFetch } from './authenticated-fetch.js';
 import { keepFresh } from './background.js';
+import { bounded } from './bounded.js';
 import { openChannel } from './channel.js';
 import { endsAtMs, expiresAtMs, isExpired, isFresh, leastMs } from './clock.js';
 import { openEndpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
-import { openEvents } from './events.js';
+import { openEvents, type SignedOutWhere } from './events.js';
 import { ENDED, openLedger } from './ledger.js';
 import { logOuts } from './log-outs.js';
 import type { Members } from './members.js';
@@ -20,12 +21,15 @@ import { catchUp, type Over } from './tab.js';
 const PEERS_MS = 1_500;
 /** The same in cookie mode, where it can help itself. */
 const COOKIE_PEERS_MS = 300;
+/** A page shows nothing before it knows who is there, and without a server it would not know for half a minute. */
+const READY_MS = 5_000;
 
 /** What a TokenManager does. A closure and not a class, for every page loads it: nothing in it is reached by a long name. */
 export function manage(options: TokenManagerOptions): Members {
   const {
     storage: mode,
     refreshUrl = '/account/token/refresh/',
+    logoutUrl,
     allowedOrigins = [],
     serviceWorker,
     background = true,
@@ -39,11 +43,12 @@ export function manage(options: TokenManagerOptions): Members {
     name: given = refreshUrl,
   } = options;
   // None on a server, where nothing runs.
-  const name = typeof document === 'undefined' ? '' : `carelink-tokens:${given}`;
+  const name = 'document' in globalThis ? `carelink-tokens:${given}` : '';
   const cookie = mode === 'cookie';
   const stop = new AbortController();
   const gone = stop.signal;
-  const { on, emit } = openEvents();
+  const events = openEvents();
+  const { on, emit } = events;
   // What is given wrongly is told to whoever gives it, before anything is opened.
   if (serviceWorker && typeof serviceWorker !== 'function') throw new TypeError('use refreshWorker(url)');
   if (name) idle?.attach(name, gone, emit, over);
@@ -53,16 +58,20 @@ export function manage(options: TokenManagerOptions): Members {
     (session) => storage.save(session && (mode === 'session' ? session : { id: session.id })),
     userClaim,
     gone,
+    events,
   );
-  const mine = (id: string): Session | undefined => (state.current?.id === id ? state.current : undefined);
+  const mine = (id: string | undefined): Session | undefined =>
+    state.current?.id === id ? state.current : undefined;
   const ledger = openLedger(name);
-  const endpoint = openEndpoint(refreshUrl, cookie);
+  const endpoint = openEndpoint(refreshUrl, cookie, logoutUrl);
   const channel = openChannel(name, (message) => {
     if (message.kind === 'session') return void state.adopt(message.session);
     const { id } = message;
     const session = mine(id);
     if (message.kind === 'paid') owed.owe(id);
-    else if (message.kind === 'end') {
+    else if (message.kind === 'rest') {
+      if (session) state.restMs = message.retryInMs;
+    } else if (message.kind === 'end') {
       // Whoever logged out may be gone before the server is told.
       if (session) owed.owe(id, session);
       void over(id, 'elsewhere');
@@ -103,7 +112,7 @@ export function manage(options: TokenManagerOptions): Members {
   let found: string | undefined;
   let restoring = false;
   let snapshot = look();
-  state.listeners.add(changed);
+  on('nudged', changed);
   const ready = start();
 
   async function start(): Promise<void> {
@@ -112,7 +121,7 @@ export function manage(options: TokenManagerOptions): Members {
     changed();
     await restore().catch(() => undefined);
     restoring = false;
-    state.expect();
+    state.expected = undefined;
     // Its first wake-up tells subscribers.
     keepFresh({ ...tab, refresh: refresh.now });
   }
@@ -124,7 +133,7 @@ export function manage(options: TokenManagerOptions): Members {
     const id = (found = kept.id ?? (await ledger.current()));
     if (!id) return;
     // Before it asks the others, who may answer at once; of no effect where it is here.
-    state.expect(id);
+    state.expected = id;
     const { generation = 0 } = (await catchUp(tab, state.current ?? { id, generation: -1 })) ?? {};
     if (state.ended.has(id)) return;
     // At once where it is here.
@@ -142,8 +151,9 @@ export function manage(options: TokenManagerOptions): Members {
     await (current && idle?.isDue ? catchUp(tab, current) : state.looking);
     const here = (): Session => {
       if (gone.aborted) throw gone.reason;
-      if (!state.current || state.current.id !== id) throw signedOut();
-      return state.current;
+      const session = mine(id);
+      if (!session) throw signedOut();
+      return session;
     };
     const isOfUse = ({ access, skewMs }: Session): boolean =>
       access !== refused?.access && (state.ageMs < leastMs(access) || !isExpired(access, skewMs));
@@ -172,8 +182,7 @@ export function manage(options: TokenManagerOptions): Members {
     const where = how === 'elsewhere' && idle?.isDue ? 'idle' : how;
     // A page that opens after the time was over has no session yet, and still is told why.
     if (state.end(session) || how === 'idle') {
-      if (where === 'expired') emit(where, { session });
-      else emit('signedOut', { session, where });
+      emit(where === 'expired' ? where : 'signedOut', { session, where: where as SignedOutWhere });
     }
     return paid;
   }
@@ -208,7 +217,7 @@ export function manage(options: TokenManagerOptions): Members {
   const getAccessToken = (): string | undefined => state.current?.access || undefined;
 
   return {
-    ready,
+    ready: bounded(ready, READY_MS, () => undefined),
     getAccessToken,
     isTokenExpired: (token = getAccessToken() ?? '') => isExpired(token, state.current?.skewMs ?? 0),
     authenticatedFetch: (input, init) => authenticatedFetch(allowedOrigins, sessionOf, state, input, init),
@@ -217,12 +226,22 @@ export function manage(options: TokenManagerOptions): Members {
       await refresh.now();
       return getAccessToken() ?? '';
     },
-    async setTokens({ access, refresh: token, shared }: TokenPair) {
+    async setTokens({ access, refresh: token, shared }: Partial<TokenPair>) {
+      // Before a session that is here ends for it.
+      if (!access || !token) throw new TypeError('setTokens');
+      if (!name) return;
+      if (cookie) {
+        // One like the server's can't be had without https, in a frame of another site's page, or where the user refuses them.
+        document.cookie = 'c=1;secure;samesite=strict;max-age=1';
+        if (!/c=1/.test(document.cookie)) throw new TokenError('REFRESH_FAILED', 'cookie');
+      }
       if (state.current) void over(state.current.id, 'here');
       restoring = false;
       const id = newSessionId();
       state.begin({ id, generation: 0, access, refresh: token, skewMs: 0, shared });
-      await ledger.begin(id);
+      // In a tab that knew nothing of it, it goes on under another user's eyes.
+      const former = await ledger.begin(id);
+      if (former && !state.ended.has(former)) void over(former, 'here');
       if (cookie) await refresh.now();
     },
     async logout() {

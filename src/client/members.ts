@@ -3,7 +3,7 @@ import type { TokenPair, TokenSnapshot } from './options.js';
 
 /** What a TokenManager has. */
 export interface Members {
-  /** Fulfilled once it is known whether a reloaded or new tab has a session. Never rejects. */
+  /** Fulfilled once it is known whether a reloaded or new tab has a session; after 5 s at the latest, still `restoring`. Never rejects. */
   readonly ready: Promise<void>;
 
   /** The current access token, perhaps expired; undefined where nobody is signed in. */
@@ -25,7 +25,9 @@ export interface Members {
 
   /**
    * Begins a session with the tokens of a log-in. One that was here before is logged out first. In cookie mode the
-   * refresh token is spent at once, and its successor is in a cookie.
+   * refresh token is spent at once, and its successor is in a cookie. A session of another tab ends, there as `elsewhere`.
+   *
+   * @throws TypeError where one of the tokens is missing; TokenError in cookie mode
    */
   readonly setTokens: (tokens: TokenPair) => Promise<void>;
 

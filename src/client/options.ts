@@ -5,8 +5,10 @@ import type { WorkerLink } from './worker.js';
 export interface TokenManagerOptions {
   /** Where the tokens are kept; see StorageMode. `memory` if not given. */
   readonly storage?: StorageMode;
-  /** The refresh endpoint; `/account/token/refresh/` if not given. Its neighbour `../blacklist/` logs out. */
+  /** The refresh endpoint; `/account/token/refresh/` if not given. */
   readonly refreshUrl?: string;
+  /** The endpoint that logs out; the neighbour `../blacklist/` of the other one if not given. */
+  readonly logoutUrl?: string;
   /** Origins besides the page's own that may be sent the access token, such as `https://api.example`. */
   readonly allowedOrigins?: readonly string[];
   /** `refreshWorker('/url/of/its/script.js')` of `carelink-tokens/client/worker`. None if not given: the page refreshes by itself. */

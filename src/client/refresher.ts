@@ -53,6 +53,8 @@ export function refresher(parts: RefresherParts): (session: Session) => Promise<
       if (Date.now() + restMs > giveUpMs) throw new TokenError('UNAVAILABLE');
       emit('failed', { retryInMs: restMs });
       const offline = !navigator.onLine;
+      // Where there is no network nobody is asked, and each tab may look for itself.
+      if (answer && !offline) channel.post({ kind: 'rest', id: session.id, retryInMs: restMs });
       await state.until(() => moved() || (offline && navigator.onLine), restMs);
     }
   }

@@ -11,7 +11,7 @@ export interface SharedRefreshParts extends TabParts {
 
 export interface SharedRefresh {
   /** The one that is under way. */
-  readonly running: Promise<void> | undefined;
+  running: Promise<void> | undefined;
   /** Begins a refresh of the current session, or joins the one that is under way. */
   readonly now: (afterMs?: number) => Promise<void>;
   /** Waits for it, or for more, as one of many requests does. An abort takes away its own caller only. */
@@ -21,8 +21,8 @@ export interface SharedRefresh {
 /** One refresh for all who ask, however many they are, and the bounds of their waiting. */
 export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
   const { state, refresh, emit, gone, patienceMs, maxQueue } = parts;
-  /** With the session it is for: after a change of user nobody joins the former one's. */
-  let running: { readonly id: string; readonly done: Promise<void> } | undefined;
+  /** The session it is for: after a change of user nobody joins the former one's. */
+  let runningFor: string | undefined;
   let waiting = 0;
 
   async function begin(session: Session, afterMs: number): Promise<void> {
@@ -33,7 +33,7 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
       if ((error as TokenError).code !== 'SIGNED_OUT') emit('failed', { error: error as TokenError });
       throw error;
     } finally {
-      if (running?.id === session.id) running = undefined;
+      if (runningFor === session.id) self.running = runningFor = undefined;
       state.nudge();
     }
     if (gone.aborted) throw gone.reason;
@@ -42,17 +42,16 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
   async function now(afterMs = 0): Promise<void> {
     const session = state.current;
     if (!session) throw signedOut();
-    if (running?.id === session.id) return running.done;
-    const done = begin(session, afterMs);
-    running = { id: session.id, done };
-    state.nudge();
-    return done;
+    if (runningFor !== session.id) {
+      runningFor = session.id;
+      self.running = begin(session, afterMs);
+      state.nudge();
+    }
+    return self.running;
   }
 
-  return {
-    get running() {
-      return running?.done;
-    },
+  const self: SharedRefresh = {
+    running: undefined,
     now,
     async wait(signal, it) {
       if (waiting >= maxQueue) throw new TokenError('QUEUE_FULL');
@@ -64,4 +63,5 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
       }
     },
   };
+  return self;
 }

@@ -1,6 +1,7 @@
 import { bounded } from './bounded.js';
 import { endOf } from './clock.js';
 import { signedOut } from './errors.js';
+import type { Events } from './events.js';
 import { claimsOf } from './jwt.js';
 import type { Session } from './session.js';
 
@@ -24,18 +25,16 @@ export interface SessionState {
   readonly ended: ReadonlySet<string>;
   /** Another session, or none, whatever was here. */
   begin(session?: Session): void;
-  /** A new tab takes this one session from another tab; without an id, none any more. */
-  expect(id?: string): void;
+  /** A new tab takes the session with this id from another tab; without one, none any more. */
+  expected: string | undefined;
   adopt(next: Session): boolean;
   /** Forgets the session, if it still is that one. */
   end(id: string): boolean;
   /** Whether the session has ended or moved on since that generation, or nobody here wants it any more. */
   moved(session: Session): boolean;
-  /** Called after every change. */
-  readonly listeners: Set<() => void>;
   /** Looks at `test` again after every change; false where it didn't hold within that time. */
   until(test: () => boolean, ms: number): Promise<boolean>;
-  /** Has those who wait look again: something besides the session has changed. */
+  /** Has those who wait look again: something has changed. */
   nudge(): void;
 }
 
@@ -44,56 +43,47 @@ export function sessionState(
   save: (session: Session | undefined) => void,
   userClaim: string,
   gone: AbortSignal,
+  { on, emit }: Events,
 ): SessionState {
-  const listeners = new Set<() => void>();
   const ended = new Set<string>();
   let restMs = 0;
   let restEndsMs = 0;
   let receivedMs = 0;
-  let current: Session | undefined;
-  let expected: string | undefined;
-  let life = new AbortController();
 
   const userOf = (session: Session | undefined): string | undefined =>
     session && (claimsOf(session.access)[userClaim] as string | undefined);
 
   function begin(session?: Session): void {
-    if (session?.id !== current?.id) {
-      life.abort(signedOut());
-      life = new AbortController();
+    if (session?.id !== self.current?.id) {
+      self.life.abort(signedOut());
+      self.life = new AbortController();
     }
-    current = session;
-    expected = undefined;
+    self.current = session;
+    self.expected = undefined;
     self.restMs = receivedMs = 0;
     // A manager that was disposed of may have a successor, with another user.
     if (!gone.aborted) save(session);
-    nudge();
-  }
-
-  function nudge(): void {
-    for (const listener of listeners) listener();
+    self.nudge();
   }
 
   function succeeds(now: Session, next: Session): boolean {
     if (next.id !== now.id || next.generation <= now.generation) return false;
     const [was, is] = [userOf(now), userOf(next)];
-    // Loosely: the number becomes a string where the server's simplejwt is updated.
-    return was === undefined || is === undefined || was == is;
+    // One that isn't said is nobody else. Loosely: the number becomes a string where the server's simplejwt is updated.
+    return (was ?? is) == (is ?? was);
   }
 
-  const self: SessionState = {
-    get current() {
-      return current;
-    },
+  const self: { -readonly [Key in keyof SessionState]: SessionState[Key] } = {
+    current: undefined,
+    expected: undefined,
     get userId() {
-      return userOf(current);
+      return userOf(self.current);
     },
     // A clock that is set back starts both anew, and makes neither longer. Not performance.now(): where computers sleep it may
     // stand still.
     get restMs() {
-      const leftMs = restEndsMs - Date.now();
-      if (leftMs > restMs) self.restMs = restMs;
-      return Math.min(leftMs, restMs);
+      restEndsMs = Math.min(restEndsMs, Date.now() + restMs);
+      return restEndsMs - Date.now();
     },
     set restMs(ms) {
       restMs = ms;
@@ -104,17 +94,12 @@ export function sessionState(
       return Date.now() - receivedMs;
     },
     looking: undefined,
-    get life() {
-      return life;
-    },
+    life: new AbortController(),
     ended,
     begin,
-    expect(id) {
-      expected = id;
-    },
     adopt(next) {
-      const now = current;
-      const fits = now ? succeeds(now, next) : next.id === expected && !ended.has(next.id);
+      const now = self.current;
+      const fits = now ? succeeds(now, next) : next.id === self.expected && !ended.has(next.id);
       if (fits) {
         // Where one of the two is unknown, neither is less.
         begin({ ...next, last: next.last || (!!now && (endOf(next) ?? Infinity) <= (endOf(now) ?? 0)) });
@@ -124,24 +109,24 @@ export function sessionState(
     },
     end(id) {
       ended.add(id);
-      if (current?.id !== id) return false;
+      if (self.current?.id !== id) return false;
       begin();
       return true;
     },
-    moved: ({ id, generation }) => gone.aborted || current?.id !== id || current.generation > generation,
-    listeners,
+    moved: ({ id, generation }) =>
+      gone.aborted || self.current?.id !== id || self.current.generation > generation,
     until(test, ms) {
-      let look!: () => void;
+      let off: (() => void) | undefined;
       const held = new Promise<boolean>((resolve) => {
-        look = () => {
+        const look = (): void => {
           if (test()) resolve(true);
         };
-        listeners.add(look);
+        off = on('nudged', look);
         look();
       });
-      return bounded(held, ms, test).finally(() => listeners.delete(look));
+      return bounded(held, ms, test).finally(off);
     },
-    nudge,
+    nudge: () => emit('nudged'),
   };
   return self;
 }

@@ -19,6 +19,15 @@ export type WorkerLink = (
  */
 export type AskWorker = (session: Session, notAfter: number | undefined) => boolean;
 
+/** Absent on pages without https, and refused in a frame that has no origin. */
+function workers(): ServiceWorkerContainer | undefined {
+  try {
+    return (navigator as Partial<Navigator>).serviceWorker;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Has a service worker refresh, where it is there. It can be away at any time: never registered, being updated, killed. So it is
  * only ever asked, and whoever asked looks after the matter alone when no answer comes. The page need not be in the
@@ -28,8 +37,7 @@ export type AskWorker = (session: Session, notAfter: number | undefined) => bool
  */
 export function refreshWorker(url: string): WorkerLink {
   return (name, refreshUrl, gone, heard) => {
-    // Absent on pages without https.
-    const container = (navigator as Partial<Navigator>).serviceWorker;
+    const container = workers();
     let registration: ServiceWorkerRegistration | undefined;
     container?.register(url).then(
       (registered) => (registration = registered),

@@ -15,7 +15,10 @@ export function cookieStyle(
 ): CookieStyle | undefined {
   if (cookies === undefined) return undefined;
   if (cookies.style === 'own')
-    return new OwnCookies({ tellsEnd: tokens.sessionLifetimeSeconds !== undefined });
+    return new OwnCookies({
+      tellsEnd: tokens.sessionLifetimeSeconds !== undefined,
+      untilClosed: cookies.untilClosed,
+    });
   const pages = new OwnPages((origin) => cors?.allows(origin) === true, cookies.secure, log);
   return new DjRestAuthCookies(cookies, pages, Date.now);
 }

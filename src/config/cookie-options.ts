@@ -1,5 +1,5 @@
 import { oneOf, type ValueKind } from './kinds.js';
-import { optional, toggle, valued } from './option.js';
+import { inGroup, optional, toggle, valued } from './option.js';
 
 /** A token of RFC 9110: what RFC 6265 takes for a cookie's name. */
 const cookieName: ValueKind<string> = {
@@ -24,18 +24,23 @@ const SAME_SITE = ['Lax', 'Strict', 'None'] as const;
 
 const sameSite: ValueKind<(typeof SAME_SITE)[number]> = {
   placeholder: SAME_SITE.join('|'),
+  suggests: SAME_SITE,
   allowed: `one of ${SAME_SITE.join(', ')}`,
   parse: (text) => SAME_SITE.find((word) => word.toLowerCase() === text.toLowerCase()),
 };
 
-/** Tokens of browsers in cookies. All but the first two are settings of dj-rest-auth. */
-export const COOKIE_OPTIONS = {
+/** Tokens of browsers in cookies. All but the first three are settings of dj-rest-auth. */
+export const COOKIE_OPTIONS = inGroup('Cookies', {
   'refresh-cookie': toggle({
     help: 'keep refresh tokens of browsers in HttpOnly cookies; answers have only the access token',
   }),
   'cookie-style': optional(oneOf(['own', 'dj-rest-auth']), {
     help: 'the cookies that browsers get: own is what --refresh-cookie says and our TokenManager uses; dj-rest-auth: its cookies, under the names that follow',
     absentText: 'own with --refresh-cookie, else none: tokens travel in bodies',
+  }),
+  'cookie-lifetime': valued(oneOf(['token', 'session']), {
+    default: 'token',
+    help: 'how long browsers keep the cookie of --refresh-cookie: as long as its token can be used, or at most until they are closed, so that nobody is remembered',
   }),
   'cookie-name': optional(cookieName, {
     help: "of the refresh token: dj-rest-auth's JWT_AUTH_REFRESH_COOKIE",
@@ -58,4 +63,4 @@ export const COOKIE_OPTIONS = {
     default: 'on',
     help: 'out of reach of scripts, both cookies: JWT_AUTH_HTTPONLY; off: answers have the refresh token, too',
   }),
-};
+});

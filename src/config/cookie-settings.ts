@@ -12,6 +12,11 @@ const OF_DJ_REST_AUTH = [
 /** Undefined: tokens travel in bodies. */
 export function cookieSettings({ values, given }: Options, problems: string[]): CookieSettings | undefined {
   const style = values['cookie-style'] ?? (values['refresh-cookie'] ? 'own' : undefined);
+  const untilClosed = values['cookie-lifetime'] === 'session';
+  if (untilClosed && style !== 'own')
+    problems.push(
+      "--cookie-lifetime session is for --refresh-cookie: dj-rest-auth's cookies have its lifetimes.",
+    );
   if (style !== 'dj-rest-auth') {
     const astray = OF_DJ_REST_AUTH.flatMap((flag) => given[flag] ?? []);
     if (astray.length > 0)
@@ -22,7 +27,7 @@ export function cookieSettings({ values, given }: Options, problems: string[]): 
       problems.push(
         '--refresh-cookie is for pages of the same origin alone: it excludes --cors-origin. Without it tokens travel in bodies; --cookie-style dj-rest-auth takes pages of other origins.',
       );
-    return style && { style };
+    return style && { style, ...(untilClosed && { untilClosed }) };
   }
   const name = values['cookie-name'];
   if (name === undefined) {

@@ -1,22 +1,24 @@
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
-import { toggle } from './option.js';
+import { inGroup, toggle } from './option.js';
 import { resolve, type Flags } from './resolve.js';
 import type { DeadLettersSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
 import { SHARED_OPTIONS } from './shared-options.js';
 import type { Source } from './source.js';
 import { USER_OPTIONS, userSettings } from './user-options.js';
+import { DEAD_LETTER_ACTIONS } from './vocabulary.js';
 
 /** All that `dead-letters` takes. */
 export const DEAD_LETTERS_OPTIONS = {
-  all: toggle({ help: 'all letters, in place of their ids' }),
-  yes: toggle({ help: 'with drop: do it; without this only what it means is shown' }),
+  ...inGroup('This run', {
+    all: toggle({ help: 'all letters, in place of their ids' }),
+    yes: toggle({ help: 'with drop: do it; without this only what it means is shown' }),
+  }),
   ...USER_OPTIONS,
   ...SHARED_OPTIONS,
 };
 
-const ACTIONS = ['list', 'retry', 'drop'] as const;
 const ID = /^[1-9]\d{0,17}$/;
 
 /**
@@ -32,9 +34,9 @@ export function deadLettersSettings(
   const { values } = resolved;
   const problems = [...resolved.problems];
   const shared = sharedSettings(resolved, source, problems);
-  const action = ACTIONS.find((one) => one === word);
+  const action = DEAD_LETTER_ACTIONS.find((one) => one === word);
   if (action === undefined) {
-    problems.push(`dead-letters does one of ${ACTIONS.join(', ')}, not ${JSON.stringify(word)}.`);
+    problems.push(`dead-letters does one of ${DEAD_LETTER_ACTIONS.join(', ')}, not ${JSON.stringify(word)}.`);
   }
   if (ids.some((id) => !ID.test(id))) problems.push('The ids of letters are the numbers that `list` shows.');
   if (action === 'list' && ids.length > 0)

@@ -1,6 +1,6 @@
 import { isIP, isIPv6 } from 'node:net';
 import { oneOf, type ValueKind } from './kinds.js';
-import { list, optional, valued } from './option.js';
+import { inGroup, list, optional, valued } from './option.js';
 import { corsOrigin } from './origin-kind.js';
 
 export interface Range {
@@ -66,29 +66,35 @@ const rate: ValueKind<Rate> = {
 
 /** What stands between browsers and this server: other origins, proxies, clients that come too often. */
 export const EDGE_OPTIONS = {
-  'cors-origin': list(corsOrigin, {
-    help: 'an origin whose pages may call the token endpoints from a browser: https://app.example.org, https://*.example.org, *',
+  ...inGroup('Browsers', {
+    'cors-origin': list(corsOrigin, {
+      help: 'an origin whose pages may call the token endpoints from a browser: https://app.example.org, https://*.example.org, *',
+    }),
+    'cors-header': list(corsHeader, {
+      help: 'a header of your own that those pages may send, such as X-Tenant: beside those that django-cors-headers allows by default',
+    }),
   }),
-  'cors-header': list(corsHeader, {
-    help: 'a header of your own that those pages may send, such as X-Tenant: beside those that django-cors-headers allows by default',
+  ...inGroup('Proxies and limits', {
+    'trusted-proxy': list(cidr, {
+      help: 'a proxy, or a range of them, whose word on the address of a client is taken; unix: the one at the socket of --host unix:/path',
+    }),
+    'client-address-header': valued(headerName, {
+      default: 'X-Forwarded-For',
+      help: 'the one header in which those proxies tell it; Forwarded is read by RFC 7239',
+    }),
+    'throttle-user': optional(rate, {
+      help: 'refreshes that a user may make, such as 30/m: beyond it 429, before the database is asked; in each process',
+      absentText: 'no limit',
+    }),
+    'throttle-address': optional(rate, {
+      help: 'forged tokens that an address may send, such as 600/m: beyond it they get 429; good tokens never do; in each process',
+      absentText: 'no limit',
+    }),
   }),
-  'trusted-proxy': list(cidr, {
-    help: 'a proxy, or a range of them, whose word on the address of a client is taken; unix: the one at the socket of --host unix:/path',
-  }),
-  'client-address-header': valued(headerName, {
-    default: 'X-Forwarded-For',
-    help: 'the one header in which those proxies tell it; Forwarded is read by RFC 7239',
-  }),
-  'throttle-user': optional(rate, {
-    help: 'refreshes that a user may make, such as 30/m: beyond it 429, before the database is asked; in each process',
-    absentText: 'no limit',
-  }),
-  'throttle-address': optional(rate, {
-    help: 'forged tokens that an address may send, such as 600/m: beyond it they get 429; good tokens never do; in each process',
-    absentText: 'no limit',
-  }),
-  'access-log': valued(oneOf(['off', 'errors', 'all']), {
-    default: 'off',
-    help: 'log requests to the token endpoints: none, those that are not answered with 200, all',
+  ...inGroup('Logs and alerts', {
+    'access-log': valued(oneOf(['off', 'errors', 'all']), {
+      default: 'off',
+      help: 'log requests to the token endpoints: none, those that are not answered with 200, all',
+    }),
   }),
 };

@@ -1,11 +1,16 @@
 import { parseDuration, parseFraction } from './durations.js';
 
+/** Words that a value may be, or what kind of path it is. None: nobody can guess. */
+export type Suggestions = readonly string[] | 'file' | 'directory';
+
 /** What a value may be: how its text is read, and how that is told to a person. */
 export interface ValueKind<T> {
   /** Stands for the value in the help: `--port <port>`. */
   readonly placeholder: string;
   /** Fits behind "takes": `a port from 0 to 65535`. */
   readonly allowed: string;
+  /** For the completion in a shell. */
+  readonly suggests?: Suggestions;
   /** Undefined where the text is not allowed. */
   parse(text: string): T | undefined;
   /** A better answer than `allowed` for some texts that are refused: a whole sentence. */
@@ -32,6 +37,7 @@ export function durationOrOff(range: { min: string; max: string }): ValueKind<nu
   const ms = durationMs(range);
   return {
     placeholder: 'duration|off',
+    suggests: ['off'],
     allowed: `${ms.allowed}, or off`,
     parse: (text) => (text === 'off' ? 'off' : ms.parse(text)),
   };
@@ -110,6 +116,7 @@ export function oneOf<const Word extends string>(
 ): ValueKind<Word> {
   return {
     placeholder: words.length > 4 ? 'name' : words.join('|'),
+    suggests: words,
     allowed: `one of ${words.join(', ')}`,
     parse: (text) => words.find((word) => word === text),
     explain: (text) => (Object.hasOwn(reserved, text) ? reserved[text] : undefined),
@@ -131,6 +138,7 @@ export function text(placeholder: string): ValueKind<string> {
 /** A path, exactly as it was written. */
 export const path = (placeholder: 'file' | 'directory'): ValueKind<string> => ({
   placeholder,
+  suggests: placeholder,
   allowed: `the path of a ${placeholder}`,
   parse: (given) => (given.trim() === '' || given.includes('\0') ? undefined : given),
 });

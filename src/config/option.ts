@@ -1,4 +1,4 @@
-import type { ValueKind } from './kinds.js';
+import type { Suggestions, ValueKind } from './kinds.js';
 
 /**
  * One option of a command: all that commander, the help, the environment and the parsing need to know of it.
@@ -13,6 +13,10 @@ export interface Option<T> {
   readonly form: 'value' | 'list' | 'toggle' | 'secret';
   readonly placeholder: string;
   readonly help: string;
+  /** The heading that the help and the manual show it under. */
+  readonly group: string;
+  /** What a shell may complete its value with. */
+  readonly suggests: Suggestions;
   /** As a person would write it, for the help. */
   readonly defaultText: string | undefined;
   /** Customary variables that are looked at after the option's own: DATABASE_URL, PORT. */
@@ -43,6 +47,13 @@ export type Table = Readonly<Record<string, Option<unknown>>>;
 export type ValuesOf<T extends Table> = {
   readonly [Flag in keyof T]: T[Flag] extends Option<infer Value> ? Value : never;
 };
+
+/** Puts options under a heading of the help and the manual. */
+export function inGroup<T extends Table>(group: string, options: T): T {
+  return Object.fromEntries(
+    Object.entries(options).map(([flag, option]) => [flag, { ...option, group }]),
+  ) as unknown as T;
+}
 
 interface Describing {
   readonly help: string;
@@ -147,7 +158,8 @@ function many<T>(
 
 function described(kind: ValueKind<unknown>, more: Describing, form: Option<unknown>['form']) {
   const { help, customary = [], sensitive = false, typed = false } = more;
-  return { form, placeholder: kind.placeholder, help, customary, sensitive, typed };
+  const { placeholder, suggests = [] } = kind;
+  return { form, placeholder, help, group: 'Options', suggests, customary, sensitive, typed };
 }
 
 function refused<T>(kind: ValueKind<unknown>, text: string): Parsed<T> {

@@ -77,7 +77,11 @@ export interface EdgeSettings {
 
 /** How the tokens of browsers travel in cookies; http/cookies has a file for each style. */
 export type CookieSettings =
-  | { readonly style: 'own' }
+  | {
+      readonly style: 'own';
+      /** Browsers forget them when they are closed, or earlier. */
+      readonly untilClosed?: true;
+    }
   | {
       readonly style: 'dj-rest-auth';
       readonly name: string;

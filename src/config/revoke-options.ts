@@ -1,7 +1,7 @@
 import { CLEANUP_OPTIONS } from './cleanup-options.js';
 import { path, text, type ValueKind } from './kinds.js';
 import { moment } from './moments.js';
-import { optional, toggle } from './option.js';
+import { inGroup, optional, toggle } from './option.js';
 import { TOKEN_TABLES_OPTION } from './rotation-options.js';
 import { SERVE_OPTIONS } from './serve-options.js';
 import { SHARED_OPTIONS } from './shared-options.js';
@@ -29,22 +29,28 @@ const reasonText: ValueKind<string> = {
 
 /** All that `revoke` takes. */
 export const REVOKE_OPTIONS = {
-  user: optional(text('id'), {
-    help: 'all tokens of a user, those without a row included: the id as tokens name it',
+  ...inGroup('Which tokens', {
+    user: optional(text('id'), {
+      help: 'all tokens of a user, those without a row included: the id as tokens name it',
+    }),
+    jti: optional(text('jti'), { help: 'the refresh token with this jti, and what came of it' }),
+    family: optional(path('file'), {
+      help: 'the refresh token that a file holds, and what came of it; it may have expired',
+    }),
+    session: optional(sessionId, {
+      help: 'one session: the id that `sessions --user` prints, or did before the session was refreshed',
+    }),
+    'issued-before': optional(moment, {
+      help: 'all tokens, of all users, that were issued before this time: everybody logs in anew',
+    }),
   }),
-  jti: optional(text('jti'), { help: 'the refresh token with this jti, and what came of it' }),
-  family: optional(path('file'), {
-    help: 'the refresh token that a file holds, and what came of it; it may have expired',
+  ...inGroup('This run', {
+    reason: optional(reasonText, { help: 'why, for the audit', absentText: 'none is recorded' }),
   }),
-  session: optional(sessionId, {
-    help: 'one session: the id that `sessions --user` prints, or did before the session was refreshed',
-  }),
-  'issued-before': optional(moment, {
-    help: 'all tokens, of all users, that were issued before this time: everybody logs in anew',
-  }),
-  reason: optional(reasonText, { help: 'why, for the audit', absentText: 'none is recorded' }),
   ...TOKEN_TABLES_OPTION,
-  yes: toggle({ help: 'do it; without this only the count is shown', typed: true }),
+  ...inGroup('This run', {
+    yes: toggle({ help: 'do it; without this only the count is shown', typed: true }),
+  }),
   nice: CLEANUP_OPTIONS.nice,
   'target-batch-time': CLEANUP_OPTIONS['target-batch-time'],
   'batch-size': CLEANUP_OPTIONS['batch-size'],

@@ -1,11 +1,12 @@
 import { durationSeconds, type ValueKind } from './kinds.js';
-import { toggle, valued } from './option.js';
+import { inGroup, toggle, valued } from './option.js';
 
 const LONGEST = durationSeconds({ min: '1s', max: '3650d' });
 
 /** Whole seconds, or `off`. */
 const secondsOrOff: ValueKind<number | 'off'> = {
   placeholder: 'duration|off',
+  suggests: ['off'],
   allowed: `${LONGEST.allowed}, or off`,
   parse: (text) => (text === 'off' ? 'off' : LONGEST.parse(text)),
 };
@@ -24,7 +25,7 @@ const share: ValueKind<number> = {
 };
 
 /** How long a session lasts, and when within it clients refresh. */
-export const SESSION_OPTIONS = {
+export const SESSION_OPTIONS = inGroup('Lifetimes', {
   'session-lifetime': valued(secondsOrOff, {
     default: 'off',
     help: 'how long a session may last from its log-in, however often it is refreshed. Implies --session-start',
@@ -36,7 +37,7 @@ export const SESSION_OPTIONS = {
     default: '0%',
     help: 'by how much lives of access and sliding tokens are shortened at most, each by its own share, so that clients do not refresh in step',
   }),
-};
+});
 
 /** What the options come to. */
 export function sessionSettings(values: {

@@ -2,7 +2,7 @@
 import type { TracingOptions } from '../tracing-options.js';
 import type { Since } from './moments.js';
 import type { DeedKind } from '../deed-kinds.js';
-import type { LogLevel, MigrateAction } from './vocabulary.js';
+import type { LogLevel, MigrateAction, Shell } from './vocabulary.js';
 import type {
   RedisSettings,
   HttpSettings,
@@ -225,4 +225,9 @@ export interface DeadLettersSettings extends SharedSettings {
   /** False: `drop` shows only what it means. */
   readonly yes: boolean;
   readonly users: UserSettings;
+}
+
+export interface CompletionSettings extends CommonSettings {
+  readonly command: 'completion';
+  readonly shell: Shell;
 }

@@ -1,11 +1,11 @@
 import { oneOf, text } from './kinds.js';
-import { optional, valued, type ValuesOf } from './option.js';
+import { inGroup, optional, valued, type ValuesOf } from './option.js';
 import type { UserSettings } from './parts.js';
 import { columnName, tableName } from './sql-kinds.js';
 import { PASSWORD_HASHES } from './vocabulary.js';
 
 /** Who may refresh: `serve` asks in every claim, and the triggers of `migrate --notify` are on the table of users. */
-export const USER_OPTIONS = {
+export const USER_OPTIONS = inGroup('Users', {
   'user-check': valued(oneOf(['auto', 'on', 'exists', 'off']), {
     default: 'auto',
     help: 'whose tokens are refused; auto, on: of inactive and deleted users; exists: of deleted users; off: of nobody. auto is off for the embedded database without users',
@@ -26,10 +26,10 @@ export const USER_OPTIONS = {
     help: 'the column of a view (jsonb) that goes into each new access token',
     absentText: 'claims, where the view has it',
   }),
-};
+});
 
 /** A changed password: `serve` compares it, and the triggers of `migrate --notify` tell of it. */
-export const PASSWORD_OPTIONS = {
+export const PASSWORD_OPTIONS = inGroup('Users', {
   'revoke-claim': optional(text('claim'), {
     help: "simplejwt's REVOKE_TOKEN_CLAIM, where CHECK_REVOKE_TOKEN is on: refuse tokens from before the password was changed",
     absentText: 'passwords are not compared',
@@ -42,7 +42,7 @@ export const PASSWORD_OPTIONS = {
     default: 'password',
     help: 'the column of the user table that holds the password',
   }),
-};
+});
 
 export function userSettings(values: ValuesOf<typeof USER_OPTIONS>): UserSettings {
   return {

@@ -25,3 +25,10 @@ export const KPI_IDS = [
 export const MIGRATE_ACTIONS = ['up', 'status', 'plan', 'down', 'repair', 'grants'] as const;
 
 export type MigrateAction = (typeof MIGRATE_ACTIONS)[number];
+
+export const DEAD_LETTER_ACTIONS = ['list', 'retry', 'drop'] as const;
+
+/** The shells that completion is written for. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+
+export type Shell = (typeof SHELLS)[number];

@@ -7,12 +7,23 @@ import { innerNames } from '../support/inner-names.js';
 
 const file = (name: string): Buffer => readFileSync(new URL(`../../dist/client/${name}`, import.meta.url));
 
+const ADAPTERS = ['axios', 'get-token', 'ky', 'react', 'storage'].map((name) => `adapters/${name}.js`);
+
+const onServer = (script: string): string =>
+  String(
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: new URL('../..', import.meta.url),
+      timeout: 60_000,
+    }),
+  );
+
 describe('what the browser loads', () => {
-  it.each([
+  it.each<readonly [string, number]>([
     ['token-manager.js', 5_500],
     ['idle.js', 1_500],
     ['worker.js', 1_000],
     ['service-worker.js', 3_000],
+    ...ADAPTERS.map((name) => [name, 1_000] as const),
   ])('%s is under %i bytes, gzipped', (name, most) => {
     expect(gzipSync(file(name), { level: 9 }).length).toBeLessThan(most);
   });
@@ -20,11 +31,14 @@ describe('what the browser loads', () => {
   it('has short names only for what nobody outside of it sees', () => {
     const list = readFileSync(new URL('../../scripts/inner-names.json', import.meta.url), 'utf8');
     const inner = innerNames();
-    expect((JSON.parse(list) as string[]).filter((name) => !inner.has(name))).toEqual([]);
+    const { properties } = JSON.parse(list) as { properties: Record<string, string> };
+    expect(Object.keys(properties).filter((name) => !inner.has(name))).toEqual([]);
+    const short = Object.values(properties);
+    expect([new Set(short).size, short.filter((name) => inner.has(name))]).toEqual([short.length, []]);
   });
 
   it('imports nothing, and the worker is a classic script', () => {
-    for (const name of ['token-manager.js', 'idle.js', 'worker.js'])
+    for (const name of ['token-manager.js', 'idle.js', 'worker.js', ...ADAPTERS])
       expect(file(name).toString()).not.toMatch(/\bimport\b\s*[{"'(]/);
     expect(() => new Script(file('service-worker.js').toString())).not.toThrow();
   });
@@ -38,11 +52,14 @@ describe('what the browser loads', () => {
       await manager.ready;
       const refused = await manager.refreshAccessToken().catch(({ code }) => code);
       process.stdout.write([manager.getSnapshot().status, refused, await manager.logout()].join());`;
-    const root = new URL('../..', import.meta.url);
-    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: root,
-      timeout: 60_000,
-    });
-    expect(String(out)).toBe('signedOut,SIGNED_OUT,true');
+    expect(onServer(script)).toBe('signedOut,SIGNED_OUT,true');
+  });
+
+  it('keeps no tokens on a server, where they would be those of another visitor next', () => {
+    const script = `const { TokenManager } = await import('carelink-tokens/client');
+      const manager = new TokenManager({ storage: 'cookie' });
+      await manager.setTokens({ access: 'a', refresh: 'r' });
+      process.stdout.write([manager.getSnapshot().status, manager.getAccessToken()].join());`;
+    expect(onServer(script)).toBe('signedOut,');
   });
 });

@@ -53,16 +53,19 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('t
     await tabs.context.close();
   });
 
-  it.each(MODES)("%s: a proxy's own 401, which is a page, ends nothing", async (mode) => {
-    const tabs = await world.tabs(mode, 1);
-    const [page] = tabs.pages as [Page];
-    await login(world, mode, tabs);
-    const site = world.site(mode);
-    site.fate = (n) => (n < 2 ? { status: 401, html: true } : 'pass');
-    expect(await page.evaluate(async () => (await window.fire(1))[0]![0])).toBe(200);
-    site.fate = () => 'pass';
-    await tabs.context.close();
-  });
+  it.each(MODES.flatMap((mode) => [401, 400].map((status) => [mode, status] as const)))(
+    "%s: a proxy's own %i, which is a page, ends nothing",
+    async (mode, status) => {
+      const tabs = await world.tabs(mode, 1);
+      const [page] = tabs.pages as [Page];
+      await login(world, mode, tabs);
+      const site = world.site(mode);
+      site.fate = (n) => (n < 2 ? { status, html: true } : 'pass');
+      expect(await page.evaluate(async () => (await window.fire(1))[0]![0])).toBe(200);
+      site.fate = () => 'pass';
+      await tabs.context.close();
+    },
+  );
 
   describe.each(MODES)('a log-out (%s) reaches the server', (mode) => {
     it.each([

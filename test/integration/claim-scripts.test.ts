@@ -99,6 +99,48 @@ describe.skipIf(services().redis === undefined)('what the scripts of Redis keep 
     return made;
   }
 
+  it('does for many at once, in a few messages, what it does for each by itself', async () => {
+    const [here, there] = [await instance(), await instance()];
+    const ACTIVE = 70;
+    const LOCKED = 20;
+    const tokens = Array.from({ length: 150 }, () => token());
+    for (const one of tokens.slice(0, ACTIVE)) await server.cli('SET', key('token', one), `a:${MADE_US}`);
+    const kindOf = (n: number) => (n < ACTIVE ? 'claimed' : n < ACTIVE + LOCKED ? 'busy' : 'begun');
+    for (const locked of tokens.slice(ACTIVE, ACTIVE + LOCKED)) await there.cache.begin(locked);
+    // Each script asks for the time once.
+    const sent = async () =>
+      Number(/cmdstat_time:calls=(\d+)/.exec(await server.cli('INFO', 'commandstats'))?.[1]);
+    // In no order of theirs.
+    const order = tokens.map((_, n) => n).sort((a, b) => ((a * 67) % 151) - ((b * 67) % 151));
+
+    const before = await sent();
+    const claims = tokens.map(claimOf);
+    const begun = await Promise.all(order.map((n) => here.cache.begin(tokens[n]!, claims[n])));
+    expect(begun.map(({ kind }) => kind)).toEqual(order.map(kindOf));
+    expect(here.owed.length).toBe(ACTIVE);
+    expect(await sent()).toBe(before + Math.ceil(150 / 64));
+    for (const [n, claim] of claims.entries()) {
+      const successor = await server.cli('GET', key('token', successorOf(claim)));
+      expect(successor).toBe(n < ACTIVE ? `a:${CLAIMED_US}` : '');
+    }
+
+    const open = tokens.slice(ACTIVE + LOCKED);
+    await Promise.all(
+      open.map((one, n) =>
+        here.cache.finish(one, n % 2 === 0 ? undefined : { spent: one.jti, successor: undefined }),
+      ),
+    );
+    expect(await sent()).toBe(before + Math.ceil(150 / 64) + 1);
+    for (const [n, one] of open.entries()) {
+      expect(await server.cli('EXISTS', key('lock', one))).toBe('0');
+      expect(await server.cli('GET', key('token', one))).toBe(n % 2 === 0 ? '' : 's');
+    }
+    for (const locked of tokens.slice(ACTIVE, ACTIVE + LOCKED))
+      expect(await server.cli('EXISTS', key('lock', locked))).toBe('1');
+    // Other tests look into outboxes of their own.
+    await server.cli('FLUSHALL');
+  });
+
   it('gives back the lock that it took, and not that of whoever took it when it had run out', async () => {
     const [here, there] = [await instance(), await instance()];
     const one = token();
@@ -233,6 +275,30 @@ describe.skipIf(services().redis === undefined)('what the scripts of Redis keep 
         expect(await server.cli('EXISTS', name)).toBe('0');
     },
   );
+
+  it('claims the others that come with one whose outbox is spoilt, each once', async () => {
+    const here = await instance();
+    const tokens: TokenKey[] = [];
+    while (tokens.length < 9) {
+      const one = token();
+      if (!tokens.some((other) => outbox(other) === outbox(one))) tokens.push(one);
+    }
+    for (const one of tokens) {
+      await server.cli('DEL', outbox(one));
+      await server.cli('SET', key('token', one), `a:${MADE_US}`);
+    }
+    const spoilt = outbox(tokens[4]!);
+    await server.cli('SET', spoilt, 'no stream');
+    onTestFinished(async () => {
+      await server.cli('DEL', spoilt);
+    });
+    const begun = await Promise.all(tokens.map((one) => here.cache.begin(one, claimOf(one))));
+    expect(begun.map(({ kind }) => kind)).toEqual(
+      tokens.map((one) => (outbox(one) === spoilt ? 'begun' : 'claimed')),
+    );
+    for (const one of tokens)
+      if (outbox(one) !== spoilt) expect(await server.cli('XLEN', outbox(one))).toBe('1');
+  });
 
   it('an entry is its instance’s own; what one leaves behind goes to one other, in the order of the claims', async () => {
     const [here, two, three] = [await instance(), await instance(), await instance()];

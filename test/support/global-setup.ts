@@ -32,6 +32,12 @@ export default async function setup(): Promise<() => Promise<void>> {
     pgbouncer: findPgBouncer(),
     haproxy: ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find((path) => existsSync(path)),
     nginx: ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((path) => existsSync(path)),
+    bash: installed('bash'),
+    zsh: installed('zsh'),
+    fish: installed('fish'),
+    mandoc: installed('mandoc'),
+    systemdNotify: installed('systemd-notify'),
+    systemdAnalyze: installed('systemd-analyze'),
     postgresBin,
   };
   const missing = SERVICES.filter((name) => found[name] === undefined || found[name] === false);
@@ -47,6 +53,13 @@ export default async function setup(): Promise<() => Promise<void>> {
     // Again at the end: in a long run nobody sees what stood at its top.
     tell(missing);
   };
+}
+
+/** Where a distribution puts it. */
+function installed(program: string): string | undefined {
+  return [`/usr/bin/${program}`, `/bin/${program}`, `/usr/local/bin/${program}`].find((path) =>
+    existsSync(path),
+  );
 }
 
 /** A variable that is set to nothing is not set. */

@@ -18,6 +18,16 @@ export interface Services {
   readonly haproxy: string | undefined;
   /** Path of nginx. */
   readonly nginx: string | undefined;
+  /** Paths of the shells that completion is written for. */
+  readonly bash: string | undefined;
+  readonly zsh: string | undefined;
+  readonly fish: string | undefined;
+  /** Path of systemd-notify, which tells a service manager how a server is. */
+  readonly systemdNotify: string | undefined;
+  /** Path of systemd-analyze, which judges units. */
+  readonly systemdAnalyze: string | undefined;
+  /** Path of mandoc, which judges manual pages. */
+  readonly mandoc: string | undefined;
   /** Directory of `initdb` and `postgres`, where they can be run as a user that is not root; see `startCluster()`. */
   readonly postgresBin: string | undefined;
 }
@@ -33,6 +43,12 @@ export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'haproxy',
   'nginx',
   'chromium',
+  'bash',
+  'zsh',
+  'fish',
+  'mandoc',
+  'systemdNotify',
+  'systemdAnalyze',
 ];
 
 /** What a skip tells the reader to do about it. */
@@ -47,6 +63,12 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   pgbouncer: 'PgBouncer that can be run here: apt-get install pgbouncer',
   haproxy: 'HAProxy: apt-get install haproxy',
   nginx: 'nginx: apt-get install nginx-light',
+  bash: 'bash: apt-get install bash',
+  zsh: 'zsh: apt-get install zsh',
+  fish: 'fish: apt-get install fish',
+  mandoc: 'mandoc: apt-get install mandoc',
+  systemdNotify: 'systemd-notify: apt-get install systemd',
+  systemdAnalyze: 'systemd-analyze: apt-get install systemd',
   postgresBin:
     'PostgreSQL server binaries that can be run as another user than root: apt-get install postgresql',
 };
@@ -68,6 +90,12 @@ export function services(): Services {
     pgbouncer: found.pgbouncer,
     haproxy: found.haproxy,
     nginx: found.nginx,
+    bash: found.bash,
+    zsh: found.zsh,
+    fish: found.fish,
+    mandoc: found.mandoc,
+    systemdNotify: found.systemdNotify,
+    systemdAnalyze: found.systemdAnalyze,
     postgresBin: found.postgresBin,
   };
 }

@@ -8,6 +8,7 @@ import { countsOf, nextSteps, tableLines, verdictLine } from './adopt-text.js';
 
 export const adoptCommand: CommandDescriptor<AdoptSettings> = {
   name: 'adopt',
+  group: 'Set up',
   summary: 'read a Django project, and say what carelink-tokens keeps of it; writes the settings for serve',
   examples: [
     'carelink-tokens adopt --print-probe > probe.py',
@@ -15,6 +16,7 @@ export const adoptCommand: CommandDescriptor<AdoptSettings> = {
     'carelink-tokens adopt --facts facts.json --out carelink.env',
   ],
   table: ADOPT_OPTIONS,
+  first: ['print-probe', 'facts', 'out', 'accept', 'user-view'],
   settings: adoptSettings,
   run,
 };

@@ -8,6 +8,7 @@ import { snakeCased } from '../snake-case.js';
 
 export const auditCommand: CommandDescriptor<AuditSettings> = {
   name: 'audit',
+  group: 'Sessions',
   summary: 'who ended which session, when and why',
   examples: [
     'carelink-tokens audit --user 4711',
@@ -15,6 +16,7 @@ export const auditCommand: CommandDescriptor<AuditSettings> = {
     'carelink-tokens audit --limit all --json > audit.jsonl',
   ],
   table: AUDIT_OPTIONS,
+  first: ['user', 'since', 'kind', 'limit', 'json'],
   settings: auditSettings,
   run: audit,
 };

@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises';
-import ora from 'ora';
 import type { BenchReport, Progress } from '../../bench/index.js';
 import { BENCH_OPTIONS } from '../../config/bench-options.js';
 import { benchSettings } from '../../config/bench-settings.js';
@@ -10,13 +9,15 @@ import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
 import { stopSignal } from '../signals.js';
 import { leftBehindLines } from './bench-left-behind.js';
-import { progressText, reportLines } from './bench-text.js';
 import { snakeCased } from '../snake-case.js';
 
 export const benchCommand: CommandDescriptor<BenchSettings> = {
   name: 'bench',
+  group: 'Find faults',
   summary: 'load a refresh endpoint with rotating chains, and say whether the KPIs hold',
-  words: [['[url]', 'of a server or its refresh endpoint (default: a server of its own, embedded)']],
+  words: [
+    { syntax: '[url]', help: 'of a server or its refresh endpoint (default: a server of its own, embedded)' },
+  ],
   examples: [
     'carelink-tokens bench',
     'carelink-tokens bench --mode open --rate 500 --html report.html',
@@ -27,6 +28,7 @@ export const benchCommand: CommandDescriptor<BenchSettings> = {
     'carelink-tokens bench --baseline five-runs.json --max-regression 10 --junit bench.xml --summary github',
   ],
   table: BENCH_OPTIONS,
+  first: ['users', 'duration', 'max-p99', 'vs', 'html'],
   settings: benchSettings,
   run: bench,
 };
@@ -34,9 +36,14 @@ export const benchCommand: CommandDescriptor<BenchSettings> = {
 const EXIT_CODE_OF = { pass: 0, fail: 1, inconclusive: 3 } as const;
 
 async function bench(settings: BenchSettings, output: Output): Promise<ExitCode> {
-  const [{ runBenchCommand }, { htmlReport, junitOfError, junitReport, markdownReport }] = await Promise.all([
+  const [
+    { runBenchCommand },
+    { htmlReport, junitOfError, junitReport, markdownReport },
+    { progressText, reportLines },
+  ] = await Promise.all([
     import('../../compose/bench.js'),
     import('../../bench/index.js'),
+    import('./bench-text.js'),
   ]);
   // A run of an hour must not end with nowhere to write it to.
   const { out, hgrm: hgrmFile, html, junit } = settings.files;
@@ -47,7 +54,7 @@ async function bench(settings: BenchSettings, output: Output): Promise<ExitCode>
     );
   const interrupted = new AbortController();
   void stopSignal().then(() => interrupted.abort());
-  const live = liveLine(settings);
+  const live = await liveLine(settings);
   try {
     const { report, hgrm } = await runBenchCommand(settings, {
       signal: interrupted.signal,
@@ -89,11 +96,13 @@ async function write(file: string | undefined, text: string, flag: 'w' | 'a' = '
   }
 }
 
-/** One line that moves on a terminal; in a pipe one line a phase; nothing with --json or --quiet. */
-function liveLine({ json, quiet }: BenchSettings): {
+interface LiveLine {
   show(text: string, phase?: Progress['phase']): void;
   stop(): void;
-} {
+}
+
+/** One line that moves on a terminal; in a pipe one line a phase; nothing with --json or --quiet. */
+async function liveLine({ json, quiet }: BenchSettings): Promise<LiveLine> {
   if (json || quiet) return { show: () => undefined, stop: () => undefined };
   if (!process.stderr.isTTY) {
     let told: string | undefined;
@@ -106,6 +115,7 @@ function liveLine({ json, quiet }: BenchSettings): {
       stop: () => undefined,
     };
   }
+  const { default: ora } = await import('ora');
   // stdin stays as it is: a signal must reach us, and a paste must not be swallowed.
   const spinner = ora({ stream: process.stderr, discardStdin: false }).start();
   return { show: (text) => void (spinner.text = text), stop: () => void spinner.stop() };

@@ -14,6 +14,7 @@ import { LiveLine } from './migrate-live-line.js';
 
 export const cleanupCommand: CommandDescriptor<CleanupSettings> = {
   name: 'cleanup',
+  group: 'Run it',
   summary: 'remove expired tokens, in batches that live traffic does not feel',
   examples: [
     'DATABASE_URL=postgres://django@db/app carelink-tokens cleanup --dry-run',
@@ -21,6 +22,7 @@ export const cleanupCommand: CommandDescriptor<CleanupSettings> = {
     'carelink-tokens cleanup --database-url postgres://django@db/app --every 1h --json',
   ],
   table: CLEANUP_OPTIONS,
+  first: ['database-url', 'dry-run', 'retention', 'every', 'max-duration'],
   settings: cleanupSettings,
   run: cleanup,
 };

@@ -1,12 +1,14 @@
 import type { LetterDesk, ShownLetter } from '../../compose/dead-letters.js';
 import { DEAD_LETTERS_OPTIONS, deadLettersSettings } from '../../config/dead-letters-settings.js';
 import type { DeadLettersSettings } from '../../config/settings.js';
+import { DEAD_LETTER_ACTIONS } from '../../config/vocabulary.js';
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
 
 export const deadLettersCommand: CommandDescriptor<DeadLettersSettings> = {
   name: 'dead-letters',
+  group: 'Find faults',
   summary: 'rotations that were answered and that the database refuses to write: show, retry or give them up',
   examples: [
     'carelink-tokens dead-letters                  # what there is, and why',
@@ -16,9 +18,10 @@ export const deadLettersCommand: CommandDescriptor<DeadLettersSettings> = {
   ],
   table: DEAD_LETTERS_OPTIONS,
   words: [
-    ['[action]', 'list (the default), retry or drop'],
-    ['[ids...]', 'the letters to retry or drop; retry: all where none are named'],
+    { syntax: '[action]', help: 'list (the default), retry or drop', suggests: DEAD_LETTER_ACTIONS },
+    { syntax: '[ids...]', help: 'the letters to retry or drop; retry: all where none are named' },
   ],
+  first: ['database-url', 'all', 'yes'],
   settings: deadLettersSettings,
   run: deadLetters,
 };

@@ -8,6 +8,7 @@ import type { Output } from '../output.js';
 
 export const doctorCommand: CommandDescriptor<DoctorSettings> = {
   name: 'doctor',
+  group: 'Find faults',
   summary: 'look at configuration, keys, database and Redis, and say what is wrong and how to mend it',
   examples: [
     'DATABASE_URL=postgres://django@db/app CARELINK_SIGNING_KEY=... carelink-tokens doctor',
@@ -15,6 +16,7 @@ export const doctorCommand: CommandDescriptor<DoctorSettings> = {
     'carelink-tokens doctor --env-file carelink.env --facts facts.json',
   ],
   table: DOCTOR_OPTIONS,
+  first: ['env-file', 'database-url', 'redis-url', 'signing-key-file', 'facts'],
   settings: doctorSettings,
   run: doctor,
 };

@@ -2,6 +2,7 @@ import { MIGRATE_OPTIONS } from '../../config/migrate-options.js';
 import { migrateSettings } from '../../config/migrate-settings.js';
 import type { MigrateSettings } from '../../config/settings.js';
 import type { MigrateEvent, Overview } from '../../migrate/index.js';
+import { MIGRATE_ACTIONS } from '../../config/vocabulary.js';
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
@@ -13,13 +14,18 @@ import { eventLine, liveText } from './migrate-text.js';
 
 export const migrateCommand: CommandDescriptor<MigrateSettings> = {
   name: 'migrate',
+  group: 'Run it',
   summary: 'make the indexes that refreshes and cleanup need, beside live traffic',
   words: [
-    [
-      '[action]',
-      'up (apply what is pending), status, plan (what up would do, and its cost), down, repair (write a lost or altered ledger anew), grants (what other roles need) (default: up)',
-    ],
-    ['[names...]', 'up, down: only these migrations; grants: only for serve, cleanup, revoke or doctor'],
+    {
+      syntax: '[action]',
+      help: 'up (apply what is pending), status, plan (what up would do, and its cost), down, repair (write a lost or altered ledger anew), grants (what other roles need) (default: up)',
+      suggests: MIGRATE_ACTIONS,
+    },
+    {
+      syntax: '[names...]',
+      help: 'up, down: only these migrations; grants: only for serve, cleanup, revoke or doctor',
+    },
   ],
   examples: [
     'DATABASE_URL=postgres://django@db/app carelink-tokens migrate plan',
@@ -32,6 +38,7 @@ export const migrateCommand: CommandDescriptor<MigrateSettings> = {
     'carelink-tokens migrate grants --role tokens --database-url postgres://django@db/app | psql postgres://django@db/app',
   ],
   table: MIGRATE_OPTIONS,
+  first: ['database-url', 'notify', 'create-tables', 'max-wait', 'env-file'],
   settings: migrateSettings,
   run: migrate,
 };

@@ -8,6 +8,7 @@ import { stopSignal } from '../signals.js';
 
 export const revokeCommand: CommandDescriptor<RevokeSettings> = {
   name: 'revoke',
+  group: 'Sessions',
   summary: 'log users out: all tokens of one, a stolen family, or all that were issued before a time',
   examples: [
     'carelink-tokens revoke --user 4711            # shows the count',
@@ -17,6 +18,7 @@ export const revokeCommand: CommandDescriptor<RevokeSettings> = {
     'carelink-tokens revoke --issued-before now --yes',
   ],
   table: REVOKE_OPTIONS,
+  first: ['user', 'session', 'family', 'reason', 'yes'],
   settings: revokeSettings,
   run: revoke,
 };

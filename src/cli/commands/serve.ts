@@ -1,10 +1,13 @@
 import cluster from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServiceManager } from '../../compose/service-manager.js';
 import type { Serving } from '../../compose/serving.js';
 import { CommandError } from '../../config/errors.js';
 import { SERVE_OPTIONS } from '../../config/serve-options.js';
 import { serveSettings } from '../../config/serve-settings.js';
+import { serviceManagerOptions } from '../../config/service-manager.js';
 import type { ServeSettings } from '../../config/settings.js';
+import { processSource } from '../../config/source.js';
 import { describeError } from '../../observe/errors.js';
 import type { Log, LogFields } from '../../observe/log.js';
 import type { Orders } from '../../compose/worker.js';
@@ -15,6 +18,7 @@ import { HangUps, stopSignal, type StopSignal } from '../signals.js';
 
 export const serveCommand: CommandDescriptor<ServeSettings> = {
   name: 'serve',
+  group: 'Run it',
   summary: 'run the refresh server',
   examples: [
     'carelink-tokens serve',
@@ -22,6 +26,7 @@ export const serveCommand: CommandDescriptor<ServeSettings> = {
     'carelink-tokens serve --database-url postgres://django@db/app --redis-url redis://cache --workers 4',
   ],
   table: SERVE_OPTIONS,
+  first: ['database-url', 'signing-key-file', 'redis-url', 'port', 'workers'],
   settings: serveSettings,
   run: serve,
 };
@@ -46,6 +51,8 @@ async function serve(
     hangUps.answer(() => log.info('signal_ignored', { kind: 'SIGHUP', cause: HANG_UP_OF_WORKER }));
     return work(settings, orders, log, signalled);
   }
+  const manager = await serviceManager(log);
+  void signalled.then(() => manager?.stopping());
   if (settings.database.kind === 'embedded') output.note('starting the embedded PostgreSQL ...');
   const start = async (signal: AbortSignal): Promise<Omit<Serving, 'inside'>> => {
     if (settings.workers === 1) {
@@ -54,13 +61,22 @@ async function serve(
     return (await import('../../compose/primary.js')).startPrimary(settings, files, log, signal);
   };
   const serving = await startUnless(signalled, start, log);
+  manager?.ready(`serving at ${serving.publicUrl}`);
   announce(settings, serving, output);
   const { Reloads } = await import('../../compose/reloads.js');
   const reloads = new Reloads({ settings, read, server: serving.renewing, wallClockMs: Date.now, log });
-  hangUps.answer(() => void reloads.all());
+  hangUps.answer(() => void (manager === undefined ? reloads.all() : manager.reload(() => reloads.all())));
   const unwatch = reloads.watch();
   await until(serving, signalled, log).finally(unwatch);
   return 0;
+}
+
+/** What tells systemd, where it started this; else nothing of it is loaded. */
+async function serviceManager(log: Log): Promise<ServiceManager | undefined> {
+  const wanted = serviceManagerOptions(processSource().env, process.pid);
+  if (wanted === undefined) return undefined;
+  const { ServiceManager } = await import('../../compose/service-manager.js');
+  return new ServiceManager(wanted, { log, monotonicUs: () => process.hrtime.bigint() / 1_000n });
 }
 
 const HANG_UP_OF_WORKER =

@@ -3,10 +3,10 @@ import { sessionsSettings, type SessionsSettings } from '../../config/sessions-s
 import type { CommandDescriptor } from '../descriptor.js';
 import type { ExitCode } from '../exit-codes.js';
 import type { Output } from '../output.js';
-import { sessionsDocument, sessionsLines } from './sessions-text.js';
 
 export const sessionsCommand: CommandDescriptor<SessionsSettings> = {
   name: 'sessions',
+  group: 'Sessions',
   summary:
     "a user's live sessions: since when, when last refreshed, and the id that `revoke --session` takes",
   examples: [
@@ -15,12 +15,16 @@ export const sessionsCommand: CommandDescriptor<SessionsSettings> = {
     'carelink-tokens sessions --user 4711 --json | jq -r ".sessions[].id"',
   ],
   table: SESSIONS_OPTIONS,
+  first: ['user', 'database-url', 'limit', 'json'],
   settings: sessionsSettings,
   run: sessions,
 };
 
 async function sessions(settings: SessionsSettings, output: Output): Promise<ExitCode> {
-  const { sessionsOfUser } = await import('../../compose/sessions.js');
+  const [{ sessionsOfUser }, { sessionsDocument, sessionsLines }] = await Promise.all([
+    import('../../compose/sessions.js'),
+    import('./sessions-text.js'),
+  ]);
   const found = await sessionsOfUser(settings, (sentence) => output.warn(sentence));
   if (!found.known)
     output.warn(`Not known: whether there is a user ${found.userKey}: users are not checked here.`);

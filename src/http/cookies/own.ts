@@ -24,10 +24,15 @@ export const MOST_TOKEN_BYTES_OF_OWN = mostTokenBytes(NAME + '-'.repeat(64));
 export class OwnCookies implements CookieStyle {
   readonly loggedOut = json(200, {}, 'logged_out');
   readonly #tellsEnd: boolean;
+  readonly #untilClosed: boolean;
 
-  /** @param tellsEnd whether answers say when the refresh token ends, which no script can read in the cookie */
-  constructor({ tellsEnd }: { readonly tellsEnd: boolean }) {
+  /**
+   * @param tellsEnd whether answers say when the refresh token ends, which no script can read in the cookie
+   * @param untilClosed whether browsers forget the cookie when they are closed: it gets no Max-Age
+   */
+  constructor({ tellsEnd, untilClosed = false }: { tellsEnd: boolean; untilClosed?: boolean | undefined }) {
     this.#tellsEnd = tellsEnd;
+    this.#untilClosed = untilClosed;
   }
 
   /** A body's token goes first: it is of a new log-in. */
@@ -50,15 +55,19 @@ export class OwnCookies implements CookieStyle {
     return {
       body: `{"access":"${access}"}`,
       cookies: [
-        setCookie(mine, refresh, String(remainingSeconds(refreshExpiresAtSeconds, atUs))),
-        ...tooMany.map((name) => setCookie(name, '', '0')),
+        setCookie(
+          mine,
+          refresh,
+          this.#untilClosed ? undefined : remainingSeconds(refreshExpiresAtSeconds, atUs),
+        ),
+        ...tooMany.map((name) => setCookie(name, '', 0)),
       ],
       headers: this.#tellsEnd ? sessionEnds(refreshExpiresAtSeconds) : [],
     };
   }
 
   clear(headers: IncomingHttpHeaders): string[] {
-    return [setCookie(nameOf(headers), '', '0')];
+    return [setCookie(nameOf(headers), '', 0)];
   }
 }
 
@@ -79,8 +88,9 @@ function read(headers: IncomingHttpHeaders): string | undefined {
   return cookiesOf(headers).find(([name]) => name === wanted)?.[1];
 }
 
-function setCookie(name: string, value: string, maxAge: string): string {
-  return `${name}=${value}; Max-Age=${maxAge}; ${ATTRIBUTES}`;
+function setCookie(name: string, value: string, maxAgeSeconds: number | undefined): string {
+  const maxAge = maxAgeSeconds === undefined ? '' : `Max-Age=${maxAgeSeconds}; `;
+  return `${name}=${value}; ${maxAge}${ATTRIBUTES}`;
 }
 
 /** It becomes part of a cookie's name, so only what is harmless there is taken. */

@@ -2,6 +2,7 @@ import type { RefreshOutcome, TokenService } from '../../rotation/outcomes.js';
 import type { CookieStyle, Handed } from '../cookies/style.js';
 import {
   cookieTooLarge,
+  forbidden,
   inProgress,
   Reply,
   SAFE_HEADERS,
@@ -17,6 +18,9 @@ type Reissued = Extract<RefreshOutcome, { kind: 'reissued' }>;
 /** By it a client says that it keeps the refresh token of an answer (`--rotation offered`). */
 const OFFER_HEADER = 'x-carelink-rotation';
 
+/** By it our client asks for a cookie (`storage: 'cookie'`). */
+const SESSION_HEADER = 'x-carelink-session';
+
 /** POST refresh/: answers a refresh token with the next pair, or with an access token, as the policy has it. */
 export function refreshRoute(service: TokenService, refusals: Refusals, cookies?: CookieStyle): TokenRoute {
   return {
@@ -24,6 +28,9 @@ export function refreshRoute(service: TokenService, refusals: Refusals, cookies?
     title: 'Token Refresh',
     field: 'refresh',
     async handle(token, headers, span) {
+      // In the cookie that it counts on there would be no token, and the one in its hands would be spent.
+      if (cookies === undefined && headers[SESSION_HEADER] !== undefined)
+        return forbidden('No cookie can be had here: start this server with --refresh-cookie.');
       // A cookie is kept by the browser.
       const accepts = cookies !== undefined || headers[OFFER_HEADER] === 'accepted';
       const outcome = await service.refresh(token, accepts, span);

@@ -25,6 +25,8 @@ export interface Site {
   refreshes: number;
   /** How many requests the API has refused; counted like them. */
   refused: number;
+  /** Method and path of those that it has answered. */
+  readonly answered: string[];
   /** What was posted to another refresh endpoint than the server's. */
   readonly elsewhere: string[];
   /** Answers to `/api/held/head` begin only then; those to `/api/held/body` end only then. */
@@ -46,7 +48,8 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     else if (path.startsWith('/api/')) {
       if (pages !== undefined && allowed(incoming, response, pages)) return;
       if (path.startsWith('/api/held')) void held(incoming, response, path);
-      else site.refused += api(incoming, response) ? 0 : 1;
+      else if (api(incoming, response)) site.answered.push(`${incoming.method} ${path}`);
+      else site.refused += 1;
     } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -55,6 +58,7 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     fate: () => 'pass',
     refreshes: 0,
     refused: 0,
+    answered: [],
     elsewhere: [],
     release: Promise.resolve(),
     async close() {
@@ -159,6 +163,7 @@ const refuse = (code) => () => { throw new DOMException('', code); };
   },
   full: () => (Storage.prototype.setItem = refuse('QuotaExceededError')),
   any: () => delete AbortSignal.any,
+  channel: () => (window.BroadcastChannel = class { constructor() { throw new DOMException('', 'SecurityError'); } }),
   indexedDB: () => (IDBFactory.prototype.open = refuse('UnknownError')),
 })[query.get('lacks')]?.();
 addEventListener('pageshow', (event) => (window.persisted = event.persisted));
@@ -171,6 +176,7 @@ window.make = async () => {
   window.manager = new TokenManager({
     storage: query.get('storage'), background: query.has('background'), batchWindowMs: Number(query.get('window') ?? 0),
     maxQueue: Number(query.get('queue') ?? 1000), maxWaitMs: Number(query.get('wait') ?? 30_000),
+    ...JSON.parse(query.get('options') ?? '{}'),
     ...(query.has('worker') && { serviceWorker: refreshWorker('/account/token/client/service-worker.js') }),
     ...(query.has('idle') && { idle: (window.idle = idleLogOff({ after: query.get('idle'), warn: query.get('warn') ?? '1s' })) }) });
   for (const name of ['refreshed', 'failed', 'expiring', 'expired', 'signedOut', 'idleWarning']) manager.on(name, (detail) => events.push([name, detail]));

@@ -17,6 +17,21 @@ describe('--cookie-style', () => {
     expect(settings({ 'cookie-style': 'own' }).http.cookies).toEqual({ style: 'own' });
   });
 
+  it('of ours live until the browser is closed, if that is asked for', () => {
+    const until = { 'cookie-lifetime': 'session' };
+    expect(settings({ ...until, 'refresh-cookie': true }).http.cookies).toEqual({
+      style: 'own',
+      untilClosed: true,
+    });
+    expect(settings({ 'cookie-lifetime': 'token', 'refresh-cookie': true }).http.cookies).toEqual({
+      style: 'own',
+    });
+    for (const others of [until, { ...STYLE, ...until }])
+      expect(problems(others)).toEqual([
+        expect.stringContaining('--cookie-lifetime session is for --refresh-cookie'),
+      ]);
+  });
+
   it("has dj-rest-auth's defaults, and its settings under our names", () => {
     const defaults = {
       style: 'dj-rest-auth', name: 'refresh-token', accessName: undefined, path: '/', domain: undefined,

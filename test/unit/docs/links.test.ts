@@ -63,6 +63,18 @@ describe('links', () => {
     expect(own.filter((page) => !index.includes(`](${page})`))).toEqual([]);
   });
 
+  it('of every decision are in their index, by the titles that they have', () => {
+    const index = textOf('docs/decisions/README.md');
+    const records = PAGES.filter((page) => /^docs\/decisions\/\d/.test(page));
+    expect(records.length).toBeGreaterThan(40);
+    const missing = records.filter((page) => {
+      const [, number, title] = /^# (\d+)\. (.+)$/m.exec(textOf(page)) ?? [];
+      const file = page.slice('docs/decisions/'.length);
+      return !file.startsWith(String(number).padStart(4, '0')) || !index.includes(`[${title}](${file})`);
+    });
+    expect(missing).toEqual([]);
+  });
+
   /** Of comments, messages, examples and tests. */
   const named = FILES.filter((name) =>
     /^(src|bin|deploy|migrations|examples|test|benchmarks|scripts)\//.test(name),

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { asset } from '../../../src/http/assets.js';
 import type { HttpServer } from '../../../src/http/listener.js';
 import { OwnCookies } from '../../../src/http/cookies/own.js';
@@ -21,6 +21,7 @@ interface Sent {
   readonly refresh?: RefreshOutcome;
   readonly logout?: LogoutOutcome;
   readonly tellsEnd?: boolean;
+  readonly untilClosed?: boolean;
 }
 
 async function send({
@@ -30,6 +31,7 @@ async function send({
   refresh = ROTATED,
   logout = { kind: 'logged_out' },
   tellsEnd = false,
+  untilClosed,
 }: Sent) {
   const tokens: string[] = [];
   const taking =
@@ -40,7 +42,7 @@ async function send({
     };
   const started = await start({
     service: { refresh: taking(refresh), logout: taking(logout) },
-    cookies: new OwnCookies({ tellsEnd }),
+    cookies: new OwnCookies({ tellsEnd, untilClosed }),
   });
   server = started.server;
   const response = await fetch(started.url + path, { method: 'POST', headers, ...(body && { body }) });
@@ -151,6 +153,26 @@ describe('--refresh-cookie', () => {
       expect([...response.headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
     },
   );
+
+  it('are forgotten when the browser is closed, if they are to live no longer; one that is cleared is at once', async () => {
+    const granted = await send({ headers: OURS, untilClosed: true });
+    expect(granted.cookies).toEqual([`${NAME}=ddd.eee.fff; ${ATTRIBUTES}`]);
+    await server?.close(0);
+    const gone = await send({ path: '/account/token/blacklist/', headers: OURS, untilClosed: true });
+    expect(gone.cookies).toEqual([`${NAME}=; Max-Age=0; ${ATTRIBUTES}`]);
+  });
+
+  it('a server without cookies refuses who counts on them, before a token is spent', async () => {
+    const refresh = vi.fn(() => Promise.resolve(ROTATED));
+    const started = await start({ service: { refresh } });
+    server = started.server;
+    const body = JSON.stringify({ refresh: 'a.b.c' });
+    const headers = { ...SESSION, 'content-type': 'application/json' };
+    const response = await fetch(started.url + REFRESH, { method: 'POST', headers, body });
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({ detail: expect.stringContaining('--refresh-cookie') });
+    expect(refresh).not.toHaveBeenCalled();
+  });
 
   it('keeps eight sessions of a browser, and drops the oldest', async () => {
     const cookie = Array.from({ length: 9 }, (_, i) => `__Host-carelink-refresh-o${i}=t`).join('; ');

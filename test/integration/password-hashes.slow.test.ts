@@ -21,7 +21,7 @@ async function userTable(url: string): Promise<void> {
   await query(url, 'ALTER TABLE auth_user ADD COLUMN password text');
 }
 
-/** MD5, simplejwt's own, is compared in test/interop/password.test.ts. */
+/** MD5, simplejwt's own, is compared in test/interop/password.slow.test.ts. */
 const SETTINGS = MODES.flatMap((mode) =>
   (mode.async ? ['sha256'] : ['sha256', 'sha512']).map((hash) => ({ ...mode, hash })),
 );
