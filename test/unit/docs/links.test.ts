@@ -55,12 +55,12 @@ describe('links', () => {
     expect(faults.filter(Boolean)).toEqual([]);
   });
 
-  it('of every document of ours are in the index, docs/README.md', () => {
+  it('of every document of ours are in the index, docs/README.md, once', () => {
     const index = textOf('docs/README.md');
     const own = PAGES.filter((page) => /^docs\/(?:how-to\/|reference\/|django\/)?[\w-]+\.md$/.test(page))
       .map((page) => page.slice('docs/'.length))
       .filter((page) => page !== 'README.md' && page !== 'operations.md');
-    expect(own.filter((page) => !index.includes(`](${page})`))).toEqual([]);
+    expect(own.filter((page) => index.split(`](${page})`).length !== 2)).toEqual([]);
   });
 
   it('of every decision are in their index, by the titles that they have', () => {
