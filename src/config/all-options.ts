@@ -1,6 +1,8 @@
 import { ADOPT_OPTIONS } from './adopt-options.js';
+import { AUDIT_OPTIONS } from './audit-options.js';
 import { BENCH_OPTIONS } from './bench-options.js';
 import { CLEANUP_OPTIONS } from './cleanup-options.js';
+import { DEAD_LETTERS_OPTIONS } from './dead-letters-options.js';
 import { DOCTOR_OPTIONS } from './doctor-options.js';
 import { MIGRATE_OPTIONS } from './migrate-options.js';
 import type { Option, Table } from './option.js';
@@ -16,6 +18,8 @@ export const ALL_OPTIONS: readonly (readonly [flag: string, option: Option<unkno
   BENCH_OPTIONS,
   REVOKE_OPTIONS,
   SESSIONS_OPTIONS,
+  AUDIT_OPTIONS,
+  DEAD_LETTERS_OPTIONS,
   DOCTOR_OPTIONS,
   ADOPT_OPTIONS,
 ].flatMap((table) => Object.entries(table as Table));

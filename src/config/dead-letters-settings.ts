@@ -1,23 +1,12 @@
+import { DEAD_LETTERS_OPTIONS } from './dead-letters-options.js';
 import { ConfigError } from './errors.js';
 import { deepFreeze } from './freeze.js';
-import { inGroup, toggle } from './option.js';
 import { resolve, type Flags } from './resolve.js';
 import type { DeadLettersSettings } from './settings.js';
 import { sharedSettings } from './shared-settings.js';
-import { SHARED_OPTIONS } from './shared-options.js';
 import type { Source } from './source.js';
-import { USER_OPTIONS, userSettings } from './user-options.js';
+import { userSettings } from './user-options.js';
 import { DEAD_LETTER_ACTIONS } from './vocabulary.js';
-
-/** All that `dead-letters` takes. */
-export const DEAD_LETTERS_OPTIONS = {
-  ...inGroup('This run', {
-    all: toggle({ help: 'all letters, in place of their ids' }),
-    yes: toggle({ help: 'with drop: do it; without this only what it means is shown' }),
-  }),
-  ...USER_OPTIONS,
-  ...SHARED_OPTIONS,
-};
 
 const ID = /^[1-9]\d{0,17}$/;
 

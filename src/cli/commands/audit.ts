@@ -1,4 +1,5 @@
-import { AUDIT_OPTIONS, auditSettings } from '../../config/audit-settings.js';
+import { AUDIT_OPTIONS } from '../../config/audit-options.js';
+import { auditSettings } from '../../config/audit-settings.js';
 import type { AuditSettings } from '../../config/settings.js';
 import type { AuditRow } from '../../store/audit-log.js';
 import type { CommandDescriptor } from '../descriptor.js';

@@ -1,5 +1,6 @@
 import type { LetterDesk, ShownLetter } from '../../compose/dead-letters.js';
-import { DEAD_LETTERS_OPTIONS, deadLettersSettings } from '../../config/dead-letters-settings.js';
+import { DEAD_LETTERS_OPTIONS } from '../../config/dead-letters-options.js';
+import { deadLettersSettings } from '../../config/dead-letters-settings.js';
 import type { DeadLettersSettings } from '../../config/settings.js';
 import { DEAD_LETTER_ACTIONS } from '../../config/vocabulary.js';
 import type { CommandDescriptor } from '../descriptor.js';

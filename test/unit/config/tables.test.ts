@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../../src/cli/commands.js';
+import { ALL_OPTIONS } from '../../../src/config/all-options.js';
 import { BENCH_OPTIONS } from '../../../src/config/bench-options.js';
 import { MIGRATE_OPTIONS } from '../../../src/config/migrate-options.js';
+import { deadLettersSettings } from '../../../src/config/dead-letters-settings.js';
 import { migrateSettings } from '../../../src/config/migrate-settings.js';
 import { variableOf, type Table } from '../../../src/config/option.js';
 import { resolve } from '../../../src/config/resolve.js';
@@ -52,10 +55,23 @@ describe('the option tables', () => {
     expect(revokeSettings({ ...url, user: '1' }, source(env)).yes).toBe(false);
     expect(migrateSettings(url, source(env), ['down'])).toMatchObject({ yes: false, dropTables: false });
     expect(revokeSettings({ ...url, user: '1', yes: true }, source(env)).yes).toBe(true);
+    expect(deadLettersSettings(url, source(env), ['drop', '1']).yes).toBe(false);
+    expect(deadLettersSettings({ ...url, yes: true }, source(env), ['drop', '1']).yes).toBe(true);
     expect(unknownVariables({ env })).toEqual([
       'The environment variable CARELINK_DROP_TABLES is set, and is not read: --drop-tables has to be typed.',
       'The environment variable CARELINK_YES is set, and is not read: --yes has to be typed.',
     ]);
+  });
+
+  it('of every command are known, so that no variable of theirs is called unknown', () => {
+    const known = new Set(ALL_OPTIONS.map(([flag]) => flag));
+    const unknown = COMMANDS.flatMap(({ name, table }) =>
+      Object.keys(table)
+        .filter((flag) => !known.has(flag))
+        .map((flag) => `${name} --${flag}`),
+    );
+    expect(unknown).toEqual([]);
+    expect(unknownVariables({ env: { CARELINK_SINCE: '1d', CARELINK_ALL: 'true' } })).toEqual([]);
   });
 
   it('know the words of the rooms they speak for', () => {

@@ -55,12 +55,24 @@ describe('links', () => {
     expect(faults.filter(Boolean)).toEqual([]);
   });
 
-  it('of every document of ours are in the index, docs/README.md', () => {
+  it('of every document of ours are in the index, docs/README.md, once', () => {
     const index = textOf('docs/README.md');
     const own = PAGES.filter((page) => /^docs\/(?:how-to\/|reference\/|django\/)?[\w-]+\.md$/.test(page))
       .map((page) => page.slice('docs/'.length))
       .filter((page) => page !== 'README.md' && page !== 'operations.md');
-    expect(own.filter((page) => !index.includes(`](${page})`))).toEqual([]);
+    expect(own.filter((page) => index.split(`](${page})`).length !== 2)).toEqual([]);
+  });
+
+  it('of every decision are in their index, by the titles that they have', () => {
+    const index = textOf('docs/decisions/README.md');
+    const records = PAGES.filter((page) => /^docs\/decisions\/\d/.test(page));
+    expect(records.length).toBeGreaterThan(40);
+    const missing = records.filter((page) => {
+      const [, number, title] = /^# (\d+)\. (.+)$/m.exec(textOf(page)) ?? [];
+      const file = page.slice('docs/decisions/'.length);
+      return !file.startsWith(String(number).padStart(4, '0')) || !index.includes(`[${title}](${file})`);
+    });
+    expect(missing).toEqual([]);
   });
 
   /** Of comments, messages, examples and tests. */

@@ -31,6 +31,20 @@ describe('docs/reference', () => {
     expect(firstCells(pageOf('metrics.md')).sort()).toEqual([...new Set(registered)].sort());
   });
 
+  it('metrics that other pages name are in metrics.md', () => {
+    const known = new Set(firstCells(pageOf('metrics.md')));
+    const pages = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.md') && !name.startsWith('decisions'),
+    );
+    const named = pages.flatMap((page) =>
+      [...readFileSync(join(ROOT, 'docs', page), 'utf8').matchAll(/\bcarelink_[a-z]+(?:_[a-z]+)+\b/g)].map(
+        ([name]) => `${page}: ${name}`,
+      ),
+    );
+    expect(named.length).toBeGreaterThan(60);
+    expect(named.filter((one) => !known.has(one.split(': ')[1]!))).toEqual([]);
+  });
+
   it('exit-codes.md has the exit codes, in the words of the help', () => {
     const rows = [...pageOf('exit-codes.md').matchAll(/^\| (\d+) +\| ([^|`]+?) +\|$/gm)];
     expect(Object.fromEntries(rows.map(([, code, words]) => [code, words]))).toEqual(EXIT_CODES);
