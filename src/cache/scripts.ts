@@ -77,7 +77,8 @@ return now`,
  * KEYS: lock, token, doubt, successor, outbox, user's since.
  * ARGV: owner, the lock's life (ms), until when it may run, from when on this instance believes what is active, the
  * claim's time, the claim, consumer, life of 'claimed' and of 'active' (ms), the successor's id.
- * Returns {2, now, id of the entry} where it is claimed; an owner that comes twice gets it twice.
+ * Returns {2, now, id of the entry} where it is claimed; an owner that comes twice gets it twice, whoever
+ * has the lock by then.
  *
  * XADD comes first: where Redis is out of memory the script ends there, with nothing done. The group delivers the entry
  * to its instance at once, for it writes it from its own memory; so what a dead one leaves behind is pending, not new.
@@ -87,11 +88,11 @@ export const CLAIM_LUA = forEach(
   10,
   NOW + DISOWN,
   `
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return {0, now} end
 local state = redis.call('GET', KEYS[2])
 local claimed = 'c' .. ARGV[5] .. ':' .. ARGV[10] .. ':' .. ARGV[1]
 if state == claimed then return {2, now, ''} end
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return {0, now} end
 local doubt = redis.call('GET', KEYS[3])
 local made = tonumber(state and string.match(state, '^a%d*:(%d+)$') or 0)
 if made > tonumber(ARGV[4]) and made > tonumber(redis.call('GET', KEYS[6]) or 0)

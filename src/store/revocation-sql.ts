@@ -214,7 +214,7 @@ export const userIndexedSql = (table: string): string => `(SELECT EXISTS (
               AND a.attname = 'user_id' AND x.indisvalid AND x.indpred IS NULL))`;
 
 /** Rows that are read, each way, between two rests: less than a millisecond of a core. */
-const ROWS_A_REST = 512;
+export const ROWS_A_REST = 512;
 
 const rested = (nth: string): string =>
   `CASE WHEN $6::float8 > 0 AND ${nth} % ${ROWS_A_REST} = 0 THEN pg_sleep($6) IS NOT NULL ELSE true END`;

@@ -23,6 +23,7 @@ import {
   findSql,
   liveTokensSql,
   openRowsSql,
+  ROWS_A_REST,
   revokeBeforeSql,
 } from './revocation-sql.js';
 import { ORDINARY_DATES, type RowDates } from './row-dates.js';
@@ -58,6 +59,7 @@ const MOST_OPEN = 1_000;
 
 /** Of a statement that reads all rows of a user: others have the core meanwhile. Never where they'd need its connection. */
 const REST_SECONDS = 0.002;
+const RESTS_SHARE = 1 / 8;
 
 /** Tries of a statement that met a lost connection or a lock; the request's deadline is near then. */
 const MAX_TRIES = 5;
@@ -164,7 +166,7 @@ export class PgRevocations implements Revocations {
     deadlineMs: number,
   ): Promise<readonly OpenRow[] | undefined> {
     const { schema, connections } = this.#options;
-    const restSeconds = connections > 1 ? REST_SECONDS : 0;
+    const restSeconds = connections > 1 ? this.#restSeconds(mostRows, deadlineMs) : 0;
     const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding, restSeconds];
     const statement = { name: 'open_rows', text: openRowsSql(schema), values };
     const { rows } = await this.#revoke<Partial<OpenRow> & { rows: number; witnessed: boolean }>(
@@ -175,6 +177,13 @@ export class PgRevocations implements Revocations {
     if (told === undefined || !told.witnessed || told.rows > mostRows || rows.length > MOST_OPEN)
       return undefined;
     return rows.flatMap(({ id, jti }) => (id == null || jti == null ? [] : [{ id, jti }]));
+  }
+
+  /** All rests together take no more than a part of the time that is left. */
+  #restSeconds(mostRows: number, deadlineMs: number): number {
+    const rests = 2 * Math.max(1, mostRows / ROWS_A_REST);
+    const leftSeconds = (deadlineMs - this.#options.monotonicMs()) / 1_000;
+    return Math.max(0, Math.min(REST_SECONDS, (leftSeconds * RESTS_SHARE) / rests));
   }
 
   /**

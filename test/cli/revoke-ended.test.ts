@@ -7,6 +7,7 @@ import {
   createSimplejwtTables,
   createUsers,
   freshDatabase,
+  openClient,
   query,
   type FreshDatabase,
 } from '../support/postgres.js';
@@ -16,6 +17,12 @@ import { issueTokens } from '../support/tokens.js';
 import { run, type Finished } from './run.js';
 
 const TOKENS = 200;
+
+interface Told {
+  readonly event: string;
+  readonly retries: number;
+  readonly revoked: number;
+}
 
 describe.skipIf(services().postgres === undefined)('a revocation that is ended in the middle', () => {
   let database: FreshDatabase;
@@ -83,6 +90,34 @@ describe.skipIf(services().postgres === undefined)('a revocation that is ended i
     expect(retries).toBeGreaterThan(5);
     expect(await revoked()).toBe(TOKENS);
     await query(database.url, 'TRUNCATE token_blacklist_blacklistedtoken');
+  });
+
+  it('by a signal ends at once, too, while others hold what it wants', async () => {
+    const other = await openClient(database.url);
+    await other.query('BEGIN; SELECT FROM token_blacklist_outstandingtoken FOR UPDATE');
+    const child = spawn(
+      process.execPath,
+      [BIN, 'revoke', '--issued-before', 'now', '--yes', '--json', '--database-url', database.url],
+      { env: cleanEnvironment({}), stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let stdout = '';
+    child.stdout.on('data', (part) => (stdout += String(part)));
+    const closed = once(child, 'close');
+    // It waits for a row, gives up, and waits again.
+    for (let seen = 0; seen < 3;) {
+      const waiting = await query(
+        database.url,
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+      );
+      seen += waiting.length;
+    }
+    child.kill('SIGTERM');
+    expect(await closed).toEqual([130, null]);
+    const { event, retries, revoked: count } = JSON.parse(stdout.trim().split('\n').at(-1)!) as Told;
+    expect([event, count]).toEqual(['interrupted', 0]);
+    // It would have tried a hundred times.
+    expect(retries).toBeLessThan(90);
+    await other.end();
   });
 
   const endSessions = () =>

@@ -69,7 +69,7 @@ describe.skipIf(services().redis === undefined)('what the scripts of Redis keep 
     const any = token();
     await cache.begin(any);
     await cache.finish(any, undefined);
-    return { cache, owed, stream: new OutboxStream({ ...shared, consumer: cache.consumer }) };
+    return { client, cache, owed, stream: new OutboxStream({ ...shared, consumer: cache.consumer }) };
   }
 
   let users = 0;
@@ -275,6 +275,35 @@ describe.skipIf(services().redis === undefined)('what the scripts of Redis keep 
         expect(await server.cli('EXISTS', name)).toBe('0');
     },
   );
+
+  it('tells a claim that is asked for again that it is taken, whoever has the lock by then', async () => {
+    const here = await instance();
+    const one = await active();
+    const claim = claimOf(one);
+    const ask = () =>
+      here.client.claim(
+        key('lock', one),
+        key('token', one),
+        KEYS.of(partitionOf(one.userKey), 'doubt', one.jti),
+        key('token', successorOf(claim)),
+        outbox(one),
+        KEYS.userSince(partitionOf(one.userKey), one.userKey),
+        'me:1',
+        REQUEST_TIMEOUT_MS,
+        Number.MAX_SAFE_INTEGER,
+        MADE_US - 1,
+        claim.claimedAtUs,
+        'a claim',
+        'me',
+        LIFETIME_MS,
+        LIFETIME_MS,
+        claim.successor.jti,
+      );
+    expect(((await ask()) as unknown[])[0]).toBe(2);
+    await server.cli('SET', key('lock', one), 'another:7');
+    expect(((await ask()) as unknown[])[0]).toBe(2);
+    expect(await server.cli('XLEN', outbox(one))).toBe('1');
+  });
 
   it('claims the others that come with one whose outbox is spoilt, each once', async () => {
     const here = await instance();

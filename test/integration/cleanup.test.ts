@@ -315,6 +315,21 @@ describe.skipIf(services().postgres === undefined)('cleanup', () => {
     expect(await census(world.sql)).toEqual(left);
   });
 
+  it('counts what triggers and cascades of the site cost as the rows that they come with', async () => {
+    const EXPIRED = 600;
+    await fill(world.sql, { expired: EXPIRED, live: 0 });
+    await world.sql(`
+      CREATE FUNCTION dear() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN NULL; END $$;
+      CREATE TRIGGER dear AFTER DELETE ON token_blacklist_outstandingtoken FOR EACH ROW EXECUTE FUNCTION dear()`);
+    try {
+      const { batches } = await world.run({ targetBatchMs: 20 });
+      // A row takes a millisecond at least, so that a batch of twenty is at its target. The first has 100.
+      expect(batches).toBeGreaterThan((EXPIRED - 200) / 25);
+    } finally {
+      await world.sql('DROP FUNCTION dear() CASCADE');
+    }
+  });
+
   it('waits while an index is being built, and goes on', async () => {
     await fill(world.sql, { expired: 2_000, live: 0 });
     // The build waits for this one, and the cleanup for the build.
