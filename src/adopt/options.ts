@@ -76,6 +76,7 @@ const ORIGINS = {
   'cookie-samesite': 'django',
   'cookie-secure': 'django',
   'cookie-httponly': 'django',
+  'shadow-of': 'operator',
   demo: 'operator',
   'pool-size': 'operator',
   'cleanup-every': 'operator',

@@ -141,6 +141,10 @@ export const SERVE_OPTIONS = {
     help: 'processes that share the port, one a core; with --database-url only, and best with --redis-url',
   }),
   ...COOKIE_OPTIONS,
+  'shadow-of': optional(httpUrl, {
+    help: 'the URL of your Django: pass every request on to it, answer with its answers, and report at /shadow of the admin port where this server would have answered otherwise; with --database-url, and nothing is written',
+    absentText: 'this server answers itself',
+  }),
   demo: toggle({
     help: 'a page and a log-in without password for trying it: embedded database and loopback only',
   }),
