@@ -29,13 +29,10 @@ export function bodyOf(
     go({ sent: null }, EMPTY);
     return;
   }
-  if (mostKept === 0) {
-    go({ sent: request }, undefined);
-    return;
-  }
   if (chunked) {
-    const copy = new Copy(mostKept);
-    go({ sent: copied(request, copy), kept: () => copy.whole }, undefined);
+    const copy = mostKept === 0 ? undefined : new Copy(mostKept);
+    // undici gives a stream that has come whole a length.
+    go({ sent: passed(request, copy), kept: () => copy?.whole }, undefined);
     return;
   }
   if (length > mostKept) {
@@ -70,9 +67,9 @@ class Copy {
   }
 }
 
-async function* copied(request: TokenRequest, copy: Copy): AsyncGenerator<Buffer> {
+async function* passed(request: TokenRequest, copy: Copy | undefined): AsyncGenerator<Buffer> {
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    copy.take(chunk);
+    copy?.take(chunk);
     yield chunk;
   }
 }
