@@ -104,7 +104,16 @@ export class Preview {
         const { successor, claimedAtUs } = judgement;
         const claims = replayedClaims(context, request, successor, claimedAtUs);
         const keyIndex = chain.candidatesAfter(subject.jti).indexOf(successor.jti);
-        return pair(context, request, claims, successor, claimedAtUs, keyIndex, state.freshClaims);
+        const again = await pair(
+          context,
+          request,
+          claims,
+          successor,
+          claimedAtUs,
+          keyIndex,
+          state.freshClaims,
+        );
+        return { ...again, replayed: true };
       }
       case 'in_progress':
         return due === 'spend' ? IN_PROGRESS : { kind: 'blacklisted' };

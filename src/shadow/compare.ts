@@ -22,6 +22,8 @@ export function compare(django: Answer, ours: OurAnswer, rules: Rules, request: 
 function compareOutcome(django: Answer, ours: OurAnswer, rules: Rules, request: Request): Difference[] {
   if (django.status === 404 && ours.status !== 404)
     return [{ code: 'endpoint_path', django: 'answers 404', here: `answers ${redacted(request.path)}` }];
+  if (django.status >= 300 && django.json === undefined && django.status !== ours.status)
+    return [{ ...statusOf(django, ours), code: 'in_front' }];
   // What DRF tells of a view is prose.
   if (request.method === 'OPTIONS') return django.status === ours.status ? [] : [statusOf(django, ours)];
   if (django.status === 429)

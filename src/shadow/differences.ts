@@ -71,6 +71,10 @@ export const DIFFERENCES = {
   body: { says: 'The answer has other members.', mend: null },
   status: { says: 'The answer has another status.', mend: null },
   challenge: { says: 'The header WWW-Authenticate is another one.', mend: null },
+  in_front: {
+    says: 'Something in front of the view answered: a middleware, or Django itself (ALLOWED_HOSTS, a redirect).',
+    mend: null,
+  },
   endpoint_path: {
     says: 'Django has no endpoint at a path that is answered here.',
     mend: '--base-path, or --refresh-path, --verify-path, --blacklist-path and --sliding-path',

@@ -149,7 +149,7 @@ export class Judge implements Witness {
   async #hold(job: Job, route: RouteName, django: Answer): Promise<void> {
     const { report, rules, preview } = this.#options;
     const { asked, arrivedAtUs, deadlineMs } = job;
-    const request = requestOf(job, route);
+    const request = requestOf(job, route, django);
     const look = preview({ arrivedAtUs, deadlineMs });
     const verdict = await verdictOn({
       arrivedAtUs,
@@ -180,7 +180,10 @@ export class Judge implements Witness {
     const { rotation, tokenTables } = rules.settings;
     if (route !== 'refresh' || !tokenTables || look.state === undefined) return [];
     if (django.status !== 200 || tokenIn(django, 'refresh', rules) === undefined) return [];
-    const isSpent = look.state.row?.blacklistedAtUs !== undefined;
+    const { row } = look.state;
+    // A row that is gone, as with its user, says nothing.
+    if (row === undefined) return [];
+    const isSpent = row.blacklistedAtUs !== undefined;
     if (isSpent) this.#spent += 1;
     else this.#kept += 1;
     if (rotation === 'on' && !isSpent) {
@@ -217,8 +220,13 @@ function isOtherForm({ path }: Asked, { status }: Answer): boolean {
   return !path.endsWith('/') && (status === 404 || (status >= 300 && status < 400));
 }
 
-function requestOf({ asked, arrivedAtUs, answeredAtUs }: Job, route: RouteName): Request {
+/** The times are the widest by either clock, the database's and that of Django's Date. */
+function requestOf({ asked, arrivedAtUs, answeredAtUs }: Job, route: RouteName, django: Answer): Request {
   const { method, path, headers } = asked;
+  const [fromSeconds, toSeconds] = [arrivedAtUs / 1e6, answeredAtUs / 1e6];
+  const tookSeconds = toSeconds - fromSeconds;
+  const date = Date.parse(django.headers.get('date') ?? '') / 1000;
+  const dated = Number.isNaN(date) ? toSeconds : date;
   return {
     route,
     method,
@@ -230,8 +238,8 @@ function requestOf({ asked, arrivedAtUs, answeredAtUs }: Job, route: RouteName):
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== ''),
-    fromSeconds: arrivedAtUs / 1e6,
-    toSeconds: answeredAtUs / 1e6,
+    fromSeconds: Math.min(fromSeconds, dated - tookSeconds),
+    toSeconds: Math.max(toSeconds, dated + 1),
   };
 }
 

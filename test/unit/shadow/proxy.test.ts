@@ -31,8 +31,9 @@ async function startDjango(answer: Answer): Promise<Django> {
     sockets.push(socket);
     socket.on('error', () => undefined);
     socket.setEncoding('latin1').on('data', (text: string) => {
-      got[at] += text;
-      answer(got[at]!, socket);
+      const all = `${got[at] ?? ''}${text}`;
+      got[at] = all;
+      answer(all, socket);
     });
   });
   server.listen(0, '127.0.0.1');
