@@ -3,7 +3,7 @@ import { isGranted } from './answer.js';
 import { compareCookies, compareCors } from './compare-edge.js';
 import { compareTokens, tokenIn } from './compare-tokens.js';
 import type { Difference } from './differences.js';
-import { redacted, shapeOf } from './redact.js';
+import { isToken, redacted, shapeOf } from './redact.js';
 import { isOfOther, refusalKinds, refusalText, type RefusalKind } from './refusal.js';
 import type { Request, Rules } from './rules.js';
 import { isAtEdge, tokenFault } from './token-fault.js';
@@ -38,7 +38,8 @@ function compareOutcome(django: Answer, ours: OurAnswer, rules: Rules, request: 
 
 function compareGranted(django: Answer, ours: OurAnswer, rules: Rules, request: Request): Difference[] {
   const found: Difference[] = [];
-  const has = (answer: Answer): boolean => tokenIn(answer, 'refresh', rules) !== undefined;
+  const has = (answer: Answer): boolean =>
+    tokenIn(answer, 'refresh', rules) !== undefined || hasOtherCookie(answer, rules);
   // Whom it is offered to is between a client and this server.
   if (request.route === 'refresh' && rules.settings.rotation !== 'offered' && has(django) !== has(ours))
     found.push({
@@ -56,6 +57,16 @@ function compareGranted(django: Answer, ours: OurAnswer, rules: Rules, request: 
   if (members(django).join() !== members(ours).join() && request.method === 'POST')
     found.push({ code: 'body', django: shapeOf(django.json), here: shapeOf(ours.json) });
   return [...found, ...compareTokens(django, ours, rules, request), ...compareCookies(django, ours, rules)];
+}
+
+/** A token in a cookie of a name that isn't known here: it is the name that differs. */
+function hasOtherCookie({ cookies }: Answer, rules: Rules): boolean {
+  const known = rules.cookies;
+  if (known === undefined) return false;
+  return cookies.some((text) => {
+    const [name = '', value = ''] = (text.split(';', 1)[0] ?? '').split('=', 2);
+    return isToken(value) && name !== known.access && name !== known.refresh;
+  });
 }
 
 /** Django granted it. */

@@ -50,16 +50,16 @@ export async function verdictOn({
   differing: compared,
   mark,
 }: Case): Promise<Verdict> {
-  const blacklistedAt = (): number | undefined => look.state?.row?.blacklistedAtUs;
-  const isBlacklisted = (): boolean => blacklistedAt() !== undefined;
-  // The rows say what Django says. That it may be granted all the same, as inside of the grace, is of this server's making.
-  const differing = (ours: OurAnswer): Difference[] =>
-    compared(ours).filter(({ code }) => !(code === 'blacklist_unseen' && isBlacklisted()));
   const asRead = await would(false);
   if (asRead.outcome === 'unavailable') return { kind: 'unavailable' };
-  const blacklistedAtUs = blacklistedAt();
+  const blacklistedAtUs = look.state?.row?.blacklistedAtUs;
+  const isBlacklisted = blacklistedAtUs !== undefined;
   // Django itself blacklists what it rotates: its own row is there by now.
-  const isRecent = blacklistedAtUs !== undefined && blacklistedAtUs >= arrivedAtUs - RACE_US;
+  const isRecent = isBlacklisted && blacklistedAtUs >= arrivedAtUs - RACE_US;
+  // The rows say what Django says. That it may be granted all the same, as inside of the grace, is of this server's making.
+  const isAgreed = isBlacklisted && !isRecent;
+  const differing = (ours: OurAnswer): Difference[] =>
+    compared(ours).filter(({ code }) => !(code === 'blacklist_unseen' && isAgreed));
   const found = differing(isRecent ? await would(true) : asRead);
   if (!found.some(rests)) return { kind: 'compared', found, raced: false };
   if (isRecent) {
@@ -70,7 +70,7 @@ export async function verdictOn({
 
   const stood = look.asked && (await mark?.(look.asked));
   if (stood === undefined || stood.isStandby) return { kind: 'undecided', why: 'changing' };
-  const mayBeUnspent = isBlacklisted() && stood.blacklisted !== true;
+  const mayBeUnspent = isBlacklisted && stood.blacklisted !== true;
   // Blacklisted while Django looked, or a moment before: either answer is right.
   const unspent = mayBeUnspent && !isRecent ? differing(await would(true)) : found;
   if (!unspent.some(rests)) return { kind: 'compared', found: unspent, raced: true };
@@ -78,7 +78,7 @@ export async function verdictOn({
     switch (difference.rests) {
       case 'blacklist':
         // No row now that Django has answered: there was none before. One of ours ends a whole session without a row.
-        if (!isBlacklisted()) return asRead.outcome !== 'blacklisted' || stood.revocation === true;
+        if (!isBlacklisted) return asRead.outcome !== 'blacklisted' || stood.revocation === true;
         return !mayBeUnspent;
       case 'user':
         return stood.user === true && stood.revocation !== false;
