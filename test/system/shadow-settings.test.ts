@@ -46,7 +46,39 @@ const WRONG: readonly Wrong[] = [
   { name: 'users who are checked', args: { '--user-check': 'on' }, code: 'user_refused', mend: '--user-check off lets them, as simplejwt does before 5.4; else nothing is to be mended' },
 ]; // prettier-ignore
 
-describe.skipIf(services().postgres === undefined || !services().django)('a shadow of Django', () => {
+interface Site {
+  readonly url: string;
+  readonly django: Django;
+  readonly traffic: Traffic;
+}
+
+/** Sends the same again until what is looked for is there: what changed a moment ago is no difference yet. */
+async function reportOf(
+  { url, traffic, django }: Site,
+  { args = {}, key = TEST_SIGNING_KEY }: Pick<Wrong, 'args' | 'key'>,
+  until: (document: ShadowDocument) => boolean,
+): Promise<{ document: ShadowDocument; output: string }> {
+  const given = Object.entries(args).flat();
+  const shadow = await startShadow(django.url, {
+    databaseUrl: url,
+    args: given,
+    env: { CARELINK_SIGNING_KEY: key },
+  });
+  try {
+    let document = await shadow.report();
+    for (let turn = 0, sent = 0; turn < 20 && !until(document); turn++) {
+      sent += await traffic.send(shadow.url);
+      document = await (args['--base-path'] === undefined ? shadow.settled(sent) : shadow.report());
+    }
+    return { document, output: shadow.output() };
+  } finally {
+    await shadow.stop();
+  }
+}
+
+const ready = services().postgres !== undefined && services().django;
+
+describe.skipIf(!ready)('a shadow of Django', () => {
   let database: FreshDatabase;
   let django: Django;
   let traffic: Traffic;
@@ -70,31 +102,10 @@ describe.skipIf(services().postgres === undefined || !services().django)('a shad
     await database.drop();
   });
 
-  /** Sends the same again until what is looked for is there: what changed a moment ago is no difference yet. */
-  async function reportOf(
-    { args = {}, key = TEST_SIGNING_KEY }: Pick<Wrong, 'args' | 'key'>,
-    until: (document: ShadowDocument) => boolean,
-  ): Promise<{ document: ShadowDocument; output: string }> {
-    const given = Object.entries({ ...RIGHT, ...args }).flat();
-    const shadow = await startShadow(django.url, {
-      databaseUrl: database.url,
-      args: given,
-      env: { CARELINK_SIGNING_KEY: key },
-    });
-    try {
-      let document = await shadow.report();
-      for (let turn = 0, sent = 0; turn < 20 && !until(document); turn++) {
-        sent += await traffic.send(shadow.url);
-        document = await (args['--base-path'] === undefined ? shadow.settled(sent) : shadow.report());
-      }
-      return { document, output: shadow.output() };
-    } finally {
-      await shadow.stop();
-    }
-  }
+  const site = (): Site => ({ url: database.url, django, traffic });
 
   it('finds nothing where all settings are those of Django', async () => {
-    const { document } = await reportOf({}, ({ requests }) => requests.judged >= 60);
+    const { document } = await reportOf(site(), { args: RIGHT }, ({ requests }) => requests.judged >= 60);
     expect(document.differences).toEqual([]);
     expect(document.agrees).toBe(true);
     expect(document.requests.same).toBeGreaterThan(50);
@@ -102,8 +113,9 @@ describe.skipIf(services().postgres === undefined || !services().django)('a shad
     expect(document.requests.dropped).toEqual({ full: 0, late: 0, database: 0, failed: 0 });
   });
 
-  it.each(WRONG)('$name: $code', async ({ code, mend, ...wrong }) => {
-    const { document, output } = await reportOf(wrong, ({ differences }) =>
+  it.each(WRONG)('$name: $code', async ({ code, mend, args, key }) => {
+    const wrong = { args: { ...RIGHT, ...args }, ...(key === undefined ? {} : { key }) };
+    const { document, output } = await reportOf(site(), wrong, ({ differences }) =>
       differences.some((one) => one.code === code),
     );
     expect(document.differences.map((one) => [one.code, one.mend])).toEqual([[code, mend]]);
@@ -112,5 +124,54 @@ describe.skipIf(services().postgres === undefined || !services().django)('a shad
     expect(told).toContain('"event":"shadow_difference"');
     expect(told).not.toMatch(/ey[JA][\w-]{10,}\./);
     expect(told).not.toContain(TEST_SIGNING_KEY.slice(0, 20));
+  });
+});
+
+const OTHER_SITES = [
+  {
+    name: 'that rotates without blacklisting',
+    env: { DJANGO_BLACKLIST: '0' },
+    right: { '--rotation': 'keep' },
+    wrong: { '--rotation': 'on' },
+    found: [['spends', '--rotation keep'], ['verify_blacklist', '--verify-blacklist off']],
+  },
+  {
+    name: 'that does not rotate',
+    env: { DJANGO_ROTATE: '0', DJANGO_BLACKLIST: '0' },
+    right: { '--rotation': 'off', '--verify-blacklist': 'off' },
+    wrong: { '--rotation': 'on' },
+    found: [['rotation', '--rotation off'], ['verify_blacklist', '--verify-blacklist off']],
+  },
+]; // prettier-ignore
+
+describe.skipIf(!ready).each(OTHER_SITES)('a shadow of a Django $name', ({ env, right, wrong, found }) => {
+  const plain = { '--simplejwt-compat': '5.2', '--user-check': 'off', '--cors-origin': ORIGIN };
+  let database: FreshDatabase;
+  let django: Django;
+  let site: Site;
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    django = await startDjango({ database: database.url, env: { DJANGO_CORS_ORIGINS: ORIGIN, ...env } });
+    await migrate(database.url);
+    site = { url: database.url, django, traffic: await siteTraffic(django) };
+  });
+  afterAll(async () => {
+    await django.stop();
+    await database.drop();
+  });
+
+  it('finds nothing where that is set', async () => {
+    const args = { ...plain, ...right };
+    const { document } = await reportOf(site, { args }, ({ requests }) => requests.judged >= 60);
+    expect(document.differences).toEqual([]);
+    expect(document.requests.undecided.changing).toBe(0);
+  });
+
+  it('finds it where it is not', async () => {
+    const args = { ...plain, ...wrong };
+    const { document } = await reportOf(site, { args }, ({ differences }) => differences.length === 2);
+    const told = document.differences.map(({ code, mend }) => [code, mend]);
+    expect(told.sort()).toEqual(found);
   });
 });
