@@ -3,11 +3,13 @@
  * moment of the machine falls on both. In front of a server that answers at once, where only the way is measured, and in
  * front of Django under gunicorn. The target: at most 1 ms more at the p99.
  */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { endWithUs } from '../test/support/end-with-us.js';
 import { startDjango, type Django } from '../test/support/django.js';
 import { startCluster, type Cluster } from '../test/support/postgres.js';
 import { services } from '../test/support/services.js';
@@ -23,7 +25,7 @@ const RIGHT = ['--simplejwt-compat', '5.2', '--user-check', 'off'];
 describe.skipIf(services().postgresBin === undefined || !services().django)('a shadow', () => {
   let cluster: Cluster;
   let django: Django;
-  let instant: { readonly url: string; readonly server: Server };
+  let instant: { readonly url: string; readonly stop: () => void };
 
   beforeAll(async () => {
     cluster = await startCluster({ settings: { max_connections: '200' } });
@@ -32,7 +34,7 @@ describe.skipIf(services().postgresBin === undefined || !services().django)('a s
     instant = await startInstant();
   });
   afterAll(async () => {
-    instant.server.close();
+    instant.stop();
     await django.stop();
     await cluster.stop();
   });
@@ -65,16 +67,13 @@ describe.skipIf(services().postgresBin === undefined || !services().django)('a s
   });
 });
 
-/** Answers each request with what Django answers to a good token at verify/. */
-async function startInstant(): Promise<{ url: string; server: Server }> {
-  const server = createServer((incoming, response) => {
-    incoming.resume().on('end', () => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 2 });
-      response.end('{}');
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+/** A process of its own, as Django is: both ways lead to another process. */
+async function startInstant(): Promise<{ url: string; stop: () => void }> {
+  const script = fileURLToPath(new URL('./support/instant-server.mjs', import.meta.url));
+  const child = endWithUs(spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] }));
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const { url } = JSON.parse(line.toString()) as { url: string };
+  return { url, stop: () => void child.kill() };
 }
 
 /** Each way once in every period, which of them first in turn; none waits for the other. */
