@@ -16,6 +16,7 @@ const ALLOWED = {
   sessions: ['store', 'rotation'],
   doctor: ['store', 'migrate', 'jwt', 'cache', 'rotation'],
   adopt: ['config', 'store'],
+  shadow: ['http', 'observe', 'rotation'],
   dashboard: [],
   bench: [],
   client: [],
@@ -37,6 +38,7 @@ const ROOMS = [
   'sessions',
   'doctor',
   'adopt',
+  'shadow',
   'bench',
   'client',
 ];

@@ -77,6 +77,7 @@ const ORIGINS = {
   'cookie-samesite': 'django',
   'cookie-secure': 'django',
   'cookie-httponly': 'django',
+  'shadow-of': 'operator',
   demo: 'operator',
   'pool-size': 'operator',
   'cleanup-every': 'operator',

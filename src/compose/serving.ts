@@ -31,6 +31,8 @@ export interface Serving {
   readonly renewing: Renewing;
   /** Stops accepting, finishes what is in flight, closes everything. */
   stop(): Promise<void>;
+  /** What is to be told when it has ended: of a shadow. */
+  readonly summary?: { readonly document: () => object; readonly text: () => string };
   /** Rejects when something the server can't do without has broken for good. */
   readonly failed: Promise<never>;
   /** For a process that has the admin port of several. */

@@ -21,7 +21,10 @@ export async function startServing(
   for (;;) {
     const releases = new ReleaseStack();
     try {
-      return await compose(settings, { log, setUpLog: tellsSetUp ? log : NO_LOG }, releases, options);
+      const logs = { log, setUpLog: tellsSetUp ? log : NO_LOG };
+      if (settings.shadowOf === undefined) return await compose(settings, logs, releases, options);
+      const { composeShadow } = await import('./shadow.js');
+      return await composeShadow(settings, settings.shadowOf, logs, releases);
     } catch (error) {
       await releases.release().catch(() => undefined);
       signal?.throwIfAborted();

@@ -172,6 +172,10 @@ export const SERVE_OPTIONS = {
   }),
   ...COOKIE_OPTIONS,
   ...inGroup('Running', {
+    'shadow-of': optional(httpUrl, {
+      help: 'the URL of your Django: pass every request on to it, answer with its answers, and report at /shadow of the admin port where this server would have answered otherwise; with --database-url, and nothing is written',
+      absentText: 'this server answers itself',
+    }),
     demo: toggle({
       help: 'a page and a log-in without password for trying it: embedded database and loopback only',
     }),

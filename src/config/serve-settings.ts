@@ -33,6 +33,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
   const settings: ServeSettings = {
     command: 'serve',
     ...shared,
+    shadowOf: values['shadow-of'],
     workers: values.workers,
     poolSize: values['pool-size'],
     listenUrl: values['listen-url'],
@@ -84,6 +85,7 @@ export function serveSettings(flags: Flags, source: Source): ServeSettings {
     problems.push('--revoke-claim is compared with the password of a user: it excludes --user-check off.');
   }
   checkDemo(settings, problems);
+  checkShadow(settings, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(settings);
 }
@@ -172,6 +174,27 @@ function checkPorts({ http, admin }: ServeSettings, problems: string[]): void {
   if (http.port !== 0 && http.port === admin.port && http.host === admin.host) {
     problems.push(`--port and --admin-port are both ${http.port} at ${http.host}; they must differ.`);
   }
+}
+
+/** It compares with the rows of a Django, and one process has the report. */
+function checkShadow(
+  { shadowOf, database, workers, http, cleanup }: ServeSettings,
+  problems: string[],
+): void {
+  if (shadowOf === undefined) return;
+  if (database.kind === 'embedded')
+    problems.push(
+      "--shadow-of compares with Django's answers: it needs --database-url, the database of that Django.",
+    );
+  if (workers > 1) problems.push('--shadow-of runs in one process: leave --workers out.');
+  if (http.demo) problems.push('--demo and --shadow-of exclude each other.');
+  if (cleanup !== undefined)
+    problems.push('--shadow-of writes nothing: leave --cleanup-every out, or say off.');
+  const { pathname, search } = new URL(shadowOf);
+  if (pathname !== '/' || search !== '')
+    problems.push(
+      '--shadow-of takes the address of Django without a path, such as http://127.0.0.1:8001: requests keep theirs.',
+    );
 }
 
 /** Anybody may log in there as anybody: never beside real users, real keys, or where others can reach it. */

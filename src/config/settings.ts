@@ -34,6 +34,8 @@ export interface SharedSettings extends CommonSettings {
 
 export interface ServeSettings extends SharedSettings {
   readonly command: 'serve';
+  /** Django's URL: it answers, and what would have been answered here is only compared. Undefined: it is answered here. */
+  readonly shadowOf: string | undefined;
   /** Processes that share the port. */
   readonly workers: number;
   /** Connections to a database by URL, of each process. The embedded one takes a pool of one, whatever this says. */

@@ -33,6 +33,8 @@ export interface AdminServerOptions {
   kpis(): object | Promise<object>;
   /** The page of `/dashboard`, and the events that feed it. */
   readonly dashboard?: { page(): DashboardPage; readonly streams: EventStreams } | undefined;
+  /** What a shadow has found out: as JSON, and for people. */
+  readonly shadow?: { document(): object; text(): string } | undefined;
   /** The host the port was configured with: a name of its own that requests may carry. */
   readonly host: string;
   readonly log: Log;
@@ -78,6 +80,15 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
     ['/dashboard', dashboard],
     ['/kpis', async () => json(200, (await options.kpis()) as Record<string, unknown>, 'valid')],
   ]);
+
+  const { shadow } = options;
+  if (shadow !== undefined) {
+    pages.set('/shadow', ({ headers: { accept } }) =>
+      wantsText(accept)
+        ? textReply(shadow.text())
+        : json(200, shadow.document() as Record<string, unknown>, 'valid'),
+    );
+  }
 
   const contents = json(200, { see: [...pages.keys()] }, 'valid');
   pages.set('/', () => contents);
@@ -132,6 +143,21 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
   });
   // Dashboards go on until the port is closed.
   return { ...listener, startDraining: () => void (draining = true) };
+}
+
+/** A browser does, and whoever asks for it; scripts mostly say nothing. */
+function wantsText(accept: string | undefined): boolean {
+  return /^\s*text\/(?:html|plain)\b/.test(accept ?? '');
+}
+
+function textReply(text: string): Reply {
+  const headers = [
+    'Content-Type', 'text/plain; charset=utf-8',
+    'Content-Length', String(Buffer.byteLength(text)),
+    'Cache-Control', 'no-store',
+    'X-Content-Type-Options', 'nosniff',
+  ]; // prettier-ignore
+  return new Reply(200, headers, text, 'valid');
 }
 
 function pageReply({ html, contentSecurityPolicy }: DashboardPage): Reply {

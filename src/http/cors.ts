@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Reply } from './respond.js';
 
 /**
@@ -73,7 +73,10 @@ export class Cors {
    * Puts on a response what its answer needs, whatever that will be: an error that a page can't read would be told to its
    * user as a network that is down. Returns the answer to a preflight; undefined for any other request.
    */
-  begin(request: IncomingMessage, response: ServerResponse): Reply | undefined {
+  begin(
+    request: Pick<IncomingMessage, 'headers' | 'method'>,
+    response: { setHeader(name: string, value: string): unknown },
+  ): Reply | undefined {
     const { headers } = request;
     const allowed = headers.origin !== undefined && this.allows(headers.origin);
     if (request.method === 'OPTIONS' && headers['access-control-request-method'] !== undefined)

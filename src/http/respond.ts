@@ -168,6 +168,11 @@ function unavailable(retryAfterSeconds: number): Reply {
   return sentence(503, 'Token refresh is temporarily unavailable.', 'unavailable', 'Retry-After', retry);
 }
 
+/** Of a server that only passes requests on: Django gave no answer. */
+export function badGateway(): Reply {
+  return sentence(502, 'The application behind this server gave no answer.', 'error');
+}
+
 const OVERLOADED: Reply[] = [];
 
 /** The same, made once for each of the few seconds there are: to refuse must cost far less than to serve. */

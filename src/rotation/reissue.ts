@@ -3,7 +3,8 @@ import { orUnavailable, UNAVAILABLE, type RotationContext } from './context.js';
 import { accessSpan, keptEnd, refreshSpan } from './lifetimes.js';
 import type { RefreshOutcome } from './outcomes.js';
 import type { Due } from './policy.js';
-import type { ReissueVerdict } from './ports.js';
+import type { FreshClaims, ReissueVerdict } from './ports.js';
+import type { Subject } from './claims.js';
 import { refused } from './refused.js';
 import type { Request } from './request.js';
 import { addedTo } from './session-start.js';
@@ -26,14 +27,15 @@ async function judgeAndAnswer(
   request: Request,
   due: Exclude<Due, 'spend'>,
 ): Promise<RefreshOutcome> {
-  const { settings, codec, cache, clock, reissuing } = context;
+  const { cache, clock, reissuing } = context;
   if (reissuing === undefined) throw new Error('a policy that reissues has nothing to judge tokens by');
   const { subject, deadlineMs, span } = request;
   request.trace.read = true;
   // While a site moves, others' claims may be in Redis, and not yet in the rows.
   if (cache.takesClaims && (await cache.claimed(subject)) !== undefined) return { kind: 'blacklisted' };
   const issuedAtUs = clock.nowUs();
-  const successor = due === 'reissue' ? await successorOf(context, request, issuedAtUs) : undefined;
+  const successor =
+    due === 'reissue' ? await successorOf(context, subject, reissuing.freshId(), issuedAtUs) : undefined;
   const { jti, userKey, startSeconds, passwordHash } = subject;
   const { standing, freshClaims } = await ending(
     span?.part('judge'),
@@ -54,7 +56,28 @@ async function judgeAndAnswer(
       return refused(context, subject, standing);
   }
   if (freshClaims === null) return UNAVAILABLE;
-  const accessJti = reissuing.freshId();
+  return granted(context, subject, { accessJti: reissuing.freshId(), issuedAtUs, successor, freshClaims });
+}
+
+type Successor = { readonly jti: string; readonly token: string; readonly expiresAtSeconds: number };
+
+/** What is answered to a token that may be reissued. @param successor undefined: the client keeps the token that it has */
+export async function granted(
+  { settings, codec }: Pick<RotationContext, 'settings' | 'codec'>,
+  subject: Subject,
+  {
+    accessJti,
+    issuedAtUs,
+    successor,
+    freshClaims,
+  }: {
+    readonly accessJti: string;
+    readonly issuedAtUs: number;
+    readonly successor: Successor | undefined;
+    readonly freshClaims: FreshClaims;
+  },
+): Promise<RefreshOutcome> {
+  const { startSeconds } = subject;
   const claims = accessClaims(
     subject.claims,
     settings.names,
@@ -80,12 +103,12 @@ function standingOf({ standing }: ReissueVerdict): string {
 }
 
 /** Drawn, and not derived: the same token may be reissued at any time, and each of its successors is another one. */
-async function successorOf(
-  { settings, codec, reissuing }: RotationContext,
-  { subject }: Request,
+export async function successorOf(
+  { settings, codec }: Pick<RotationContext, 'settings' | 'codec'>,
+  subject: Subject,
+  jti: string,
   issuedAtUs: number,
-): Promise<{ readonly jti: string; readonly token: string; readonly expiresAtSeconds: number }> {
-  const jti = reissuing?.freshId() ?? '';
+): Promise<Successor> {
   const span = refreshSpan(settings, issuedAtUs, subject.startSeconds);
   const added = addedTo(settings, subject);
   const token = await codec.sign(successorClaims(subject.claims, settings.names, { jti, ...span }, added));

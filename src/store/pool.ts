@@ -28,6 +28,8 @@ export interface PoolOptions {
   readonly connectTimeoutMs: number;
   /** Let the triggers of `migrate --notify` tell nobody of rotations; see session-settings.ts. */
   readonly quiet?: boolean;
+  /** Nothing can be written over it. */
+  readonly readOnly?: boolean;
   readonly applicationName: string;
   readonly onStatement: (purpose: Purpose) => void;
   /**
@@ -54,7 +56,7 @@ export class PgDatabase implements Database {
   #around: ReturnType<typeof transactionSetUp>;
   /** Connections behind which another session may be in each transaction. */
   readonly #pooled = new Set<pg.ClientBase>();
-  readonly #settings: Pick<SettingsOptions, 'quiet' | 'searchPath'>;
+  readonly #settings: Pick<SettingsOptions, 'quiet' | 'searchPath' | 'readOnly'>;
   #statementTimeoutMs: number;
   readonly #givenUp: GivenUpConnections;
   readonly #connections = new Connections();
@@ -66,8 +68,8 @@ export class PgDatabase implements Database {
     const { connection, applicationName, connectTimeoutMs } = options;
     // The embedded PostgreSQL is reached by its parts, and nothing is in between.
     this.#embedded = typeof connection !== 'string' && !('hosts' in connection);
-    const { statementTimeoutMs, quiet = false } = options;
-    this.#settings = { quiet, searchPath: searchPathOf(connection) };
+    const { statementTimeoutMs, quiet = false, readOnly } = options;
+    this.#settings = { quiet, searchPath: searchPathOf(connection), readOnly };
     this.#setUp = sessionSetUp({ statementTimeoutMs, ...this.#settings });
     this.#around = transactionSetUp({ statementTimeoutMs, ...this.#settings });
     this.#onStatement = options.onStatement;

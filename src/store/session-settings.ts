@@ -7,6 +7,8 @@ export interface SettingsOptions {
   readonly quiet: boolean;
   /** For what is looked up in the catalog by a bare name; undefined: the server's default. */
   readonly searchPath?: string | undefined;
+  /** Whoever uses it only looks: PostgreSQL itself refuses to write. */
+  readonly readOnly?: boolean | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface SettingsOptions {
  *   were small and never analysed must not scan them once they are large.
  * - client_min_messages warning: a cancelled wait for a synchronous standby is told in a warning alone (rule 37).
  *
- * Whether a session may write isn't set. A role or a database that was made read only is meant to be: it is a fence.
+ * That a session may write isn't set. A role or a database that was made read only is meant to be: it is a fence.
  */
 function settings({
   statementTimeoutMs,
@@ -44,7 +46,11 @@ function settings({
 
 /** Sets a connection that is ours alone, once. */
 export function sessionSetUp(options: SettingsOptions): string {
-  const all = { default_transaction_isolation: 'read committed', ...settings(options) };
+  const all = {
+    default_transaction_isolation: 'read committed',
+    ...(options.readOnly === true ? { default_transaction_read_only: 'on' } : {}),
+    ...settings(options),
+  };
   return `SELECT ${calls(all, false).join(', ')}`;
 }
 
@@ -56,7 +62,8 @@ export function transactionSetUp(options: SettingsOptions): {
   // It returns no row, so that the statement's are the only ones; and it can't be known before it has run.
   const set = `SELECT FROM (SELECT ${calls(settings(options), true).join(' || ')} AS all_set OFFSET 0) AS s
                 WHERE all_set IS NULL`;
-  return { begin: ['BEGIN ISOLATION LEVEL READ COMMITTED', set], end: 'COMMIT' };
+  const mode = options.readOnly === true ? ' READ ONLY' : '';
+  return { begin: [`BEGIN ISOLATION LEVEL READ COMMITTED${mode}`, set], end: 'COMMIT' };
 }
 
 function calls(all: Readonly<Record<string, string>>, local: boolean): string[] {

@@ -10,6 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createAdminServer } from '../../src/http/admin.js';
+import { Report } from '../../src/shadow/report.js';
+import { reportText } from '../../src/shadow/text.js';
 import { EventStreams } from '../../src/http/events.js';
 import { createLog } from '../../src/observe/log.js';
 import { metricsSink } from '../../src/observe/metrics.js';
@@ -250,6 +252,10 @@ describe.skipIf(services().postgres === undefined)('the HTTP API', () => {
       const foreign = { lines: ['Host: evil.example'] };
       expect(await statusOf(ask(admin(), 'GET', path, foreign))).toBe(421);
       if (path === '/events') continue;
+      if (path === '/shadow') {
+        expect(await statusOf(ask(admin(), 'GET', path))).toBe(404);
+        continue;
+      }
       expect(await statusOf(ask(admin(), 'GET', path))).toBe(200);
       expect(await statusOf(ask(admin(), 'HEAD', path))).toBe(200);
       expect(await statusOf(ask(admin(), 'POST', path))).toBe(405);
@@ -269,6 +275,7 @@ describe.skipIf(services().postgres === undefined)('the HTTP API', () => {
       metrics: { ...metricsSink(), render: unknown },
       kpis: unknown,
       dashboard: { page: unknown, streams: new EventStreams(() => undefined) },
+      shadow: { document: unknown, text: unknown },
       host: '127.0.0.1',
       log: createLog({ level: 'silent', destination: { write: () => undefined } }),
     });
@@ -279,8 +286,42 @@ describe.skipIf(services().postgres === undefined)('the HTTP API', () => {
       socket.write('GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
       expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1.1 200 /);
     }
-    for (const path of ['/readyz', '/metrics', '/kpis', '/dashboard', '/events'])
+    for (const path of ['/readyz', '/metrics', '/kpis', '/shadow', '/dashboard', '/events'])
       expect(await statusOf(ask({ adminUrl: url }, 'GET', path))).toBe(503);
+  });
+
+  it('the admin port of a shadow', async () => {
+    const report = new Report({
+      shadowOf: 'http://127.0.0.1:1',
+      wallClockMs: Date.now,
+      onClass: () => undefined,
+    });
+    report.same(false);
+    report.different('POST /refresh/', [{ code: 'access_lifetime', django: '5m', here: '15m' }]);
+    const metrics = metricsSink();
+    const server = createAdminServer({
+      readiness: () => Promise.resolve({ ready: true, checks: { judge: 'ok' } }),
+      metrics: { contentType: metrics.contentType, render: () => metrics.render() },
+      kpis: () => ({}),
+      shadow: { document: () => report.document(), text: () => reportText(report.document()) },
+      host: '127.0.0.1',
+      log: createLog({ level: 'silent', destination: { write: () => undefined } }),
+    });
+    const { url } = await server.listen('127.0.0.1', 0);
+    onTestFinished(() => server.close(0));
+    const shadow = { adminUrl: url };
+    const told = await ask(shadow, 'GET', '/shadow');
+    expect(JSON.parse(told.body)).toMatchObject({
+      agrees: false,
+      differences: [{ code: 'access_lifetime' }],
+    });
+    for (const accept of ['text/plain', 'text/html,application/xhtml+xml,*/*;q=0.8']) {
+      const text = await ask(shadow, 'GET', '/shadow', { lines: ['Host: 127.0.0.1', `Accept: ${accept}`] });
+      expect(text.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+      expect(text.body).toContain('access_lifetime: 1 request');
+    }
+    expect(await statusOf(ask(shadow, 'HEAD', '/shadow'))).toBe(200);
+    expect(await statusOf(ask(shadow, 'POST', '/shadow'))).toBe(405);
   });
 
   it('what HTTP itself has to refuse, at every operation', async () => {

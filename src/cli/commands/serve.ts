@@ -24,6 +24,7 @@ export const serveCommand: CommandDescriptor<ServeSettings> = {
     'carelink-tokens serve',
     'DATABASE_URL=postgres://django@db/app CARELINK_SIGNING_KEY=... carelink-tokens serve --port 8000',
     'carelink-tokens serve --database-url postgres://django@db/app --redis-url redis://cache --workers 4',
+    'carelink-tokens serve --env-file carelink.env --shadow-of http://127.0.0.1:8001',
   ],
   table: SERVE_OPTIONS,
   first: ['database-url', 'signing-key-file', 'redis-url', 'port', 'workers'],
@@ -68,6 +69,11 @@ async function serve(
   hangUps.answer(() => void (manager === undefined ? reloads.all() : manager.reload(() => reloads.all())));
   const unwatch = reloads.watch();
   await until(serving, signalled, log).finally(unwatch);
+  const { summary } = serving;
+  if (summary !== undefined) {
+    output.document({ event: 'shadow_report', ...summary.document() });
+    output.say('', summary.text().trimEnd());
+  }
   return 0;
 }
 
@@ -187,6 +193,8 @@ function announce(settings: ServeSettings, serving: Omit<Serving, 'inside'>, out
     `  tokens  ${base}${basePath}/${socket === undefined ? '' : `  (at the socket ${socket})`}`,
     `  admin   ${adminUrl}/dashboard  (also healthz, readyz, metrics, kpis)`,
   ];
+  if (settings.shadowOf !== undefined)
+    lines.push(`  shadow  of ${settings.shadowOf}, which answers; the report: ${adminUrl}/shadow`);
   if (settings.http.demo)
     lines.push(`  demo    ${publicUrl}${basePath}/demo/  (anybody on this machine may log in)`);
   if (embedded !== undefined) {

@@ -60,6 +60,13 @@ const lookups: Read = (now, before) => {
   return percent(growth(before, now, 'carelink_cache_lookups_total', { result: 'active' }), all);
 };
 
+/** Their classes, the most frequent first. */
+const differences: Read = ({ metrics }) => {
+  const met = (metrics['carelink_shadow_differences_total'] ?? []).filter(({ value }) => value > 0);
+  const names = met.sort((a, b) => b.value - a.value).map(({ labels }) => labels['code']);
+  return names.length === 0 ? 'none' : names.join(', ');
+};
+
 const CLAIM = 'carelink_claim_statement_duration_seconds';
 
 const PANELS: readonly Panel[] = [
@@ -71,6 +78,15 @@ const PANELS: readonly Panel[] = [
     ['unavailable (503)', count('carelink_token_refresh_total', { outcome: 'unavailable' })],
     ['verify', count('carelink_http_requests_total', { route: 'verify' })],
     ['log-outs', count('carelink_http_requests_total', { route: 'blacklist' })],
+  ] },
+  { title: 'Shadow', needs: 'carelink_shadow_requests_total', lines: [
+    ['passed on to Django', count('carelink_shadow_requests_total', { result: 'passed' })],
+    ['the same', count('carelink_shadow_requests_total', { result: 'same' })],
+    ['different', count('carelink_shadow_requests_total', { result: 'different' })],
+    ['undecided', count('carelink_shadow_requests_total', { result: 'undecided' })],
+    ['not judged', count('carelink_shadow_requests_total', { result: 'dropped' })],
+    ['Django gave no answer', count('carelink_shadow_requests_total', { result: 'unanswered' })],
+    ['differences (more at /shadow)', differences],
   ] },
   { title: 'Sessions', needs: 'carelink_sessions_ended_total', lines: [
     ['active, estimated', (now) => figure(gauge(now, 'carelink_sessions_active'))],

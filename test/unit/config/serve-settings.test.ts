@@ -147,6 +147,23 @@ describe("serve's settings", () => {
     expect(problems({ demo: true, ...flags }, env).join('\n')).toContain(told);
   });
 
+  it('--shadow-of takes the address of a Django', () => {
+    const flags = { 'shadow-of': 'http://127.0.0.1:8001' };
+    expect(serveSettings(flags, source(URL_AND_KEY)).shadowOf).toBe('http://127.0.0.1:8001');
+    expect(serveSettings({}, source(URL_AND_KEY)).shadowOf).toBeUndefined();
+  });
+
+  it.each([
+    ['the embedded database', {}, {}, 'needs --database-url'],
+    ['several workers', { workers: '2' }, URL_AND_KEY, 'runs in one process'],
+    ['a cleanup', { 'cleanup-every': '1h' }, URL_AND_KEY, 'writes nothing'],
+    ['a path', { 'shadow-of': 'http://127.0.0.1:8001/api' }, URL_AND_KEY, 'without a path'],
+    ['a demo', { demo: true }, {}, 'exclude each other'],
+  ])('--shadow-of refuses %s', (_what, flags, env, told) => {
+    const all = { 'shadow-of': 'http://127.0.0.1:8001', ...flags };
+    expect(problems(all, source(env)).join('\n')).toContain(told);
+  });
+
   it('--demo refuses keys that were given', () => {
     const env = source({ CARELINK_SIGNING_KEY: 'k'.repeat(64) });
     expect(problems({ demo: true }, env).join('\n')).toContain('a signing key of its own');

@@ -1,0 +1,3 @@
+import { describeShadowLoad } from './shadow-load-suite.js';
+
+describeShadowLoad({ requests: 4_000, users: 300, clients: 24 });
