@@ -7,6 +7,7 @@ import { poolMetrics } from '../../dist/observe/pool-metrics.js';
 import { Refusals, refusalMetrics } from '../../dist/observe/refusals.js';
 import { SessionMeter } from '../../dist/observe/session-meter.js';
 import { sessionMetrics } from '../../dist/observe/session-metrics.js';
+import { shadowMetrics } from '../../dist/observe/shadow-metrics.js';
 import { traceMetrics } from '../../dist/observe/trace-metrics.js';
 import { code, table } from './table.mjs';
 
@@ -39,11 +40,15 @@ function groups() {
   alertMetrics(sink.registry);
   traceMetrics(sink.registry);
   const upkeep = added(sink.registry, before);
+  const others = namesOf(sink.registry);
+  shadowMetrics(sink.registry, [], () => ({ requests: {}, differences: {} }));
+  const shadow = added(sink.registry, others);
   const merged = new MergedObservations(0, now).registry;
   return {
     'Refreshes, statements and upkeep': own(sink.registry).filter(({ name }) => refreshes.has(name)),
     'Refusals, sessions and overload': traffic,
     'Stores, pool, certificates, alerts and traces': upkeep,
+    'With `--shadow-of`': shadow,
     'With `--workers`': own(merged).filter(({ name }) => !refreshes.has(name)),
   };
 }

@@ -4,7 +4,8 @@ import { runBatch } from '../../../src/cleanup/batch.js';
 import { commitUnlessHurting } from '../../../src/cleanup/neighbours.js';
 
 const TABLES = { outstanding: 'o', blacklisted: 'b', audited: false };
-const failing = (fields: object) => () => Promise.reject(Object.assign(new Error(), { severity: 'ERROR' }, fields));
+const failing = (fields: object) => () =>
+  Promise.reject(Object.assign(new Error(), { severity: 'ERROR' }, fields));
 
 describe('the cleanup understands', () => {
   it.each([

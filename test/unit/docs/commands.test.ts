@@ -17,8 +17,8 @@ const PAGES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 
 const FLAGS = new Map(COMMANDS.map(({ name, table }) => [name, new Set(Object.keys(table))]));
 
-/** Of bench_tokens, Prometheus and Docker; one that is misspelt on purpose; the beginning of those that switch off. */
-const OTHERS = new Set(['end', 'enable-feature', 'build-arg', 'prot', 'no-']);
+/** Of bench_tokens, Prometheus and Docker, and of the program itself; one that is misspelt on purpose; the beginning of those that switch off. */
+const OTHERS = new Set(['end', 'enable-feature', 'build-arg', 'prot', 'no-', 'version']);
 
 /** What follows the command's name, up to the end of the line or what a shell does with its output. */
 const LINE = /(?:\bcarelink-tokens|bin\/carelink-tokens\.js) +(?!chain key)([a-z][a-z-]*)([^\n`|>;&#)]*)/g;
