@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CleanupSession } from '../cleanup/session.js';
 import { diagnoseConnect, isConnectionError } from '../store/connect-failure.js';
-import { NotConnectedError, sqlStateOf, troubleOf, UncertainCommitError } from '../store/errors.js';
+import { NotConnectedError, troubleOf, UncertainCommitError } from '../store/errors.js';
 import { RevokeError } from './errors.js';
 
 /** A failover takes half a minute where nobody has changed the defaults; what takes longer is for people to see to. */
@@ -14,7 +14,7 @@ export interface Reconnecting extends CleanupSession {
 }
 
 /**
- * Asks again over another connection where one broke or the server became read-only: a failover, or an administrator who ends
+ * Asks again over another connection where one broke, also of a server that is read-only for the moment: a failover, or an administrator who ends
  * sessions. All that a revocation asks can be asked twice. Of a commit whose answer was lost nobody knows whether a standby has
  * it, so whoever was asked twice ends with a commit that is waited for.
  */
@@ -27,7 +27,9 @@ export function reconnecting(session: CleanupSession, signal: AbortSignal | unde
         return await ask();
       } catch (error) {
         if (error instanceof UncertainCommitError) throw unconfirmed(error);
-        if (!isLost(error)) throw error;
+        // Read-only from the beginning it is another server than was meant; after a loss it may be one that is taking over.
+        const takesOver = losses > 0 && troubleOf(error) === 'read only';
+        if (!isLost(error) && !takesOver) throw error;
         losses++;
         if (signal?.aborted === true || performance.now() > giveUpMs)
           throw error instanceof NotConnectedError ? error : connectionLost(error);
@@ -44,18 +46,10 @@ export function reconnecting(session: CleanupSession, signal: AbortSignal | unde
   };
 }
 
-/** What another try may mend: nobody is there, or no longer there, or it may not write any more. */
+/** What another try may mend: nobody is there, or no longer there. */
 function isLost(error: unknown): boolean {
-  if (error instanceof NotConnectedError) {
-    const failure = diagnoseConnect(error)?.failure;
-    return failure === 'away' || failure === 'full' || failure === 'read_only';
-  }
-  // A pooler that lost the server's connection says so with class 08.
-  return (
-    isConnectionError(error) ||
-    sqlStateOf(error)?.startsWith('08') === true ||
-    troubleOf(error) === 'read only'
-  );
+  const failure = diagnoseConnect(error)?.failure;
+  return failure === 'away' || failure === 'full' || isConnectionError(error);
 }
 
 /** Sleeps; a signal ends it at once. */

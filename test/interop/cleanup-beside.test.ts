@@ -55,7 +55,7 @@ describe.skipIf(services().postgres === undefined)('cleanup beside blacklisting'
       transaction: (begin, work) =>
         session.transaction(begin, (query) =>
           work(async (text, values) => {
-            if (text.includes('SET CONSTRAINTS') && blacklisted === undefined) {
+            if (text.includes('SAVEPOINT look') && blacklisted === undefined) {
               blacklisted = insert(django, 9);
               while (!(await waitsForALock(world, pid))) await sleep(5);
             }
