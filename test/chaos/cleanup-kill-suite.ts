@@ -45,7 +45,7 @@ export function killSuite(
 async function killInTheMiddle(url: string): Promise<void> {
   const child = spawn(
     process.execPath,
-    [BIN, 'cleanup', '--json', '--batch-size', '40', '--nice', '1', '--database-url', url],
+    [BIN, 'cleanup', '--json', '--batch-size', '40', '--nice', '40', '--database-url', url],
     { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const exited = once(child, 'exit');
