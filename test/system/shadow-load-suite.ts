@@ -1,5 +1,7 @@
 /** A site's own traffic, with all that races in it, through a shadow whose settings are Django's: there is no difference. */
 import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -93,16 +95,33 @@ export function describeShadowLoad(plan: LoadPlan): void {
       expect(statements.filter(({ query: text }) => /\b(INSERT|UPDATE|DELETE|FOR (NO KEY )?UPDATE|FOR SHARE|nextval|pg_advisory)\b/i.test(text))).toEqual([]); // prettier-ignore
     });
 
-    it('no token is spent by being judged: Django takes it afterwards', async () => {
-      const shadow = await open();
+    it('no token is spent by being judged: where somebody else answers, Django takes it afterwards', async () => {
+      const refuses = createServer((incoming, response) => {
+        incoming.resume().on('end', () => response.writeHead(401).end('{"detail":"No."}'));
+      });
+      await new Promise<void>((resolve) => refuses.listen(0, '127.0.0.1', resolve));
+      const { port } = refuses.address() as AddressInfo;
+      const rows = () =>
+        query(
+          cluster.url,
+          `SELECT (SELECT count(*) FROM token_blacklist_outstandingtoken) AS outstanding,
+                  (SELECT count(*) FROM token_blacklist_blacklistedtoken) AS blacklisted`,
+        );
+      const { refresh } = await django.mint(user);
+      const before = await rows();
+      const shadow = await startShadow(`http://127.0.0.1:${port}`, { databaseUrl: judgeUrl, args: RIGHT });
       try {
-        const { refresh, access } = await django.mint(user);
-        await ask(shadow.url, 'verify', { token: refresh });
-        await ask(shadow.url, 'refresh', { refresh: access });
-        await shadow.settled(2);
+        await ask(shadow.url, 'refresh', { refresh });
+        await ask(shadow.url, 'blacklist', { refresh });
+        const { requests } = await shadow.settled(2);
+        // This server would have granted both.
+        expect(requests.different).toBe(2);
+        expect(await rows()).toEqual(before);
         expect((await ask(django.url, 'refresh', { refresh })).status).toBe(200);
       } finally {
         await shadow.stop();
+        refuses.closeAllConnections();
+        refuses.close();
       }
     });
 

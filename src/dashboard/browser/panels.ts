@@ -63,7 +63,9 @@ const lookups: Read = (now, before) => {
 /** Their classes, the most frequent first. */
 const differences: Read = ({ metrics }) => {
   const met = (metrics['carelink_shadow_differences_total'] ?? []).filter(({ value }) => value > 0);
-  const names = met.sort((a, b) => b.value - a.value).map(({ labels }) => labels['code']);
+  const names = met
+    .sort((a, b) => b.value - a.value)
+    .map(({ labels }) => (labels['code'] ?? '').replaceAll('_', ' '));
   return names.length === 0 ? 'none' : names.join(', ');
 };
 
@@ -80,13 +82,13 @@ const PANELS: readonly Panel[] = [
     ['log-outs', count('carelink_http_requests_total', { route: 'blacklist' })],
   ] },
   { title: 'Shadow', needs: 'carelink_shadow_requests_total', lines: [
-    ['passed on to Django', count('carelink_shadow_requests_total', { result: 'passed' })],
+    ['passed on', count('carelink_shadow_requests_total', { result: 'passed' })],
     ['the same', count('carelink_shadow_requests_total', { result: 'same' })],
     ['different', count('carelink_shadow_requests_total', { result: 'different' })],
     ['undecided', count('carelink_shadow_requests_total', { result: 'undecided' })],
     ['not judged', count('carelink_shadow_requests_total', { result: 'dropped' })],
-    ['Django gave no answer', count('carelink_shadow_requests_total', { result: 'unanswered' })],
-    ['differences (more at /shadow)', differences],
+    ['no answer of Django', count('carelink_shadow_requests_total', { result: 'unanswered' })],
+    ['see /shadow', differences],
   ] },
   { title: 'Sessions', needs: 'carelink_sessions_ended_total', lines: [
     ['active, estimated', (now) => figure(gauge(now, 'carelink_sessions_active'))],
