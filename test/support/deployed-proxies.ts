@@ -37,10 +37,12 @@ export async function startDeployedNginx(setUp: SetUp, behind: Behind): Promise<
   writeFileSync(join(directory, 'site.conf'), site);
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const main = join(directory, 'nginx.conf');
+  // It would give its directories to nobody, whom a namespace without other users doesn't know.
+  const asRoot = process.getuid?.() === 0 ? 'user root;\n' : '';
   // One process, so that none is left when it is killed.
   writeFileSync(
     main,
-    `daemon off;
+    `${asRoot}daemon off;
 master_process off;
 pid ${directory}/pid;
 events { worker_connections 2048; }
