@@ -12,7 +12,7 @@ import type {
 } from '../rotation/revocation-ports.js';
 import { deedValue } from './audit-sql.js';
 import type { Database, Statement } from './database.js';
-import { classify, isOfTheRow } from './errors.js';
+import { classify, isOfTheRow, isPrivilegeMissing } from './errors.js';
 import { FEW_TOKENS, LogOuts } from './log-outs.js';
 import { arrayLiteral } from './quote.js';
 import {
@@ -46,6 +46,8 @@ export interface RevocationOptions {
   readonly onRefused?: (error: unknown) => void;
 }
 
+type Told = Partial<OpenRow> & { readonly rows: number; readonly witnessed: boolean };
+
 interface Sent<Row> {
   readonly rows: Row[];
   readonly repeated: boolean;
@@ -77,6 +79,7 @@ export class PgRevocations implements Revocations {
   /** So many statements at a time that claims have connections left, however many ask. */
   readonly #revoking: Places;
   readonly #connections: Places;
+  #mayRest = true;
 
   constructor(options: RevocationOptions) {
     this.#options = options;
@@ -168,11 +171,17 @@ export class PgRevocations implements Revocations {
     const { schema, connections } = this.#options;
     const restSeconds = connections > 1 ? this.#restSeconds(mostRows, deadlineMs) : 0;
     const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding, restSeconds];
-    const statement = { name: 'open_rows', text: openRowsSql(schema), values };
-    const { rows } = await this.#revoke<Partial<OpenRow> & { rows: number; witnessed: boolean }>(
-      statement,
-      deadlineMs,
-    );
+    const ask = (rests: boolean): Promise<Sent<Told>> => {
+      const name = rests ? 'open_rows' : 'open_rows_at_once';
+      return this.#revoke({ name, text: openRowsSql(schema, rests), values }, deadlineMs);
+    };
+    const { rows } = await ask(this.#mayRest).catch((error: unknown) => {
+      if (!this.#mayRest || !(error instanceof StoreUnavailableError) || !isPrivilegeMissing(error.cause))
+        throw error;
+      // Somebody took pg_sleep from PUBLIC. A right that is missing elsewhere is missing the next time, too.
+      this.#mayRest = false;
+      return ask(false);
+    });
     const [told] = rows;
     if (told === undefined || !told.witnessed || told.rows > mostRows || rows.length > MOST_OPEN)
       return undefined;

@@ -7,7 +7,8 @@ import { walkFamily } from '../../src/rotation/walk.js';
 import { openRowsSql } from '../../src/store/revocation-sql.js';
 import { DEED, plantFamily, type Family } from '../support/families.js';
 import { createUsers } from '../support/postgres.js';
-import type { Instance } from '../support/rotation.js';
+import { grantedRole } from '../support/granted-role.js';
+import { startInstance, type Instance } from '../support/rotation.js';
 import { rotated, rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
 
@@ -72,6 +73,23 @@ describe.skipIf(services().postgres === undefined)("a user's open rows", () => {
     // One of 512 rows each way.
     expect(rested.tookMs).toBeGreaterThan(400);
     expect(atOnce.tookMs).toBeLessThan(rested.tookMs);
+  });
+
+  it('are told a role that may not rest, too', async () => {
+    const role = await grantedRole(world.url);
+    await world.sql('REVOKE EXECUTE ON FUNCTION pg_sleep(float8) FROM PUBLIC');
+    const limited = await startInstance(role.url, { chainKeys: [KEY] });
+    try {
+      const asked = { userKey: String(userId), witness: family.jtis[64]!, mostRows: LONG + 10 };
+      for (const time of ['first', 'second']) {
+        const told = await limited.revocations.openRowsOf(asked, Infinity);
+        expect([time, told?.map(({ jti }) => jti).sort()]).toEqual([time, await ask()]);
+      }
+    } finally {
+      await limited.close();
+      await world.sql('GRANT EXECUTE ON FUNCTION pg_sleep(float8) TO PUBLIC');
+      await role.drop();
+    }
   });
 
   it('are not told by a token that has no row, or one that says another user, or none', async () => {
