@@ -10,9 +10,10 @@ import type { Log } from '../observe/log.js';
 
 /**
  * Reads a message a line, its assignments separated by tabs, and answers each with how it ended. It ignores what is sent to
- * all processes of a service, and ends when its input does: whatever is left to tell is told.
+ * all processes of a service, and ends when its input does: whatever is left to tell is told. A server that has ended reads no
+ * answer any more: that must not end the shell (SIGPIPE) before it has told of the stop.
  */
-const TELLER = `trap '' TERM INT HUP
+const TELLER = `trap '' TERM INT HUP PIPE
 IFS='\t'
 set -f
 while read -r message; do
