@@ -26,7 +26,7 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 20);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const USERS = 3_000;
 
-/** What must hold (issue 5). */
+/** What must hold. */
 const MAX_P99_RATIO = 2;
 /** "Milliseconds": on a machine that is busy with other things besides. */
 const MAX_IDLE_RUN_MS = 100;

@@ -16,7 +16,7 @@ import { migrateDatabase } from './support/migrate.js';
 const EXPIRED = Number(process.env['BENCH_ROWS'] ?? 1_000_000);
 const LIVE = EXPIRED / 5;
 
-/** What must hold (issue 5). */
+/** What must hold. */
 const MIN_TIMES_SIMPLEJWT = 2;
 const MIN_SHARE_OF_DELETE = 0.4;
 const MAX_MEMORY_MB = 150;

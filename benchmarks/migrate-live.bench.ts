@@ -25,7 +25,7 @@ const QUIET_SECONDS = Number(process.env['BENCH_SECONDS'] ?? 15);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const USERS = 3_000;
 
-/** What must hold (issue 3). */
+/** What must hold. */
 const MAX_P99_RATIO = 3;
 const MAX_STALL_MS = 250;
 

@@ -1,5 +1,5 @@
 /**
- * Revoking 100,000 of 1,000,000 live tokens beside live traffic (issue 8): how fast, what refreshes feel of it, and that
+ * Revoking 100,000 of 1,000,000 live tokens beside live traffic: how fast, what refreshes feel of it, and that
  * none of them refreshes on any of two instances when the command has ended.
  */
 import { spawn } from 'node:child_process';

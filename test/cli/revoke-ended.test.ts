@@ -2,15 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  openClient,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import { createUsers, openClient, query, type FreshDatabase } from '../support/postgres.js';
 import { BIN, cleanEnvironment } from '../support/server.js';
 import { services } from '../support/services.js';
 import { issueTokens } from '../support/tokens.js';
@@ -27,9 +20,7 @@ interface Told {
 describe.skipIf(services().postgres === undefined)('a revocation that is ended in the middle', () => {
   let database: FreshDatabase;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     await issueTokens(database.url, await createUsers(database.url, TOKENS));
   });
   afterAll(() => database.drop());

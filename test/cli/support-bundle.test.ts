@@ -3,14 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { issueTokens } from '../support/tokens.js';
 import { run } from './run.js';
@@ -35,9 +29,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 describe.skipIf(services().postgres === undefined)('a support bundle', () => {
   let database: FreshDatabase;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: false });
+    database = await migratedDatabase();
   });
   afterAll(() => database.drop());
 

@@ -1,28 +1,12 @@
 /** What axe-core finds at the two pages that the server brings along: nothing. */
 import axe from 'axe-core';
-import { chromium, type Browser, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startServer, type TestServer } from '../support/server.js';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
 import { services } from '../support/services.js';
+import { demoWorld } from './support/demo.js';
 
-const { chromium: path } = services();
-
-describe.skipIf(path === undefined)('axe-core finds nothing', () => {
-  let server: TestServer;
-  let browser: Browser;
-  beforeAll(async () => {
-    [server, browser] = await Promise.all([
-      startServer({ args: ['--demo', '--refresh-cookie'], env: { CARELINK_SIGNING_KEY: '' } }),
-      chromium.launch({
-        executablePath: path!,
-        args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
-      }),
-    ]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await server.stop();
-  });
+describe.skipIf(services().chromium === undefined)('axe-core finds nothing', () => {
+  const world = demoWorld();
 
   /** Rule, and what breaks it. */
   async function findings(page: Page): Promise<string[]> {
@@ -40,8 +24,8 @@ describe.skipIf(path === undefined)('axe-core finds nothing', () => {
 
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`at the demo, ${colorScheme}, before and after a log-in`, async () => {
-      const page = await browser.newPage({ colorScheme, reducedMotion: 'reduce' });
-      await page.goto(`${server.url}/account/token/demo/`);
+      const page = await world.browser.newPage({ colorScheme, reducedMotion: 'reduce' });
+      await page.goto(`${world.server.url}/account/token/demo/`);
       await page.waitForFunction(() => document.getElementById('status')?.textContent === 'signed out');
       expect(await findings(page)).toEqual([]);
       await page.click('#login-1');
@@ -51,8 +35,8 @@ describe.skipIf(path === undefined)('axe-core finds nothing', () => {
     });
 
     it(`at the dashboard, ${colorScheme}`, async () => {
-      const page = await browser.newPage({ colorScheme, reducedMotion: 'reduce' });
-      await page.goto(`${server.adminUrl}/dashboard`);
+      const page = await world.browser.newPage({ colorScheme, reducedMotion: 'reduce' });
+      await page.goto(`${world.server.adminUrl}/dashboard`);
       await page.waitForSelector('canvas');
       expect(await findings(page)).toEqual([]);
       await page.close();

@@ -1,32 +1,15 @@
-import { chromium, type Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startServer, type TestServer } from '../support/server.js';
+import { describe, expect, it } from 'vitest';
 import { services } from '../support/services.js';
+import { demoWorld } from './support/demo.js';
 
-const { chromium: path } = services();
-
-describe.skipIf(path === undefined)('serve --demo', () => {
-  let server: TestServer;
-  let browser: Browser;
-  beforeAll(async () => {
-    [server, browser] = await Promise.all([
-      startServer({ args: ['--demo', '--refresh-cookie'], env: { CARELINK_SIGNING_KEY: '' } }),
-      chromium.launch({
-        executablePath: path!,
-        args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
-      }),
-    ]);
-  });
-  afterAll(async () => {
-    await browser.close();
-    await server.stop();
-  });
+describe.skipIf(services().chromium === undefined)('serve --demo', () => {
+  const world = demoWorld();
 
   it('logs in, sends, refreshes, loses its worker, survives a reload, and logs out: by keyboard alone', async () => {
-    const page = await browser.newPage();
+    const page = await world.browser.newPage();
     const faults: string[] = [];
     page.on('pageerror', (error) => faults.push(error.message));
-    await page.goto(`${server.url}/account/token/demo/`);
+    await page.goto(`${world.server.url}/account/token/demo/`);
     const shows = (id: string, text: string) =>
       page.waitForFunction(
         ([at, wanted]) => document.getElementById(at!)?.textContent === wanted,
@@ -61,9 +44,11 @@ describe.skipIf(path === undefined)('serve --demo', () => {
 
   it('is for this machine only', async () => {
     const login = (headers: Record<string, string>) =>
-      fetch(`${server.url}/account/token/demo/login`, { method: 'POST', headers, body: '{"user":1}' }).then(
-        (r) => r.status,
-      );
+      fetch(`${world.server.url}/account/token/demo/login`, {
+        method: 'POST',
+        headers,
+        body: '{"user":1}',
+      }).then((r) => r.status);
     expect(await login({})).toBe(200);
     expect(await login({ 'x-forwarded-for': '10.0.0.1' })).toBe(403);
     expect(await login({ 'sec-fetch-site': 'cross-site' })).toBe(403);

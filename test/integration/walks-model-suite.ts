@@ -45,6 +45,12 @@ const states = fc.record({
 });
 type State = typeof states extends fc.Arbitrary<infer T> ? T : never;
 
+/** Of a dozen that are drawn it may be that none is walked that way. */
+const SURELY_BY_USER: State = {
+  generations: 600, keys: 'one', from: 0, revived: [300], removed: [], tipOpen: true, old: false,
+  nobodyUpTo: 0, otherSessions: 1, otherRows: 0,
+}; // prettier-ignore
+
 /**
  * Random families, each planted twice. One is walked as `serve` does, the other by looking at each token that is passed, which
  * is how it was done before a user's open rows were asked for: both must come to the same.
@@ -147,7 +153,11 @@ export function walksModelSuite(runs: number): void {
         const other = await walked(state, () => Promise.resolve(undefined));
         expect(one).toEqual(other);
       }),
-      { numRuns: runs, ...(process.env['SEED'] !== undefined && { seed: Number(process.env['SEED']) }) },
+      {
+        numRuns: runs,
+        examples: [[SURELY_BY_USER]],
+        ...(process.env['SEED'] !== undefined && { seed: Number(process.env['SEED']) }),
+      },
     );
     expect(byUser).toBeGreaterThan(0);
   });

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { writeTypedProgram } from '../support/typed-program.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -35,24 +36,7 @@ beforeAll(() => {
 afterAll(() => rmSync(consumer, { recursive: true }));
 
 it('the types compile in a project that has nothing but this package, its library checks on', () => {
-  writeFileSync(
-    join(consumer, 'program.ts'),
-    `import { bench, cleanup, migrate, serve, type Serving } from 'carelink-tokens';
-     import { TokenManager } from 'carelink-tokens/client';
-     export const serving: Promise<Serving> = serve({ port: 0 });
-     export { bench, cleanup, migrate, TokenManager };`,
-  );
-  const compilerOptions = {
-    strict: true,
-    noEmit: true,
-    skipLibCheck: false,
-    module: 'nodenext',
-    target: 'es2022',
-    lib: ['es2023', 'dom', 'dom.iterable'],
-    types: ['node'],
-    preserveSymlinks: true,
-  };
-  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
+  writeTypedProgram(consumer, { preserveSymlinks: true });
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
   const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', consumer], { encoding: 'utf8' });
   expect(stdout).toBe('');

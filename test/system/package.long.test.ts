@@ -15,6 +15,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { endWithUs } from '../support/end-with-us.js';
+import { writeTypedProgram } from '../support/typed-program.js';
 
 const RUNTIMES = ['20.19', '22', '24', '26'];
 
@@ -143,23 +144,7 @@ describe.each(RUNTIMES)('on Node %s', (version) => {
 
   it('its types hold with the library checks on, beside the types of this Node', () => {
     install('--save-dev', `@types/node@${version.split('.')[0]!}`, 'typescript@~5.9.3');
-    writeFileSync(
-      join(folder, 'program.ts'),
-      `import { bench, cleanup, migrate, serve, type Serving } from 'carelink-tokens';
-       import { TokenManager } from 'carelink-tokens/client';
-       export const serving: Promise<Serving> = serve({ port: 0 });
-       export { bench, cleanup, migrate, TokenManager };`,
-    );
-    const compilerOptions = {
-      strict: true,
-      noEmit: true,
-      skipLibCheck: false,
-      module: 'nodenext',
-      target: 'es2022',
-      lib: ['es2023', 'dom', 'dom.iterable'],
-      types: ['node'],
-    };
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
+    writeTypedProgram(folder);
     const { status, stdout } = runNode(['node_modules/typescript/bin/tsc', '-p', '.']);
     expect([status, stdout]).toEqual([0, '']);
   });

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
-import { createSimplejwtTables, freshDatabase, type FreshDatabase } from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import type { FreshDatabase } from '../support/postgres.js';
 import { childrenOf } from '../support/processes.js';
 import { playServiceManager, type PlayedManager } from '../support/service-manager.js';
 import { startServer, type TestServer } from '../support/server.js';
@@ -18,9 +18,7 @@ const WATCHDOG_US = 400_000;
 describe.skipIf(!ready)('a service manager', () => {
   let database: FreshDatabase;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: false });
+    database = await migratedDatabase();
   });
   afterAll(() => database.drop());
 

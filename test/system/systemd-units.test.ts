@@ -8,9 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLEANUP_OPTIONS } from '../../src/config/cleanup-options.js';
 import { variableOf } from '../../src/config/option.js';
 import { SERVE_OPTIONS } from '../../src/config/serve-options.js';
-import { applyMigrations } from '../../src/migrate/index.js';
 import { freePort } from '../support/free-port.js';
-import { createSimplejwtTables, freshDatabase, type FreshDatabase } from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import type { FreshDatabase } from '../support/postgres.js';
 import { BIN } from '../support/server.js';
 import { services } from '../support/services.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
@@ -85,9 +85,7 @@ const LEFT_OUT = [
 describe.skipIf(services().postgres === undefined)('under a systemd that runs', () => {
   let database: FreshDatabase;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: false });
+    database = await migratedDatabase();
   });
   afterAll(() => database.drop());
 
