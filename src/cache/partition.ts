@@ -4,29 +4,16 @@
  */
 export const PARTITIONS = 256;
 
-const FIRST = 0x811c9dc5;
-const PRIME = 0x01000193;
-const LAST_ASCII = 127;
-
 /**
  * The partition of a user's tokens (FNV-1a, 32 bits): a token and its successor, and so all keys of one script, share
  * it. Every instance must compute the same, so it never changes. Tokens without a user share one.
  */
-export function partitionOf(userKey: string | undefined): number {
-  const key = userKey ?? '';
-  let hash = FIRST;
-  for (let at = 0; at < key.length; at++) {
-    const code = key.charCodeAt(at);
-    // Ids are ASCII as a rule, and need no copy.
-    if (code > LAST_ASCII) return partitionOfBytes(Buffer.from(key));
-    hash = Math.imul(hash ^ code, PRIME) >>> 0;
-  }
-  return hash % PARTITIONS;
-}
-
-function partitionOfBytes(bytes: Uint8Array): number {
-  let hash = FIRST;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, PRIME) >>> 0;
+export function partitionOf(userKey = ''): number {
+  // A character for each byte. Ids are ASCII as a rule, and need no copy.
+  const bytes =
+    Buffer.byteLength(userKey) === userKey.length ? userKey : Buffer.from(userKey).toString('latin1');
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ bytes.charCodeAt(at), 0x01000193) >>> 0;
   return hash % PARTITIONS;
 }
 

@@ -6,6 +6,7 @@ import type { MemoryCache } from './memory.js';
 import { partitionOf, type RedisKeys } from './partition.js';
 import type { ScriptClient } from './redis-client.js';
 import type { RedisClock } from './redis-clock.js';
+import { Untold } from './untold.js';
 import { readHint, readTime, SPENT } from './values.js';
 
 export interface RedisCacheOptions {
@@ -49,10 +50,6 @@ const DOUBT_LIFE_MS = 600_000;
 /** How often a lock that another instance holds is looked at. A refresh takes some milliseconds. */
 const POLL_MS = 20;
 
-/** Tokens that were spent while Redis couldn't be told: told when it can. More than an outage's worth are forgotten. */
-const MAX_UNTOLD = 100_000;
-const TOLD_AT_ONCE = 1_000;
-
 /** Until the next check, or a little longer: it is one key, whoever checks. */
 const CHECK_LIFE_MS = 10_000;
 
@@ -70,12 +67,10 @@ export class RedisCache implements TokenCache {
   readonly #options: RedisCacheOptions;
   /** The owner's name in each lock that this process asked for, by token id. */
   readonly #owners = new Map<string, string>();
-  /** Spent, and Redis doesn't know: token id -> partition. */
-  readonly #untold = new Map<string, number>();
+  readonly #untold = new Untold();
   readonly #process = randomUUID();
   #requests = 0;
   #everAnswered = false;
-  #telling = false;
 
   constructor(options: RedisCacheOptions) {
     this.#options = options;
@@ -151,7 +146,7 @@ export class RedisCache implements TokenCache {
         untilUs,
       ),
     );
-    if (told === undefined && learned !== undefined) this.#owesNews(token.jti, partition);
+    if (told === undefined && learned !== undefined) this.#untold.add(token.jti, partition);
   }
 
   async noteDoubt(token: TokenKey, claimedAtUs: number): Promise<void> {
@@ -179,7 +174,7 @@ export class RedisCache implements TokenCache {
 
   noteSpent(tokens: readonly TokenKey[]): void {
     this.#options.local.noteSpent(tokens);
-    for (const { jti, userKey } of tokens) this.#owesNews(jti, partitionOf(userKey));
+    for (const { jti, userKey } of tokens) this.#untold.add(jti, partitionOf(userKey));
     void this.tell();
   }
 
@@ -233,35 +228,12 @@ export class RedisCache implements TokenCache {
     }
   }
 
-  #owesNews(jti: string, partition: number): void {
-    if (this.#untold.size < MAX_UNTOLD) this.#untold.set(jti, partition);
-  }
-
   /** Tells Redis of tokens that were spent without it, so that nobody goes on believing them active; to be called now and then. */
-  async tell(): Promise<void> {
-    if (this.#telling) return;
-    this.#telling = true;
-    try {
-      while (this.#untold.size > 0) {
-        const some = [...this.#untold].slice(0, TOLD_AT_ONCE);
-        const told = await Promise.all(
-          some.map(([jti, partition]) =>
-            this.#ask(() =>
-              this.#options.client.setFor(
-                this.#options.keys.of(partition, 'token', jti),
-                SPENT,
-                SPENT_LIFE_MS,
-              ),
-            ),
-          ),
-        );
-        for (const [at, [jti]] of some.entries()) if (told[at] !== undefined) this.#untold.delete(jti);
-        // The next one that gets through to Redis goes on.
-        if (told.includes(undefined)) return;
-      }
-    } finally {
-      this.#telling = false;
-    }
+  tell(): Promise<void> {
+    return this.#untold.tell(async (jti, partition) => {
+      const key = this.#options.keys.of(partition, 'token', jti);
+      return (await this.#ask(() => this.#options.client.setFor(key, SPENT, SPENT_LIFE_MS))) !== undefined;
+    });
   }
 
   /** A script that ends with Redis' time, or begins its list with it after one number. */

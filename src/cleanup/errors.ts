@@ -30,3 +30,18 @@ export class CleanupError extends Error {
     this.code = code;
   }
 }
+
+/** So many rows could not be had, one after the other: then it isn't about rows. */
+export function rowAfterRow(rows: number, reason: string, byTrigger: boolean): CleanupError {
+  return byTrigger
+    ? new CleanupError(
+        'REFUSED',
+        `${rows} rows one after the other could not be removed: ${reason}. Let it allow the removal of expired tokens, or ` +
+          'disable the trigger. What was finished is kept.',
+      )
+    : new CleanupError(
+        'CONTENDED',
+        `${rows} rows one after the other could not be had (${reason}). Is there a lock on the whole ` +
+          'table? What was finished is kept; run it again later.',
+      );
+}

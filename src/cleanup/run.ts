@@ -2,7 +2,7 @@ import { readBacklog, readCutoff, type Backlog } from './backlog.js';
 import { runBatch } from './batch.js';
 import { nextRowSql, START, type Cursor, type Cutoff } from './batch-sql.js';
 import type { Facts } from './catalog.js';
-import { CleanupError } from './errors.js';
+import { rowAfterRow } from './errors.js';
 import type { CleanupEvent, Ended, Summary } from './events.js';
 import { RENEW_EVERY_MS, type Lease, type LeaseTiming } from './lease.js';
 import { afterBatch, afterRefusal, pauseAfter, startPace, type Pace, type PaceSettings } from './pace.js';
@@ -236,7 +236,7 @@ class Run {
     }
   }
 
-  /** @throws CleanupError CONTENDED */
+  /** @throws CleanupError CONTENDED | REFUSED */
   async #stepOver(reason: string, byTrigger: boolean): Promise<void> {
     const [row] = await this.#session.query<{ expires_at: string; id: string }>(nextRowSql(this.#facts), [
       this.#cursor.expiresAt,
@@ -245,20 +245,7 @@ class Run {
     ]);
     if (row === undefined) return;
     const most = byTrigger ? MOST_PROTECTED : MOST_STEPPED_OVER;
-    if (++this.#steppedOverInARow > most && byTrigger) {
-      throw new CleanupError(
-        'REFUSED',
-        `${most} rows one after the other could not be removed: ${reason}. Let it allow the removal of expired tokens, or ` +
-          'disable the trigger. What was finished is kept.',
-      );
-    }
-    if (this.#steppedOverInARow > most) {
-      throw new CleanupError(
-        'CONTENDED',
-        `${MOST_STEPPED_OVER} rows one after the other could not be had (${reason}). Is there a lock on the whole ` +
-          'table? What was finished is kept; run it again later.',
-      );
-    }
+    if (++this.#steppedOverInARow > most) throw rowAfterRow(most, reason, byTrigger);
     this.#cursor = { expiresAt: row.expires_at, id: row.id };
     if (byTrigger) this.#tally.isProtected(row.id, reason);
     else this.#tally.steppedOver++;

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import { documentOf, mergeReadings, retiredReading, type KpiDocument, type KpiReading } from './kpi-meter.js';
 import { countsOf, mergeMetrics, type MetricsSnapshot } from './merged-metrics.js';
-import { registerKpis } from './metrics.js';
+import { registerKpis } from './kpi-metrics.js';
 
 export interface WorkerCounts {
   readonly listening: number;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { measured, type CleanupSession } from '../cleanup/session.js';
-import type { Query } from '../cleanup/session.js';
+import { measured, type CleanupSession, type Query } from '../cleanup/session.js';
 import { STALE_MS } from '../store/change-feed.js';
 import type { Deed } from '../rotation/deed.js';
 import { deedValue, type Audited } from '../store/audit-sql.js';
+import type { Value } from '../store/quote.js';
 import type { RowDates } from '../store/row-dates.js';
 import type { TokenSchema } from '../store/schema.js';
 import {
@@ -22,7 +22,6 @@ import {
 import { RevokeError } from './errors.js';
 import type { Reconnecting } from './reconnecting.js';
 import { paced, type PacedOptions, type Tally } from './paced.js';
-import type { Value } from '../store/quote.js';
 
 /** Ids that a sequence has given to rows that nobody sees yet: far more than are ever in flight. */
 const IDS_IN_FLIGHT = 20_000;
@@ -85,18 +84,18 @@ export async function revokeIssuedBefore(
     at === undefined ? await markNow(session, schema, deed) : await mark(session, schema, asked, 0, deed);
   const recorded = schema.audits === true ? [deedValue(deed)] : [];
 
-  const page = async (query: Query, text: string, at: Cursor, limit: number, more: readonly Value[]) => {
-    const values = [...at, limit, moment, dates.extraSeconds, ...recorded, ...more];
+  const page = async (query: Query, text: string, cursor: Cursor, limit: number, more: readonly Value[]) => {
+    const values = [...cursor, limit, moment, dates.extraSeconds, ...recorded, ...more];
     const { row, workedMs } = await measured<BatchRow>(query, text, values);
     const { seen = 0, won = 0, last_expires_at = null, last_id = null } = row ?? {};
-    const next: Cursor = last_expires_at === null || last_id === null ? at : [last_expires_at, last_id];
+    const next: Cursor = last_expires_at === null || last_id === null ? cursor : [last_expires_at, last_id];
     return { seen, won, workedMs, last: seen < limit, next };
   };
   const zoned = isZoned(dates);
   const older = issuedBeforeSql(schema, zoned);
   const start: Cursor = [await firstLive(session, dates), '-9223372036854775808'];
-  const tally = await paced(session, schema, options, start, (query, limit, at) =>
-    page(query, older, at, limit, []),
+  const tally = await paced(session, schema, options, start, (query, limit, cursor) =>
+    page(query, older, cursor, limit, []),
   );
   if (tally.interrupted) return tally;
 
@@ -105,8 +104,8 @@ export async function revokeIssuedBefore(
   const [after] = await session.query<{ id: string }>(newestId);
   const late = lateSql(schema, zoned);
   const firstNew: Cursor = ['-infinity', (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString()];
-  const rest = await paced(session, schema, options, firstNew, (query, limit, at) =>
-    page(query, late, at, limit, [after?.id ?? '0']),
+  const rest = await paced(session, schema, options, firstNew, (query, limit, cursor) =>
+    page(query, late, cursor, limit, [after?.id ?? '0']),
   );
   // Of a commit whose answer was lost nobody knows whether a standby has it; it has, if it has this one.
   if (!rest.interrupted && session.losses() > 0) await mark(session, schema, moment, 0, deed);

@@ -78,3 +78,14 @@ function run(wire: Wire, text: string): void {
   wire.bind({ portal: '', statement: '', values: [] });
   wire.execute({ portal: '', rows: 0 });
 }
+
+/**
+ * Ends a transaction that failed. An error at COMMIT has ended it already, and nothing is wrong with saying it again; a
+ * pooler in statement mode ends the connection instead.
+ */
+export function isRolledBack(client: pg.ClientBase): Promise<boolean> {
+  return client.query('ROLLBACK').then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,9 +1,8 @@
 import type pg from 'pg';
-import { allRows } from './all-rows.js';
 import { answers, Connections } from './connections.js';
 import { connectClient, openPool, searchPathOf, type Connection, type RoutedPool } from './connector.js';
 import type { Database, Purpose, Statement } from './database.js';
-import { EnclosedQuery } from './enclosed-query.js';
+import { EnclosedQuery, isRolledBack } from './enclosed-query.js';
 import {
   isCancelledWait,
   isGivenUp,
@@ -15,7 +14,7 @@ import {
   UncertainCommitError,
 } from './errors.js';
 import { GivenUpConnections } from './given-up-connections.js';
-
+import { OwnStatements } from './own-statements.js';
 import { sessionSetUp, transactionSetUp, type SettingsOptions } from './session-settings.js';
 import { servedBy } from './stalled.js';
 
@@ -173,9 +172,7 @@ export class PgDatabase implements Database {
       const rows = this.#pooled.has(client)
         ? await this.#enclosed<Row>(client, statement)
         : (await client.query({ ...statement, values: statement.values as unknown[] })).rows;
-      if (this.#uncertain.delete(client)) {
-        throw new UncertainCommitError('the wait for the synchronous standby was cancelled');
-      }
+      if (this.#uncertain.delete(client)) throw unconfirmed();
       this.#release(client);
       return rows as Row[];
     } catch (error) {
@@ -245,45 +242,26 @@ export class PgDatabase implements Database {
     timeoutMs?: number,
   ): Promise<T> {
     const client = await this.#connect();
-    let broken: unknown;
-    let uncertain = false as boolean;
-    const setTimeLimit = async (ms: number): Promise<void> => {
-      this.#onStatement(purpose);
-      await client.query(`SET statement_timeout = ${ms}`);
-    };
-    const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs };
+    const own = new OwnStatements(client, {
+      queryTimeoutMs: timeoutMs,
+      onStatement: () => this.#onStatement(purpose),
+      onReadOnly: () => void this.renew(),
+    });
     // Behind a pooler nothing may be set for a session, and none of ours is.
-    const limited = timeoutMs !== undefined && !this.#pooled.has(client);
+    const limitMs = this.#pooled.has(client) ? undefined : timeoutMs;
+    let uncertain = false as boolean;
     let done: T;
     try {
-      if (limited) await setTimeLimit(timeoutMs);
-      done = await work(async <Row>(text: string, values?: readonly unknown[]) => {
-        this.#onStatement(purpose);
-        try {
-          const result = await client.query({
-            text,
-            ...(values === undefined ? {} : { values: [...values] }),
-            ...limit,
-          });
-          return allRows<Row>(result);
-        } catch (error) {
-          if (!leavesConnectionUsable(error)) broken ??= error;
-          if (troubleOf(error) === 'read only') void this.renew();
-          throw error;
-        }
-      });
+      if (limitMs !== undefined) await own.limit(limitMs);
+      done = await work(own.query);
     } finally {
-      if (limited && broken === undefined) {
-        // A connection that can't be told so must not be used with the other limit.
-        await setTimeLimit(this.#statementTimeoutMs).catch((error: unknown) => {
-          broken = error;
-        });
-      }
+      if (limitMs !== undefined && own.broken === undefined)
+        await own.limit(this.#statementTimeoutMs).catch(() => undefined);
       uncertain = this.#uncertain.delete(client);
-      if (broken === undefined) this.#release(client);
-      else this.#discard(client, broken);
+      if (own.broken === undefined) this.#release(client);
+      else this.#discard(client, own.broken);
     }
-    if (uncertain) throw new UncertainCommitError('the wait for the synchronous standby was cancelled');
+    if (uncertain) throw unconfirmed();
     return done;
   }
 
@@ -308,13 +286,6 @@ export class PgDatabase implements Database {
   }
 }
 
-/**
- * Ends a transaction that failed. An error at COMMIT has ended it already, and nothing is wrong with saying it again; a
- * pooler in statement mode ends the connection instead.
- */
-function isRolledBack(client: pg.ClientBase): Promise<boolean> {
-  return client.query('ROLLBACK').then(
-    () => true,
-    () => false,
-  );
+function unconfirmed(): UncertainCommitError {
+  return new UncertainCommitError('the wait for the synchronous standby was cancelled');
 }

@@ -1,3 +1,5 @@
+import pg from 'pg';
+
 /** Quotes one SQL identifier. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -30,16 +32,10 @@ function quoteElement(value: string): string {
 
 export type Value = string | number | null | undefined;
 
-/** A text as SQL writes it, whatever `standard_conforming_strings` says. */
-function quoteLiteral(value: string): string {
-  const quoted = `'${value.replaceAll("'", "''")}'`;
-  return value.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
-}
-
 /** A statement with its values in place of `$1`, `$2` ...: for texts of several statements, which take none. */
 export function withValues(text: string, values: readonly Value[]): string {
   return text.replace(/\$(\d+)/g, (_, place: string) => {
     const value = values[Number(place) - 1];
-    return value == null ? 'NULL' : typeof value === 'number' ? `(${value})` : quoteLiteral(value);
+    return value == null ? 'NULL' : typeof value === 'number' ? `(${value})` : pg.escapeLiteral(value);
   });
 }

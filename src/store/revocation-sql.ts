@@ -216,29 +216,26 @@ export const userIndexedSql = (table: string): string => `(SELECT EXISTS (
 /** Rows that are read, each way, between two rests: less than a millisecond of a core. */
 export const ROWS_A_REST = 512;
 
-const rested = (nth: string): string =>
-  `CASE WHEN $6::float8 > 0 AND ${nth} % ${ROWS_A_REST} = 0 THEN pg_sleep($6) IS NOT NULL ELSE true END`;
-
 /**
- * $1 user key, $2 a token that must be among this user's, $3 rows at most, $4 open rows at most, $5 the table, $6 how long it
- * rests after each few rows (s): 40 ms of a core at once are felt by who refreshes meanwhile. One row at least: how many
+ * $1 user key, $2 a token that must be among this user's, $3 rows at most, $4 open rows at most, $5 the table. One row at least: how many
  * rows there are and whether the token's is one; where that is well, also the id and the jti of one that is open.
  *
- * @param rests false: for a role that may not call `pg_sleep`
- *
  * A row of a user costs 1.2 us here, 2.5 where the user's rows are scattered; found by its jti it costs 8.
+ *
+ * @param rests $6: how long it sleeps after each few rows (s). 40 ms of a core at once are felt by who refreshes meanwhile
  */
-export function openRowsSql(schema: TokenSchema, rests = true): string {
-  const pause = (nth: string): string => (rests ? rested(nth) : '$6::float8 >= 0');
-  return `
-    WITH own AS MATERIALIZED (
-      SELECT read.* FROM (
-        SELECT o.id, o.jti, row_number() OVER () AS nth
+export function openRowsSql(schema: TokenSchema, rests: boolean): string {
+  const rested = (rows: string): string => `
+        SELECT r.* FROM (${rows}) r
+         WHERE CASE WHEN $6::float8 > 0 AND r.nth % ${ROWS_A_REST} = 0 THEN pg_sleep($6) IS NOT NULL ELSE true END OFFSET 0`;
+  const read = `
+        SELECT o.id, o.jti${rests ? ', row_number() OVER () AS nth' : ''}
           FROM (SELECT $1::text AS user_key) i
           JOIN ${schema.outstanding} o ON o.user_id = ${userIdOf(schema, 'i')}
          WHERE ${userIndexedSql('$5')}
-         LIMIT $3::bigint + 1
-      ) read WHERE ${pause('read.nth')}
+         LIMIT $3::bigint + 1`;
+  return `
+    WITH own AS MATERIALIZED (${rests ? rested(read) : read}
     ),
     told AS MATERIALIZED (
       SELECT count(*)::int AS rows, coalesce(bool_or(own.jti = $2), false) AS witnessed FROM own
@@ -247,7 +244,7 @@ export function openRowsSql(schema: TokenSchema, rests = true): string {
       FROM told t
       LEFT JOIN LATERAL (
         SELECT own.id, own.jti
-          FROM (SELECT own.* FROM own WHERE ${pause('own.nth')} OFFSET 0) own
+          FROM ${rests ? `(${rested('SELECT * FROM own')}) own` : 'own'}
           LEFT JOIN LATERAL (
             SELECT b.token_id FROM ${schema.blacklisted} b WHERE b.token_id = own.id OFFSET 0
           ) b ON true

@@ -59,7 +59,7 @@ const REVOKE_BATCH = 1_000;
 /** Open rows of a user that are worth holding against a family: more than anybody's sessions. */
 const MOST_OPEN = 1_000;
 
-/** Of a statement that reads all rows of a user: others have the core meanwhile. Never where they'd need its connection. */
+/** Of a statement that reads all rows of a user: others have the core meanwhile. */
 const REST_SECONDS = 0.002;
 const RESTS_SHARE = 1 / 8;
 
@@ -79,10 +79,12 @@ export class PgRevocations implements Revocations {
   /** So many statements at a time that claims have connections left, however many ask. */
   readonly #revoking: Places;
   readonly #connections: Places;
-  #mayRest = true;
+  #mayRest: boolean;
 
   constructor(options: RevocationOptions) {
     this.#options = options;
+    // Where there is one connection others wait for it: a rest would hold them up.
+    this.#mayRest = options.connections > 1;
     const { database, lanes, connections, monotonicMs } = options;
     this.#connections = new Places(connections, monotonicMs);
     this.#logOuts = new LogOuts({
@@ -168,13 +170,17 @@ export class PgRevocations implements Revocations {
     }: { readonly userKey: string; readonly witness: string; readonly mostRows: number },
     deadlineMs: number,
   ): Promise<readonly OpenRow[] | undefined> {
-    const { schema, connections } = this.#options;
-    const restSeconds = connections > 1 ? this.#restSeconds(mostRows, deadlineMs) : 0;
-    const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding, restSeconds];
-    const ask = (rests: boolean): Promise<Sent<Told>> => {
-      const name = rests ? 'open_rows' : 'open_rows_at_once';
-      return this.#revoke({ name, text: openRowsSql(schema, rests), values }, deadlineMs);
-    };
+    const { schema } = this.#options;
+    const values = [userKey, witness, mostRows, MOST_OPEN + 1, schema.outstanding];
+    const ask = (rests: boolean): Promise<Sent<Told>> =>
+      this.#revoke(
+        {
+          name: rests ? 'open_rows' : 'open_rows_at_once',
+          text: openRowsSql(schema, rests),
+          values: rests ? [...values, this.#restSeconds(mostRows, deadlineMs)] : values,
+        },
+        deadlineMs,
+      );
     const { rows } = await ask(this.#mayRest).catch((error: unknown) => {
       if (!this.#mayRest || !(error instanceof StoreUnavailableError) || !isPrivilegeMissing(error.cause))
         throw error;
