@@ -120,6 +120,7 @@ describe('deploy/kubernetes', () => {
     readonly spec: {
       readonly containers: readonly Container[];
       readonly automountServiceAccountToken?: boolean;
+      readonly enableServiceLinks?: boolean;
     };
   }
   const resources = readdirSync(new URL('../../deploy/kubernetes', import.meta.url)).flatMap((file) =>
@@ -182,7 +183,7 @@ describe('deploy/kubernetes', () => {
     for (const resource of resources) {
       const pod = podOf(resource)?.spec;
       if (pod === undefined) continue;
-      expect(pod.automountServiceAccountToken).toBe(false);
+      expect([pod.automountServiceAccountToken, pod.enableServiceLinks]).toEqual([false, false]);
       for (const { securityContext } of pod.containers) {
         expect(securityContext).toEqual({
           allowPrivilegeEscalation: false,

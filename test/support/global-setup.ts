@@ -38,6 +38,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     mandoc: installed('mandoc'),
     systemdNotify: installed('systemd-notify'),
     systemdAnalyze: installed('systemd-analyze'),
+    go: existsSync('/usr/share/gocode/src/github.com/Masterminds/sprig') ? installed('go') : undefined,
     postgresBin,
   };
   const missing = SERVICES.filter((name) => found[name] === undefined || found[name] === false);

@@ -28,6 +28,8 @@ export interface Services {
   readonly systemdAnalyze: string | undefined;
   /** Path of mandoc, which judges manual pages. */
   readonly mandoc: string | undefined;
+  /** Path of Go, where Sprig is there too: both render the Helm chart. */
+  readonly go: string | undefined;
   /** Directory of `initdb` and `postgres`, where they can be run as a user that is not root; see `startCluster()`. */
   readonly postgresBin: string | undefined;
 }
@@ -49,6 +51,7 @@ export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'mandoc',
   'systemdNotify',
   'systemdAnalyze',
+  'go',
 ];
 
 /** What a skip tells the reader to do about it. */
@@ -69,6 +72,7 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   mandoc: 'mandoc: apt-get install mandoc',
   systemdNotify: 'systemd-notify: apt-get install systemd',
   systemdAnalyze: 'systemd-analyze: apt-get install systemd',
+  go: 'Go and Sprig: apt-get install golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev',
   postgresBin:
     'PostgreSQL server binaries that can be run as another user than root: apt-get install postgresql',
 };
@@ -96,6 +100,7 @@ export function services(): Services {
     mandoc: found.mandoc,
     systemdNotify: found.systemdNotify,
     systemdAnalyze: found.systemdAnalyze,
+    go: found.go,
     postgresBin: found.postgresBin,
   };
 }

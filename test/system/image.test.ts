@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -39,6 +39,18 @@ function stages(): Instruction[][] {
  * would come from a registry is this repository's own: the base, and the dependencies.
  */
 describe('deploy/Dockerfile', () => {
+  // The Node that the image has, first in the path: what the instructions start by name is that one.
+  let path: string;
+  beforeAll(() => {
+    const versions = [...stages()].map(([from]) => /^node:(\d+)-bookworm-slim\b/.exec(from!.rest)?.[1]);
+    expect(new Set(versions).size).toBe(1);
+    const node = execFileSync(process.execPath, [join(ROOT, 'scripts/node-runtimes.mjs'), versions[0]!], {
+      encoding: 'utf8',
+    });
+    path = `${dirname(node.trim())}:${process.env['PATH']!}`;
+    expect(execFileSync('node', ['--version'], { env: { PATH: path }, encoding: 'utf8' })).toMatch(/^v24\./);
+  });
+
   const directory = mkdtempSync(join(tmpdir(), 'carelink-image-'));
   afterAll(() => rmSync(directory, { recursive: true }));
   const ignored = readFileSync(join(ROOT, 'deploy/Dockerfile.dockerignore'), 'utf8').split('\n');
@@ -70,7 +82,7 @@ describe('deploy/Dockerfile', () => {
       } else if (name === 'RUN' && rest.startsWith('npm ci')) {
         symlinkSync(join(ROOT, 'node_modules'), join(at, 'node_modules'));
       } else if (name === 'RUN' && !rest.startsWith('npm prune')) {
-        await promisify(execFile)('sh', ['-c', rest], { cwd: at });
+        await promisify(execFile)('sh', ['-c', rest], { cwd: at, env: { ...process.env, PATH: path } });
       }
     }
     expect(execFileSync('ls', [join(at, 'dist/cli/main.js')]).toString()).toContain('main.js');
@@ -100,9 +112,10 @@ describe('deploy/Dockerfile', () => {
     const run = (...args: string[]) =>
       execFileSync(entrypoint[0]!, [...entrypoint.slice(1), ...args], {
         cwd: at,
-        env: { ...env, PATH: process.env['PATH'] },
+        env: { ...env, PATH: path },
       }).toString();
     expect(run('--version')).toMatch(/^\d+\.\d+\.\d+/);
+    expect(JSON.parse(run('--version', '--json'))).toMatchObject({ node: expect.stringMatching(/^v?24\./) });
     expect(run('serve', '--help')).toContain('--workers');
     expect(() => execFileSync('ls', [join(at, 'src')], { stdio: 'ignore' })).toThrow();
   });
@@ -111,7 +124,7 @@ describe('deploy/Dockerfile', () => {
     const at = join(directory, 'image');
     const variables = {
       ...env,
-      PATH: process.env['PATH']!,
+      PATH: path,
       CARELINK_SIGNING_KEY: TEST_SIGNING_KEY,
       // What an operator would say otherwise: free ports, and a directory that this user may write to.
       CARELINK_PORT: '0',
