@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { EventSink, ReuseKind, RotationEvent } from '../rotation/events.js';
 import type { Change } from '../rotation/change-feed.js';
 import type { KpiDocument } from './kpi-meter.js';
+import { eventLoopLag, UNWATCHED } from './event-loop-lag.js';
 import { registerKpis } from './kpi-metrics.js';
 import type { MetricsSnapshot } from './merged-metrics.js';
 import { REQUEST_OUTCOMES, type RequestObserver } from './requests.js';
@@ -60,7 +61,8 @@ const REVOCATION_ENDS: readonly Extract<RotationEvent, { kind: 'revocation' }>['
 export function metricsSink(kpis?: () => KpiDocument): MetricsSink {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, ...UNWATCHED });
+  eventLoopLag(registry);
 
   const duration = new Histogram({
     name: 'carelink_token_refresh_duration_seconds',
