@@ -4,8 +4,9 @@ const LONG = 'test/**/*.long.test.ts';
 /** What is killed and raced, in its short form: `npm run test:chaos`. */
 const CHAOS = 'test/chaos/**/*.test.ts';
 /**
- * What takes long because many servers, commands or poolers are started, one after the other, or because timers are waited
- * for; and what few changes can break. `npm run test:system` runs them, too: `npm test` is to be over in two minutes.
+ * What takes long because many servers, commands or poolers are started, one after the other, because timers are waited for,
+ * or because weeks are played; and what few changes can break. `npm run test:system` runs them, too: `npm test` is to be over
+ * in two minutes.
  */
 const SLOW = 'test/**/*.slow.test.ts';
 /** Browsers, several servers at once, the image: `npm run test:system`. */

@@ -15,6 +15,7 @@ export function openEntrance(
   settings: ServeSettings,
   site: Site,
   parts: Omit<Parameters<typeof openStores>[2], 'lagMs' | 'random' | 'onWaited' | 'onTurnedAway'>,
+  signatureWaitMs: () => number,
   metrics: MetricsSink,
   releases: ReleaseStack,
 ): { readonly stores: Stores; readonly door: Door } {
@@ -37,6 +38,7 @@ export function openEntrance(
     lagMs,
     storeIsBusy: (nowMs) => stores.isBusy(nowMs),
     inStore: () => stores.inside(),
+    signatureWaitMs,
     maxWaitMs: MAX_WAIT_MS,
     monotonicMs,
     random: Math.random,

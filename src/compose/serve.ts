@@ -169,6 +169,7 @@ export async function compose(
       onBadRow: badRowNews(log),
       unwritten: unwritten.letters,
     },
+    () => renewable.context().codec.waitMs?.() ?? 0,
     metrics,
     releases,
   );

@@ -40,7 +40,7 @@ export const COOKIE_OPTIONS = inGroup('Cookies', {
   }),
   'cookie-lifetime': valued(oneOf(['token', 'session']), {
     default: 'token',
-    help: 'how long browsers keep the cookie of --refresh-cookie: as long as its token can be used, or at most until they are closed, so that nobody is remembered',
+    help: 'how long browsers keep the cookies: as long as their tokens can be used, or at most until they are closed, so that nobody is remembered',
   }),
   'cookie-name': optional(cookieName, {
     help: "of the refresh token: dj-rest-auth's JWT_AUTH_REFRESH_COOKIE",

@@ -13,9 +13,9 @@ const OF_DJ_REST_AUTH = [
 export function cookieSettings({ values, given }: Options, problems: string[]): CookieSettings | undefined {
   const style = values['cookie-style'] ?? (values['refresh-cookie'] ? 'own' : undefined);
   const untilClosed = values['cookie-lifetime'] === 'session';
-  if (untilClosed && style !== 'own')
+  if (untilClosed && style === undefined)
     problems.push(
-      "--cookie-lifetime session is for --refresh-cookie: dj-rest-auth's cookies have its lifetimes.",
+      '--cookie-lifetime session needs --refresh-cookie or --cookie-style: there are no cookies.',
     );
   if (style !== 'dj-rest-auth') {
     const astray = OF_DJ_REST_AUTH.flatMap((flag) => given[flag] ?? []);
@@ -47,6 +47,7 @@ export function cookieSettings({ values, given }: Options, problems: string[]): 
     sameSite: values['cookie-samesite'],
     secure: values['cookie-secure'],
     httpOnly: values['cookie-httponly'] === 'on',
+    ...(untilClosed && { untilClosed }),
   };
   problems.push(...dropped(settings));
   if (values['cors-origin'].some(({ kind }) => kind !== 'exact'))
@@ -87,6 +88,10 @@ export function cookieWarnings(cookies: CookieSettings | undefined, paths: Endpo
   if (!cookies.secure)
     warnings.push(
       'Cookies with tokens are not Secure: browsers send them over http, too. Where your pages are on https, give --cookie-secure.',
+    );
+  if (cookies.untilClosed)
+    warnings.push(
+      "--cookie-lifetime session is about the cookies of a refresh. Those before it are of Django's log-in, and outlast the browser unless that leaves out their end as well.",
     );
   for (const [endpoint, what] of [
     ['refresh', 'refreshed'],

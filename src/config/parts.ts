@@ -75,13 +75,12 @@ export interface EdgeSettings {
   readonly accessLog: 'off' | 'errors' | 'all';
 }
 
-/** How the tokens of browsers travel in cookies; http/cookies has a file for each style. */
+/**
+ * How the tokens of browsers travel in cookies; http/cookies has a file for each style. `untilClosed`: browsers forget them when
+ * they are closed, or earlier.
+ */
 export type CookieSettings =
-  | {
-      readonly style: 'own';
-      /** Browsers forget them when they are closed, or earlier. */
-      readonly untilClosed?: true;
-    }
+  | { readonly style: 'own'; readonly untilClosed?: true }
   | {
       readonly style: 'dj-rest-auth';
       readonly name: string;
@@ -94,6 +93,7 @@ export type CookieSettings =
       readonly sameSite: 'Lax' | 'Strict' | 'None';
       readonly secure: boolean;
       readonly httpOnly: boolean;
+      readonly untilClosed?: true;
     };
 
 export interface KeySettings {

@@ -5,6 +5,8 @@
 export interface DoorOptions {
   /** A refresh that comes now would wait too long for its statement. */
   readonly storeIsBusy: (nowMs: number) => boolean;
+  /** How long a signature would wait for the threads that compute it. */
+  readonly signatureWaitMs: () => number;
   /** How long what arrives waits to be read. */
   readonly lagMs: (nowMs: number) => number;
   /** Refreshes that wait for the store, or for other instances: what waits there says nothing of this process. */
@@ -71,9 +73,9 @@ export class Door {
 
   /** Whether a refresh may come in. */
   admits(): boolean {
-    const { storeIsBusy, maxWaitMs, monotonicMs } = this.#options;
+    const { storeIsBusy, signatureWaitMs, maxWaitMs, monotonicMs } = this.#options;
     const nowMs = monotonicMs();
-    const isSlow = this.#working * this.#msPerAnswer > maxWaitMs;
+    const isSlow = this.#working * this.#msPerAnswer > maxWaitMs || signatureWaitMs() > maxWaitMs;
     if (!isSlow && !storeIsBusy(nowMs) && !this.#isLate(nowMs)) return true;
     // Else a pace that was measured once would keep everybody out for good.
     if (nowMs - this.#windowMs > WINDOW_MS) this.#roll(nowMs);

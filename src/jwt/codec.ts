@@ -16,6 +16,9 @@ export interface TokenCodec {
   /** Signs claims, adding `aud` and `iss` where they are configured, and returns a compact JWS. */
   sign(claims: Claims): string | Promise<string>;
 
+  /** How long a signature that is asked for now would wait for others (ms). Without it: not at all, as with HS*. */
+  readonly waitMs?: () => number;
+
   /** Reads the text of a JSON object as a payload is read; undefined where it is none. */
   parse(text: string): Claims | undefined;
 }

@@ -20,6 +20,8 @@ export interface Jws {
   /** The payload's text, or undefined where the token is malformed or no key made its signature. */
   open(token: string): string | undefined | Promise<string | undefined>;
   seal(payload: string): string | Promise<string>;
+  /** See `TokenCodec`. */
+  readonly waitMs?: () => number;
 }
 
 const THREE_SEGMENTS = /^[\w-]+\.[\w-]+\.[\w-]+$/;

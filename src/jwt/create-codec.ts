@@ -66,5 +66,6 @@ function codecOver(jws: Jws, rules: ClaimRules): TokenCodec {
     sign(claims) {
       return jws.seal(stringifyClaims(withRegisteredClaims(claims, rules)));
     },
+    ...(jws.waitMs && { waitMs: jws.waitMs }),
   };
 }

@@ -2,11 +2,13 @@ import { CompactSign, compactVerify, errors } from 'jose';
 import type { AsymmetricAlgorithm } from './asymmetric-keys.js';
 import { decodeText, headerFor, readHeader, splitCompact, type Jws } from './compact.js';
 import type { Keyring } from './keyring.js';
+import { ThreadLine } from './thread-line.js';
 
 /** RS*, PS*, ES* and EdDSA, by jose. The form of a token is held to the same rules as for HS*. */
 export function joseJws(algorithm: AsymmetricAlgorithm, keyring: Keyring, maxLength?: number): Jws {
   const signingHeader = headerFor(algorithm, keyring.signingKid);
   const encoder = new TextEncoder();
+  const line = new ThreadLine(() => performance.now());
 
   return {
     async open(token) {
@@ -22,13 +24,16 @@ export function joseJws(algorithm: AsymmetricAlgorithm, keyring: Keyring, maxLen
     },
 
     seal(payload) {
-      return new CompactSign(encoder.encode(payload)).setProtectedHeader(signingHeader).sign(keyring.signing);
+      const signature = new CompactSign(encoder.encode(payload)).setProtectedHeader(signingHeader);
+      return line.through(signature.sign(keyring.signing));
     },
+
+    waitMs: () => line.waitMs(),
   };
 
   async function signedBy(key: Keyring['signing'], token: string): Promise<boolean> {
     try {
-      await compactVerify(token, key, { algorithms: [algorithm] });
+      await line.through(compactVerify(token, key, { algorithms: [algorithm] }));
       return true;
     } catch (error) {
       if (error instanceof errors.JOSEError) return false;

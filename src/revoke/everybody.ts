@@ -104,7 +104,8 @@ export async function revokeIssuedBefore(
   const [after] = await session.query<{ id: string }>(newestId);
   const late = lateSql(schema, zoned);
   const firstNew: Cursor = ['-infinity', (BigInt(before?.id ?? '0') - BigInt(IDS_IN_FLIGHT)).toString()];
-  const rest = await paced(session, schema, options, firstNew, (query, limit, cursor) =>
+  const goingOn = { ...options, onBatch: (revoked: number) => options.onBatch(tally.revoked + revoked) };
+  const rest = await paced(session, schema, goingOn, firstNew, (query, limit, cursor) =>
     page(query, late, cursor, limit, [after?.id ?? '0']),
   );
   // Of a commit whose answer was lost nobody knows whether a standby has it; it has, if it has this one.

@@ -16,6 +16,8 @@ export interface Codec {
   sign(claims: Claims): string | Promise<string>;
   /** Reads fresh claims without losing a digit; undefined where the text is no JSON object. */
   parse(text: string): Claims | undefined;
+  /** How long a signature that is asked for now would wait for others (ms). Without it: not at all. */
+  readonly waitMs?: () => number;
 }
 
 export type CodecVerdict =

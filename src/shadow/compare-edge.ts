@@ -70,6 +70,8 @@ function cookieOf(text: string): Cookie {
   };
 }
 
+const hasEnd = ({ attributes }: Cookie): boolean => attributes.has('expires') || attributes.has('max-age');
+
 const COMPARED = [
   ['path', '--cookie-path'],
   ['domain', '--cookie-domain'],
@@ -78,7 +80,7 @@ const COMPARED = [
   ['httponly', '--cookie-httponly'],
 ] as const;
 
-/** Cookies by their names and attributes. Their values and ends are those of the tokens in them. */
+/** Cookies by their names and attributes. Their values, and when they end if they do, are those of the tokens in them. */
 export function compareCookies(django: Answer, ours: Answer, { cookies }: Rules): Difference[] {
   const theirs = django.cookies.map(cookieOf);
   const here = new Map(ours.cookies.map(cookieOf).map((cookie) => [cookie.name, cookie]));
@@ -98,6 +100,15 @@ export function compareCookies(django: Answer, ours: Answer, { cookies }: Rules)
           django: `${name}: ${attribute} ${said(a)}`,
           here: `${attribute} ${said(b)}`,
           mend: `${option}${a === undefined || a === '' ? '' : ` ${redacted(a)}`}`,
+        });
+      }
+      if (hasEnd(cookie) !== hasEnd(own)) {
+        const [untilClosed, withToken] = ['until the browser is closed', 'ends with its token'];
+        found.push({
+          code: 'cookie_attribute',
+          django: `${name}: ${hasEnd(cookie) ? withToken : untilClosed}`,
+          here: hasEnd(own) ? withToken : untilClosed,
+          mend: `--cookie-lifetime ${hasEnd(cookie) ? 'token' : 'session'}`,
         });
       }
     } else if (isToken(cookie.value)) {

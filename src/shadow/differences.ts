@@ -98,7 +98,7 @@ export const DIFFERENCES = {
   cookie_name: { says: 'A cookie has another name.', mend: '--cookie-name, --access-cookie-name' },
   cookie_attribute: {
     says: 'A cookie has other attributes.',
-    mend: '--cookie-path, --cookie-domain, --cookie-samesite, --cookie-secure, --cookie-httponly',
+    mend: '--cookie-path, --cookie-domain, --cookie-samesite, --cookie-secure, --cookie-httponly, --cookie-lifetime',
   },
   cookie_lost: { says: 'Django sets a cookie that is not set here.', mend: null },
 } as const satisfies Readonly<Record<string, { readonly says: string; readonly mend: string | null }>>;

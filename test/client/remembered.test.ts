@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
+import { chromium, type Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { rotationWorld } from '../support/rotation-world.js';
 import { startServer } from '../support/server.js';
@@ -15,6 +15,17 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
   () => {
     const rotation = rotationWorld();
 
+    /** A page of that profile, which is kept when its browser is closed. */
+    async function openPage(profile: string, url: string) {
+      const context = await chromium.launchPersistentContext(profile, {
+        executablePath: found.chromium!,
+        args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
+      });
+      const page = await context.newPage();
+      await page.goto(url);
+      return { context, page };
+    }
+
     it.each([
       ['token', 'signedIn'],
       ['session', 'signedOut'],
@@ -26,14 +37,9 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
       const site = await startSite(server.url);
       const profile = mkdtempSync(join(tmpdir(), 'carelink-profile-'));
       const open = async () => {
-        const context = await chromium.launchPersistentContext(profile, {
-          executablePath: found.chromium!,
-          args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
-        });
-        const page = await context.newPage();
-        await page.goto(`${site.url}/?storage=cookie`);
-        await page.waitForFunction(() => window.up === true);
-        return { context, page };
+        const opened = await openPage(profile, `${site.url}/?storage=cookie`);
+        await opened.page.waitForFunction(() => window.up === true);
+        return opened;
       };
       try {
         const first = await open();
@@ -54,5 +60,49 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
         await server.stop();
       }
     });
+
+    it.each([
+      ['token', 200, /; expires=[^;]+GMT; HttpOnly; Max-Age=\d+; /],
+      ['session', 401, /^[^;]+; HttpOnly; Path=/],
+    ])(
+      "with dj-rest-auth's cookies and --cookie-lifetime %s: opened again, a refresh is answered %i",
+      async (lifetime, status, wanted) => {
+        const names = ['--cookie-name', 'refresh', '--access-cookie-name', 'access'];
+        const server = await startServer({
+          databaseUrl: rotation.url,
+          args: ['--cookie-style', 'dj-rest-auth', ...names, '--cookie-lifetime', lifetime],
+        });
+        const site = await startSite(server.url);
+        const profile = mkdtempSync(join(tmpdir(), 'carelink-profile-'));
+        const refresh = (page: Page, body: object) =>
+          page.evaluate(async (text) => {
+            const headers = { 'content-type': 'application/json' };
+            return (await fetch('/account/token/refresh/', { method: 'POST', headers, body: text })).status;
+          }, JSON.stringify(body));
+        try {
+          const first = await openPage(profile, site.url);
+          const answered = first.page.waitForResponse(/refresh/);
+          const { token } = await rotation.login();
+          expect(await refresh(first.page, { refresh: token })).toBe(200);
+          const set = (await (await answered).headersArray()).filter(({ name }) =>
+            /^set-cookie$/i.test(name),
+          );
+          expect(set.map(({ value }) => [value.split('=')[0], wanted.test(value)])).toEqual([
+            ['access', true],
+            ['refresh', true],
+          ]);
+          await first.page.reload();
+          expect(await refresh(first.page, {})).toBe(200);
+          await first.context.close();
+          const again = await openPage(profile, site.url);
+          expect(await refresh(again.page, {})).toBe(status);
+          await again.context.close();
+        } finally {
+          rmSync(profile, { recursive: true, force: true });
+          await site.close();
+          await server.stop();
+        }
+      },
+    );
   },
 );

@@ -13,6 +13,8 @@ export interface DjRestAuthOptions extends DjangoCookie {
   readonly accessName: string | undefined;
   /** False: scripts can read the cookies, and answers have the refresh token, too. */
   readonly httpOnly: boolean;
+  /** Browsers forget both cookies when they are closed, for which dj-rest-auth has no setting. */
+  readonly untilClosed?: true | undefined;
 }
 
 const NO_TOKEN_TEXT = 'No valid refresh token found.';
@@ -44,16 +46,18 @@ export class DjRestAuthCookies implements CookieStyle {
   readonly #refresh: DjangoCookie;
   readonly #access: DjangoCookie | undefined;
   readonly #httpOnly: boolean;
+  readonly #untilClosed: boolean;
   readonly #pages: OwnPages;
   readonly #nowMs: () => number;
   /** The answer to a log-out without a token. */
   readonly #none: Reply;
 
   constructor(options: DjRestAuthOptions, pages: OwnPages, nowMs: () => number) {
-    const { accessName, httpOnly } = options;
+    const { accessName, httpOnly, untilClosed = false } = options;
     this.#refresh = options;
     this.#access = accessName === undefined ? undefined : { ...options, name: accessName, path: '/' };
     this.#httpOnly = httpOnly;
+    this.#untilClosed = untilClosed;
     this.#pages = pages;
     this.#nowMs = nowMs;
     const text = `Refresh token was not included in ${httpOnly ? 'cookie' : 'request'} data.`;
@@ -77,14 +81,13 @@ export class DjRestAuthCookies implements CookieStyle {
   }
 
   hand(_: IncomingHttpHeaders, { access, refresh }: Granted): Handed | Reply {
-    const nowMs = this.#nowMs();
     const cookies: string[] = [];
     const members = [`"access":"${access}"`];
     const ends = [`"access_expiration":"${isoOf(endOf(access))}"`];
     if (refresh !== undefined) {
       const tooLarge = tooLargeFor(this.#refresh, 'refresh', refresh);
       if (tooLarge !== undefined) return tooLarge;
-      cookies.push(setCookie(this.#refresh, refresh, endOf(refresh), nowMs));
+      cookies.push(this.#set(this.#refresh, refresh));
       if (!this.#httpOnly) {
         members.push(`"refresh":"${refresh}"`);
         ends.push(`"refresh_expiration":"${isoOf(endOf(refresh))}"`);
@@ -94,9 +97,14 @@ export class DjRestAuthCookies implements CookieStyle {
       // Fresh claims are known only when the token is spent: what came of it is kept, and can be tried again.
       const tooLarge = tooLargeFor(this.#access, 'access', access);
       if (tooLarge !== undefined) return tooLarge.with(cookies);
-      cookies.unshift(setCookie(this.#access, access, endOf(access), nowMs));
+      cookies.unshift(this.#set(this.#access, access));
     }
     return { body: `{${[...members, ...ends].join(',')}}`, cookies };
+  }
+
+  /** It ends with its token, to the second, unless earlier. */
+  #set(cookie: DjangoCookie, token: string): string {
+    return setCookie(cookie, token, this.#untilClosed ? undefined : endOf(token), this.#nowMs());
   }
 
   clear(): readonly string[] {
@@ -115,7 +123,7 @@ function tooLargeFor({ name }: DjangoCookie, kind: 'refresh' | 'access', token: 
   return token.length > mostBytes ? cookieTooLarge(kind, token.length, mostBytes) : undefined;
 }
 
-/** The `exp` of a token that was just signed here: the cookie ends with it, to the second. */
+/** The `exp` of a token that was just signed here. */
 function endOf(token: string): number {
   const [, payload = ''] = token.split('.');
   return Number((JSON.parse(Buffer.from(payload, 'base64url').toString()) as { exp: unknown }).exp);

@@ -9,9 +9,14 @@ export interface DjangoCookie {
   readonly httpOnly: boolean;
 }
 
-/** @param endSeconds when the browser forgets it */
-export function setCookie(cookie: DjangoCookie, value: string, endSeconds: number, nowMs: number): string {
-  const maxAge = Math.max(0, endSeconds - Math.floor(nowMs / 1000));
+/** @param endSeconds when the browser forgets it; undefined: when it is closed */
+export function setCookie(
+  cookie: DjangoCookie,
+  value: string,
+  endSeconds: number | undefined,
+  nowMs: number,
+): string {
+  const maxAge = Math.max(0, (endSeconds ?? 0) - Math.floor(nowMs / 1000));
   return cookieText(cookie, value, endSeconds, maxAge);
 }
 
@@ -23,15 +28,15 @@ export function deleteCookie(cookie: DjangoCookie): string {
 function cookieText(
   { name, path, domain, sameSite, secure, httpOnly }: DjangoCookie,
   value: string,
-  endSeconds: number,
+  endSeconds: number | undefined,
   maxAge: number,
 ): string {
   const parts = [
     `${name}=${value}`,
     domain === undefined ? '' : `Domain=${domain}`,
-    `expires=${new Date(endSeconds * 1000).toUTCString()}`,
+    endSeconds === undefined ? '' : `expires=${new Date(endSeconds * 1000).toUTCString()}`,
     httpOnly ? 'HttpOnly' : '',
-    `Max-Age=${maxAge}`,
+    endSeconds === undefined ? '' : `Max-Age=${maxAge}`,
     `Path=${path}`,
     `SameSite=${sameSite}`,
     secure ? 'Secure' : '',

@@ -17,7 +17,7 @@ describe('--cookie-style', () => {
     expect(settings({ 'cookie-style': 'own' }).http.cookies).toEqual({ style: 'own' });
   });
 
-  it('of ours live until the browser is closed, if that is asked for', () => {
+  it('live until the browser is closed, if that is asked for', () => {
     const until = { 'cookie-lifetime': 'session' };
     expect(settings({ ...until, 'refresh-cookie': true }).http.cookies).toEqual({
       style: 'own',
@@ -26,10 +26,12 @@ describe('--cookie-style', () => {
     expect(settings({ 'cookie-lifetime': 'token', 'refresh-cookie': true }).http.cookies).toEqual({
       style: 'own',
     });
-    for (const others of [until, { ...STYLE, ...until }])
-      expect(problems(others)).toEqual([
-        expect.stringContaining('--cookie-lifetime session is for --refresh-cookie'),
-      ]);
+    const theirs = settings({ ...STYLE, ...until, 'cookie-secure': true });
+    expect(theirs.http.cookies).toMatchObject({ untilClosed: true });
+    expect(theirs.warnings).toEqual([expect.stringContaining("Those before it are of Django's log-in")]);
+    expect(problems(until)).toEqual([
+      expect.stringContaining('--cookie-lifetime session needs --refresh-cookie or --cookie-style'),
+    ]);
   });
 
   it("has dj-rest-auth's defaults, and its settings under our names", () => {

@@ -7,6 +7,7 @@ const doorOf = (over: Partial<DoorOptions> = {}) =>
     storeIsBusy: () => false,
     lagMs: () => 0,
     inStore: () => 0,
+    signatureWaitMs: () => 0,
     maxWaitMs: 250,
     monotonicMs: () => 0,
     random: () => 0.5,
@@ -27,6 +28,14 @@ describe('the door', () => {
     const door = doorOf({ storeIsBusy: () => busy });
     const before = door.admits();
     busy = false;
+    expect([before, door.admits()]).toEqual([false, true]);
+  });
+
+  it('refuses what would wait too long for the threads that sign', () => {
+    let waitMs = 251;
+    const door = doorOf({ signatureWaitMs: () => waitMs });
+    const before = door.admits();
+    waitMs = 250;
     expect([before, door.admits()]).toEqual([false, true]);
   });
 

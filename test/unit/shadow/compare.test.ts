@@ -107,6 +107,13 @@ describe('answers that differ', () => {
     expect(codes(cookie(`r=${token(claims)}; Path=/auth; SameSite=Lax`), ours, rules)).toEqual([
       ['cookie_attribute', '--cookie-path /auth', undefined],
     ]);
+    const ends = { ...grantedHere(), cookies: [`${ours.cookies[0]!}; Max-Age=900`] };
+    expect(codes(cookie(ours.cookies[0]!), ends, rules)).toEqual([
+      ['cookie_attribute', '--cookie-lifetime session', undefined],
+    ]);
+    expect(codes(cookie(`${ours.cookies[0]!}; expires=Thu, 01 Jan 2026 00:00:00 GMT`), ours, rules)).toEqual([
+      ['cookie_attribute', '--cookie-lifetime token', undefined],
+    ]);
     expect(codes(cookie(`s=${token(claims)}; Path=/`), ours, rules)).toEqual([
       ['cookie_name', undefined, undefined],
     ]);
