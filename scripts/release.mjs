@@ -35,6 +35,11 @@ mkdirSync(making, { recursive: true });
 
 run('npm', ['run', '--silent', 'build'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
 run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', making], { env });
+// The browser client's own package, out of the same build.
+const client = `${making}/client`;
+run(process.execPath, ['scripts/client-package.mjs', client], { env });
+run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', making, client], { env });
+rmSync(client, { recursive: true });
 // As `helm package` does.
 const archive = `${making}/carelink-tokens-chart-${version}.tar`;
 const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
@@ -64,6 +69,7 @@ console.log(`${tagged} Nothing was published. To publish it:
 
   git push origin main v${version}
   npm publish release/${version}/carelink-tokens-${version}.tgz
+  npm publish release/${version}/carelink-tokens-client-${version}.tgz
   docker build -f deploy/Dockerfile --build-arg SOURCE_COMMIT=${git('rev-parse', 'HEAD')} -t REGISTRY/carelink-tokens:${version} .
   docker push REGISTRY/carelink-tokens:${version}
   helm push release/${version}/carelink-tokens-chart-${version}.tgz oci://REGISTRY/charts

@@ -56,6 +56,7 @@ describe('a release', () => {
       `carelink-tokens-${version}.cdx.json`,
       `carelink-tokens-${version}.tgz`,
       `carelink-tokens-chart-${version}.tgz`,
+      `carelink-tokens-client-${version}.tgz`,
     ]);
     execFileSync('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: folder });
     expect(clone.read(`release/${version}/NOTES.md`)).toMatch(/^### /);
@@ -66,6 +67,8 @@ describe('a release', () => {
     expect(JSON.parse(packed(program, 'package/dist/build.json'))).toEqual({
       commit: clone.git('rev-parse', 'HEAD'),
     });
+    const client = packed(`carelink-tokens-client-${version}.tgz`, 'package/package.json');
+    expect(JSON.parse(client)).toMatchObject({ name: '@carelink-tokens/client', version });
     const chart = `carelink-tokens-chart-${version}.tgz`;
     expect(packed(chart, 'carelink-tokens/Chart.yaml')).toContain(version);
 
