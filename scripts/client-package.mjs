@@ -8,7 +8,14 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = process.argv[2] ?? join(root, 'dist/client-package');
 const built = `${root}dist/client/`;
-const { version, license, exports: all } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+const {
+  version,
+  license,
+  repository,
+  homepage,
+  bugs,
+  exports: all,
+} = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 
 rmSync(folder, { recursive: true, force: true });
 const write = (file, text) => {
@@ -51,6 +58,10 @@ const manifest = {
     'One token refresh for all requests and tabs of a browser: for Django + simplejwt and carelink-tokens.',
   keywords: ['jwt', 'refresh-token', 'django', 'simplejwt', 'token-rotation', 'axios', 'ky', 'react'],
   license,
+  // JSON leaves out what the main package does not have yet.
+  repository,
+  homepage,
+  bugs,
   type: 'module',
   sideEffects: ['./dist/service-worker.js'],
   exports: { ...entries, './package.json': './package.json' },
