@@ -5,7 +5,6 @@ import { services } from '../support/services.js';
 import { mintRefresh } from '../support/tokens.js';
 import { clientWorld, gate, liveTokens, login, MODES, until } from './support/world.js';
 
-
 const found = services();
 describe.skipIf(found.chromium === undefined || found.postgres === undefined)('the end of a session', () => {
   const world = clientWorld();
