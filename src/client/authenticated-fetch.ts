@@ -23,18 +23,19 @@ export async function authenticatedFetch(
   const request = new Request(input, init);
   const { origin } = new URL(request.url);
   // However they are written: with a slash, a path or capitals.
-  if (![location.href, ...origins].some((one) => new URL(one).origin === origin)) {
+  if (![location.href, ...origins].some((one) => origin === new URL(one).origin)) {
     throw new TokenError('ORIGIN_NOT_ALLOWED', origin);
   }
   const session = await sessionOf(request.signal);
   const life = state.life.signal;
-  const send = async (body: Request, { access }: Session): Promise<Response> => {
+  const send = (body: Request, { access }: Session): Promise<Response> => {
     body.headers.set('Authorization', `Bearer ${access}`);
     // Absent in browsers before 2024: there the rest of a body goes on.
     const signals = AbortSignal as Partial<typeof AbortSignal>;
-    const response = await fetch(body, { signal: signals.any?.([body.signal, life]) } as RequestInit);
-    if (life.aborted) throw life.reason;
-    return response;
+    return fetch(body, { signal: signals.any?.([body.signal, life]) } as RequestInit).finally(() => {
+      // WebKit has an AbortError of its own for what a signal ends.
+      if (life.aborted) throw life.reason;
+    });
   };
   // A stream can be read once; what else a body can be is copied before it is sent.
   const repeat = init?.body instanceof ReadableStream ? undefined : request.clone();

@@ -1,5 +1,5 @@
-/** A timer that is set for longer, or for ever, goes off at once. */
-const MOST_MS = 2 ** 31 - 1;
+/** A timer that is set for more than twice as long, or for ever, goes off at once. */
+const MOST_MS = 1e9;
 
 /**
  * Settles as the promise does, or with `late()` when the time is up; nothing here waits without a bound. An abort

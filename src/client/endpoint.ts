@@ -95,7 +95,7 @@ export function openEndpoint(refreshUrl: string, cookie: boolean, logoutUrl?: st
           access,
           refresh: cookie ? undefined : refresh,
           skewMs: skewOf(response.headers.get('date'), sentMs, Date.now()),
-          endsMs: Date.parse(response.headers.get('x-session-ends') ?? '') || undefined,
+          endsMs: Date.parse(response.headers.get('x-session-ends') as string) || undefined,
         },
       };
     },

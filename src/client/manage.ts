@@ -1,7 +1,7 @@
 import { authenticatedFetch } from './authenticated-fetch.js';
 import { keepFresh } from './background.js';
 import { bounded } from './bounded.js';
-import { openChannel } from './channel.js';
+import { openChannel, type Message } from './channel.js';
 import { endsAtMs, expiresAtMs, isExpired, isFresh, leastMs } from './clock.js';
 import { openEndpoint } from './endpoint.js';
 import { signedOut, TokenError } from './errors.js';
@@ -65,10 +65,10 @@ export function manage(options: TokenManagerOptions): Members {
   const ledger = openLedger(name);
   const endpoint = openEndpoint(refreshUrl, cookie, logoutUrl);
   const channel = openChannel(name, (message) => {
-    if (message.kind === 'session') return void state.adopt(message.session);
-    const { id } = message;
+    const { id } = message as Message & { readonly id: string };
     const session = mine(id);
-    if (message.kind === 'paid') owed.owe(id);
+    if (message.kind === 'session') state.adopt(message.session);
+    else if (message.kind === 'paid') owed.owe(id);
     else if (message.kind === 'rest') {
       if (session && message.retryInMs > 0) state.restMs = message.retryInMs;
     } else if (message.kind === 'end') {

@@ -12,18 +12,22 @@ const BACK_MS = 4_000;
 export function onWakeUps(signal: AbortSignal, check: () => Promise<number>, nudge: () => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let newest = 0;
-  const look = async (): Promise<void> => {
-    if (signal.aborted) return;
+  const look = (event?: Event): void => {
+    // The last of them says that a page is hidden, too, as one is that is left: in WebKit its transaction would stay open in the
+    // back-forward cache, and all others would wait for it.
+    if (signal.aborted || (document.hidden && event && event.type > 'v')) return;
     const mine = (newest += 1);
     clearTimeout(timer);
     nudge();
-    const nextMs = await check().catch(() => TICK_MS);
-    if (mine === newest) timer = setTimeout(again, Math.max(250, Math.min(TICK_MS, nextMs)));
+    void check()
+      .catch(() => Infinity)
+      .then((nextMs) => {
+        if (mine === newest) timer = setTimeout(look, Math.max(250, Math.min(TICK_MS, nextMs)));
+      });
   };
-  const again = (): void => void look();
   // Captured, before any of the page's own listeners sends something; two of them are the document's.
-  for (const name of ['visibilitychange', 'resume', 'pageshow', 'focus'])
-    addEventListener(name, again, { signal, capture: true });
-  addEventListener('online', () => setTimeout(again, BACK_MS * Math.random()), { signal });
-  again();
+  for (const name of ['focus', 'pageshow', 'resume', 'visibilitychange'])
+    addEventListener(name, look, { signal, capture: true });
+  addEventListener('online', () => setTimeout(look, BACK_MS * Math.random()), { signal });
+  look();
 }

@@ -54,7 +54,7 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)(
       const app = `http://app.localhost:${(pages.address() as AddressInfo).port}`;
       const server = await startServer({ databaseUrl: rotation.url, args: ['--cors-origin', app, ...args] });
       closing.push(() => server.stop());
-      const site = await startSite(server.url, app);
+      const site = await startSite(server.url, { pages: app });
       closing.push(() => site.close());
       files = pageOf(site.url.replace('127.0.0.1', 'api.app.localhost'));
       return { app, site };

@@ -29,6 +29,8 @@ export default async function setup(): Promise<() => Promise<void>> {
     redis,
     redisPy,
     chromium: ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path)),
+    firefox: installed('firefox-esr') ?? installed('firefox'),
+    webkit: findWebKit(),
     pgbouncer: findPgBouncer(),
     haproxy: ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find((path) => existsSync(path)),
     nginx: ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((path) => existsSync(path)),
@@ -61,6 +63,15 @@ function installed(program: string): string | undefined {
   return [`/usr/bin/${program}`, `/bin/${program}`, `/usr/local/bin/${program}`].find((path) =>
     existsSync(path),
   );
+}
+
+/** Its directory is named by the architecture and by the version of its interface. */
+function findWebKit(): string | undefined {
+  if (!installed('WebKitWebDriver') || !installed('Xvfb')) return undefined;
+  return ['x86_64', 'aarch64']
+    .flatMap((machine) => ['4.1', '4.0'].map((version) => `${machine}-linux-gnu/webkit2gtk-${version}`))
+    .map((directory) => `/usr/lib/${directory}/MiniBrowser`)
+    .find((path) => existsSync(path));
 }
 
 /** A variable that is set to nothing is not set. */

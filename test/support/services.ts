@@ -12,6 +12,9 @@ export interface Services {
   readonly redisPy: boolean;
   /** Path of the browser's binary. */
   readonly chromium: string | undefined;
+  readonly firefox: string | undefined;
+  /** Path of WebKitGTK's MiniBrowser, where its WebDriver and a screen without a monitor are there, too. */
+  readonly webkit: string | undefined;
   /** Path of PgBouncer, where it can be run. */
   readonly pgbouncer: string | undefined;
   /** Path of HAProxy. */
@@ -45,6 +48,8 @@ export const REQUIRED_SERVICES: readonly (keyof Services)[] = [
   'haproxy',
   'nginx',
   'chromium',
+  'firefox',
+  'webkit',
   'bash',
   'zsh',
   'fish',
@@ -63,6 +68,8 @@ export const HOW_TO_GET: Readonly<Record<keyof Services, string>> = {
   redis: 'Redis: apt-get install redis-server and start it, or set TEST_REDIS_URL',
   redisPy: 'redis-py: apt-get install python3-redis',
   chromium: 'Chromium: apt-get install chromium',
+  firefox: 'Firefox: apt-get install firefox-esr',
+  webkit: 'WebKit: apt-get install webkit2gtk-driver xvfb',
   pgbouncer: 'PgBouncer that can be run here: apt-get install pgbouncer',
   haproxy: 'HAProxy: apt-get install haproxy',
   nginx: 'nginx: apt-get install nginx-light',
@@ -91,6 +98,8 @@ export function services(): Services {
     redis: found.redis,
     redisPy: found.redisPy ?? false,
     chromium: found.chromium,
+    firefox: found.firefox,
+    webkit: found.webkit,
     pgbouncer: found.pgbouncer,
     haproxy: found.haproxy,
     nginx: found.nginx,

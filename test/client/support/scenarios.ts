@@ -1,4 +1,6 @@
 import { expect } from 'vitest';
+import { freeze, offline } from './mishaps.js';
+import type { Scenario } from './scenario.js';
 import type { Site } from './site.js';
 import {
   gate,
@@ -6,30 +8,26 @@ import {
   login,
   rotations,
   until,
-  type ClientWorld,
+  type EngineWorld,
   type Login,
   type Mode,
-  type Tabs,
+  type OpenTabs,
 } from './world.js';
 
-export interface Scenario {
-  readonly name: string;
-  readonly query?: (n: number) => string;
-  run(world: ClientWorld, mode: Mode, tabs: Tabs): Promise<void>;
-}
+const NO_KILLING = 'its WebDriver can not kill a service worker';
 
 /** Requests a tab. */
 const EACH = 10;
 
-function fireAll({ pages }: Tabs, from = 0): Promise<[number | string, string][]> {
+function fireAll({ pages }: OpenTabs, from = 0): Promise<[number | string, string][]> {
   const fired = pages.slice(from).map((page) => page.evaluate((count) => window.fire(count), EACH));
   return Promise.all(fired).then((answers) => answers.flat());
 }
 
 /** Every request went through as that user, one rotation was made, and every tab is still signed in. */
 async function allWell(
-  world: ClientWorld,
-  tabs: Tabs,
+  world: EngineWorld,
+  tabs: OpenTabs,
   who: Login,
   answers: [number | string, string][],
   before: number,
@@ -42,7 +40,7 @@ async function allWell(
   }
 }
 
-async function logoutAll({ pages }: Tabs): Promise<void> {
+async function logoutAll({ pages }: OpenTabs): Promise<void> {
   expect(await pages[0]!.evaluate(() => window.manager.logout())).toBe(true);
   for (const page of pages) {
     await page.waitForFunction(() => window.manager.getSnapshot().status === 'signedOut');
@@ -51,7 +49,7 @@ async function logoutAll({ pages }: Tabs): Promise<void> {
 
 /** One refresh meets `fate`; all others pass. */
 function storm(fate: Site['fate']) {
-  return async (world: ClientWorld, mode: Mode, tabs: Tabs): Promise<void> => {
+  return async (world: EngineWorld, mode: Mode, tabs: OpenTabs): Promise<void> => {
     const who = await login(world, mode, tabs);
     const before = await rotations(world, who);
     world.site(mode).fate = fate;
@@ -64,7 +62,7 @@ function storm(fate: Site['fate']) {
 }
 
 /** Asks the worker, as the alarm of a page does. */
-async function askWorker(tabs: Tabs, mode: Mode, who: Login): Promise<void> {
+async function askWorker(tabs: OpenTabs, mode: Mode, who: Login): Promise<void> {
   await tabs.pages[0]!.evaluate(
     async ([refreshToken]) => {
       const registration = (await navigator.serviceWorker.getRegistrations())[0]!;
@@ -89,7 +87,7 @@ async function askWorker(tabs: Tabs, mode: Mode, who: Login): Promise<void> {
   );
 }
 
-export const SCENARIOS: readonly Scenario[] = [
+export const MISHAPS: readonly Scenario[] = [
   { name: 'at expiry', run: storm(() => 'pass') },
   { name: 'a 429', run: storm((n) => (n === 0 ? { status: 429, retryAfter: '1' } : 'pass')) },
   { name: 'a 503', run: storm((n) => (n === 0 ? { status: 503, retryAfter: '1' } : 'pass')) },
@@ -106,10 +104,10 @@ export const SCENARIOS: readonly Scenario[] = [
       const before = await rotations(world, who);
       const site = world.site(mode);
       site.fate = () => 'drop';
-      await tabs.context.setOffline(true);
+      const back = await offline(world, mode, tabs);
       const answers = fireAll(tabs);
       await tabs.pages[0]!.waitForFunction(() => window.events.some(([name]) => name === 'failed'));
-      await tabs.context.setOffline(false);
+      await back();
       // Tabs come back one after another; a request of one that is still offline would fail as any fetch does.
       site.fate = () => 'pass';
       await allWell(world, tabs, who, await answers, before);
@@ -126,20 +124,19 @@ export const SCENARIOS: readonly Scenario[] = [
       site.fate = (n) => (n === 0 ? { until: held.opened, hold: 'before' } : 'pass');
       const first = tabs.pages[0]!.evaluate((count) => window.fire(count), EACH);
       await until(() => site.refreshes === 1);
-      const cdp = await tabs.context.newCDPSession(tabs.pages[0]!);
-      await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+      const thaw = await freeze(world, mode, tabs.pages[0]!);
       const answers = await fireAll(tabs, 1);
       held.open();
-      await cdp.send('Page.setWebLifecycleState', { state: 'active' });
+      await thaw();
       await allWell(world, tabs, who, [...answers, ...(await first)], before);
       site.fate = () => 'pass';
-      await cdp.detach();
       await logoutAll(tabs);
     },
   },
   ...(['before', 'after'] as const).map((hold): Scenario => ({
     name: `the worker killed in mid-refresh, ${hold} the server rotated`,
     query: () => 'worker=1',
+    lacks: { Firefox: NO_KILLING, WebKit: NO_KILLING },
     async run(world, mode, tabs) {
       const who = await login(world, mode, tabs);
       const before = await rotations(world, who);
@@ -150,13 +147,10 @@ export const SCENARIOS: readonly Scenario[] = [
       await until(() => site.refreshes === 1);
       if (hold === 'after') await until(async () => (await rotations(world, who)) === before + 1);
       const answers = fireAll(tabs);
-      const cdp = await tabs.context.newCDPSession(tabs.pages[0]!);
-      await cdp.send('ServiceWorker.enable');
-      await cdp.send('ServiceWorker.stopAllWorkers');
+      await world.engine.killWorkers!(tabs.pages[0]!);
       await allWell(world, tabs, who, await answers, before);
       held.open();
       site.fate = () => 'pass';
-      await cdp.detach();
       await logoutAll(tabs);
     },
   })),

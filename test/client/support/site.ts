@@ -1,7 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeCertificate } from '../../support/certificates.js';
 import { decodeToken, TEST_SIGNING_KEY } from '../../support/tokens.js';
 
 /** What becomes of one refresh on its way through the site's proxy. */
@@ -18,7 +23,10 @@ export type Fate =
   | 'lose';
 
 export interface Site {
+  /** `/away` is a page without the client. */
   readonly url: string;
+  /** All connections are dropped, as those of a browser without network. */
+  down: boolean;
   /** Decides about the refreshes that come from now on; counted from 0. */
   fate: (n: number) => Fate;
   /** How many refreshes have arrived since it was last set to 0. */
@@ -29,37 +37,50 @@ export interface Site {
   readonly answered: string[];
   /** What was posted to another refresh endpoint than the server's. */
   readonly elsewhere: string[];
+  /** How many of those that are held have come. */
+  holding: number;
   /** Answers to `/api/held/head` begin only then; those to `/api/held/body` end only then. */
   release: Promise<unknown>;
   close(): Promise<void>;
 }
 
-/**
- * A web app as a browser sees it: a page, an API that wants an access token, and the refresh server behind a proxy.
- *
- * @param pages the origin of pages that may use the API as well, with its cookies
- */
-export async function startSite(upstream: string, pages?: string): Promise<Site> {
-  const server = createServer((incoming, response) => {
+export interface SiteOptions {
+  /** The origin of pages that may use the API as well, with its cookies. */
+  readonly pages?: string;
+  /** With a certificate that nobody has reason to trust. */
+  readonly https?: boolean;
+}
+
+/** A web app as a browser sees it: a page, an API that wants an access token, and the refresh server behind a proxy. */
+export async function startSite(upstream: string, { pages, https = false }: SiteOptions = {}): Promise<Site> {
+  const serve = (incoming: IncomingMessage, response: ServerResponse): void => {
     response.on('error', () => undefined);
     const path = incoming.url ?? '';
-    if (path.startsWith('/account/token/')) void proxy(incoming, response);
+    if (site.down) void response.destroy();
+    else if (path.startsWith('/account/token/')) void proxy(incoming, response);
     else if (path.startsWith('/other/')) void elsewhere(incoming, response);
     else if (path.startsWith('/api/')) {
       if (pages !== undefined && allowed(incoming, response, pages)) return;
       if (path.startsWith('/api/held')) void held(incoming, response, path);
       else if (api(incoming, response)) site.answered.push(`${incoming.method} ${path}`);
       else site.refused += 1;
-    } else response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
-  }).listen(0, '127.0.0.1');
+    } else
+      response
+        .writeHead(200, { 'content-type': 'text/html' })
+        .end(path === '/away' ? '<!doctype html><title>away</title>' : PAGE);
+  };
+  const server = https ? createHttpsServer(await ownCertificate(), serve) : createServer(serve);
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const site: Site = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${https ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}`,
+    down: false,
     fate: () => 'pass',
     refreshes: 0,
     refused: 0,
     answered: [],
     elsewhere: [],
+    holding: 0,
     release: Promise.resolve(),
     async close() {
       server.closeAllConnections();
@@ -77,6 +98,7 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
 
   async function held(incoming: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     incoming.resume();
+    site.holding += 1;
     if (path.endsWith('head')) await site.release;
     response.writeHead(200, { 'content-type': 'text/plain' });
     response.write('first ');
@@ -122,6 +144,15 @@ export async function startSite(upstream: string, pages?: string): Promise<Site>
     outgoing.end(Buffer.concat(chunks));
   }
   return site;
+}
+
+async function ownCertificate(): Promise<{ cert: string; key: string }> {
+  const directory = await mkdtemp(join(tmpdir(), 'carelink-site-'));
+  try {
+    return await makeCertificate(directory, 'site');
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 }
 
 /** What the API's own CORS middleware does. Whether that was all: it was a preflight. */

@@ -1,0 +1,4 @@
+import { clientSuite } from './client-suite.js';
+
+/** Every scenario in every storage mode, 20 times. */
+clientSuite('Firefox', { tabs: 3, rounds: Number(process.env['ROUNDS'] ?? 20) });
