@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { endWithUs } from '../support/end-with-us.js';
 import { freePort } from '../support/free-port.js';
-import { freshDatabase, type FreshDatabase } from '../support/postgres.js';
+import { freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
 import {
   makeProject,
   serveProject,
@@ -222,7 +222,7 @@ describe.skipIf(!ready)('docs/django/adopt.md', () => {
 
   it('leads through adopt, doctor and the shadow to the switch and back, and no client notices', async () => {
     expect(DEEDS.filter(({ kind }) => kind === 'sh').length).toBeGreaterThan(15);
-    expect(DEEDS.filter(({ kind }) => kind === 'interrupt')).toHaveLength(2);
+    expect(DEEDS.filter(({ kind }) => kind === 'interrupt')).toHaveLength(3);
     const user = client();
     const turned: boolean[] = [];
     for (const [n, deed] of DEEDS.entries()) {
@@ -239,5 +239,6 @@ describe.skipIf(!ready)('docs/django/adopt.md', () => {
     expect(user.faults).toEqual([]);
     // Django by the switch, Django through the shadow, this server, Django again.
     expect(turned).toEqual([false, false, true, false]);
+    expect(await query(database.url, "SELECT FROM pg_namespace WHERE nspname = 'carelink'")).toEqual([]);
   });
 });
