@@ -90,15 +90,14 @@ function logsOutTokens({ facts }: Site): boolean {
 
 function logOutRows(site: Site): Row[] {
   const taken = mounted(site, 'blacklist').length === 0 && logsOutTokens(site);
-  return taken
-    ? []
-    : mounted(site, 'logout').map(({ path }) =>
-        differs(
-          'log-out',
-          path,
-          'It ends more than a token (a Django session, or a token of another kind). Leave it at Django.',
-        ),
-      );
+  const readable = site.facts.dj_rest_auth?.get('JWT_AUTH_HTTPONLY') === false;
+  const also = readable
+    ? 'Where a body has no token, that of the cookie is logged out.'
+    : 'Where no cookie comes, the token of a body is logged out.';
+  const means = taken
+    ? `A token that is no good any more is refused in the words of a refresh, with \`code\`. ${also}`
+    : 'It ends more than a token (a Django session, or a token of another kind). Leave it at Django.';
+  return mounted(site, 'logout').map(({ path }) => differs('log-out', path, means));
 }
 
 /** What the refresh view's path begins with; the default where it doesn't end as ours does. */

@@ -7,6 +7,7 @@ import { services } from '../support/services.js';
 import { COOKIE_CASES } from './dj-rest-auth/cases.js';
 import { departureOf } from './dj-rest-auth/departures.js';
 import { cookieReplyOfOurs, type CookieReply } from './dj-rest-auth/normal.js';
+import { shadowed } from './dj-rest-auth/adopted.js';
 import { askDjRestAuth, readCookieRecord, repliesTo, writeCookieRecord } from './dj-rest-auth/record.js';
 import { COOKIE_SITES, type CookieSite } from './dj-rest-auth/sites.js';
 import { world } from './matrix/world.js';
@@ -62,5 +63,34 @@ if (source !== undefined) {
     const asked = await askDjRestAuth(source);
     if (process.env['RECORD'] === '1') writeCookieRecord(asked);
     expect(asked).toEqual(readCookieRecord());
+  });
+
+  describe.each(COOKIE_SITES)('adopted: $name', (site) => {
+    const departs = ({ name }: { readonly name: string }) => departureOf(site, name, record) !== undefined;
+    const namesOf = (departing: boolean) =>
+      new Set(COOKIE_CASES.filter((one) => departs(one) === departing).map(({ name }) => name));
+
+    test('its settings are read, and the shadow finds no difference where there is none', async () => {
+      const names = namesOf(false);
+      const { options, rows, report } = await shadowed(source, site, names);
+      const flags = site.args.flatMap((flag, n) =>
+        flag.startsWith('--') ? [[flag.slice(2), site.args[n + 1]?.replace(/^--.*/, 'true') ?? 'true']] : [],
+      );
+      expect(options).toMatchObject(Object.fromEntries(flags));
+      expect(rows.filter(({ verdict }) => verdict === 'cannot')).toEqual([]);
+      expect(report.differences).toEqual([]);
+      const { judged, different } = report.requests;
+      expect([judged, different]).toEqual([names.size, 0]);
+    });
+
+    test('each departure is told by adopt, and found by the shadow', async () => {
+      const names = namesOf(true);
+      const { rows, report } = await shadowed(source, site, names);
+      // But those in a header of a 405, and in cookies that are taken away beside a 400.
+      expect(report.requests.different).toBeGreaterThanOrEqual(names.size - 2);
+      expect(rows.filter(({ verdict }) => verdict === 'differs').map(({ setting }) => setting)).toEqual(
+        expect.arrayContaining(['who may refresh', 'log-out']),
+      );
+    });
   });
 }

@@ -135,11 +135,16 @@ export function startConversation(options: DjangoOptions): Promise<Conversation>
   return converse(environment(options));
 }
 
-/** What test/support/django reads its settings from. */
+/**
+ * What test/support/django reads its settings from. With DJANGO_SOURCES, directories with a colon between them, it is another
+ * Django, REST framework or simplejwt than Debian's.
+ */
 export function environment(options: DjangoOptions): Env {
   const database = new URL(options.database);
+  const { PYTHONPATH: more, ...env } = options.env ?? {};
+  const ours = fileURLToPath(new URL('../../docs/django', import.meta.url));
   return {
-    PYTHONPATH: fileURLToPath(new URL('../../docs/django', import.meta.url)),
+    PYTHONPATH: [more, process.env['DJANGO_SOURCES'], ours].filter(Boolean).join(':'),
     PYTHONDONTWRITEBYTECODE: '1',
     DJANGO_DB_HOST: database.hostname,
     DJANGO_DB_PORT: database.port === '' ? '5432' : database.port,
@@ -150,7 +155,7 @@ export function environment(options: DjangoOptions): Env {
     DJANGO_ALGORITHM: options.algorithm ?? 'HS256',
     DJANGO_USER_MODEL: options.variant ?? 'auth',
     DJANGO_SERIALIZER: options.serializer ?? 'stock',
-    ...options.env,
+    ...env,
   };
 }
 

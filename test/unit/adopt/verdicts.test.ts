@@ -246,6 +246,19 @@ describe('views', () => {
         'cookie-domain': 'example.org', 'cookie-samesite': 'None', 'cookie-secure': 'true', 'cookie-httponly': 'off',
       }, // prettier-ignore
     });
+    const ofLogOut = (httpOnly: boolean) =>
+      adopt(
+        parsed({ ...at(...found), dj_rest_auth: { ...dj_rest_auth, JWT_AUTH_HTTPONLY: httpOnly } }),
+        CHOICES,
+      ).rows.find(({ setting }) => setting === 'log-out');
+    expect(ofLogOut(false)).toMatchObject({
+      verdict: 'differs',
+      means: expect.stringContaining('that of the cookie is logged out'),
+    });
+    expect(ofLogOut(true)).toMatchObject({
+      verdict: 'differs',
+      means: expect.stringContaining('the token of a body is logged out'),
+    });
     const insecure = { ...dj_rest_auth, JWT_AUTH_SECURE: false };
     expect(verdictsOf({ ...at(...found), dj_rest_auth: insecure }).lost).toContain('these settings together');
   });
