@@ -38,6 +38,11 @@ describe.skipIf(services().postgres === undefined)('carelink-tokens migrate', ()
     expect(plan.stdout).toContain('nothing has been changed');
     expect(plan.stdout).toContain(`build  ${EXPIRES}`);
     expect(plan.stdout).not.toContain('\u001b');
+    // Settings are broken at their commas, and a function's comments are not: the rest of one would be code.
+    expect(plan.stdout).toMatch(/^ +autovacuum_vacuum_threshold = 5000,$/m);
+    expect(plan.stdout).toContain(
+      '-- A row that somebody deletes meanwhile, as flushexpiredtokens does, would fail',
+    );
 
     const before = await run('status');
     expect(before.code).toBe(1);
