@@ -95,7 +95,7 @@ describe('deploy/kubernetes', () => {
       readonly name: string;
       readonly valueFrom: { secretKeyRef: { name: string; key: string } };
     }[];
-    readonly envFrom?: readonly unknown[];
+    readonly envFrom?: readonly { readonly secretRef: { name: string } }[];
     readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
     readonly livenessProbe?: { httpGet: { path: string; port: string } };
     readonly readinessProbe?: { httpGet: { path: string; port: string } };
@@ -130,13 +130,15 @@ describe('deploy/kubernetes', () => {
     }),
   );
   const one = (kind: string) => resources.find((resource) => resource.kind === kind)!;
-  const secret = one('Secret').stringData!;
+  const secrets = new Map(
+    resources.flatMap(({ metadata, stringData }) => (stringData ? [[metadata.name, stringData]] : [])),
+  );
   const podOf = ({ spec }: Resource) => spec?.jobTemplate?.spec.template ?? spec?.template;
   const containers = resources.flatMap((resource) => podOf(resource)?.spec.containers ?? []);
 
   it('has what it takes', () => {
     expect(resources.map(({ kind }) => kind).sort()).toEqual([
-      'CronJob', 'Deployment', 'Job', 'NetworkPolicy', 'PodDisruptionBudget', 'Secret', 'Service',
+      'CronJob', 'Deployment', 'Job', 'NetworkPolicy', 'PodDisruptionBudget', 'Secret', 'Secret', 'Service',
     ]); // prettier-ignore
     for (const { apiVersion, metadata } of resources) {
       expect(apiVersion).toMatch(/^(v1|apps\/v1|batch\/v1|policy\/v1|networking\.k8s\.io\/v1)$/);
@@ -147,20 +149,26 @@ describe('deploy/kubernetes', () => {
   it.each(containers.map((container) => [container.args.join(' '), container] as const))(
     '%s is understood, with what the secret has',
     (_, { args, env, envFrom }) => {
-      const fromSecret = envFrom === undefined ? {} : secret;
-      const named = Object.fromEntries(
-        (env ?? []).map(({ name, valueFrom: { secretKeyRef } }) => {
-          expect(secretKeyRef.name).toBe(one('Secret').metadata.name);
-          return [name, secret[secretKeyRef.key]!];
-        }),
-      );
-      expectUnderstood(args, { ...fromSecret, ...named });
+      const whole = (envFrom ?? []).map(({ secretRef }) => secrets.get(secretRef.name)!);
+      const named = (env ?? []).map(({ name, valueFrom: { secretKeyRef } }) => {
+        const value = secrets.get(secretKeyRef.name)?.[secretKeyRef.key];
+        expect(value, secretKeyRef.name).toBeDefined();
+        return { [name]: value! };
+      });
+      expectUnderstood(args, Object.assign({}, ...whole, ...named) as Record<string, string>);
     },
   );
 
-  it('knows every variable of the secret', () => {
-    for (const name of Object.keys(secret).filter((key) => key.startsWith('CARELINK_')))
-      expect(KNOWN).toContain(name);
+  it('knows every variable of the secrets', () => {
+    for (const name of [...secrets.values()].flatMap((secret) => Object.keys(secret)))
+      expect(KNOWN).toContain(name.startsWith('CARELINK_') ? name : `CARELINK_${name}`);
+  });
+
+  it('shows the role that owns the tables to the migration alone', () => {
+    const seen = containers
+      .filter((container) => JSON.stringify([container.env, container.envFrom]).includes('carelink-migrate'))
+      .map(({ args }) => args[0]);
+    expect(seen).toEqual(['migrate']);
   });
 
   it('sends to pods, ports and paths that there are', () => {
