@@ -185,7 +185,7 @@ export const ENDS: readonly Scenario[] = [
       await page.waitForFunction(() => window.up === true);
       const who = await login(world, mode, { pages: [page] }, 100);
       const { token } = mintRefresh({ userId: 1, tokenType: 'access', lifetimeSeconds: 100 });
-      site.elsewhere.length = 0;
+      site.elsewhere.length = site.posted.length = 0;
       await page.evaluate(async (access) => {
         const Manager = window.manager.constructor as typeof TokenManager;
         const serviceWorker = window.worker('/account/token/client/service-worker.js');
@@ -202,6 +202,7 @@ export const ENDS: readonly Scenario[] = [
       await until(() => site.elsewhere.length > 0);
       const sent = site.elsewhere.map((body) => (JSON.parse(body) as { refresh: string }).refresh);
       expect(new Set(sent)).toEqual(new Set(['the second one']));
+      expect(site.posted.filter((body) => body.includes('the second one'))).toEqual([]);
       expect(await liveTokens(world, who)).toBe(1);
       await page.evaluate(() => window.manager.logout());
       await page.close();

@@ -35,6 +35,8 @@ export interface Site {
   refused: number;
   /** Method and path of those that it has answered. */
   readonly answered: string[];
+  /** What was posted to the server's refresh endpoint. */
+  readonly posted: string[];
   /** What was posted to another refresh endpoint than the server's. */
   readonly elsewhere: string[];
   /** How many of those that are held have come. */
@@ -79,6 +81,7 @@ export async function startSite(upstream: string, { pages, https = false }: Site
     refreshes: 0,
     refused: 0,
     answered: [],
+    posted: [],
     elsewhere: [],
     holding: 0,
     release: Promise.resolve(),
@@ -110,6 +113,7 @@ export async function startSite(upstream: string, { pages, https = false }: Site
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const refreshes = incoming.url!.endsWith('/refresh/') && incoming.method === 'POST';
+    if (refreshes) site.posted.push(Buffer.concat(chunks).toString());
     const fate = refreshes ? site.fate(site.refreshes++) : 'pass';
     if (fate === 'drop') return void response.destroy();
     if (typeof fate === 'object' && 'status' in fate) {
