@@ -21,9 +21,9 @@ test.each(readdirSync(FOLDER))('the facts of %s are read, and nothing of a stock
     signingKeyFile: '/etc/carelink/signing.key',
   });
   expect(rows.filter(({ verdict }) => verdict === 'cannot')).toEqual([]);
-  const { 'signing-key-file': _, ...rest } = options;
   // 5.5 goes without saying.
-  expect(rest).toEqual(/^5\.[2-4]/.test(simplejwt) ? { 'simplejwt-compat': '5.2' } : {});
+  const compat = /^5\.[2-4]/.test(simplejwt) ? { 'simplejwt-compat': '5.2' } : {};
+  expect(options).toEqual({ 'signing-key-file': '/etc/carelink/signing.key', ...compat });
   const told = rows.some(({ setting }) => setting === 'who may refresh');
   expect(told).toBe(/^5\.[23]/.test(simplejwt));
 });
