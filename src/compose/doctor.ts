@@ -36,6 +36,7 @@ import { openEmbedded } from './embedded.js';
 import { exampleSecrets } from './example-secrets.js';
 import { ReleaseStack } from './release.js';
 import { judgeSamples } from './samples.js';
+import { chainOf } from './tokens.js';
 
 /** Reading a catalog takes milliseconds; a server that takes longer has told enough. */
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -126,10 +127,17 @@ async function readKeys(settings: DoctorSettings, signingKey: string | undefined
     secretBytes: secret === undefined ? undefined : Buffer.byteLength(secret),
     examples: exampleSecrets(settings, secret),
     chainKeyPinned: keys.chainKeys.length > 0,
+    follows: undefined,
   };
   try {
     const { warnings } = await createCodec({ ...keys, ...tokens, signingKey: signingKey ?? '' });
-    return { ...evidence, warnings };
+    if (signingKey === undefined) return { ...evidence, warnings };
+    const chain = chainOf(keys, signingKey);
+    return {
+      ...evidence,
+      warnings,
+      follows: (jti, successor) => chain.candidatesAfter(jti).includes(successor),
+    };
   } catch (error) {
     const { error_code, error_name } = describeError(error);
     const told =

@@ -98,6 +98,9 @@ function tell(state: Health, before: Health | undefined, log: Log): void {
 const MEANS: Readonly<Partial<Record<Health, string>>> = {
   'read only':
     'this server takes no writes (a standby, or default_transaction_read_only): until it does refreshes get 503. Is --database-url that of the primary?',
+  unreachable: 'PostgreSQL gives no answer, or refuses this database or role: see database_not_connected',
+  'tables locked':
+    'a session locks a token table: until it ends refreshes get 503. `carelink-tokens doctor` names it',
   'disk full': 'PostgreSQL has no room on its disk: until it has refreshes get 503',
   'grants missing': 'the role lacks a right: `carelink-tokens doctor` names it',
   'tables missing': "simplejwt's tables, or ours, are gone: `carelink-tokens doctor` names them",

@@ -151,4 +151,6 @@ export interface KeyEvidence {
   /** Names of secrets that are out of an example: whoever has read it knows them. */
   readonly examples: readonly string[];
   readonly chainKeyPinned: boolean;
+  /** Whether one token's id follows from another's under any of the chain keys; undefined: the keys can't be used. */
+  readonly follows: ((jti: string, successor: string) => boolean) | undefined;
 }

@@ -1,7 +1,9 @@
-import { troubleOf, type Trouble } from './errors.js';
+import { askOf } from './database.js';
+import { classify, troubleOf, type Trouble } from './errors.js';
 import { readHealth, type Health, type HealthParts, type HealthReading } from './health.js';
 import { fairPauseMs } from './fair-pause.js';
 import { CONFIRM_SQL } from './state-sql.js';
+import { tableLocks } from './table-locks.js';
 import type { Timeline } from './timeline.js';
 
 export interface DatabaseHealthOptions extends HealthParts {
@@ -20,7 +22,10 @@ const CLAIM_COUNTS_MS = 5_000;
 const MAX_POSITION_FAILURES = 3;
 
 /** What only a write can meet: reading goes on as if all were well. */
-const WRITES_ONLY: ReadonlySet<Trouble> = new Set(['stalled', 'disk full']);
+const WRITES_ONLY: ReadonlySet<Health> = new Set(['stalled', 'disk full', 'tables locked']);
+
+/** Claims that meet locks of single rows are many, and each is no reason to look for one of a table. */
+const LOCKS_EVERY_MS = 500;
 
 /**
  * Whether the database can do this program's work, by what claims meet and, while there are none, by reading.
@@ -31,7 +36,8 @@ const WRITES_ONLY: ReadonlySet<Trouble> = new Set(['stalled', 'disk full']);
 export class DatabaseHealth {
   readonly #options: DatabaseHealthOptions;
   #state: Health | undefined;
-  #met: { readonly trouble: Trouble; readonly atMs: number } | undefined;
+  #met: { readonly trouble: Trouble | 'tables locked'; readonly atMs: number } | undefined;
+  #locksSoughtAtMs = -Infinity;
   #reading: Promise<HealthReading> | undefined;
   #anewFromMs = -Infinity;
   #positionFailures = 0;
@@ -55,7 +61,10 @@ export class DatabaseHealth {
   /** A statement that writes has failed. */
   onFailed(error: unknown): void {
     const trouble = troubleOf(error);
-    if (trouble === undefined) return;
+    if (trouble === undefined) {
+      if (classify(error).kind === 'contended') void this.#seekLocks();
+      return;
+    }
     if (trouble === 'stalled' && this.#met?.trouble !== trouble) void this.read();
     this.#met = { trouble, atMs: this.#options.monotonicMs() };
     this.#say(trouble);
@@ -75,7 +84,7 @@ export class DatabaseHealth {
       await this.check();
     } else {
       await this.read();
-      if (!this.#isFresh(met.atMs)) await this.#write();
+      if (!this.#isFresh(met.atMs)) await this.#tryWriting();
     }
   }
 
@@ -119,6 +128,28 @@ export class DatabaseHealth {
     if (this.#met !== undefined && !WRITES_ONLY.has(this.#met.trouble)) this.#met = undefined;
     if (this.#met === undefined) this.#say(reading.state);
     return reading;
+  }
+
+  /** A claim met a lock: of a row, which is one user's affair, or of a whole table. Reading waits only for the strongest of these. */
+  async #seekLocks(): Promise<void> {
+    const { monotonicMs } = this.#options;
+    if (monotonicMs() - this.#locksSoughtAtMs < LOCKS_EVERY_MS) return;
+    this.#locksSoughtAtMs = monotonicMs();
+    if (!(await this.#isLocked().catch(() => false))) return;
+    this.#met = { trouble: 'tables locked', atMs: monotonicMs() };
+    this.#say('tables locked');
+  }
+
+  async #isLocked(): Promise<boolean> {
+    const { database, schema } = this.#options;
+    return 'outstanding' in schema && (await tableLocks(askOf(database), schema)).length > 0;
+  }
+
+  /** Whether what only writes meet is over. */
+  async #tryWriting(): Promise<void> {
+    if (this.#met?.trouble !== 'tables locked') return this.#write();
+    // Where nobody answers, it is another trouble, and read as such.
+    if (!(await this.#isLocked().catch(() => true))) this.#recover();
   }
 
   /** The smallest write there is. */

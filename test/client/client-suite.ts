@@ -17,7 +17,7 @@ export interface SuiteSize {
   readonly inTurn?: readonly Scenario[];
 }
 
-export const ALL: readonly Scenario[] = [...ENDS, ...HANDOVERS, ...MISHAPS];
+const ALL: readonly Scenario[] = [...ENDS, ...HANDOVERS, ...MISHAPS];
 
 /** A bound against hanging; a round takes seconds. */
 const ROUND_MS = 150_000;

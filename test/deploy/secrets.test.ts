@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { exampleSecrets } from '../../src/compose/example-secrets.js';
 import { doctorSettings } from '../../src/config/doctor-settings.js';
 
@@ -10,14 +10,15 @@ const examplesOf = (env: Readonly<Record<string, string>>) =>
 
 describe('secrets of an example', () => {
   it('that were left as deploy/kubernetes/config.yaml has them are each named by doctor', () => {
-    const { stringData } = parse(read('deploy/kubernetes/config.yaml')) as {
-      stringData: Record<string, string>;
-    };
-    expect(examplesOf(stringData)).toEqual([
-      'The signing key',
-      'The password in --database-url',
-      'CARELINK_CHAIN_KEY',
-    ]);
+    const [tokens, migration] = parseAllDocuments(read('deploy/kubernetes/config.yaml')).map(
+      (document) => (document.toJS() as { stringData: Record<string, string> }).stringData,
+    );
+    for (const env of [tokens, { ...tokens, ...migration }])
+      expect(examplesOf(env!)).toEqual([
+        'The signing key',
+        'The password in --database-url',
+        'CARELINK_CHAIN_KEY',
+      ]);
   });
 
   it('are not what random ones look like', () => {

@@ -4,6 +4,7 @@ import { DATABASE_CHECKS } from './database.js';
 import { DJANGO_CHECKS } from './django.js';
 import { FACTS_CHECKS } from './facts.js';
 import { KEY_CHECKS } from './keys.js';
+import { LOCK_CHECKS } from './locks.js';
 import { REDIS_CHECKS } from './redis.js';
 import { ROW_DATE_CHECKS } from './row-dates.js';
 import { SEQUENCE_CHECKS } from './sequences.js';
@@ -20,6 +21,7 @@ import { USER_CHECKS } from './users.js';
  */
 export const CHECKS: readonly Check[] = [
   ...DATABASE_CHECKS,
+  ...LOCK_CHECKS,
   ...TABLE_CHECKS,
   ...SEQUENCE_CHECKS,
   ...UPKEEP_CHECKS,

@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000;
 const evidence: Evidence = {
   database: { kind: 'unreachable', message: 'no answer', code: undefined },
   redis: undefined,
-  keys: { error: undefined, warnings: [], secretBytes: 48, examples: [], chainKeyPinned: true },
+  keys: { error: undefined, warnings: [], secretBytes: 48, examples: [], chainKeyPinned: true, follows: undefined },
   certificate: undefined,
   options: {
     algorithm: 'HS256', audience: [], issuer: undefined,
