@@ -69,7 +69,7 @@ export function metricsPage() {
   return [
     INTRO,
     ...parts,
-    '## Of Node.js\n\nMetrics that begin with `process_` and `nodejs_` are those of [prom-client](https://github.com/siimon/prom-client#default-metrics): processor time, memory, garbage collection, delay of the event loop.',
+    '## Of Node.js\n\nMetrics that begin with `process_` and `nodejs_` are those of [prom-client](https://github.com/siimon/prom-client#default-metrics): processor time, memory, garbage collection, delay of the event loop. The last of these is without the step of its timer, so it is 0 at rest.',
   ].join('\n\n');
 }
 

@@ -4,6 +4,7 @@ import type { History } from '../rotation/ports.js';
 import { StoreUnavailableError } from '../rotation/ports.js';
 import type { Database, Purpose } from '../store/database.js';
 import { DatabaseHealth } from '../store/database-health.js';
+import { isCancelledStatement } from '../store/errors.js';
 import type { Health, HealthParts } from '../store/health.js';
 import { Timeline } from '../store/timeline.js';
 import type { ReleaseStack } from './release.js';
@@ -110,15 +111,17 @@ const MEANS: Readonly<Partial<Record<Health, string>>> = {
 
 const WRITES: ReadonlySet<Purpose> = new Set(['claim', 'write_behind']);
 
-/** A database that tells how its writes end, and how long claims take. */
+/**
+ * A database that tells how its writes end, and how long claims take.
+ *
+ * @param isView whether claims ask a view of the site
+ */
 export function watchingWrites(
   database: Database,
   monotonicMs: () => number,
-  tell: {
-    readonly onClaim: (seconds: number) => void;
-    readonly onWritten: (rows: readonly { readonly won?: boolean }[]) => void;
-    readonly onFailed: (error: unknown) => void;
-  },
+  health: DatabaseHealth,
+  operator: OperatorMetrics,
+  isView: boolean,
 ): Database {
   return {
     async query(purpose, statement) {
@@ -126,13 +129,14 @@ export function watchingWrites(
       const startedMs = monotonicMs();
       try {
         const rows = await database.query<never>(purpose, statement);
-        tell.onWritten(rows);
+        health.onWritten(rows);
         return rows;
       } catch (error) {
-        tell.onFailed(error);
+        // One user's row of the view may take long: that says nothing of the database.
+        if (!isView || !isCancelledStatement(error)) health.onFailed(error);
         throw error;
       } finally {
-        if (purpose === 'claim') tell.onClaim((monotonicMs() - startedMs) / 1000);
+        if (purpose === 'claim') operator.onClaimStatement((monotonicMs() - startedMs) / 1000);
       }
     },
   };

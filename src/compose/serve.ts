@@ -38,7 +38,6 @@ import { RateLimit } from '../rotation/rate-limit.js';
 import { Walks } from '../rotation/walks.js';
 import { askOf, type Purpose } from '../store/database.js';
 import { ObservedDatabaseClock } from '../store/database-clock.js';
-import { isCancelledStatement } from '../store/errors.js';
 import { countBlacklisted } from '../store/audit.js';
 import { checkRights } from '../store/rights.js';
 import { otherUserKey } from '../store/user-function.js';
@@ -134,14 +133,7 @@ export async function compose(
     await tellRefusedSamples({ ...settings, keys: of }, of.signingKey, read, setUpLog);
   };
   await tellSamples(keys);
-  const written = watchingWrites(database, monotonicMs, {
-    onClaim: (seconds) => operator.onClaimStatement(seconds),
-    onWritten: (rows) => health.onWritten(rows),
-    onFailed(error) {
-      // One user's row of the view may take long: that says nothing of the database.
-      if (!isView || !isCancelledStatement(error)) health.onFailed(error);
-    },
-  });
+  const written = watchingWrites(database, monotonicMs, health, operator, isView);
 
   const unwritten = await openLetters(
     database,

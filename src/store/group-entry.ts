@@ -32,3 +32,24 @@ export function refuse<Item, Result>(entry: Entry<Item, Result>, error: unknown)
   if (entry.inDoubt) entry.resolve({ kind: 'unavailable', sent: true });
   else entry.reject(error);
 }
+
+/**
+ * Answers where others go first are given so many a turn of the event loop. Twenty log-outs that are answered in one go come
+ * again in one go, and a refresh among them waits for all of them, twice.
+ */
+const SETTLED_A_TURN = 2;
+
+/** Hands a statement's results to those that wait: at once, unless others go first. */
+export async function settle<Item, Result>(
+  batch: readonly Entry<Item, Result>[],
+  results: readonly Result[],
+  othersFirst: boolean,
+): Promise<void> {
+  const aTurn = othersFirst ? SETTLED_A_TURN : Infinity;
+  for (const [index, entry] of batch.entries()) {
+    if (index > 0 && index % aTurn === 0) await new Promise((resolve) => setImmediate(resolve));
+    const result = results[index];
+    if (result === undefined) entry.reject(new Error('a statement returned no result for one of its items'));
+    else entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
+  }
+}

@@ -1,6 +1,6 @@
 import { Admission } from './admission.js';
 import { classify } from './errors.js';
-import { alive, type Entry, type Settlement } from './group-entry.js';
+import { alive, settle, type Entry, type Settlement } from './group-entry.js';
 import { recover, type Recovery } from './group-recovery.js';
 import { SpareLanes, type Patience } from './spare-lanes.js';
 import { FEW_ITEMS } from './statement-time.js';
@@ -62,12 +62,6 @@ const ANSWER_MS = 250;
  * After so many milliseconds a statement doesn't wait for its turn.
  */
 const GATHER_MOST_MS = 5;
-
-/**
- * Answers of a queue that pauses are given so many a turn of the event loop. Twenty log-outs that are answered in one go come
- * again in one go, and a refresh among them waits for all of them, twice.
- */
-const SETTLED_A_TURN = 2;
 
 /** A lane that met a dead server rests this long, jittered, doubling up to the bound, so that a restart isn't met by a stampede. */
 const REST_FIRST_MS = 20;
@@ -238,25 +232,13 @@ export class GroupQueue<Item, Result> {
       const items = batch.map((entry) => entry.item);
       const results = await this.#options.execute(items, patience);
       this.#failuresInARow = 0;
-      void this.#settle(batch, results);
+      void settle(batch, results, this.#options.pauseMs !== undefined);
       return true;
     } catch (error) {
       recover(batch, classify(error), this.#recovery);
       return false;
     } finally {
       this.#out.delete(batch);
-    }
-  }
-
-  /** At once, unless others go first. */
-  async #settle(batch: readonly Entry<Item, Result>[], results: readonly Result[]): Promise<void> {
-    const aTurn = this.#options.pauseMs === undefined ? Infinity : SETTLED_A_TURN;
-    for (const [index, entry] of batch.entries()) {
-      if (index > 0 && index % aTurn === 0) await new Promise((resolve) => setImmediate(resolve));
-      const result = results[index];
-      if (result === undefined)
-        entry.reject(new Error('a statement returned no result for one of its items'));
-      else entry.resolve({ kind: 'done', result, repeated: entry.inDoubt });
     }
   }
 

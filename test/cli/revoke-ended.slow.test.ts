@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migratedDatabase } from '../support/migrated-database.js';
 import { createUsers, openClient, query, type FreshDatabase } from '../support/postgres.js';
-import { BIN, cleanEnvironment } from '../support/server.js';
 import { services } from '../support/services.js';
 import { issueTokens } from '../support/tokens.js';
-import { run, type Finished } from './run.js';
+import { REVOKE_SLOWLY, run, start, type Finished } from './run.js';
 
 const TOKENS = 200;
 
@@ -38,19 +35,10 @@ describe.skipIf(services().postgres === undefined)('a revocation that is ended i
   /** Ends it by `end` when some tokens are revoked and others aren't. */
   async function ended(end: (pid: number) => Promise<unknown> | boolean): Promise<Finished> {
     const before = await revoked();
-    const child = spawn(
-      process.execPath,
-      [BIN, 'revoke', '--issued-before', 'now', '--yes', '--batch-size', '1', '--database-url', database.url],
-      { env: cleanEnvironment({}), stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (part) => (stdout += String(part)));
-    child.stderr.on('data', (part) => (stderr += String(part)));
-    const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+    const { child, finished } = start([...REVOKE_SLOWLY, '--database-url', database.url]);
     while ((await revoked()) === before) await sleep(5);
     await end(child.pid!);
-    const [code, signal] = await closed;
-    return { code, signal, stdout, stderr };
+    return finished;
   }
 
   it.each(['SIGINT', 'SIGTERM'] as const)(
@@ -87,14 +75,9 @@ describe.skipIf(services().postgres === undefined)('a revocation that is ended i
   it('by a signal ends at once, too, while others hold what it wants', async () => {
     const other = await openClient(database.url);
     await other.query('BEGIN; SELECT FROM token_blacklist_outstandingtoken FOR UPDATE');
-    const child = spawn(
-      process.execPath,
-      [BIN, 'revoke', '--issued-before', 'now', '--yes', '--json', '--database-url', database.url],
-      { env: cleanEnvironment({}), stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    let stdout = '';
-    child.stdout.on('data', (part) => (stdout += String(part)));
-    const closed = once(child, 'close');
+    const { child, finished } = start([
+      'revoke', '--issued-before', 'now', '--yes', '--json', '--database-url', database.url,
+    ]); // prettier-ignore
     // It waits for a row, gives up, and waits again.
     for (let seen = 0; seen < 3;) {
       const waiting = await query(
@@ -104,7 +87,8 @@ describe.skipIf(services().postgres === undefined)('a revocation that is ended i
       seen += waiting.length;
     }
     child.kill('SIGTERM');
-    expect(await closed).toEqual([130, null]);
+    const { code, signal, stdout } = await finished;
+    expect([code, signal]).toEqual([130, null]);
     const { event, retries, revoked: count } = JSON.parse(stdout.trim().split('\n').at(-1)!) as Told;
     expect([event, count]).toEqual(['interrupted', 0]);
     // It would have tried a hundred times.

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrateDatabase } from '../../benchmarks/support/migrate.js';
@@ -11,9 +9,9 @@ import {
   startCluster,
   type Cluster,
 } from '../support/postgres.js';
-import { BIN, cleanEnvironment } from '../support/server.js';
 import { services } from '../support/services.js';
 import { issueTokens } from '../support/tokens.js';
+import { REVOKE_SLOWLY, start } from './run.js';
 
 const TOKENS = 200;
 const canRun = services().postgresBin !== undefined && services().pgbouncer !== undefined;
@@ -39,29 +37,11 @@ describe.skipIf(!canRun)('a revocation through PgBouncer', () => {
       await query(cluster.url, 'TRUNCATE token_blacklist_blacklistedtoken');
       const bouncer: Bouncer = await startBouncer(cluster.url, { pool_mode: mode, server_login_retry: '1' });
       try {
-        const child = spawn(
-          process.execPath,
-          [
-            BIN,
-            'revoke',
-            '--issued-before',
-            'now',
-            '--yes',
-            '--batch-size',
-            '1',
-            '--database-url',
-            bouncer.url,
-          ],
-          { env: cleanEnvironment({}), stdio: ['ignore', 'pipe', 'pipe'] },
-        );
-        let [stdout, stderr] = ['', ''];
-        child.stdout.on('data', (part) => (stdout += String(part)));
-        child.stderr.on('data', (part) => (stderr += String(part)));
-        const closed = once(child, 'close') as Promise<[number | null]>;
+        const { finished } = start([...REVOKE_SLOWLY, '--database-url', bouncer.url]);
         while ((await revoked()) === 0) await sleep(5);
         await cluster.kill9();
         await cluster.start();
-        const [code] = await closed;
+        const { code, stdout, stderr } = await finished;
         expect([code, stdout]).toEqual([0, expect.stringContaining('Revoked ')]);
         // What is told on the way never goes back.
         const told = stderr.split('\n').filter((line) => line !== '');

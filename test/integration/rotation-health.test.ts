@@ -3,7 +3,7 @@ import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { DatabaseHealth } from '../../src/store/database-health.js';
 import { checkHealth } from '../../src/store/health.js';
 import { readSchema } from '../../src/store/schema.js';
-import { testDatabase } from '../support/database.js';
+import { OWN_USERS, testDatabase } from '../support/database.js';
 import { openClient } from '../support/postgres.js';
 import { rotationWorld } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
@@ -11,12 +11,7 @@ import { services } from '../support/services.js';
 /** Asks as a server does, in the role of a URL. */
 async function probe(connection: string) {
   const database = testDatabase(connection, { size: 1 });
-  const schema = await readSchema(database, {
-    userCheck: 'auto',
-    userTable: undefined,
-    userIdColumn: undefined,
-    userActiveColumn: 'is_active',
-  });
+  const schema = await readSchema(database, OWN_USERS);
   const monotonicMs = () => performance.now();
   const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
   return {
@@ -87,12 +82,7 @@ describe.skipIf(services().postgres === undefined)('a crowd in which each wants 
     const monotonicMs = () => performance.now();
     const database = testDatabase(world.url, { size: 2 });
     try {
-      const schema = await readSchema(database, {
-        userCheck: 'auto',
-        userTable: undefined,
-        userIdColumn: undefined,
-        userActiveColumn: 'is_active',
-      });
+      const schema = await readSchema(database, OWN_USERS);
       const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
       const health = new DatabaseHealth({
         database: {

@@ -4,7 +4,7 @@ import { doctorSettings } from '../../src/config/doctor-settings.js';
 import { ObservedDatabaseClock } from '../../src/store/database-clock.js';
 import { DatabaseHealth } from '../../src/store/database-health.js';
 import { readSchema } from '../../src/store/schema.js';
-import { testDatabase } from '../support/database.js';
+import { OWN_USERS, testDatabase } from '../support/database.js';
 import { migratedDatabase } from '../support/migrated-database.js';
 import { createUsers, openClient, type FreshDatabase } from '../support/postgres.js';
 import { startServer } from '../support/server.js';
@@ -57,12 +57,7 @@ describe.skipIf(services().postgres === undefined)('a lock that lets read and no
     let laterMs = 0;
     const monotonicMs = () => performance.now() + laterMs;
     try {
-      const schema = await readSchema(pool, {
-        userCheck: 'auto',
-        userTable: undefined,
-        userIdColumn: undefined,
-        userActiveColumn: 'is_active',
-      });
+      const schema = await readSchema(pool, OWN_USERS);
       const clock = new ObservedDatabaseClock(monotonicMs, Date.now());
       const said: string[] = [];
       const health = new DatabaseHealth({

@@ -15,3 +15,11 @@ export function testDatabase(
     ...more,
   });
 }
+
+/** Options of `readSchema` for a site with Django's own users. */
+export const OWN_USERS = {
+  userCheck: 'auto',
+  userTable: undefined,
+  userIdColumn: undefined,
+  userActiveColumn: 'is_active',
+} as const;

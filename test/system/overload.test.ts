@@ -54,13 +54,13 @@ describe.skipIf(services().postgres === undefined)('at three times what a slow d
     const metrics = await (await fetch(`${server.adminUrl}/metrics`)).text();
     console.log(JSON.stringify({ during, after, spent }));
 
-    // How near to all that it bears, and how soon after, is for `npm run benchmark overload`: this machine may be slow. Without
-    // admission it was a seventh.
-    expect(during!.okPerSecond).toBeGreaterThan(0.4 * BORNE);
+    expect(during!.okPerSecond).toBeGreaterThan(0.6 * BORNE);
     expect(during!.p99Ms).toBeLessThan(1_500);
     expect(during!.refused + during!.okPerSecond).toBeGreaterThan(2 * BORNE);
     expect(spent.refused + spent.noAnswer).toBeLessThanOrEqual(0.005 * during!.ok);
-    expect(after!.refused + after!.noAnswer).toBeLessThanOrEqual(0.2 * after!.fresh);
+    // How many milliseconds that takes is for `npm run benchmark overload`: this machine may be slow.
+    expect(after!.refused).toBeLessThanOrEqual(0.2 * after!.fresh);
+    expect(after!.noAnswer + after!.other).toBe(0);
     const refused = /^carelink_admission_refused_total\{why="door"\} (\d+)/m.exec(metrics)?.[1];
     expect(Number(refused)).toBeGreaterThan(BORNE);
     expect(metrics).toMatch(/^carelink_admission_queue_seconds_count [1-9]/m);
