@@ -12,11 +12,22 @@ const FILES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 })
   .split('\n')
   .filter((name) => name !== '' && existsSync(join(ROOT, name)));
+const { files: PACKED } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { files: string[] };
+const packed = (path: string): boolean =>
+  path === 'README.md' || PACKED.some((entry) => path === entry || path.startsWith(`${entry}/`));
 const textOf = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
-const PAGES = FILES.filter((name) => name.endsWith('.md'));
-
 /** Without blocks of code, whose brackets are no links and whose # is no heading. */
 const prose = (text: string): string => text.replace(/^ *```[^]*?^ *```/gm, '');
+
+const PAGES = FILES.filter((name) => name.endsWith('.md'));
+
+/** What each page links to in this repository. */
+const LINKS = PAGES.flatMap((page) =>
+  [...prose(textOf(page)).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => target)
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => [page, target] as const),
+);
 
 /** The anchors that GitHub makes of headings. */
 function anchorsOf(page: string): ReadonlySet<string> {
@@ -46,13 +57,16 @@ function faultOf(folder: string, page: string, target: string): string | undefin
 describe('links', () => {
   it('of every document lead to a file, and to a heading in it', () => {
     expect(PAGES.length).toBeGreaterThan(60);
-    const faults = PAGES.flatMap((page) =>
-      [...prose(textOf(page)).matchAll(/\]\(([^)\s]+)\)/g)]
-        .map(([, target = '']) => target)
-        .filter((target) => !/^[a-z]+:/.test(target))
-        .map((target) => faultOf(dirname(page), page, target)),
-    );
+    const faults = LINKS.map(([page, target]) => faultOf(dirname(page), page, target));
     expect(faults.filter(Boolean)).toEqual([]);
+  });
+
+  it('of the documents in the package lead into the package', () => {
+    const missing = LINKS.filter(([page]) => packed(page)).filter(([page, target]) => {
+      const [path = ''] = target.split('#');
+      return path !== '' && !packed(normalize(join(dirname(page), path)).replace(/\/$/, ''));
+    });
+    expect(missing).toEqual([]);
   });
 
   it('of every document of ours are in the index, docs/README.md, once', () => {
@@ -100,13 +114,6 @@ describe('links', () => {
   });
 
   it('that messages and the files of deploy/ name are in the package', () => {
-    const { files } = JSON.parse(textOf('package.json')) as { files: string[] };
-    const packed = (path: string): boolean =>
-      files.some((entry) =>
-        entry === 'docs/*.md'
-          ? /^docs\/[^/]+\.md$/.test(path)
-          : path === entry || path.startsWith(`${entry}/`),
-      );
     const comment = /^\s*(?:\*|\/\/|\/\*)/;
     const inMessages = FILES.filter((name) => /^src\/.*\.ts$/.test(name)).flatMap((name) =>
       textOf(name)
