@@ -81,6 +81,8 @@ export interface WantedRights {
   readonly name: string;
   readonly columns: readonly string[];
   readonly privileges: Privileges;
+  /** Who looks which id comes next. */
+  readonly readsSequences: readonly Need[];
 }
 
 /** Of a site without token tables there are none to be granted. */
@@ -99,13 +101,18 @@ export function wantedOf(schema: RightsSchema): WantedRights[] {
     name: relation.name,
     columns: [],
     privileges,
+    readsSequences: [],
+  });
+  const ofDjango = (relation: { schema: string; name: string }, privileges: Privileges): WantedRights => ({
+    ...whole(relation, privileges),
+    readsSequences: ['doctor'],
   });
   return [
     ...(relations === undefined
       ? []
       : [
-          whole(relations.outstanding, OF_DJANGO.outstanding),
-          whole(relations.blacklisted, OF_DJANGO.blacklisted),
+          ofDjango(relations.outstanding, OF_DJANGO.outstanding),
+          ofDjango(relations.blacklisted, OF_DJANGO.blacklisted),
         ]),
     // Only what is read of it: a user table holds passwords.
     ...(users === undefined

@@ -24,14 +24,20 @@ export interface Right {
   readonly for: readonly Need[];
 }
 
+interface SequenceRow {
+  readonly name: string;
+  readonly oid: number;
+  /** A default of a column draws from it; to insert needs no right on an IDENTITY's. */
+  readonly in_default: boolean;
+}
+
 interface RelationRow {
   readonly n: number;
   readonly schema: string;
   readonly schema_oid: number;
   readonly qualified: string;
   readonly oid: number;
-  /** Sequences that defaults of its columns draw from; an IDENTITY's needs no right of its own. */
-  readonly sequences: { readonly name: string; readonly oid: number }[] | null;
+  readonly sequences: SequenceRow[] | null;
 }
 
 /** All rights that commands need on this database, in the order in which they are granted. */
@@ -40,13 +46,20 @@ export async function rightsNeeded(ask: Ask, schema: RightsSchema): Promise<Righ
   const rows = await ask<RelationRow>(
     `SELECT i.n::int AS n, quote_ident(n.nspname) AS schema, n.oid AS schema_oid,
             format('%I.%I', n.nspname, c.relname) AS qualified, c.oid,
-            (SELECT jsonb_agg(DISTINCT jsonb_build_object('name', format('%I.%I', sn.nspname, s.relname), 'oid', s.oid::int8))
-               FROM pg_attrdef d
-               JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
-                               AND e.refclassid = 'pg_class'::regclass
-               JOIN pg_class s ON s.oid = e.refobjid AND s.relkind = 'S'
-               JOIN pg_namespace sn ON sn.oid = s.relnamespace
-              WHERE d.adrelid = c.oid) AS sequences
+            (SELECT jsonb_agg(DISTINCT jsonb_build_object('name', format('%I.%I', sn.nspname, s.relname), 'oid', s.oid::int8,
+                                                          'in_default', u.in_default))
+               FROM (SELECT e.refobjid AS sequence, true AS in_default
+                       FROM pg_attrdef d
+                       JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
+                                       AND e.refclassid = 'pg_class'::regclass
+                      WHERE d.adrelid = c.oid
+                      UNION ALL
+                     SELECT e.objid, false
+                       FROM pg_depend e
+                      WHERE e.classid = 'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass
+                        AND e.refobjid = c.oid AND e.deptype = 'i') u
+               JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S'
+               JOIN pg_namespace sn ON sn.oid = s.relnamespace) AS sequences
        FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (schema, name, n)
        JOIN pg_namespace n ON n.nspname = i.schema
        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = i.name
@@ -72,14 +85,17 @@ export async function rightsNeeded(ask: Ask, schema: RightsSchema): Promise<Righ
     add({ privilege: 'USAGE', on: 'schema', name, oid: schema_oid, columns: [] }, whoNeeds(privileges));
   }
   for (const { n, qualified, oid, sequences } of rows) {
-    const { privileges, columns } = at(wanted, n);
+    const { privileges, columns, readsSequences } = at(wanted, n);
     for (const privilege of ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const) {
       const needs = whoNeeds(privileges, privilege);
       if (needs.length > 0) add({ privilege, on: 'table', name: qualified, oid, columns }, needs);
     }
     const inserting = whoNeeds(privileges, 'INSERT');
-    for (const sequence of inserting.length === 0 ? [] : (sequences ?? []))
-      add({ privilege: 'USAGE', on: 'sequence', ...sequence, columns: [] }, inserting);
+    for (const { in_default, ...sequence } of sequences ?? []) {
+      const right = { on: 'sequence', ...sequence, columns: [] } as const;
+      if (in_default && inserting.length > 0) add({ ...right, privilege: 'USAGE' }, inserting);
+      if (readsSequences.length > 0) add({ ...right, privilege: 'SELECT' }, readsSequences);
+    }
   }
   for (const { needs, schema: name, schema_oid, ...one } of await functionsOf(ask, schema)) {
     add({ privilege: 'USAGE', on: 'schema', name, oid: schema_oid, columns: [] }, needs);

@@ -215,6 +215,7 @@ describe.skipIf(services().postgresBin === undefined)('doctor of a database that
   test('a password, a role or a name that is wrong is told as that, and the password is not shown', async () => {
     const [row] = await query<{ hba_file: string }>(cluster.url, 'SHOW hba_file');
     await query(cluster.url, 'CREATE DATABASE shut');
+    await query(cluster.url, 'CREATE DATABASE resting ALLOW_CONNECTIONS false');
     await query(
       cluster.url,
       `REVOKE CONNECT ON DATABASE shut FROM PUBLIC; CREATE ROLE stranger LOGIN;
@@ -232,6 +233,7 @@ describe.skipIf(services().postgresBin === undefined)('doctor of a database that
       [at('nobody_knows', 'postgres'), /role/],
       [at('postgres', 'no_such'), /database's name/],
       [at('stranger', 'shut'), /GRANT CONNECT/],
+      [at('postgres', 'resting'), /ALLOW_CONNECTIONS true/],
     ] as const) {
       const diagnoses = await look(url);
       expectAnswers(diagnoses);

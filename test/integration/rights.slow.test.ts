@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { applyMigrations, readNeededGrants } from '../../src/migrate/index.js';
 import { askOf } from '../../src/store/database.js';
 import { checkRights } from '../../src/store/rights.js';
 import { readSchema } from '../../src/store/schema.js';
@@ -165,7 +165,19 @@ describe.skipIf(services().postgres === undefined)(
       const { checks } = JSON.parse(stdout) as { checks: { check: string; status: string }[] };
       expect(checks.filter(({ status }) => status === 'fault')).toEqual([]);
       expect(checks.find(({ check }) => check === 'grants')).toMatchObject({ status: 'ok' });
+      expect(checks.find(({ check }) => check === 'sequences')).toMatchObject({ status: 'ok' });
       expect(code).toBe(0);
+    });
+
+    it("may look at an IDENTITY's sequences for the doctor, and at nothing else of them", async () => {
+      const identity = await prepare(true);
+      const { grants } = await readNeededGrants(identity.url, { role: 'tokens' });
+      await identity.drop();
+      const ofSequences = grants.filter(({ on }) => on === 'sequence');
+      expect(ofSequences.map(({ name, privilege, for: needs }) => [name, privilege, needs])).toEqual([
+        ['public.token_blacklist_outstandingtoken_id_seq', 'SELECT', ['doctor']],
+        ['public.token_blacklist_blacklistedtoken_id_seq', 'SELECT', ['doctor']],
+      ]);
     });
 
     it('prints them as SQL that psql takes, or as JSON, and says what the role has already', async () => {

@@ -99,6 +99,8 @@ function unreachableMend(code: string | undefined): string {
       return 'Correct the role in --database-url (DATABASE_URL), or let it in: CREATE ROLE ... LOGIN, and a line in pg_hba.conf.';
     case '3D000':
       return "Correct the database's name in --database-url (DATABASE_URL).";
+    case '55000':
+      return 'Let sessions in again: ALTER DATABASE ... ALLOW_CONNECTIONS true.';
     case '42501':
       return 'As the owner: GRANT CONNECT ON DATABASE ... TO the role.';
     case '53300':
