@@ -157,7 +157,7 @@ export async function compose(
       onBatch: (size) => metrics.onBatch(size),
       onStatement,
       confirms: () => health.confirms,
-      onRefused: refusalNews(log, monotonicMs),
+      onRefused: refusalNews(log, operator, monotonicMs),
       onBadRow: badRowNews(log),
       unwritten: unwritten.letters,
     },

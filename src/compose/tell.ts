@@ -1,6 +1,7 @@
 import type { ServeSettings } from '../config/settings.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
+import type { OperatorMetrics } from '../observe/operator-metrics.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationEvent } from '../rotation/events.js';
 import { HOME_UNWRITTEN } from '../store/token-tables.js';
@@ -50,15 +51,20 @@ export function tellAsync(settings: ServeSettings, feed: ChangeFeed | undefined,
 const TELL_REFUSED_EVERY_MS = 10_000;
 
 /** The database refuses to write a row: refreshes get 503 until somebody mends it, and their tokens stay unspent. */
-export function refusalNews(log: Log, monotonicMs: () => number): (error: unknown) => void {
+export function refusalNews(
+  log: Log,
+  metrics: Pick<OperatorMetrics, 'onWriteRefused'>,
+  monotonicMs: () => number,
+): (error: unknown) => void {
   let toldAtMs = -Infinity;
   return (error) => {
+    metrics.onWriteRefused();
     if (monotonicMs() - toldAtMs < TELL_REFUSED_EVERY_MS) return;
     toldAtMs = monotonicMs();
     log.error('write_refused', {
       ...describeError(error),
       cause:
-        'a trigger, a constraint or a sequence behind its table: `carelink-tokens doctor` looks at the sequences',
+        'a trigger, a constraint or a sequence behind its table: `carelink-tokens doctor` names triggers and sequences',
     });
   };
 }

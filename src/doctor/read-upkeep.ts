@@ -8,8 +8,8 @@ export interface TableUpkeep {
   readonly vacuumed: boolean;
   /** INSTEAD of an INSERT or a DELETE. */
   readonly rules: readonly { readonly name: string; readonly event: 'INSERT' | 'DELETE' }[];
-  /** Those of the site that run before a row is written or deleted, and can pass it over. */
-  readonly triggers: readonly string[];
+  /** Of the site. Those that run before a row can pass it over, and each can raise an error. */
+  readonly triggers: readonly { readonly name: string; readonly calls: string; readonly passes: boolean }[];
 }
 
 export interface Upkeep {
@@ -24,7 +24,7 @@ export interface Upkeep {
 const OUTSTANDING = 'token_blacklist_outstandingtoken';
 const BLACKLISTED = 'token_blacklist_blacklistedtoken';
 
-/** Bits of pg_trigger.tgtype: for each row, before, INSERT, DELETE; see PostgreSQL's catalog/pg_trigger.h. */
+/** Bits of pg_trigger.tgtype: for each row 1, before 2, INSERT 4, DELETE 8, UPDATE 16; see PostgreSQL's catalog/pg_trigger.h. */
 const tablesSql = (own: string): string => `
   SELECT c.relname::text AS name, c.relpersistence = 'u' AS unlogged,
          coalesce((SELECT split_part(o, '=', 2)::boolean FROM unnest(c.reloptions) AS o
@@ -33,11 +33,12 @@ const tablesSql = (own: string): string => `
                    'event', CASE r.ev_type WHEN '3' THEN 'INSERT' ELSE 'DELETE' END) ORDER BY r.rulename), '[]')
             FROM pg_rewrite r
            WHERE r.ev_class = c.oid AND r.is_instead AND r.ev_enabled IN ('O', 'A') AND r.ev_type IN ('3', '4')) AS rules,
-         (SELECT coalesce(jsonb_agg(quote_ident(t.tgname) ORDER BY t.tgname), '[]')
+         (SELECT coalesce(jsonb_agg(jsonb_build_object('name', quote_ident(t.tgname), 'calls', t.tgfoid::regprocedure,
+                   'passes', t.tgtype & 3 = 3 AND t.tgtype & 12 <> 0) ORDER BY t.tgname), '[]')
             FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
              AND p.pronamespace IS DISTINCT FROM to_regnamespace('${own}')
-             AND t.tgtype & 1 = 1 AND t.tgtype & 2 = 2 AND t.tgtype & 12 <> 0) AS triggers
+             AND t.tgtype & 28 <> 0) AS triggers
     FROM pg_class c
    WHERE c.oid IN (to_regclass('${OUTSTANDING}'), to_regclass('${BLACKLISTED}'))
    ORDER BY 1 DESC`;

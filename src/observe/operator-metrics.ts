@@ -12,6 +12,8 @@ export interface OperatorMetrics {
   onInvalidIndexes(count: number): void;
   /** Answered rotations that the database refuses to write. */
   onDeadLetters(count: number): void;
+  /** PostgreSQL refused to write rows of a refresh or a log-out that was not answered: 503. */
+  onWriteRefused(): void;
   /** The first that expires of those in use; undefined: there is none. */
   onCertificate(use: CertificateUse, validToSeconds: number | undefined): void;
   /** The database goes on from an earlier point: a failover, or a restore. */
@@ -76,6 +78,11 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
     registers,
     aggregator: 'max',
   });
+  const writesRefused = new Counter({
+    name: 'carelink_writes_refused_total',
+    help: 'Refreshes and log-outs answered 503 since PostgreSQL refuses their rows: a trigger, a constraint, a sequence.',
+    registers,
+  });
   const certificates = new Gauge({
     name: 'carelink_certificate_expiry_timestamp_seconds',
     help: 'When the first certificate of a use expires.',
@@ -107,6 +114,7 @@ export function operatorMetrics(registry: Registry, { clockAheadSeconds }: Watch
     onClaimStatement: (seconds) => claims.observe(seconds),
     onInvalidIndexes: (count) => invalid.set(count),
     onDeadLetters: (count) => deadLetters.set(count),
+    onWriteRefused: () => writesRefused.inc(),
     onCertificate(use, seconds) {
       if (seconds === undefined) certificates.remove({ use });
       else certificates.set({ use }, seconds);

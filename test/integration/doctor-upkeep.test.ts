@@ -71,7 +71,15 @@ describe.skipIf(services().postgres === undefined)(
                CREATE TRIGGER keeps BEFORE DELETE ON ${OUTSTANDING} FOR EACH ROW EXECUTE FUNCTION keep()`,
         mends: 'DROP FUNCTION keep() CASCADE',
         status: 'note',
-        says: /The trigger keeps runs before each row of token_blacklist_outstandingtoken/,
+        says: /The trigger keeps runs before each row of token_blacklist_outstandingtoken.*See that keep\(\) returns NEW/,
+      },
+      {
+        check: 'row_triggers',
+        breaks: `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END';
+               CREATE TRIGGER audit AFTER INSERT ON ${BLACKLISTED} FOR EACH STATEMENT EXECUTE FUNCTION refuse()`,
+        mends: 'DROP FUNCTION refuse() CASCADE',
+        status: 'note',
+        says: /The trigger audit runs when rows of token_blacklist_blacklistedtoken are written.*look at refuse\(\).*DROP TRIGGER audit ON/,
       },
     ])('$check: $breaks', async ({ check, breaks, mends, status, says }) => {
       // Of the server that tests share autovacuum may be off.

@@ -19,7 +19,8 @@ export const DATABASE_CHECKS: readonly Check[] = [
     return [
       fault(
         `Sessions of the role ${facts.role} are read only: default_transaction_read_only is on for the role, the database or the server.`,
-        'If it is not meant to keep writes out, take it back (ALTER ROLE, ALTER DATABASE or ALTER SYSTEM ... RESET).',
+        'If it is not meant to keep writes out, take it back: `\\drds` in psql shows where it is set. ALTER ROLE, ALTER DATABASE ' +
+          '(from another database) or ALTER SYSTEM ... RESET default_transaction_read_only.',
       ),
     ];
   }),

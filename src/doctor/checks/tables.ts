@@ -33,7 +33,8 @@ export const TABLE_CHECKS: readonly Check[] = [
       : [
           fault(
             `Missing: ${facts.missing_columns.join(', ')}.`,
-            'Is this the database that Django uses? If it is, run `manage.py migrate token_blacklist`.',
+            'Is this the database that Django uses? If it is, run `manage.py migrate token_blacklist`. If Django answers "No migrations to apply", ' +
+              'somebody has renamed or dropped the column: look with `\\d TABLE` in psql, and rename it back.',
           ),
         ],
   ),

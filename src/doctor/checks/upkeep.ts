@@ -34,8 +34,11 @@ export const UPKEEP_CHECKS: readonly Check[] = [
     ];
   }),
   ofQuery('autovacuum', 'autovacuum looks after the token tables', readUpkeep, judgeAutovacuum),
-  ofQuery('row_triggers', 'no rule and no trigger keeps rows from being written', readUpkeep, ({ tables }) =>
-    tables.flatMap(judgeTriggers),
+  ofQuery(
+    'row_triggers',
+    'no rule and no trigger of the site is in the way of rows',
+    readUpkeep,
+    ({ tables }) => tables.flatMap(judgeTriggers),
   ),
   ofQuery('long_transactions', 'no transaction is open for hours', readUpkeep, judgeTransactions),
   ofTables('publications', 'no subscriber stops at a table that is to be made', ({ overview }) => {
@@ -75,12 +78,18 @@ function judgeTriggers({ name, rules, triggers }: TableUpkeep): Finding[] {
         ? fault(`${what}: refreshes and log-outs that are written there are not kept.`, mend)
         : warning(`${what}: the cleanup can't remove what has expired.`, mend);
     }),
-    ...triggers.map((trigger) =>
-      note(
-        `The trigger ${trigger} runs before each row of ${name} is written or deleted. Where it returns NULL the row is ` +
-          'passed over without an error: a log-out that is not kept, or an expired row that stays.',
-        'See that it returns NEW (or OLD for a DELETE) in each case.',
-      ),
+    ...triggers.map(({ name: trigger, calls, passes }) =>
+      passes
+        ? note(
+            `The trigger ${trigger} runs before each row of ${name} is written or deleted. If it returns NULL the row is ` +
+              'passed over without an error: a log-out that is not kept, or an expired row that stays. If it raises an ' +
+              'error, refreshes and log-outs get 503.',
+            `See that ${calls} returns NEW (or OLD for a DELETE) in each case.`,
+          )
+        : note(
+            `The trigger ${trigger} runs when rows of ${name} are written. If it raises an error, refreshes and log-outs get 503.`,
+            `If the log has write_refused, look at ${calls}, or run DROP TRIGGER ${trigger} ON ${name};`,
+          ),
     ),
   ];
 }

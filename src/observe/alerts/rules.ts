@@ -168,6 +168,19 @@ export const ALERT_RULES: readonly AlertRule[] = [
     },
   },
   {
+    code: 'WRITES_REFUSED',
+    severity: 'critical',
+    title: 'The database refuses rows of refreshes or log-outs',
+    action:
+      '`carelink-tokens doctor` names triggers of your site and sequences that are behind. Clients get 503, and repeat by themselves.',
+    forMs: 0,
+    clearMs: 10_000,
+    judge(now, before) {
+      const count = grown(now, before, 'carelink_writes_refused_total') ?? 0;
+      return one(count > 0, () => `${count} in the last minute`);
+    },
+  },
+  {
     code: 'POOL_SATURATED',
     severity: 'warning',
     title: 'Statements wait for a connection',

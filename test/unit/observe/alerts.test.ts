@@ -119,6 +119,8 @@ const CASES: readonly Case[] = [
     mended: (w) => w.sink.watchOutbox(() => ({ depth: (depth = 0), lagMs: 0 })) },
   { code: 'DEAD_LETTERS', notBeforeMs: 0, detail: /3 are kept/,
     wrong: (w) => w.operator.onDeadLetters(3), mended: (w) => w.operator.onDeadLetters(0) },
+  { code: 'WRITES_REFUSED', notBeforeMs: 0, detail: /2 in the last minute/,
+    wrong: (w) => { w.operator.onWriteRefused(); w.operator.onWriteRefused(); }, mended: () => undefined },
   { code: 'POOL_SATURATED', notBeforeMs: 30 * SECOND, detail: /\d{2} ms on average/,
     wrong: (w) => w.waited(5, 0.05), mended: (w) => w.waited(500, 0.0001) },
   { code: 'SLOW_COMMITS', notBeforeMs: 30 * SECOND, detail: /\d{3} ms on average/,
