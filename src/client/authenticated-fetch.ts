@@ -8,6 +8,8 @@ import type { SessionState } from './state.js';
  */
 export type SessionOf = (signal: AbortSignal, refused?: Session) => Promise<Session>;
 
+const listening = (): void => {};
+
 /**
  * `fetch` with the Authorization header: waits for a refresh where one is due, and repeats once after a 401. A
  * request belongs to the session it was made in: it is never sent with the token of one that came after, and what is
@@ -28,21 +30,23 @@ export async function authenticatedFetch(
   }
   const session = await sessionOf(request.signal);
   const life = state.life.signal;
+  const own = init?.signal ?? (input as Partial<Request>).signal;
+  const signal = own
+    ? // Absent in browsers before 2024: there the rest of a body goes on, if its request has a signal of its own.
+      (AbortSignal as Partial<typeof AbortSignal>).any?.([request.signal, life])
+    : life;
+  // While a body still comes, WebKit forgets a signal made of others that nobody listens to.
+  signal?.addEventListener('abort', listening);
   const send = (body: Request, { access }: Session): Promise<Response> => {
     body.headers.set('Authorization', `Bearer ${access}`);
-    // Absent in browsers before 2024: there the rest of a body goes on.
-    const signals = AbortSignal as Partial<typeof AbortSignal>;
-    return fetch(body, { signal: signals.any?.([body.signal, life]) } as RequestInit).finally(() => {
-      // WebKit has an AbortError of its own for what a signal ends.
-      if (life.aborted) throw life.reason;
-    });
+    // WebKit has an AbortError of its own for what a signal ends.
+    return fetch(body, { signal } as RequestInit).finally(() => life.throwIfAborted());
   };
   // A stream can be read once; what else a body can be is copied before it is sent.
   const repeat = init?.body instanceof ReadableStream ? undefined : request.clone();
   const response = await send(request, session);
-  if (response.status !== 401 || !repeat) return response;
-  const another = await sessionOf(request.signal, session);
-  if (another === session) return response;
+  const another = response.status === 401 && repeat && (await sessionOf(request.signal, session));
+  if (!another || another === session) return response;
   void response.body?.cancel();
   return send(repeat, another);
 }

@@ -43,14 +43,14 @@ export function manage(options: TokenManagerOptions): Members {
     name: given = refreshUrl,
   } = options;
   // None on a server, where nothing runs.
-  const name = 'document' in globalThis ? `carelink-tokens:${given}` : '';
+  const name = (globalThis as Partial<typeof globalThis>).document ? `carelink-tokens:${given}` : '';
   const cookie = mode === 'cookie';
   const stop = new AbortController();
   const gone = stop.signal;
   const events = openEvents();
   const { on, emit } = events;
   // What is given wrongly is told to whoever gives it, before anything is opened.
-  if (serviceWorker && typeof serviceWorker !== 'function') throw new TypeError('use refreshWorker(url)');
+  if (serviceWorker && typeof serviceWorker !== 'function') throw new TypeError('refreshWorker()');
   if (name) idle?.attach(name, gone, emit, over);
   const askWorker = name ? serviceWorker?.(name, refreshUrl, gone, (next) => state.adopt(next)) : undefined;
   const storage = openKept<Session>(() => sessionStorage, name);
@@ -150,7 +150,7 @@ export function manage(options: TokenManagerOptions): Members {
     // Whoever slept looks first whether somebody else is here by now, or nobody any more.
     await (current && idle?.isDue ? catchUp(tab, current) : state.looking);
     const here = (): Session => {
-      if (gone.aborted) throw gone.reason;
+      gone.throwIfAborted();
       const session = mine(id);
       if (!session) throw signedOut();
       return session;

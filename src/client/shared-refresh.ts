@@ -36,7 +36,7 @@ export function sharedRefresh(parts: SharedRefreshParts): SharedRefresh {
       if (runningFor === session.id) self.running = runningFor = undefined;
       state.nudge();
     }
-    if (gone.aborted) throw gone.reason;
+    gone.throwIfAborted();
   }
 
   async function now(afterMs = 0): Promise<void> {

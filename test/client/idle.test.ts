@@ -414,7 +414,7 @@ describe.skipIf(found.chromium === undefined || found.postgres === undefined)('a
     });
     expect(errors).toEqual([
       "TypeError: This idleLogOff() is another manager's already: make one for each.",
-      'TypeError: use refreshWorker(url)',
+      'TypeError: refreshWorker()',
     ]);
     await tabs.context.close();
   });

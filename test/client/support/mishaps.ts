@@ -119,6 +119,28 @@ export async function sendLate(tab: Tab): Promise<void> {
   });
 }
 
+/**
+ * The rest of two bodies, one of a request that has a signal of its own. Nothing but the reading is held on to, and what isn't is
+ * collected.
+ */
+export async function sendLateAndCollect(tab: Tab): Promise<void> {
+  await tab.evaluate(async () => {
+    const { signal } = new AbortController();
+    const inits: RequestInit[] = [{ cache: 'no-store' }, { cache: 'no-store', signal }];
+    const answers = await Promise.all(
+      inits.map((init) => window.manager.authenticatedFetch('/api/held/body', init)),
+    );
+    window.late = Promise.all(answers.map((answer) => answer.text().catch(() => 'nothing')));
+    answers.length = 0;
+    // No page can ask for a collection; this much garbage makes one due.
+    for (let n = 0; n < 10; n++) {
+      window.garbage = Array.from({ length: 100_000 }, (_, i) => ({ text: `${n} ${i}` }));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    window.garbage = undefined;
+  });
+}
+
 /** Neither arrives. */
 export async function expectNoneLate({ engine }: EngineWorld, tab: Tab): Promise<void> {
   const late = await tab.evaluate(() => window.late);

@@ -3,7 +3,8 @@ import { expect } from 'vitest';
 import type { TokenManager } from '../../../src/client/token-manager.js';
 import { mintRefresh } from '../../support/tokens.js';
 import {
-  allOut, back, expectNoneLate, leave, leaveLooking, load, offline, openTab, sendLate, statusOf, writtenGeneration,
+  allOut, back, expectNoneLate, leave, leaveLooking, load, offline, openTab, sendLate, sendLateAndCollect, statusOf,
+  writtenGeneration,
 } from './mishaps.js'; // prettier-ignore
 import type { Scenario } from './scenario.js';
 import { gate, liveTokens, login, until, type Login, type World } from './world.js';
@@ -137,6 +138,20 @@ export const ENDS: readonly Scenario[] = [
       await expectNoneLate(world, page);
       // The next user's own go on.
       expect(await page.evaluate(() => window.fire(1))).toEqual([[200, bob.user]]);
+    },
+  },
+  {
+    name: "the rest of a former user's body does not arrive, when nothing of its request is in memory any more",
+    tabs: 1,
+    async run(world, mode, tabs) {
+      const page = tabs.pages[0]!;
+      await login(world, mode, tabs, 900);
+      const held = gate();
+      world.site(mode).release = held.opened;
+      await sendLateAndCollect(page);
+      expect(await page.evaluate(() => window.manager.logout())).toBe(true);
+      held.open();
+      expect(await page.evaluate(() => window.late)).toEqual(['nothing', 'nothing']);
     },
   },
   floor(

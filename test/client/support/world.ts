@@ -23,6 +23,7 @@ declare global {
     outcomes: Promise<Outcome[]>;
     /** The same of requests whose answers are late. */
     late: Promise<string[]>;
+    garbage: unknown;
     /** The maker of a manager's option `serviceWorker`. */
     worker: (url: string) => never;
   }
