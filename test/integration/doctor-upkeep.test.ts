@@ -79,7 +79,7 @@ describe.skipIf(services().postgres === undefined)(
                CREATE TRIGGER audit AFTER INSERT ON ${BLACKLISTED} FOR EACH STATEMENT EXECUTE FUNCTION refuse()`,
         mends: 'DROP FUNCTION refuse() CASCADE',
         status: 'note',
-        says: /The trigger audit runs when rows of token_blacklist_blacklistedtoken are written.*look at refuse\(\).*DROP TRIGGER audit ON/,
+        says: /The trigger audit runs when rows of token_blacklist_blacklistedtoken are written.*look what it does \(.sf refuse\(\) in psql\).*DROP TRIGGER audit ON/,
       },
     ])('$check: $breaks', async ({ check, breaks, mends, status, says }) => {
       // Of the server that tests share autovacuum may be off.

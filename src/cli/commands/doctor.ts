@@ -35,12 +35,18 @@ async function doctor(settings: DoctorSettings, output: Output): Promise<ExitCod
   const diagnoses = await examine(settings);
   const faults = diagnoses.filter(({ status }) => status === 'fault').length;
   const warnings = diagnoses.filter(({ status }) => status === 'warning').length;
+  const notes = diagnoses.filter(({ status }) => status === 'note').length;
   const unknown = diagnoses.filter(({ status }) => status === 'unknown').length;
   output.document({ ok: faults === 0, faults, warnings, unknown, checks: diagnoses });
   output.say(...diagnoses.flatMap((diagnosis) => lines(diagnosis, output)));
   output.say(
     '',
-    `${faults === 0 ? 'No fault found' : counted(faults, 'fault')}${warnings === 0 ? '' : `; ${counted(warnings, 'warning')}`}${unknown === 0 ? '' : `; ${counted(unknown, 'thing')} could not be told`}.`,
+    `${[
+      faults === 0 ? 'No fault found' : counted(faults, 'fault'),
+      ...(warnings === 0 ? [] : [counted(warnings, 'warning')]),
+      ...(notes === 0 ? [] : [counted(notes, 'note')]),
+      ...(unknown === 0 ? [] : [`${counted(unknown, 'thing')} could not be told`]),
+    ].join('; ')}.`,
   );
   return faults === 0 ? 0 : 1;
 }

@@ -34,7 +34,7 @@ export const TABLE_CHECKS: readonly Check[] = [
           fault(
             `Missing: ${facts.missing_columns.join(', ')}.`,
             'Is this the database that Django uses? If it is, run `manage.py migrate token_blacklist`. If Django answers "No migrations to apply", ' +
-              'somebody has renamed or dropped the column: look with `\\d TABLE` in psql, and rename it back.',
+              'the column was renamed or dropped by hand: look with `\\d TABLE` in psql, then ALTER TABLE ... RENAME COLUMN its_name_now TO its_name_here;',
           ),
         ],
   ),

@@ -88,7 +88,7 @@ function judgeTriggers({ name, rules, triggers }: TableUpkeep): Finding[] {
           )
         : note(
             `The trigger ${trigger} runs when rows of ${name} are written. If it raises an error, refreshes and log-outs get 503.`,
-            `If the log has write_refused, look at ${calls}, or run DROP TRIGGER ${trigger} ON ${name};`,
+            `If the log has write_refused, look what it does (\\sf ${calls} in psql), and mend it or run DROP TRIGGER ${trigger} ON ${name};`,
           ),
     ),
   ];
