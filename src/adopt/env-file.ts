@@ -25,7 +25,8 @@ export function envFileText(options: Wanted, madeOf: string): string {
   const lines = inOrder(options).map(([flag, text]) => `${variableOf(flag)}=${quoted(text)}`);
   return [
     `# Settings for \`carelink-tokens serve --env-file\`, made of ${madeOf}.`,
-    '# `adopt` wrote no secret here. What you add may be one: keep it readable by its owner only. A flag beats the environment, and the environment beats this file.',
+    '# `adopt` wrote no secret here. What you add may be one: keep it readable by its owner only.',
+    '# A flag beats the environment, and the environment beats this file.',
     '# Give the database in the environment (DATABASE_URL), or here without its password:',
     '#CARELINK_DATABASE_URL=postgres://USER@HOST:5432/DATABASE',
     '#CARELINK_DATABASE_PASSWORD_FILE=/run/secrets/carelink-database-password',
