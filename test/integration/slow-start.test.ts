@@ -1,13 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { applyMigrations } from '../../src/migrate/index.js';
 import { createSimplejwtTables, freshDatabase } from '../support/postgres.js';
 import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
-
-/** Longer than a refresh may take, and than a Node takes to start: at least one try is in vain. */
-const SLOW_MS = 3_000;
 
 it.skipIf(services().postgres === undefined)(
   'a server starts on a database that takes longer to answer than a refresh may',
@@ -22,7 +18,8 @@ it.skipIf(services().postgres === undefined)(
     url.port = String(proxy.port);
     proxy.cut();
     const starting = startServer({ databaseUrl: url.href, args: ['--request-timeout', '500ms'] });
-    await sleep(SLOW_MS);
+    // The first try was in vain, and a second one waits.
+    await expect.poll(() => proxy.held, { timeout: 60_000 }).toBeGreaterThan(1);
     proxy.heal();
     const server = await starting;
     await server.stop();
