@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { ADOPT_OPTIONS } from '../../config/adopt-options.js';
 import { adoptSettings } from '../../config/adopt-settings.js';
 import type { AdoptSettings } from '../../config/settings.js';
@@ -48,7 +47,7 @@ async function run(settings: AdoptSettings, output: Output): Promise<ExitCode> {
   output.say(...tableLines(rows, (text) => output.strong(text)), '');
   if (out !== undefined && written !== undefined) {
     const said = written === 'written' ? 'The settings are in' : 'The same settings were there already:';
-    output.say(`${said} ${out}`, '', ...nextSteps(out, resolve(facts.path), settings.signingKeyFile), '');
+    output.say(`${said} ${out}`, '', ...nextSteps(out, facts.path, settings.signingKeyFile), '');
   }
   output.verdict(verdictLine(counts));
   return counts.left === 0 ? 0 : 1;

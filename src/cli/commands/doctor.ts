@@ -33,19 +33,19 @@ const MARKS: Readonly<Record<Diagnosis['status'], string>> = {
 async function doctor(settings: DoctorSettings, output: Output): Promise<ExitCode> {
   const { examine } = await import('../../compose/doctor.js');
   const diagnoses = await examine(settings);
-  const faults = diagnoses.filter(({ status }) => status === 'fault').length;
-  const warnings = diagnoses.filter(({ status }) => status === 'warning').length;
-  const notes = diagnoses.filter(({ status }) => status === 'note').length;
-  const unknown = diagnoses.filter(({ status }) => status === 'unknown').length;
-  output.document({ ok: faults === 0, faults, warnings, unknown, checks: diagnoses });
+  const countOf = (wanted: Diagnosis['status']): number =>
+    diagnoses.filter(({ status }) => status === wanted).length;
+  const faults = countOf('fault');
+  const others = { warnings: countOf('warning'), notes: countOf('note'), unknown: countOf('unknown') };
+  output.document({ ok: faults === 0, faults, ...others, checks: diagnoses });
   output.say(...diagnoses.flatMap((diagnosis) => lines(diagnosis, output)));
   output.say(
     '',
     `${[
       faults === 0 ? 'No fault found' : counted(faults, 'fault'),
-      ...(warnings === 0 ? [] : [counted(warnings, 'warning')]),
-      ...(notes === 0 ? [] : [counted(notes, 'note')]),
-      ...(unknown === 0 ? [] : [`${counted(unknown, 'thing')} could not be told`]),
+      ...(others.warnings === 0 ? [] : [counted(others.warnings, 'warning')]),
+      ...(others.notes === 0 ? [] : [counted(others.notes, 'note')]),
+      ...(others.unknown === 0 ? [] : [`${counted(others.unknown, 'thing')} could not be told`]),
     ].join('; ')}.`,
   );
   return faults === 0 ? 0 : 1;
