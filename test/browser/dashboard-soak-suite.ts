@@ -1,13 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Browser, type CDPSession, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import { createUsers, type FreshDatabase } from '../support/postgres.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { issueTokens } from '../support/tokens.js';
@@ -30,9 +25,7 @@ export function soak(minutes: number, rounds: number): void {
     let server: TestServer;
     let browser: Browser;
     beforeAll(async () => {
-      database = await freshDatabase();
-      await createSimplejwtTables(database.url);
-      await applyMigrations(database.url, { createTables: false });
+      database = await migratedDatabase();
       server = await startServer({ databaseUrl: database.url });
       browser = await chromium.launch({
         executablePath: services().chromium!,

@@ -5,14 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { dashboardRow } from '../support/dashboard-row.js';
 import { startReceiver, type Receiver } from '../support/receiver.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
@@ -53,9 +47,7 @@ describe.skipIf(!ready)('the dashboard, in a browser', () => {
   const metricsNow = async () => (await fetch(`${server.adminUrl}/metrics`)).text();
 
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     // A build that broke off.
     await query(
       database.url,

@@ -1,14 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { encodeClaim } from '../../src/cache/claim-entry.js';
-import { applyMigrations } from '../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { issueTokens, mintRefresh, type MintedToken } from '../support/tokens.js';
 import { run } from './run.js';
@@ -19,9 +13,7 @@ describe.skipIf(services().postgres === undefined)('dead-letters', () => {
   let successor: MintedToken;
   let id: string;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     [login] = (await issueTokens(database.url, await createUsers(database.url, 1))) as [MintedToken];
     successor = mintRefresh({ userId: login.userId });
     const nowSeconds = Math.floor(Date.now() / 1000);

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
-import { createSimplejwtTables, freshDatabase, query, type FreshDatabase } from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import { query, type FreshDatabase } from '../support/postgres.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { BIN, cleanEnvironment, startServer } from '../support/server.js';
 import { endWithUs } from '../support/end-with-us.js';
@@ -45,9 +45,7 @@ describe.skipIf(services().postgres === undefined || services().redis === undefi
     });
 
     const migrated = async () => {
-      const database = await freshDatabase();
-      await createSimplejwtTables(database.url);
-      await applyMigrations(database.url, { createTables: false });
+      const database = await migratedDatabase();
       return database;
     };
     const url = (path = '') => `redis://127.0.0.1:${redis.port}${path}`;

@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { grantedRole } from '../support/granted-role.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { issueTokens, type MintedToken } from '../support/tokens.js';
 import { run } from './run.js';
@@ -20,9 +14,7 @@ describe.skipIf(services().postgres === undefined)('sessions', () => {
   let login: MintedToken;
   let nobody: number | string;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     const [user, other, inactive] = await createUsers(database.url, 3);
     [login] = (await issueTokens(database.url, [user!], {
       iatSeconds: Math.floor(Date.now() / 1000) - 600,

@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { startBouncer } from '../support/pgbouncer.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { issueTokens } from '../support/tokens.js';
 import { run, type Finished } from './run.js';
@@ -16,9 +10,7 @@ describe.skipIf(services().postgres === undefined)('a command whose statement Po
   let database: FreshDatabase;
   let userId: string;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     const users = await createUsers(database.url, 1);
     await issueTokens(database.url, users);
     userId = String(users[0]);

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { applyMigrations, readMigrationOverview, removeMigrations } from '../../src/migrate/index.js';
 import type { Change } from '../../src/rotation/change-feed.js';
 import { PgChangeFeed, STALE_MS, type Deafness } from '../../src/store/change-feed.js';
@@ -112,9 +113,7 @@ describe.skipIf(services().postgres === undefined)('changes by other hands', () 
   };
 
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: true });
+    database = await migratedDatabase({ notify: true });
     pool = testDatabase(database.url, { size: 2 });
   });
   beforeEach(() => {

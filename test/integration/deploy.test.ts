@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { ALERT_CODES } from '../../src/observe/alerts/alert.js';
-import { createSimplejwtTables, freshDatabase, type FreshDatabase } from '../support/postgres.js';
+import { type FreshDatabase } from '../support/postgres.js';
 import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
 
@@ -40,9 +40,7 @@ describe.skipIf(services().postgres === undefined)('deploy/', () => {
   let series: string;
   let ofWorkers: string;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     // What only one of them exports is of that one's alone: a rule over it says nothing of the other.
     const [alone, workers] = await Promise.all(
       [[], ['--workers', '2']].map(async (args) => {

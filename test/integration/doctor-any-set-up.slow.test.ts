@@ -79,7 +79,7 @@ describe.skipIf(services().postgres === undefined)('doctor answers in every set-
     await query(services().postgres!, `DROP ROLE ${role}`);
   });
   async function fresh(encoding?: string): Promise<string> {
-    const database = await freshDatabase(undefined, encoding);
+    const database = await freshDatabase(undefined, { encoding });
     opened.push(database);
     return database.url;
   }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { examine } from '../../src/compose/doctor.js';
 import { doctorSettings } from '../../src/config/doctor-settings.js';
-import { applyMigrations } from '../../src/migrate/index.js';
-import { createSimplejwtTables, freshDatabase, openClient, query } from '../support/postgres.js';
+import { openClient, query } from '../support/postgres.js';
 import type { FreshDatabase } from '../support/postgres.js';
 import { services } from '../support/services.js';
 import { TEST_SIGNING_KEY } from '../support/tokens.js';
@@ -15,9 +15,7 @@ describe.skipIf(services().postgres === undefined)(
   () => {
     let database: FreshDatabase;
     beforeAll(async () => {
-      database = await freshDatabase();
-      await createSimplejwtTables(database.url);
-      await applyMigrations(database.url, { createTables: false });
+      database = await migratedDatabase();
     });
     afterAll(() => database.drop());
 

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { run } from '../cli/run.js';
 import { grantedRole } from '../support/granted-role.js';
-import { createSimplejwtTables, createUsers, freshDatabase } from '../support/postgres.js';
+import { createUsers } from '../support/postgres.js';
 import { AS_GRANTED_ROLE } from '../support/rotation-world.js';
 import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -23,9 +23,7 @@ afterAll(() => {
 
 describe.skipIf(services().postgres === undefined)('bench', () => {
   it('measures a server whose role has exactly the rights that are printed', async () => {
-    const database = await freshDatabase();
-    await createSimplejwtTables(database.url, { identity: false });
-    await applyMigrations(database.url, { createTables: false });
+    const database = await migratedDatabase({ identity: false });
     const role = await grantedRole(database.url, ['serve']);
     const directory = mkdtempSync(join(tmpdir(), 'carelink-granted-'));
     const server = await startServer({ databaseUrl: role.url });

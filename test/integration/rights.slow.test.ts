@@ -2,20 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations, readNeededGrants } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import { readNeededGrants } from '../../src/migrate/index.js';
 import { askOf } from '../../src/store/database.js';
 import { checkRights } from '../../src/store/rights.js';
 import { readSchema } from '../../src/store/schema.js';
 import { run } from '../cli/run.js';
 import { testDatabase } from '../support/database.js';
 import { grantedRole, type GrantedRole } from '../support/granted-role.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -63,9 +58,7 @@ describe.skipIf(services().postgres === undefined)(
     let role: GrantedRole;
     let directory: string;
     const prepare = async (identity: boolean): Promise<FreshDatabase> => {
-      const made = await freshDatabase();
-      await createSimplejwtTables(made.url, { identity });
-      await applyMigrations(made.url, { createTables: false, notify: true });
+      const made = await migratedDatabase({ identity, notify: true });
       return made;
     };
     beforeAll(async () => {

@@ -14,7 +14,7 @@ describe.skipIf(services().postgres === undefined)('a database that is LATIN1', 
   let database: FreshDatabase;
   let instance: Instance;
   beforeAll(async () => {
-    database = await freshDatabase(undefined, 'LATIN1');
+    database = await freshDatabase(undefined, { encoding: 'LATIN1' });
     await createSimplejwtTables(database.url);
     await applyMigrations(database.url, { createTables: false });
     instance = await startInstance(database.url);

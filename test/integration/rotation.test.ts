@@ -1,15 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migratedDatabase } from '../support/migrated-database.js';
 import type { RefreshOutcome } from '../../src/rotation/outcomes.js';
-import { applyMigrations } from '../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  type FreshDatabase,
-  openClient,
-} from '../support/postgres.js';
+import { createUsers, type FreshDatabase, openClient } from '../support/postgres.js';
 import { refreshUntilAnswered } from '../support/rotation-world.js';
 import { startInstance, type Instance, type InstanceOptions } from '../support/rotation.js';
 import { services } from '../support/services.js';
@@ -23,9 +17,7 @@ describe.skipIf(services().postgres === undefined)('rotation on a real PostgreSQ
   const open: Instance[] = [];
 
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     userIds = await createUsers(database.url, 50);
     pool = new pg.Pool({ connectionString: database.url, max: 4 });
     // DROP DATABASE may end a connection that is just being closed.

@@ -1,18 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { cleanUp, openCleanupSession } from '../../src/cleanup/index.js';
-import { applyMigrations } from '../../src/migrate/index.js';
 import { CLIENTS, fight, historyOf, tally, winners } from '../chaos/one-winner.js';
 import { checkHistory, describeViolation } from '../chaos/history-checker.js';
 import { startFleet, type Fleet } from '../support/fleet.js';
 import { startBouncer, type Bouncer } from '../support/pgbouncer.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-  openClient,
-} from '../support/postgres.js';
+import { createUsers, query, type FreshDatabase, openClient } from '../support/postgres.js';
 import { startInstance, type Instance, type InstanceOptions } from '../support/rotation.js';
 import { refreshUntilAnswered } from '../support/rotation-world.js';
 import { services } from '../support/services.js';
@@ -50,9 +43,7 @@ describe.skipIf(!ready)('behind PgBouncer in transaction mode', () => {
   const login = async () => (await issueTokens(database.url, await createUsers(database.url, 1)))[0]!;
 
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: true });
+    database = await migratedDatabase({ notify: true });
     // What nobody may rely on: the defaults of whoever set up this database.
     await alterDatabase("SET default_transaction_isolation = 'serializable'");
     // Each transaction has another session, and there are fewer than the servers have connections.

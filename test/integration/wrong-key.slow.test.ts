@@ -1,14 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { migratedDatabase } from '../support/migrated-database.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { startServer } from '../support/server.js';
 import { services } from '../support/services.js';
 import { mintRefresh } from '../support/tokens.js';
@@ -21,9 +15,7 @@ describe.skipIf(services().postgres === undefined)('a signing key that is not th
   let database: FreshDatabase;
   let tokens: string[];
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     const users = await createUsers(database.url, 12);
     tokens = await add(users.map((userId) => mintRefresh({ userId })));
   });

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { dropTemplates, newTemplatesPrefix, TEMPLATES_VARIABLE } from './migrated-database.js';
 import { type Cluster, findPostgresBin, startCluster } from './postgres.js';
 import { HOW_TO_GET, REQUIRED_SERVICES, type Services, SERVICES_VARIABLE } from './services.js';
 
@@ -51,7 +52,9 @@ export default async function setup(): Promise<() => Promise<void>> {
     throw new Error(`REQUIRE_ALL=1, but there is no\n${list(lacking)}`);
   }
   process.env[SERVICES_VARIABLE] = JSON.stringify(found);
+  const templates = (process.env[TEMPLATES_VARIABLE] = newTemplatesPrefix());
   return async () => {
+    if (shared !== undefined) await dropTemplates(shared, templates);
     await own?.stop();
     // Again at the end: in a long run nobody sees what stood at its top.
     tell(missing);

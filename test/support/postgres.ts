@@ -26,10 +26,16 @@ export interface FreshDatabase {
   drop(): Promise<void>;
 }
 
-/** An empty database, of the cluster's encoding or another, on the shared PostgreSQL or on the one at `adminUrl`. */
+/**
+ * A database of its own on the shared PostgreSQL or on the one at `adminUrl`: empty, of the cluster's encoding or another, or
+ * with what a template has.
+ */
 export async function freshDatabase(
   adminUrl: string | undefined = services().postgres,
-  encoding?: string,
+  {
+    encoding,
+    template = 'template0',
+  }: { readonly encoding?: string | undefined; readonly template?: string } = {},
 ): Promise<FreshDatabase> {
   if (adminUrl === undefined)
     throw new Error('No PostgreSQL here: skip with services().postgres === undefined.');
@@ -37,7 +43,7 @@ export async function freshDatabase(
   // Not template1: CREATE DATABASE fails while anybody is connected to its template, and nobody may be to template0.
   // The locale of a cluster goes with the encoding of the cluster only; C goes with all.
   const encoded = encoding === undefined ? '' : `ENCODING '${encoding}' LOCALE 'C'`;
-  await run(adminUrl, `CREATE DATABASE ${name} TEMPLATE template0 ${encoded}`);
+  await run(adminUrl, `CREATE DATABASE ${name} TEMPLATE ${template} ${encoded}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => run(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };

@@ -1,14 +1,7 @@
 import { afterAll, beforeAll } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from './migrated-database.js';
 import type { RefreshOutcome, TokenService } from '../../src/rotation/outcomes.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-  type TableOptions,
-} from './postgres.js';
+import { createUsers, query, type FreshDatabase, type TableOptions } from './postgres.js';
 import { grantedRole, type GrantedRole } from './granted-role.js';
 import { startInstance, type Instance, type InstanceOptions } from './rotation.js';
 import { decodeToken, insertOutstanding, mintRefresh, type MintOptions, type MintedToken } from './tokens.js';
@@ -33,9 +26,7 @@ export function rotationWorld({
   let role: GrantedRole | undefined;
   const open: Instance[] = [];
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url, options);
-    await applyMigrations(database.url, { createTables: false, notify });
+    database = await migratedDatabase({ ...options, notify });
     if (process.env[AS_GRANTED_ROLE] === '1') role = await grantedRole(database.url);
   });
   afterAll(async () => {

@@ -1,14 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { sendRefresh } from '../support/fleet.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { startRedis, startRedisCluster, startSentinels } from '../support/redis.js';
 import { startTlsRedis } from '../support/redis-topologies.js';
 import { startServer, type TestServer } from '../support/server.js';
@@ -24,9 +18,7 @@ const PATIENCE_MS = 60_000;
 describe.skipIf(!ready)('serve --redis-url', { concurrent: true }, () => {
   let database: FreshDatabase;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
   });
   afterAll(() => database.drop());
 

@@ -5,17 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { checkHistory, describeViolation } from '../chaos/history-checker.js';
 import { type Certificate, makeCertificate, shownBy } from '../support/certificates.js';
 import { readFinalRows, sendRefresh, startLoad } from '../support/fleet.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  type FreshDatabase,
-  openClient,
-} from '../support/postgres.js';
+import { createUsers, type FreshDatabase, openClient } from '../support/postgres.js';
 import { childrenOf } from '../support/processes.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { services } from '../support/services.js';
@@ -43,9 +37,7 @@ describe.skipIf(!ready)('while it runs,', () => {
   };
 
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: true });
+    database = await migratedDatabase({ notify: true });
     made = mkdtempSync(join(tmpdir(), 'carelink-certificates-'));
     certificates = [await makeCertificate(made, 'first'), await makeCertificate(made, 'second')];
   });

@@ -3,18 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import type { ChangeFeed } from '../../src/rotation/change-feed.js';
 import { run } from '../cli/run.js';
 import { sendRefresh, startFleet, type Fleet } from '../support/fleet.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  openClient,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { createUsers, openClient, query, type FreshDatabase } from '../support/postgres.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import type { Instance } from '../support/rotation.js';
 import { rotated, rotationWorld } from '../support/rotation-world.js';
@@ -40,9 +33,7 @@ describe.skipIf(!available)('revoke, where tokens are claimed in a Redis that tw
   let fleet: Fleet;
   let directory: string;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: true });
+    database = await migratedDatabase({ notify: true });
     await query(
       database.url,
       `CREATE FUNCTION await_holder() RETURNS trigger LANGUAGE plpgsql AS $$

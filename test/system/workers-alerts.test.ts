@@ -1,14 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { dashboardRow } from '../support/dashboard-row.js';
 import { sendRefresh } from '../support/fleet.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  query,
-  type FreshDatabase,
-} from '../support/postgres.js';
+import { createUsers, query, type FreshDatabase } from '../support/postgres.js';
 import { childrenOf } from '../support/processes.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { services } from '../support/services.js';
@@ -25,9 +19,7 @@ describe.skipIf(!ready)('what the first process of serve --workers 2 tells of al
   let redis: RedisServer;
   let witness: Witness;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false });
+    database = await migratedDatabase();
     // A build that broke off: each worker sees it, and it is one.
     await query(
       database.url,

@@ -1,16 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { applyMigrations } from '../../src/migrate/index.js';
+import { migratedDatabase } from '../support/migrated-database.js';
 import { checkHistory, describeViolation } from '../chaos/history-checker.js';
 import { run } from '../cli/run.js';
 import { readFinalRows, sendRefresh, startLoad } from '../support/fleet.js';
-import {
-  createSimplejwtTables,
-  createUsers,
-  freshDatabase,
-  type FreshDatabase,
-  openClient,
-} from '../support/postgres.js';
+import { createUsers, type FreshDatabase, openClient } from '../support/postgres.js';
 import { childrenOf, cpuTicks, isAlive } from '../support/processes.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { owedIn, startRedis, type RedisServer } from '../support/redis.js';
@@ -31,9 +25,7 @@ describe.skipIf(!ready)('serve --workers 2', () => {
   let database: FreshDatabase;
   let redis: RedisServer;
   beforeAll(async () => {
-    database = await freshDatabase();
-    await createSimplejwtTables(database.url);
-    await applyMigrations(database.url, { createTables: false, notify: true });
+    database = await migratedDatabase({ notify: true });
     redis = await startRedis();
   });
   afterAll(async () => {

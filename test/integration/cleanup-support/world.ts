@@ -7,14 +7,8 @@ import {
   type CleanupSession,
   type Summary,
 } from '../../../src/cleanup/index.js';
-import { applyMigrations } from '../../../src/migrate/index.js';
-import {
-  createSimplejwtTables,
-  freshDatabase,
-  type FreshDatabase,
-  type TableOptions,
-  openClient,
-} from '../../support/postgres.js';
+import { migratedDatabase } from '../../support/migrated-database.js';
+import { type TableOptions, openClient } from '../../support/postgres.js';
 
 /** Full speed, no VACUUM: what a test says otherwise it says. */
 export const PLAIN: CleanupOptions = {
@@ -44,9 +38,7 @@ export async function startWorld(
   tables: TableOptions = {},
   { adminUrl, clock }: { adminUrl?: string; clock?: string } = {},
 ): Promise<CleanupWorld> {
-  const database: FreshDatabase = await freshDatabase(adminUrl);
-  await createSimplejwtTables(database.url, tables);
-  await applyMigrations(database.url, { createTables: false });
+  const database = await migratedDatabase(tables, adminUrl);
   if (clock !== undefined) await fakeClock(database.url, clock);
   const client = new pg.Client({ connectionString: database.url });
   client.on('error', () => undefined);
