@@ -33,7 +33,7 @@ const making = `${folder}.${process.pid}`;
 rmSync(making, { recursive: true, force: true });
 mkdirSync(making, { recursive: true });
 
-run('npm', ['run', '--silent', 'build'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+run('npm', ['run', '--silent', 'build', '--', '--types'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
 run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', making], { env });
 // The browser client's own package, out of the same build.
 const client = `${making}/client`;

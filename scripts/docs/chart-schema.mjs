@@ -1,6 +1,4 @@
-import { CLEANUP_OPTIONS } from '../../dist/config/cleanup-options.js';
-import { MIGRATE_OPTIONS } from '../../dist/config/migrate-options.js';
-import { SERVE_OPTIONS } from '../../dist/config/serve-options.js';
+import { CLEANUP_OPTIONS, MIGRATE_OPTIONS, SERVE_OPTIONS } from '../../dist/documented/documented.js';
 
 /** What the chart itself says, or what has no meaning in a cluster. */
 const NOT_IN_A_CLUSTER = ['host', 'port', 'admin-host', 'admin-port', 'data-dir', 'env-file', 'demo'];

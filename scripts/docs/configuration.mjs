@@ -1,8 +1,10 @@
-import { COMMANDS } from '../../dist/cli/commands.js';
-import { variablesOf } from '../../dist/cli/options.js';
-import { variableOf } from '../../dist/config/option.js';
-import { SERVE_OPTIONS } from '../../dist/config/serve-options.js';
-import { SHARED_OPTIONS } from '../../dist/config/shared-options.js';
+import {
+  COMMANDS,
+  variablesOf,
+  variableOf,
+  SERVE_OPTIONS,
+  SHARED_OPTIONS,
+} from '../../dist/documented/documented.js';
 import { code, table } from './table.mjs';
 
 /** Where the options that take a secret stand, which have no heading in the help. */

@@ -13,7 +13,7 @@ export interface Calibration {
 
 /** What this generator does at most, on this machine and now: a closed loop against a server that does nothing. */
 export async function calibrate(users: number, signal: AbortSignal, blockMs: number): Promise<Calibration> {
-  const child = fork(new URL('./null-server.js', import.meta.url), { execArgv: [] });
+  const child = fork(new URL('../bench/null-server.js', import.meta.url), { execArgv: [] });
   const gone = once(child, 'exit');
   try {
     const [port] = (await Promise.race([

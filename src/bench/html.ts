@@ -7,7 +7,7 @@ export function htmlReport(report: BenchReport): string {
   const uplot = createRequire(import.meta.url).resolve('uplot/dist/uPlot.iife.min.js');
   const script = readFileSync(uplot, 'utf8');
   const style = readFileSync(uplot.replace('uPlot.iife.min.js', 'uPlot.min.css'), 'utf8');
-  const page = readFileSync(new URL('./report-page.js', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../bench/report-page.js', import.meta.url), 'utf8');
   return `<!doctype html>
 <html lang="en">
 <head>

@@ -44,7 +44,7 @@ export async function startOwnServer(
     '--rotation',
     settings.rotation,
   ];
-  const watch = new URL('./end-with-parent.js', import.meta.url);
+  const watch = new URL('../compose/end-with-parent.js', import.meta.url);
   watch.searchParams.set('directory', directory);
   const child = spawn(process.execPath, ['--import', watch.href, bin, ...args], {
     env: {

@@ -16,12 +16,12 @@ export function dashboardPage(): Page {
 }
 
 function build(): Page {
-  const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');
+  const read = (name: string): string => readFileSync(new URL(`../dashboard/${name}`, import.meta.url), 'utf8');
   // `</script` in a text of the script would end the element.
-  const script = read('./browser.js').replaceAll('</script', '<\\/script');
+  const script = read('browser.js').replaceAll('</script', '<\\/script');
   const uplot = createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css');
-  const style = readFileSync(uplot, 'utf8') + read('./page.css');
-  const html = read('./page.html')
+  const style = readFileSync(uplot, 'utf8') + read('page.css');
+  const html = read('page.html')
     .replace('<!-- style -->', () => `<style>${style}</style>`)
     .replace('<!-- script -->', () => `<script>${script}</script>`);
   return { html, contentSecurityPolicy: policy(style, script) };

@@ -41,7 +41,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     listenAt: address.listenAt,
   };
   options.signal?.throwIfAborted();
-  const url = options.workerUrl ?? new URL('./embedded-worker.js', import.meta.url);
+  const url = options.workerUrl ?? new URL('../store/embedded-worker.js', import.meta.url);
   // Flags of `node` are for the main thread: some of them (--input-type, --import) would keep a worker from starting.
   const worker = new Worker(url, { workerData, name: 'embedded-postgresql', execArgv: [] });
   const failed = failureOf(worker, options.dataDir);

@@ -140,7 +140,7 @@ describe.skipIf(!ready)('a service manager', () => {
     expect(childrenOf(server.pid)).toEqual([]);
     const has = (module: string) => readFileSync(list, 'utf8').includes(module);
     // Loaded after it: by then this one would be, too.
-    await expect.poll(() => has('/compose/reloads.js')).toBe(true);
-    expect(has('/compose/service-manager.js')).toBe(false);
+    await expect.poll(() => has('src/compose/reloads.ts')).toBe(true);
+    expect(has('src/compose/service-manager.ts')).toBe(false);
   });
 });

@@ -1,0 +1,20 @@
+/** What `npm run build` makes the manual of and `npm run docs` the reference: tables of options, and the metrics. */
+export { COMMANDS } from './cli/commands.js';
+export { manualPages } from './cli/manual.js';
+export { variablesOf } from './cli/options.js';
+export { CLEANUP_OPTIONS } from './config/cleanup-options.js';
+export { MIGRATE_OPTIONS } from './config/migrate-options.js';
+export { variableOf } from './config/option.js';
+export { SERVE_OPTIONS } from './config/serve-options.js';
+export { SHARED_OPTIONS } from './config/shared-options.js';
+export { admissionMetrics } from './observe/admission-metrics.js';
+export { alertMetrics } from './observe/alert-metrics.js';
+export { MergedObservations } from './observe/merged-observations.js';
+export { metricsSink } from './observe/metrics.js';
+export { operatorMetrics } from './observe/operator-metrics.js';
+export { poolMetrics } from './observe/pool-metrics.js';
+export { Refusals, refusalMetrics } from './observe/refusals.js';
+export { SessionMeter } from './observe/session-meter.js';
+export { sessionMetrics } from './observe/session-metrics.js';
+export { shadowMetrics } from './observe/shadow-metrics.js';
+export { traceMetrics } from './observe/trace-metrics.js';
