@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Begun, Hint, Learned, TokenCache, TokenKey } from '../rotation/ports.js';
+import { Recent } from './recent.js';
 
 /**
  * The cache of one process: what it learned of tokens, bounded, and the in-flight lock.
@@ -11,13 +11,13 @@ export class MemoryCache implements TokenCache {
   /** Memory isn't shared: a claim taken here would be news to nobody else. */
   readonly takesClaims = false;
   /** Token id -> row id. */
-  readonly #active: LRUCache<string, string>;
-  readonly #spent: LRUCache<string, true>;
+  readonly #active: Recent<string>;
+  readonly #spent: Recent<true>;
   readonly #inFlight = new Map<string, InFlight>();
 
   constructor(bounds: { readonly maxActive: number; readonly maxSpent: number }) {
-    this.#active = new LRUCache({ max: bounds.maxActive });
-    this.#spent = new LRUCache({ max: bounds.maxSpent });
+    this.#active = new Recent(bounds.maxActive);
+    this.#spent = new Recent(bounds.maxSpent);
   }
 
   begin({ jti }: TokenKey): Extract<Begun, { kind: 'begun' | 'busy' }> {
@@ -60,7 +60,7 @@ export class MemoryCache implements TokenCache {
   #hint(jti: string): Hint | undefined {
     const rowId = this.#active.get(jti);
     if (rowId !== undefined) return { state: 'active', rowId };
-    return this.#spent.has(jti) ? { state: 'spent' } : undefined;
+    return this.#spent.get(jti) === true ? { state: 'spent' } : undefined;
   }
 }
 

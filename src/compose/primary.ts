@@ -110,7 +110,7 @@ export async function startPrimary(
       await fetch();
       return { metrics: await observed.snapshot(), kpis: observed.kpis() };
     };
-    watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
+    await watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
     log.info('listening', { url: publicUrl, mode: settings.database.kind, count: settings.workers });
     return {
       publicUrl,

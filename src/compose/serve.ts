@@ -21,7 +21,7 @@ import { blacklistFor, needsOf } from './needs.js';
 import type { Serving, StartOptions } from './serving.js';
 import { rotationSettings } from './rotation-settings.js';
 import { openStorage } from './storage.js';
-import { openCache } from './shared-cache.js';
+import { openCache } from './cache.js';
 import { Broken, endFor, openSite, spendsTokens } from './site.js';
 import { tellRefusedSamples } from './samples.js';
 import { openKeys, partsOf, passwordHashReader, sampleToken } from './tokens.js';
@@ -260,7 +260,7 @@ export async function compose(
   );
   if (alerts !== undefined) {
     const read = async () => ({ metrics: await metrics.snapshot(), kpis: metrics.kpis() });
-    watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
+    await watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
   }
   cleanUpBeside(settings, database, schema, metrics, log, releases);
   if (admin) tellHostLimits(settings, log);

@@ -133,7 +133,7 @@ export async function composeShadow(
     releases,
   );
   const read = async () => ({ metrics: await metrics.snapshot(), kpis: metrics.kpis() });
-  watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
+  await watch({ settings, read, metrics: alerts, streams, monotonicMs, log }, releases);
   log.info('listening', { url: ports.publicUrl, mode: 'shadow', host: shadowOf });
   return {
     ...ports,

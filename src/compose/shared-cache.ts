@@ -1,28 +1,26 @@
 import { Circuit } from '../cache/circuit.js';
-import { MemoryCache } from '../cache/memory.js';
+import type { MemoryCache } from '../cache/memory.js';
 import { OutboxStream } from '../cache/outbox-stream.js';
 import { COMMAND_TIMEOUT_MS, openRedis, type ScriptClient } from '../cache/redis-client.js';
 import { RedisKeys } from '../cache/partition.js';
 import { RedisClock } from '../cache/redis-clock.js';
 import { RedisCache } from '../cache/redis.js';
-import type { ServeSettings } from '../config/settings.js';
 import type { RedisSettings } from '../config/parts.js';
-import { describeError } from '../observe/errors.js';
 import type { MetricsSink } from '../observe/metrics.js';
 import { ClaimGate } from '../outbox/gate.js';
 import { MAX_OWED, WriteBehind } from '../outbox/outbox.js';
+import type { OutboxObserver } from '../outbox/ports.js';
 import { TakeOver } from '../outbox/take-over.js';
 import type { ChangeFeed } from '../rotation/change-feed.js';
 import type { RotationContext } from '../rotation/context.js';
 import { settleLateClaim } from '../rotation/late-claims.js';
-import { spends } from '../rotation/policy.js';
-import type { Claim, DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
+import type { DatabaseClock, Outbox, TokenCache } from '../rotation/ports.js';
 import type { OnSharedStatement } from '../rotation/span.js';
 import type { Database } from '../store/database.js';
 import type { RowDates } from '../store/row-dates.js';
 import { SchemaError } from '../store/errors.js';
 import type { TokenSchema } from '../store/schema.js';
-import { PgWriteBehind } from '../store/write-behind.js';
+import type { PgWriteBehind } from '../store/write-behind.js';
 import { retryLetters, type OpenLetters } from './letters.js';
 import { fitRedis, ownerOf, redisNews, watchEviction, type RedisWatchOptions } from './redis-watch.js';
 import type { ReleaseStack } from './release.js';
@@ -62,74 +60,24 @@ export interface SharedCache {
   start(context: () => RotationContext, feed: ChangeFeed | undefined): void;
 }
 
-/** Where nothing is spent, nothing is remembered. */
-const NO_BOUNDS = { maxActive: 1, maxSpent: 1 };
-
-/** What the policy needs of it: a site that spends no token asks no Redis, and one without token tables owes nothing. */
-export async function openCache(
-  { redis, rotation }: Pick<ServeSettings, 'redis' | 'rotation'>,
-  schema: TokenSchema | undefined,
-  options: Omit<SharedCacheOptions, 'redis' | 'schema'>,
-  releases: ReleaseStack,
-): Promise<SharedCache> {
-  if (schema === undefined) return { ...unshared(new MemoryCache(NO_BOUNDS)), start: () => undefined };
-  if (spends(rotation.policy)) return openSharedCache({ ...options, redis, schema }, releases);
-  return openSharedCache({ ...options, redis: undefined, schema, bounds: NO_BOUNDS }, releases);
+/** What a process has, with a Redis or without. */
+export interface CacheParts {
+  readonly local: MemoryCache;
+  readonly writer: PgWriteBehind;
+  readonly observe: OutboxObserver;
 }
-
-function unshared(cache: TokenCache): Omit<SharedCache, 'start'> {
-  return {
-    cache,
-    outbox: undefined,
-    check: () => Promise.resolve(undefined),
-    status: () => ({ mode: 'sync', depth: 0, lag_ms: 0 }),
-  };
-}
-
-/** Live tokens that are remembered: about 100 MB at most. A forgotten one costs a slower statement. */
-const CACHE_BOUNDS = { maxActive: 500_000, maxSpent: 100_000 };
 
 const TICK_MS = 1_000;
 
-/** Trouble of the outbox is told once in this time: a database that is down is told of by others, too. */
-const TELL_TROUBLE_EVERY_MS = 10_000;
-
-/** This process's memory, and before it Redis where there is one, with the outbox of what is claimed there. */
+/** Redis, before this process's memory, with the outbox of what is claimed there. */
 export async function openSharedCache(
   options: SharedCacheOptions,
+  redis: RedisSettings,
+  { local, writer, observe }: CacheParts,
   releases: ReleaseStack,
 ): Promise<SharedCache> {
-  const { redis, log, clock, monotonicMs, requestTimeoutMs, refreshLifetimeMs } = options;
-  const local = new MemoryCache(options.bounds ?? CACHE_BOUNDS);
+  const { log, clock, monotonicMs, requestTimeoutMs, refreshLifetimeMs } = options;
   const { letters } = options.unwritten;
-  const observe = outboxNews(options);
-  const writer = new PgWriteBehind({
-    database: options.database,
-    schema: options.schema,
-    ...(options.dates === undefined ? {} : { dates: options.dates }),
-    passwordHashOf: options.passwordHashOf,
-    maxQueued: 2 * MAX_OWED,
-    monotonicMs,
-    random: Math.random,
-    onBatch: () => undefined,
-    onStatement: options.onStatement,
-  });
-  if (redis === undefined) {
-    return {
-      ...unshared(local),
-      start(context, feed) {
-        feed?.subscribe({ ...silent, onAlive: () => local.forgetActive() });
-        // Another instance has kept them, or this one when it had a Redis.
-        const write = async (claim: Claim): Promise<boolean> => {
-          const written = await writer.write(claim, monotonicMs() + requestTimeoutMs);
-          if (written.kind === 'refused') return false;
-          await settleLateClaim(context(), claim, written);
-          return true;
-        };
-        retryLetters(options.unwritten, write, (error) => observe.onTrouble(error), releases);
-      },
-    };
-  }
   const mode = wantedMode(options);
   let heard: ChangeFeed | undefined;
   let context: (() => RotationContext) | undefined;
@@ -251,8 +199,6 @@ export async function openSharedCache(
   };
 }
 
-const silent = { onChange: () => undefined, onLost: () => undefined };
-
 /** `auto` is sync where there is no place for dead letters; `async` says what is missing. */
 function wantedMode({ blacklist, log, unwritten, schema }: SharedCacheOptions): 'auto' | 'sync' | 'async' {
   if (blacklist === 'sync' || unwritten.kept) return blacklist;
@@ -264,32 +210,4 @@ function wantedMode({ blacklist, log, unwritten, schema }: SharedCacheOptions): 
   }
   log.warn('blacklist_mode', { mode: 'sync', cause: 'carelink-tokens migrate has not been run for async' });
   return 'sync';
-}
-
-function outboxNews({ metrics, log, monotonicMs }: SharedCacheOptions) {
-  let toldAtMs = -Infinity;
-  return {
-    onWritten(outcome: Parameters<MetricsSink['onBackgroundWrite']>[0], lagMs: number): void {
-      metrics.onBackgroundWrite(outcome, lagMs / 1000);
-      if (outcome === 'dead_letter') {
-        log.error('dead_letter', {
-          cause:
-            'the database refuses to write a rotation that was answered: see `carelink-tokens dead-letters list`',
-        });
-      }
-    },
-    onRefused(code: string): void {
-      if (monotonicMs() - toldAtMs < TELL_TROUBLE_EVERY_MS) return;
-      toldAtMs = monotonicMs();
-      log.warn('write_behind_refused', {
-        error_code: code,
-        cause: 'a trigger, a constraint or a sequence behind its table keeps out rows of answered rotations',
-      });
-    },
-    onTrouble(error: unknown): void {
-      if (monotonicMs() - toldAtMs < TELL_TROUBLE_EVERY_MS) return;
-      toldAtMs = monotonicMs();
-      log.warn('write_behind_failed', describeError(error));
-    },
-  };
 }

@@ -4,7 +4,7 @@ import type { EventStreams } from '../http/events.js';
 import { AlertEngine } from '../observe/alerts/engine.js';
 import { ALERT_CODES, type Alert } from '../observe/alerts/alert.js';
 import { ALERT_RULES } from '../observe/alerts/rules.js';
-import { Webhook } from '../observe/alerts/webhook.js';
+import type { Webhook } from '../observe/alerts/webhook.js';
 import { describeError } from '../observe/errors.js';
 import type { Log } from '../observe/log.js';
 import type { AlertMetrics } from '../observe/alert-metrics.js';
@@ -28,20 +28,12 @@ export interface WatchParts {
 }
 
 /** Reads metrics and KPIs, raises alerts, and feeds dashboards, until it is released. Never throws. */
-export function watch(
+export async function watch(
   { settings, read, metrics, streams, monotonicMs, log }: WatchParts,
   releases: ReleaseStack,
-): void {
+): Promise<void> {
   const engine = new AlertEngine(ALERT_RULES);
-  const webhook =
-    settings.alertWebhook === undefined
-      ? undefined
-      : new Webhook({
-          url: settings.alertWebhook,
-          source: `carelink-tokens at ${hostname()}:${settings.http.port}`,
-          random: Math.random,
-          onResult: (result) => metrics.onWebhook(result),
-        });
+  const webhook = settings.alertWebhook === undefined ? undefined : await openWebhook(settings.alertWebhook);
   if (webhook !== undefined) releases.add(() => webhook.stop());
 
   let ticks = 0;
@@ -73,6 +65,16 @@ export function watch(
       busy = false;
     }
   };
+  async function openWebhook(url: string): Promise<Webhook> {
+    // Its HTTP client takes long to load.
+    const { Webhook } = await import('../observe/alerts/webhook.js');
+    return new Webhook({
+      url,
+      source: `carelink-tokens at ${hostname()}:${settings.http.port}`,
+      random: Math.random,
+      onResult: (result) => metrics.onWebhook(result),
+    });
+  }
   const tell = (event: 'raised' | 'cleared', alert: Alert): void => {
     const { code, severity, subject, title, detail } = alert;
     const cause = event === 'raised' ? `${title}: ${detail}` : title;

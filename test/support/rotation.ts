@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MemoryCache } from '../../src/cache/memory.js';
 import type { DatabaseClock, TokenCache } from '../../src/rotation/ports.js';
 import { openLetters } from '../../src/compose/letters.js';
-import { openSharedCache, type SharedCache } from '../../src/compose/shared-cache.js';
+import { openSpendingCache } from '../../src/compose/cache.js';
+import type { SharedCache } from '../../src/compose/shared-cache.js';
 import { ReleaseStack } from '../../src/compose/release.js';
 import { createLog } from '../../src/observe/log.js';
 import type { ChangeFeed } from '../../src/rotation/change-feed.js';
@@ -168,7 +169,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
   const written: string[] = [];
   const sharing =
     shared &&
-    (await openSharedCache(
+    (await openSpendingCache(
       {
         passwordHashOf: undefined,
         redis: {

@@ -142,5 +142,8 @@ describe.skipIf(!ready)('a service manager', () => {
     // Loaded after it: by then this one would be, too.
     await expect.poll(() => has('src/compose/reloads.ts')).toBe(true);
     expect(has('src/compose/service-manager.ts')).toBe(false);
+    // Nor is there a Redis, or anybody to post alerts to.
+    expect(has('/node_modules/pg/')).toBe(true);
+    for (const client of ['/node_modules/ioredis/', '/node_modules/undici/']) expect(has(client)).toBe(false);
   });
 });
