@@ -4,11 +4,8 @@ import { Recent } from '../../../src/cache/recent.js';
 
 type Step = readonly ['set' | 'delete' | 'clear', number];
 
-const steps = fc.array(
-  fc.tuple(
-    fc.constantFrom('set', 'set', 'set', 'set', 'delete', 'clear') as fc.Arbitrary<Step[0]>,
-    fc.nat(20),
-  ),
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.tuple(fc.constantFrom<Step[0][]>('set', 'set', 'set', 'set', 'delete', 'clear'), fc.nat(20)),
   { maxLength: 60 },
 );
 
