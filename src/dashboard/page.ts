@@ -16,7 +16,8 @@ export function dashboardPage(): Page {
 }
 
 function build(): Page {
-  const read = (name: string): string => readFileSync(new URL(`../dashboard/${name}`, import.meta.url), 'utf8');
+  const read = (name: string): string =>
+    readFileSync(new URL(`../dashboard/${name}`, import.meta.url), 'utf8');
   // `</script` in a text of the script would end the element.
   const script = read('browser.js').replaceAll('</script', '<\\/script');
   const uplot = createRequire(import.meta.url).resolve('uplot/dist/uPlot.min.css');
