@@ -7,6 +7,7 @@ import { createSimplejwtTables, createUsers, freshDatabase } from '../test/suppo
 import { startServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { mintRefresh } from '../test/support/tokens.js';
+import { bundled } from './support/bundle.js';
 import { migrateDatabase } from './support/migrate.js';
 
 const SESSIONS = 100_000;
@@ -14,7 +15,7 @@ const SESSIONS = 100_000;
 describe('memory of 100,000 active sessions', () => {
   it('in the cache alone, after garbage collection', async () => {
     const script = `
-      const { MemoryCache } = await import('./dist/cache/memory.js');
+      const { MemoryCache } = await import('${await bundled('src/cache/memory.ts')}');
       const { randomBytes } = await import('node:crypto');
       const cache = new MemoryCache({ maxActive: 500_000, maxSpent: 100_000 });
       globalThis.cache = cache;

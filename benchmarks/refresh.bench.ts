@@ -5,13 +5,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startDjango, type Django } from '../test/support/django.js';
 import { query, startCluster, type Cluster } from '../test/support/postgres.js';
 import { startServer, type TestServer } from '../test/support/server.js';
 import { services } from '../test/support/services.js';
 import { TEST_SIGNING_KEY } from '../test/support/tokens.js';
+import { bundled } from './support/bundle.js';
 import { migrateDatabase } from './support/migrate.js';
 import { median, startLoadGenerator, type LoadGenerator, type LoadResult } from './support/load.js';
 
@@ -138,8 +138,7 @@ describe.skipIf(!canRun)('refreshes', () => {
   });
 
   async function startStorageOff() {
-    const script = fileURLToPath(new URL('./support/storage-off.mjs', import.meta.url));
-    const child = spawn(process.execPath, [script], {
+    const child = spawn(process.execPath, [await bundled('benchmarks/support/storage-off.ts')], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, CARELINK_SIGNING_KEY: TEST_SIGNING_KEY },
     });

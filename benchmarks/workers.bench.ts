@@ -278,15 +278,12 @@ interface Profile {
   readonly timeDeltas: readonly number[];
 }
 
-/** The functions that took most of the busy time by themselves, those of one module together where they are small. */
+/** The functions that took most of the busy time by themselves, those of one package together. */
 function selfTimes(text: string): { readonly what: string; readonly 'busy %': string }[] {
   const { nodes, samples, timeDeltas } = JSON.parse(text) as Profile;
   const nameOf = new Map(
     nodes.map(({ id, callFrame: { functionName, url } }) => {
-      const module =
-        /node_modules\/([^/]+)/.exec(url)?.[1] ??
-        /dist\/(\w+)\//.exec(url)?.[1] ??
-        (url.startsWith('node:') ? url : '');
+      const module = /node_modules\/([^/]+)/.exec(url)?.[1] ?? (url.startsWith('node:') ? url : '');
       return [id, module === '' ? functionName : module] as const;
     }),
   );
