@@ -32,9 +32,9 @@ const ENTRIES = [
 async function bundle(entries, dir) {
   await build({
     cwd: root,
-    input: Object.fromEntries(entries.map((name) => [name, `src/${name}.ts`])),
+    input: Object.fromEntries(entries.map((name) => [name, `./src/${name}.ts`])),
     platform: 'node',
-    external: (id) => !/^[./]|^src\//.test(id),
+    external: /^[^./]/,
     logLevel: 'warn',
     // Nobody is to depend on what an entry has beside its own exports.
     preserveEntrySignatures: 'strict',

@@ -9,9 +9,9 @@ export async function bundled(file: string): Promise<string> {
   const to = `${root}dist/benchmarks/${basename(file).replace(/\.\w+$/, '')}.js`;
   await build({
     cwd: root,
-    input: file,
+    input: `./${file}`,
     platform: 'node',
-    external: (id) => !/^[./]|^(src|benchmarks)\//.test(id),
+    external: /^[^./]/,
     logLevel: 'warn',
     output: { file: to, format: 'esm' },
   });

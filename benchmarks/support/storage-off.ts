@@ -11,10 +11,11 @@ import { metricsSink } from '../../src/observe/metrics.js';
 import { createChain } from '../../src/rotation/chain.js';
 import type { RotationContext } from '../../src/rotation/context.js';
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
-import { NO_ADDED_CLAIMS } from '../../src/rotation/policy.js';
 import type { TokenStore } from '../../src/rotation/ports.js';
 import { createTokenService } from '../../src/rotation/service.js';
 import { Walks } from '../../src/rotation/walks.js';
+import { pathsUnder } from '../../test/support/endpoint-paths.js';
+import { PLAIN_CODEC, PLAIN_ROTATION } from '../../test/support/plain-rotation.js';
 
 const metrics = metricsSink();
 const monotonicMs = (): number => performance.now();
@@ -26,28 +27,11 @@ const won: Pick<TokenStore, 'canHold' | 'canonicalUserKey' | 'takes' | 'claim'> 
   claim: () => Promise.resolve({ kind: 'won', successorRowId: String(++rows), freshClaims: undefined }),
 };
 const { codec } = await createCodec({
-  algorithm: 'HS256',
+  ...PLAIN_CODEC,
   signingKey: process.env['CARELINK_SIGNING_KEY'] ?? '',
-  verifyingKeys: [],
-  audience: [],
-  issuer: undefined,
-  leewaySeconds: 0,
 });
 const context: Omit<RotationContext, 'revocations'> = {
-  settings: {
-    names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
-    rotation: 'on',
-    addedClaims: NO_ADDED_CLAIMS,
-    tokenTables: true,
-    verifyBlacklist: true,
-    accessLifetimeSeconds: 900,
-    refreshLifetimeSeconds: 43_200,
-    slidingLifetimeSeconds: 900,
-    graceUs: 0,
-    onReuse: 'reject',
-    leewaySeconds: 0,
-    requestTimeoutMs: 5_000,
-  },
+  settings: PLAIN_ROTATION,
   codec,
   chain: createChain([Buffer.alloc(32, 1)]),
   store: won as TokenStore,
@@ -55,7 +39,7 @@ const context: Omit<RotationContext, 'revocations'> = {
   outbox: undefined,
   reissuing: undefined,
   doubtful: new DoubtfulClaims(1_000),
-  walks: new Walks({ requestTimeoutMs: 5_000, monotonicMs }),
+  walks: new Walks({ requestTimeoutMs: PLAIN_ROTATION.requestTimeoutMs, monotonicMs }),
   clock: { nowUs: () => Date.now() * 1_000 },
   emit: (event) => metrics.onRotationEvent(event),
   monotonicMs,
@@ -63,12 +47,7 @@ const context: Omit<RotationContext, 'revocations'> = {
 const server = createPublicServer({
   // Nothing but refreshes is asked of it, and those revoke nothing.
   service: createTokenService(() => context as RotationContext),
-  paths: {
-    refresh: '/account/token/refresh',
-    verify: '/account/token/verify',
-    blacklist: '/account/token/blacklist',
-    sliding: '/account/token/sliding/refresh',
-  },
+  paths: pathsUnder('/account/token'),
   slidingEnd: 'refresh_exp',
   compat: '5.5',
   limits: DEFAULT_LIMITS,

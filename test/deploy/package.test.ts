@@ -35,7 +35,7 @@ describe('the package', () => {
       ...Object.values(manifest.exports).flatMap((to) => (typeof to === 'string' ? to : Object.values(to))),
     ]
       .map((path) => path.replace(/^\.\//, ''))
-      // Types are made when it is packed; `npm run check:package` looks for them.
+      // Types are made when it is packed; test/system/package-types.test.ts looks for them.
       .filter((path) => !path.endsWith('.d.ts'));
     for (const path of [...pointed, 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/build.json'])
       expect(paths).toContain(path);

@@ -10,7 +10,6 @@ import { createChain } from '../../src/rotation/chain.js';
 import type { RotationContext } from '../../src/rotation/context.js';
 import { DoubtfulClaims } from '../../src/rotation/doubtful-claims.js';
 import type { TokenStore } from '../../src/rotation/ports.js';
-import { NO_ADDED_CLAIMS } from '../../src/rotation/policy.js';
 import { createTokenService } from '../../src/rotation/service.js';
 import { Walks } from '../../src/rotation/walks.js';
 import { countBlacklisted } from '../../src/store/audit.js';
@@ -21,6 +20,7 @@ import { PgRevocations } from '../../src/store/revocations.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
 import { testDatabase } from './database.js';
 import { pathsUnder } from './endpoint-paths.js';
+import { PLAIN_CODEC, PLAIN_ROTATION } from './plain-rotation.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 /** What is wrong with a server, on purpose: one KPI each. */
@@ -66,24 +66,9 @@ export async function startBenchServer(databaseUrl: string, faults: readonly Fau
     random: Math.random,
   });
   const log = createLog({ level: 'error', destination: process.stderr });
-  const { codec } = await createCodec({
-    algorithm: 'HS256', signingKey: TEST_SIGNING_KEY, verifyingKeys: [], audience: [], issuer: undefined, leewaySeconds: 0,
-  }); // prettier-ignore
+  const { codec } = await createCodec({ ...PLAIN_CODEC, signingKey: TEST_SIGNING_KEY });
   const context: RotationContext = {
-    settings: {
-      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
-      rotation: 'on',
-      addedClaims: NO_ADDED_CLAIMS,
-      tokenTables: true,
-      verifyBlacklist: true,
-      accessLifetimeSeconds: 900,
-      refreshLifetimeSeconds: 43_200,
-      slidingLifetimeSeconds: 900,
-      graceUs: 0,
-      onReuse: 'reject',
-      leewaySeconds: 0,
-      requestTimeoutMs: 5_000,
-    },
+    settings: PLAIN_ROTATION,
     codec,
     chain: createChain([Buffer.alloc(32, 1)]),
     store: faulty(store, database, faults),

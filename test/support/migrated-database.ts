@@ -52,14 +52,13 @@ export async function dropTemplates(adminUrl: string, prefix: string): Promise<v
 /** By where they are and what is in them. */
 const made = new Map<string, Promise<string>>();
 
-function templateOf(adminUrl: string, options: MigratedOptions): Promise<string> {
-  const key = createHash('sha256')
-    .update(JSON.stringify(Object.entries(options).sort()))
-    .digest('hex');
+function templateOf(adminUrl: string, { notify = false, ...tables }: MigratedOptions): Promise<string> {
+  const content = JSON.stringify([notify, Object.entries(tables).sort()]);
+  const key = createHash('sha256').update(content).digest('hex');
   const name = `${process.env[TEMPLATES_VARIABLE]}_${key.slice(0, 8)}`;
   const at = `${adminUrl} ${name}`;
   let making = made.get(at);
-  if (making === undefined) made.set(at, (making = makeTemplate(adminUrl, name, options)));
+  if (making === undefined) made.set(at, (making = makeTemplate(adminUrl, name, { ...tables, notify })));
   return making;
 }
 

@@ -26,6 +26,7 @@ import { PgRevocations } from '../../src/store/revocations.js';
 import { PgTokenStore } from '../../src/store/token-store.js';
 import type { UserOptions } from '../../src/store/user-source.js';
 import { testDatabase } from './database.js';
+import { PLAIN_CODEC, PLAIN_ROTATION } from './plain-rotation.js';
 import { TEST_SIGNING_KEY } from './tokens.js';
 
 export interface Instance {
@@ -158,14 +159,7 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     onBatch: (size) => batches.push(size),
     unwritten: unwritten.letters,
   });
-  const { codec } = await createCodec({
-    algorithm: 'HS256',
-    signingKey: TEST_SIGNING_KEY,
-    verifyingKeys: [],
-    audience: [],
-    issuer: undefined,
-    leewaySeconds: 0,
-  });
+  const { codec } = await createCodec({ ...PLAIN_CODEC, signingKey: TEST_SIGNING_KEY });
   const written: string[] = [];
   const sharing =
     shared &&
@@ -206,18 +200,8 @@ export async function startInstance(databaseUrl: string, options: InstanceOption
     ));
   const context: RotationContext = {
     settings: {
-      names: { jti: 'jti', tokenType: 'token_type', userId: 'user_id', slidingEnd: 'refresh_exp' },
-      rotation: 'on',
+      ...PLAIN_ROTATION,
       addedClaims: settings.rotation === 'offered' ? OFFERED_CLAIMS : NO_ADDED_CLAIMS,
-      tokenTables: true,
-      verifyBlacklist: true,
-      accessLifetimeSeconds: 900,
-      refreshLifetimeSeconds: 12 * 3600,
-      slidingLifetimeSeconds: 900,
-      graceUs: 0,
-      onReuse: 'reject',
-      leewaySeconds: 0,
-      requestTimeoutMs: 5_000,
       ...settings,
     },
     codec,

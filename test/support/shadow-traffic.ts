@@ -7,6 +7,11 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 export interface Traffic {
   /** Sends all of it to a URL; returns how many requests went to token endpoints. */
   send(url: string): Promise<number>;
+  /**
+   * How many seconds after its end the late token of the last sending came, by the second of Django's Date: several only
+   * where the answer took longer than one.
+   */
+  readonly lateSeconds: readonly number[];
 }
 
 /** @param base where Django has the token endpoints */
@@ -15,26 +20,33 @@ export async function siteTraffic(django: Django, base = '/account/token'): Prom
   const inactive = await django.makeUser();
   await django.deactivateUser(inactive);
   const loggedOut = await django.mint(user);
-  const post = async (url: string, path: string, body: object): Promise<Record<string, string>> => {
-    const answer = await fetch(`${url}${base}/${path}/`, {
-      method: 'POST',
-      headers: JSON_TYPE,
-      body: JSON.stringify(body),
-    });
-    return JSON.parse(await answer.text()) as Record<string, string>;
-  };
+  const ask = (url: string, path: string, body: object): Promise<Response> =>
+    fetch(`${url}${base}/${path}/`, { method: 'POST', headers: JSON_TYPE, body: JSON.stringify(body) });
+  const post = async (url: string, path: string, body: object): Promise<Record<string, string>> =>
+    JSON.parse(await (await ask(url, path, body)).text()) as Record<string, string>;
   await post(django.url, 'blacklist', { refresh: loggedOut.refresh });
+  let lateSeconds: readonly number[] = [];
   return {
+    get lateSeconds() {
+      return lateSeconds;
+    },
     async send(url) {
       const { refresh } = await django.mint(user);
       const now = Math.floor(Date.now() / 1000);
-      const late = await django.mint(user, { exp: now - 5 });
+      const lateExp = now - 5;
+      const late = await django.mint(user, { exp: lateExp });
       const expired = await django.mint(user, { exp: now - 3_600 });
       const next = await post(url, 'refresh', { refresh });
       await post(url, 'refresh', { refresh });
       if (next['refresh'] !== undefined) await post(url, 'blacklist', { refresh: next['refresh'] });
       await post(url, 'refresh', { refresh: loggedOut.refresh });
-      await post(url, 'refresh', { refresh: late.refresh });
+      const askedMs = performance.now();
+      const answer = await ask(url, 'refresh', { refresh: late.refresh });
+      await answer.text();
+      const tookSeconds = (performance.now() - askedMs) / 1000;
+      const most = Date.parse(answer.headers.get('date') ?? '') / 1000 - lateExp;
+      const least = Math.ceil(most - tookSeconds);
+      lateSeconds = Array.from({ length: most - least + 1 }, (_, more) => least + more);
       await post(url, 'refresh', { refresh: expired.refresh });
       await post(url, 'refresh', { refresh: `${refresh}x` });
       await post(url, 'refresh', { refresh: (await django.mint(user)).access });

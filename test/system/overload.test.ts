@@ -12,9 +12,6 @@ const PATH = '/account/token/refresh/';
 const ROW_SECONDS = 0.01;
 const BORNE = 2 / ROW_SECONDS;
 
-/** Short, so that what waits for its deadline is seen to. */
-const TIMEOUT_SECONDS = 2;
-
 describe.skipIf(services().postgres === undefined)('at three times what a slow database bears', () => {
   it("a server answers as much as it can, in time, spends no token that it doesn't answer, and is soon itself", async () => {
     const database = await freshDatabase();
@@ -35,7 +32,8 @@ describe.skipIf(services().postgres === undefined)('at three times what a slow d
     );
     const server = await startServer({
       databaseUrl: database.url,
-      args: ['--request-timeout', `${TIMEOUT_SECONDS}s`, '--blacklist', 'sync'],
+      // Short, so that what waits for its deadline is seen to.
+      args: ['--request-timeout', '2s', '--blacklist', 'sync'],
     });
     onTestFinished(() => server.stop());
     const result = await overload({
@@ -57,7 +55,7 @@ describe.skipIf(services().postgres === undefined)('at three times what a slow d
     console.log(JSON.stringify({ during, after, spent }));
 
     expect(during!.okPerSecond).toBeGreaterThan(0.6 * BORNE);
-    expect(during!.p99Ms).toBeLessThan(TIMEOUT_SECONDS * 1_000);
+    expect(during!.p99Ms).toBeLessThan(1_500);
     expect(during!.refused + during!.okPerSecond).toBeGreaterThan(2 * BORNE);
     expect(spent.refused + spent.noAnswer).toBeLessThanOrEqual(0.005 * during!.ok);
     // How many milliseconds that takes is for `npm run benchmark overload`: this machine may be slow.

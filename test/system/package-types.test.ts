@@ -42,3 +42,17 @@ it('the types compile in a project that has nothing but this package, its librar
   expect(stdout).toBe('');
   expect(status).toBe(0);
 });
+
+it('the package has the types of each of its entries', () => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    exports: Readonly<Record<string, string | { readonly types: string }>>;
+  };
+  const types = Object.values(exports).flatMap((to) => (typeof to === 'string' ? [] : [to.types]));
+  const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  const [{ files }] = JSON.parse(stdout) as [{ files: readonly { readonly path: string }[] }];
+  expect(types.length).toBeGreaterThan(3);
+  expect(files.map(({ path }) => `./${path}`)).toEqual(expect.arrayContaining(types));
+});
